@@ -1,0 +1,43 @@
+// Package index names the field indexes that cluster/ registers on the shared
+// cache, so that every part asks for the same ones and none scans a list.
+package index
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+const (
+	// PodNode indexes Pods by spec.nodeName; pods that are not bound have no entry.
+	PodNode = "spec.nodeName"
+	// Owner indexes Pods and ReplicaSets by the UID of their controlling owner.
+	Owner = "controller-uid"
+	// PodOrphan indexes Pods and ReplicaSets that no controller owns under "true",
+	// for controllers that look for objects to adopt.
+	PodOrphan = "orphan"
+)
+
+// ByNode is the IndexerFunc of PodNode.
+func ByNode(o client.Object) []string {
+	if pod, ok := o.(*corev1.Pod); ok && pod.Spec.NodeName != "" {
+		return []string{pod.Spec.NodeName}
+	}
+	return nil
+}
+
+// ByOwner is the IndexerFunc of Owner.
+func ByOwner(o client.Object) []string {
+	if ref := metav1.GetControllerOfNoCopy(o); ref != nil {
+		return []string{string(ref.UID)}
+	}
+	return nil
+}
+
+// ByOrphan is the IndexerFunc of PodOrphan.
+func ByOrphan(o client.Object) []string {
+	if metav1.GetControllerOfNoCopy(o) == nil {
+		return []string{"true"}
+	}
+	return nil
+}
