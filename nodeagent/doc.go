@@ -1,0 +1,31 @@
+// Package nodeagent runs the pods of one node: what the kubelet does, driven by
+// events and not by polls.
+//
+// # How it is made
+//
+//   - package nodeagent: the agent itself. One worker goroutine per pod takes
+//     events (the pod changed, a container ended, a probe decided, a timer rang),
+//     observes, asks the planner and applies the plan.
+//   - pods: the planner. Pure: (pod, observed runtime, probe results, now) in,
+//     actions and status out.
+//   - podconfig: pure translation of a pod into CRI sandbox and container configs.
+//   - runtime: the CRI client with its event stream; runtime/fake a semantic fake;
+//     runtime/containerd a supervised containerd of the node's own.
+//   - images: import, pull with backoff, garbage collection.
+//   - probes, logs, cgroups, nodestatus, server: what their names say.
+//   - simulated: thousands of nodes whose pods run without containers.
+//   - volumes, env, network: implementations of the interfaces in this package
+//     that reach into the host.
+//
+// # Invariants
+//
+//  1. A container is started only if no container of that name is running in the
+//     pod's current sandbox.
+//  2. The agent's end never ends a container: a later agent adopts what runs, by
+//     the labels on sandboxes and containers.
+//  3. A pod object is removed from the API only after its last container, its
+//     sandbox and its volumes are gone.
+//  4. A terminal phase (Succeeded, Failed) is never left.
+//  5. Nothing is polled: beside events there are timers for probes, backoffs,
+//     graces and leases, and a slow safety relist.
+package nodeagent
