@@ -1,0 +1,209 @@
+package registry
+
+import (
+	"context"
+	"strings"
+
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/registry/generic"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/storage"
+	"k8s.io/client-go/tools/cache"
+)
+
+// Object is a Kubernetes API object.
+type Object interface {
+	runtime.Object
+	metav1.Object
+}
+
+// Kind describes a stored resource by functions over its Go type T, a pointer
+// such as *corev1.Pod. Functions that are nil do nothing.
+//
+// What Kind does by itself: a create drops status and sets generation 1 (kinds
+// that have a Spec field); an update keeps the stored status and counts
+// generation up when the spec changed; the status subresource keeps
+// everything but status; server-side apply ignores the same fields.
+type Kind[T Object] struct {
+	GVK                    schema.GroupVersionKind
+	Plural, Singular       string
+	ShortNames, Categories []string
+	ClusterScoped          bool
+	// New and NewList return empty objects.
+	New     func() T
+	NewList func() runtime.Object
+
+	// PrepareForCreate and PrepareForUpdate run after defaulting, before
+	// validation.
+	PrepareForCreate func(ctx context.Context, obj T)
+	PrepareForUpdate func(ctx context.Context, obj, old T)
+	// Validate must be given. It does not need to validate metadata beyond
+	// what is special to the kind's names: ValidateName does.
+	Validate func(ctx context.Context, obj T) field.ErrorList
+	// ValidateUpdate must be given; it is called after Validate's fields were
+	// checked only if it does so itself.
+	ValidateUpdate func(ctx context.Context, obj, old T) field.ErrorList
+	// Warnings of a create (old is nil, the zero T) or update.
+	Warnings     func(ctx context.Context, obj, old T) []string
+	Canonicalize func(obj T)
+
+	// NoGeneration says that metadata.generation is not kept for this kind.
+	NoGeneration bool
+	// AllowCreateOnUpdate makes PUT to a missing name a create.
+	AllowCreateOnUpdate bool
+	// RequireResourceVersion refuses updates without one.
+	RequireResourceVersion bool
+
+	// Fields are the selectable fields besides metadata.name and
+	// metadata.namespace.
+	Fields func(obj T) fields.Set
+	// IndexedFields (subset of Fields) get an index in the watch cache, and
+	// watches that select one are triggered by its value: spec.nodeName of pods.
+	IndexedFields []string
+
+	// Table is what kubectl get shows; nil gives name and age.
+	Table *Table[T]
+
+	// Status is nil for kinds without the status subresource.
+	Status *Status[T]
+	// Scale is nil for kinds without the scale subresource.
+	Scale *Scale[T]
+
+	// GarbageCollection is the propagation when a delete names none; the zero
+	// value is background. For orphan see upstream's batch/v1 jobs and core
+	// ReplicationController.
+	GarbageCollection func(ctx context.Context) rest.GarbageCollectionPolicy
+	// CheckGracefulDelete sets options.GracePeriodSeconds and says whether the
+	// delete is graceful.
+	CheckGracefulDelete func(ctx context.Context, obj T, options *metav1.DeleteOptions) bool
+
+	// Extend has the last word on the store and adds subresource storages to
+	// those Kind makes; each must be declared in Subresources.
+	Extend       func(env Env, store *genericregistry.Store, storages map[string]rest.Storage) error
+	Subresources []Subresource
+}
+
+// Status is the status subresource of T.
+type Status[T Object] struct {
+	// Prepare runs after everything but the status (and metadata) was put back.
+	Prepare func(ctx context.Context, obj, old T)
+	// Validate must be given.
+	Validate func(ctx context.Context, obj, old T) field.ErrorList
+	// KeepMetadata puts labels, annotations, finalizers and owners back too;
+	// upstream differs by kind (nodes and pods may change labels by status).
+	KeepMetadata bool
+}
+
+// Resource gives the server's view of the kind.
+func (k Kind[T]) Resource() *Resource {
+	r := &Resource{
+		GVK: k.GVK, Plural: k.Plural, Singular: k.singular(),
+		ShortNames: k.ShortNames, Categories: k.Categories, ClusterScoped: k.ClusterScoped,
+		Verbs: []string{"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"},
+	}
+	if k.Status != nil {
+		r.Subresources = append(r.Subresources, Subresource{Name: "status", GVK: k.GVK, Verbs: []string{"get", "patch", "update"}})
+	}
+	if k.Scale != nil {
+		r.Subresources = append(r.Subresources, Subresource{Name: "scale", GVK: autoscalingv1.SchemeGroupVersion.WithKind("Scale"), Verbs: []string{"get", "patch", "update"}})
+	}
+	r.Subresources = append(r.Subresources, k.Subresources...)
+	r.Build = k.build
+	return r
+}
+
+func (k Kind[T]) singular() string {
+	if k.Singular != "" {
+		return k.Singular
+	}
+	return strings.ToLower(k.GVK.Kind)
+}
+
+func (k Kind[T]) build(env Env) (map[string]rest.Storage, error) {
+	s := newStrategy(k, env.Scheme)
+	store := &genericregistry.Store{
+		NewFunc:                   func() runtime.Object { return k.New() },
+		NewListFunc:               k.NewList,
+		DefaultQualifiedResource:  schema.GroupResource{Group: k.GVK.Group, Resource: k.Plural},
+		SingularQualifiedResource: schema.GroupResource{Group: k.GVK.Group, Resource: k.singular()},
+		CreateStrategy:            s,
+		UpdateStrategy:            s,
+		DeleteStrategy:            k.deleteStrategy(s),
+		ResetFieldsStrategy:       s,
+		TableConvertor:            k.Table.convertor(k.GVK, k.Plural, env.Clock),
+		PredicateFunc: func(label labels.Selector, field fields.Selector) storage.SelectionPredicate {
+			return storage.SelectionPredicate{Label: label, Field: field, GetAttrs: k.attrs, IndexFields: k.IndexedFields}
+		},
+	}
+	options := &generic.StoreOptions{RESTOptions: env.RESTOptions, AttrFunc: k.attrs}
+	if len(k.IndexedFields) > 0 {
+		options.TriggerFunc, options.Indexers = k.indexes()
+	}
+	if err := store.CompleteWithOptions(options); err != nil {
+		return nil, err
+	}
+	storages := map[string]rest.Storage{"": &objectStorage{Store: store, shortNames: k.ShortNames, categories: k.Categories}}
+	if k.Status != nil {
+		storages["status"] = newStatusStorage(store, statusStrategy[T]{s})
+	}
+	if k.Scale != nil {
+		storages["scale"] = &scaleStorage[T]{store: store, scale: *k.Scale, gvk: k.GVK}
+	}
+	if k.Extend != nil {
+		if err := k.Extend(env, store, storages); err != nil {
+			return nil, err
+		}
+	}
+	return storages, nil
+}
+
+func (k Kind[T]) fieldSet(obj T) fields.Set {
+	set := fields.Set{"metadata.name": obj.GetName()}
+	if !k.ClusterScoped {
+		set["metadata.namespace"] = obj.GetNamespace()
+	}
+	if k.Fields != nil {
+		for name, value := range k.Fields(obj) {
+			set[name] = value
+		}
+	}
+	return set
+}
+
+func (k Kind[T]) attrs(obj runtime.Object) (labels.Set, fields.Set, error) {
+	o, ok := obj.(T)
+	if !ok {
+		return nil, nil, unexpected[T](obj)
+	}
+	return o.GetLabels(), k.fieldSet(o), nil
+}
+
+func (k Kind[T]) indexes() (storage.IndexerFuncs, *cache.Indexers) {
+	trigger, indexers := storage.IndexerFuncs{}, cache.Indexers{}
+	for i, name := range k.IndexedFields {
+		value := func(obj runtime.Object) string {
+			if o, ok := obj.(T); ok {
+				return k.Fields(o)[name]
+			}
+			return ""
+		}
+		// The watch cache supports one trigger; the others are plain indexes.
+		if i == 0 {
+			trigger[name] = value
+		}
+		indexers[storage.FieldIndex(name)] = func(obj interface{}) ([]string, error) {
+			if o, ok := obj.(T); ok {
+				return []string{k.Fields(o)[name]}, nil
+			}
+			return nil, nil
+		}
+	}
+	return trigger, &indexers
+}

@@ -1,0 +1,103 @@
+// Package registry says what the server needs to know of a resource. Each
+// resource is one folder below it (registry/<group>/<resource>) that returns a
+// Resource, and one line in the list of its group.
+//
+// Most resources are a Kind: plain functions over one Go type, from which Kind
+// makes strategies, table, status and scale. Reviews and other resources that
+// store nothing fill a Resource themselves.
+package registry
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/registry/generic"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/utils/clock"
+)
+
+// Resource is one resource of one group and version.
+//
+// Discovery is answered from it alone; Build runs at the first request.
+type Resource struct {
+	// GVK is the kind on the wire.
+	GVK schema.GroupVersionKind
+	// Plural is the resource's name in URLs; Singular defaults to the kind in lower case.
+	Plural, Singular string
+	// ShortNames and Categories are what kubectl accepts instead of Plural.
+	ShortNames, Categories []string
+	// ClusterScoped resources have no namespace.
+	ClusterScoped bool
+	// Verbs of the resource itself, sorted.
+	Verbs []string
+	// Subresources served below an object's name.
+	Subresources []Subresource
+	// Build makes the storages: "" is the resource itself, other keys are
+	// subresource names. Every declared subresource must have one.
+	Build func(Env) (map[string]rest.Storage, error)
+}
+
+// GVR is the resource with its group and version.
+func (r *Resource) GVR() schema.GroupVersionResource {
+	return r.GVK.GroupVersion().WithResource(r.Plural)
+}
+
+// Subresource is what discovery says of a subresource.
+type Subresource struct {
+	// Name is the path segment after the object's name.
+	Name string
+	// GVK is the kind it takes or gives: the resource's own for status,
+	// autoscaling/v1 Scale for scale.
+	GVK schema.GroupVersionKind
+	// Verbs it serves, sorted.
+	Verbs []string
+}
+
+// Env is what a resource may need of the server around it. Fields that a
+// server does not offer are nil; a resource says clearly what it misses.
+type Env struct {
+	// Scheme holds wire and hub types.
+	Scheme *runtime.Scheme
+	// RESTOptions opens the storage of one resource.
+	RESTOptions generic.RESTOptionsGetter
+	// Clock is the server's.
+	Clock clock.Clock
+	// Store returns the store of another resource of this server, building it
+	// when it is asked for first.
+	Store func(schema.GroupResource) (*genericregistry.Store, error)
+	// Nodes reaches the agents.
+	Nodes NodeConnector
+	// Tokens issues service account tokens.
+	Tokens TokenIssuer
+	// Authenticator checks requests and, for TokenReview, bare tokens.
+	Authenticator authenticator.Request
+	// APIAudiences are the audiences a token has when its request names none.
+	APIAudiences authenticator.Audiences
+	// Authorizer decides access reviews, escalation and binding.
+	Authorizer authorizer.Authorizer
+	// Rules lists what a user may do, for SelfSubjectRulesReview.
+	Rules authorizer.RuleResolver
+	// Services configures Service addresses and ports.
+	Services ServiceNetwork
+}
+
+// NodeConnector reaches the HTTP API of a node's agent.
+type NodeConnector interface {
+	// Connect returns the base URL and transport for the agent of the named
+	// node; errors are API errors.
+	Connect(ctx context.Context, node string) (*url.URL, http.RoundTripper, error)
+}
+
+// ServiceNetwork is the part of the network configuration Services need.
+type ServiceNetwork struct {
+	// CIDR is the range of ClusterIPs, for example 10.96.0.0/16.
+	CIDR string
+	// NodePortBase and NodePortSize bound node ports; Kubernetes uses 30000 and 2768.
+	NodePortBase, NodePortSize int
+}

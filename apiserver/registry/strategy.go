@@ -1,0 +1,190 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/storage/names"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+)
+
+// strategy is the create and update strategy that Kind describes. It finds the
+// Spec and Status fields of T once, by name, as every Kubernetes type has them.
+type strategy[T Object] struct {
+	*runtime.Scheme
+	names.NameGenerator
+	kind         Kind[T]
+	spec, status []int // field index, nil when T has none
+}
+
+func newStrategy[T Object](k Kind[T], scheme *runtime.Scheme) strategy[T] {
+	s := strategy[T]{Scheme: scheme, NameGenerator: names.SimpleNameGenerator, kind: k}
+	t := reflect.TypeOf(k.New()).Elem()
+	if f, ok := t.FieldByName("Spec"); ok {
+		s.spec = f.Index
+	}
+	if f, ok := t.FieldByName("Status"); ok && f.Type.Kind() == reflect.Struct {
+		s.status = f.Index
+	}
+	return s
+}
+
+func part(obj any, index []int) reflect.Value { return reflect.ValueOf(obj).Elem().FieldByIndex(index) }
+
+func (s strategy[T]) NamespaceScoped() bool { return !s.kind.ClusterScoped }
+
+func (s strategy[T]) PrepareForCreate(ctx context.Context, obj runtime.Object) {
+	o := obj.(T)
+	if s.kind.Status != nil && s.status != nil {
+		part(o, s.status).SetZero()
+	}
+	if s.spec != nil && !s.kind.NoGeneration {
+		o.SetGeneration(1)
+	}
+	if s.kind.PrepareForCreate != nil {
+		s.kind.PrepareForCreate(ctx, o)
+	}
+}
+
+func (s strategy[T]) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
+	o, was := obj.(T), old.(T)
+	if s.kind.Status != nil && s.status != nil {
+		part(o, s.status).Set(part(was, s.status))
+	}
+	if s.kind.PrepareForUpdate != nil {
+		s.kind.PrepareForUpdate(ctx, o, was)
+	}
+	if s.spec != nil && !s.kind.NoGeneration {
+		o.SetGeneration(was.GetGeneration())
+		if !equality.Semantic.DeepEqual(part(o, s.spec).Interface(), part(was, s.spec).Interface()) {
+			o.SetGeneration(was.GetGeneration() + 1)
+		}
+	}
+}
+
+func (s strategy[T]) Validate(ctx context.Context, obj runtime.Object) field.ErrorList {
+	return s.kind.Validate(ctx, obj.(T))
+}
+
+func (s strategy[T]) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
+	return s.kind.ValidateUpdate(ctx, obj.(T), old.(T))
+}
+
+func (s strategy[T]) WarningsOnCreate(ctx context.Context, obj runtime.Object) []string {
+	if s.kind.Warnings == nil {
+		return nil
+	}
+	var none T
+	return s.kind.Warnings(ctx, obj.(T), none)
+}
+
+func (s strategy[T]) WarningsOnUpdate(ctx context.Context, obj, old runtime.Object) []string {
+	if s.kind.Warnings == nil {
+		return nil
+	}
+	return s.kind.Warnings(ctx, obj.(T), old.(T))
+}
+
+func (s strategy[T]) Canonicalize(obj runtime.Object) {
+	if s.kind.Canonicalize != nil {
+		s.kind.Canonicalize(obj.(T))
+	}
+}
+
+func (s strategy[T]) AllowCreateOnUpdate(context.Context) bool { return s.kind.AllowCreateOnUpdate }
+func (s strategy[T]) AllowUnconditionalUpdate(context.Context) bool {
+	return !s.kind.RequireResourceVersion
+}
+
+func (s strategy[T]) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
+	if s.kind.Status == nil {
+		return nil
+	}
+	return s.reset("status")
+}
+
+func (s strategy[T]) reset(roots ...string) map[fieldpath.APIVersion]*fieldpath.Set {
+	set := fieldpath.NewSet()
+	for _, root := range roots {
+		set.Insert(fieldpath.MakePathOrDie(root))
+	}
+	return map[fieldpath.APIVersion]*fieldpath.Set{fieldpath.APIVersion(s.kind.GVK.GroupVersion().String()): set}
+}
+
+// statusStrategy updates only the status.
+type statusStrategy[T Object] struct{ strategy[T] }
+
+func (s statusStrategy[T]) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
+	o, was := obj.(T), old.(T)
+	status := reflect.New(part(o, s.status).Type()).Elem()
+	status.Set(part(o, s.status))
+	meta := metaOf(o)
+	reflect.ValueOf(o).Elem().Set(reflect.ValueOf(was.DeepCopyObject()).Elem())
+	part(o, s.status).Set(status)
+	o.SetResourceVersion(meta.ResourceVersion)
+	o.SetManagedFields(meta.ManagedFields)
+	if !s.kind.Status.KeepMetadata {
+		o.SetLabels(meta.Labels)
+		o.SetAnnotations(meta.Annotations)
+		o.SetFinalizers(meta.Finalizers)
+	}
+	if s.kind.Status.Prepare != nil {
+		s.kind.Status.Prepare(ctx, o, was)
+	}
+}
+
+func (s statusStrategy[T]) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
+	return s.kind.Status.Validate(ctx, obj.(T), old.(T))
+}
+
+func (s statusStrategy[T]) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
+	return nil
+}
+
+func (s statusStrategy[T]) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
+	if s.kind.Status.KeepMetadata {
+		return s.reset("spec", "metadata")
+	}
+	return s.reset("spec")
+}
+
+func metaOf(o metav1.Object) metav1.ObjectMeta {
+	return metav1.ObjectMeta{ResourceVersion: o.GetResourceVersion(), ManagedFields: o.GetManagedFields(),
+		Labels: o.GetLabels(), Annotations: o.GetAnnotations(), Finalizers: o.GetFinalizers()}
+}
+
+// The interfaces a delete strategy implements change what the store does, so a
+// kind gets only those it asked for.
+type (
+	gcStrategy[T Object]       struct{ strategy[T] }
+	gracefulStrategy[T Object] struct{ strategy[T] }
+)
+
+func (k Kind[T]) deleteStrategy(s strategy[T]) rest.RESTDeleteStrategy {
+	switch {
+	case k.CheckGracefulDelete != nil:
+		return gracefulStrategy[T]{s}
+	case k.GarbageCollection != nil:
+		return gcStrategy[T]{s}
+	}
+	return s
+}
+
+func (s gcStrategy[T]) DefaultGarbageCollectionPolicy(ctx context.Context) rest.GarbageCollectionPolicy {
+	return s.kind.GarbageCollection(ctx)
+}
+
+func (s gracefulStrategy[T]) CheckGracefulDelete(ctx context.Context, obj runtime.Object, options *metav1.DeleteOptions) bool {
+	return s.kind.CheckGracefulDelete(ctx, obj.(T), options)
+}
+
+func unexpected[T any](obj runtime.Object) error {
+	var want T
+	return fmt.Errorf("reading a stored object: got %T, expected %T", obj, want)
+}

@@ -1,0 +1,94 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/utils/clock"
+)
+
+// Table is what `kubectl get` shows of T. The words are contract: people parse
+// these columns.
+type Table[T Object] struct {
+	// Columns in order; priority 1 is shown with -o wide only.
+	Columns []metav1.TableColumnDefinition
+	// Cells of one row, one value a column.
+	Cells func(obj T, now time.Time) []any
+}
+
+// Column is a column of strings that is always shown.
+func Column(name string) metav1.TableColumnDefinition {
+	return metav1.TableColumnDefinition{Name: name, Type: "string"}
+}
+
+// NameColumn is the first column of every table.
+func NameColumn() metav1.TableColumnDefinition {
+	return metav1.TableColumnDefinition{Name: "Name", Type: "string", Format: "name", Description: "Name must be unique within a namespace."}
+}
+
+// Integer makes a column hold numbers.
+func Integer(name string) metav1.TableColumnDefinition {
+	return metav1.TableColumnDefinition{Name: name, Type: "integer"}
+}
+
+// Wide marks a column for -o wide.
+func Wide(c metav1.TableColumnDefinition) metav1.TableColumnDefinition {
+	c.Priority = 1
+	return c
+}
+
+// Age is how kubectl shows the time since t.
+func Age(t metav1.Time, now time.Time) string {
+	if t.IsZero() {
+		return "<unknown>"
+	}
+	return duration.HumanDuration(now.Sub(t.Time))
+}
+
+func (t *Table[T]) convertor(gvk schema.GroupVersionKind, plural string, clk clock.PassiveClock) rest.TableConvertor {
+	if t == nil {
+		return rest.NewDefaultTableConvertor(schema.GroupResource{Group: gvk.Group, Resource: plural})
+	}
+	return &tableConvertor[T]{table: t, clock: clk}
+}
+
+type tableConvertor[T Object] struct {
+	table *Table[T]
+	clock clock.PassiveClock
+}
+
+// ConvertToTable implements rest.TableConvertor.
+func (c *tableConvertor[T]) ConvertToTable(ctx context.Context, obj, options runtime.Object) (*metav1.Table, error) {
+	out := &metav1.Table{}
+	if o, ok := options.(*metav1.TableOptions); !ok || o == nil || !o.NoHeaders {
+		out.ColumnDefinitions = c.table.Columns
+	}
+	now := c.clock.Now()
+	row := func(o runtime.Object) error {
+		item, ok := o.(T)
+		if !ok {
+			return unexpected[T](o)
+		}
+		cells := c.table.Cells(item, now)
+		if len(cells) != len(c.table.Columns) {
+			return fmt.Errorf("making a row of %s: %d cells for %d columns", item.GetName(), len(cells), len(c.table.Columns))
+		}
+		out.Rows = append(out.Rows, metav1.TableRow{Cells: cells, Object: runtime.RawExtension{Object: o}})
+		return nil
+	}
+	if list, err := meta.ListAccessor(obj); err == nil {
+		out.ResourceVersion, out.Continue, out.RemainingItemCount = list.GetResourceVersion(), list.GetContinue(), list.GetRemainingItemCount()
+		return out, meta.EachListItem(obj, row)
+	}
+	if o, ok := obj.(metav1.Object); ok {
+		out.ResourceVersion = o.GetResourceVersion()
+	}
+	return out, row(obj)
+}
