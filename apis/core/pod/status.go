@@ -1,0 +1,91 @@
+// Package pod answers the questions that many parts ask of a pod: is it ready,
+// is it over, which quality of service has it, what does it refer to. Every
+// function is pure; those that need the time are given it.
+package pod
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// IsReady tells whether p has the condition Ready with status True.
+func IsReady(p *corev1.Pod) bool {
+	c := GetCondition(&p.Status, corev1.PodReady)
+	return c != nil && c.Status == corev1.ConditionTrue
+}
+
+// IsAvailable tells whether p has been ready for minReadySeconds at the time now.
+func IsAvailable(p *corev1.Pod, minReadySeconds int32, now time.Time) bool {
+	c := GetCondition(&p.Status, corev1.PodReady)
+	if c == nil || c.Status != corev1.ConditionTrue {
+		return false
+	}
+	if minReadySeconds == 0 {
+		return true
+	}
+	min := time.Duration(minReadySeconds) * time.Second
+	return !c.LastTransitionTime.IsZero() && !c.LastTransitionTime.Add(min).After(now)
+}
+
+// IsTerminal tells whether p has ended for good: its phase is Failed or Succeeded.
+func IsTerminal(p *corev1.Pod) bool {
+	return p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded
+}
+
+// IsActive tells whether p counts as a replica: it is neither over nor being deleted.
+func IsActive(p *corev1.Pod) bool {
+	return !IsTerminal(p) && p.DeletionTimestamp == nil
+}
+
+// GetCondition returns the condition of type t in s, or nil. The result points into s.
+func GetCondition(s *corev1.PodStatus, t corev1.PodConditionType) *corev1.PodCondition {
+	for i := range s.Conditions {
+		if s.Conditions[i].Type == t {
+			return &s.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// UpdateCondition puts c into s and tells whether that changed anything but the
+// transition time. LastTransitionTime becomes now when the status differs from
+// the one before, and stays as it was otherwise.
+func UpdateCondition(s *corev1.PodStatus, c corev1.PodCondition, now time.Time) bool {
+	c.LastTransitionTime = metav1.NewTime(now)
+	old := GetCondition(s, c.Type)
+	if old == nil {
+		s.Conditions = append(s.Conditions, c)
+		return true
+	}
+	if old.Status == c.Status {
+		c.LastTransitionTime = old.LastTransitionTime
+	}
+	same := old.Status == c.Status && old.Reason == c.Reason && old.Message == c.Message &&
+		old.ObservedGeneration == c.ObservedGeneration &&
+		old.LastProbeTime.Equal(&c.LastProbeTime) && old.LastTransitionTime.Equal(&c.LastTransitionTime)
+	*old = c
+	return !same
+}
+
+// ContainerStatus returns the status of the container called name, be it an
+// ordinary, init or ephemeral container, or nil. The result points into s.
+func ContainerStatus(s *corev1.PodStatus, name string) *corev1.ContainerStatus {
+	for _, list := range [][]corev1.ContainerStatus{s.ContainerStatuses, s.InitContainerStatuses, s.EphemeralContainerStatuses} {
+		if st := FindContainerStatus(list, name); st != nil {
+			return st
+		}
+	}
+	return nil
+}
+
+// FindContainerStatus returns the status of the container called name in list, or nil.
+func FindContainerStatus(list []corev1.ContainerStatus, name string) *corev1.ContainerStatus {
+	for i := range list {
+		if list[i].Name == name {
+			return &list[i]
+		}
+	}
+	return nil
+}
