@@ -1,0 +1,261 @@
+package simulated
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+// node is one simulated node and its lease.
+type node struct {
+	name, ip string
+	// uid is the Node object's, known after registration.
+	uid types.UID
+	// lease is the last one written; nil before the first.
+	lease *coordinationv1.Lease
+	// due is when the lease is to be renewed, failures how often that failed in a row.
+	due      time.Time
+	failures int
+}
+
+// retryDelay is how long to wait after n failures: 0.1 s doubling to 6.4 s.
+func retryDelay(n int) time.Duration { return 100 * time.Millisecond << min(n-1, 6) }
+
+// object is the Node as registered.
+func (s *Nodes) object(n *node) *corev1.Node {
+	labels := map[string]string{
+		corev1.LabelHostname: n.name, corev1.LabelOSStable: "linux", corev1.LabelArchStable: runtime.GOARCH, Label: "true",
+	}
+	maps.Copy(labels, s.config.Labels)
+	o := &corev1.Node{
+		ObjectMeta: metav1.ObjectMeta{Name: n.name, Labels: labels},
+		Spec:       corev1.NodeSpec{Taints: s.config.Taints, ProviderID: "coracle://simulated/" + n.name},
+	}
+	s.fillStatus(&o.Status, n)
+	return o
+}
+
+func (s *Nodes) fillStatus(status *corev1.NodeStatus, n *node) {
+	now := metav1.NewTime(s.config.Clock.Now())
+	status.Capacity = s.config.Capacity
+	status.Allocatable = s.config.Capacity
+	status.Addresses = []corev1.NodeAddress{
+		{Type: corev1.NodeInternalIP, Address: n.ip},
+		{Type: corev1.NodeHostName, Address: n.name},
+	}
+	status.NodeInfo = corev1.NodeSystemInfo{
+		MachineID: n.name, SystemUUID: n.name, BootID: n.name,
+		KernelVersion: "simulated", OSImage: "simulated", ContainerRuntimeVersion: "simulated://1",
+		KubeletVersion: s.config.KubeletVersion, OperatingSystem: "linux", Architecture: runtime.GOARCH,
+	}
+	set := func(t corev1.NodeConditionType, v corev1.ConditionStatus, reason, message string) {
+		c := corev1.NodeCondition{Type: t, Status: v, Reason: reason, Message: message, LastHeartbeatTime: now, LastTransitionTime: now}
+		for i := range status.Conditions {
+			if old := &status.Conditions[i]; old.Type == t {
+				if old.Status == v {
+					c.LastTransitionTime = old.LastTransitionTime
+				}
+				*old = c
+				return
+			}
+		}
+		status.Conditions = append(status.Conditions, c)
+	}
+	set(corev1.NodeMemoryPressure, corev1.ConditionFalse, "KubeletHasSufficientMemory", "kubelet has sufficient memory available")
+	set(corev1.NodeDiskPressure, corev1.ConditionFalse, "KubeletHasNoDiskPressure", "kubelet has no disk pressure")
+	set(corev1.NodePIDPressure, corev1.ConditionFalse, "KubeletHasSufficientPID", "kubelet has sufficient PID available")
+	set(corev1.NodeReady, corev1.ConditionTrue, "KubeletReady", "kubelet is posting ready status")
+}
+
+// healthy tells whether nobody marked the node otherwise than we did.
+func healthy(o *corev1.Node) bool {
+	ready := false
+	for _, c := range o.Status.Conditions {
+		switch c.Type {
+		case corev1.NodeReady:
+			ready = c.Status == corev1.ConditionTrue
+		case corev1.NodeMemoryPressure, corev1.NodeDiskPressure, corev1.NodePIDPressure:
+			if c.Status != corev1.ConditionFalse {
+				return false
+			}
+		}
+	}
+	return ready
+}
+
+// register creates the node's object, or makes an existing one ready again.
+func (s *Nodes) register(ctx context.Context, n *node) error {
+	o := s.object(n)
+	err := s.config.Client.Create(ctx, o)
+	if apierrors.IsAlreadyExists(err) {
+		err = s.config.Client.Get(ctx, client.ObjectKeyFromObject(o), o)
+	}
+	if err != nil {
+		return fmt.Errorf("registering node %s: %w", n.name, err)
+	}
+	n.uid = o.UID
+	if healthy(o) {
+		return nil
+	}
+	return s.makeReady(ctx, n, o)
+}
+
+// makeReady writes the status of a node; o is changed.
+func (s *Nodes) makeReady(ctx context.Context, n *node, o *corev1.Node) error {
+	before := o.DeepCopy()
+	s.fillStatus(&o.Status, n)
+	if err := s.config.Client.Status().Patch(ctx, o, client.StrategicMergeFrom(before)); err != nil {
+		return fmt.Errorf("writing status of node %s: %w", n.name, err)
+	}
+	return nil
+}
+
+// registerAll registers every node, retrying each until ctx is done.
+func (s *Nodes) registerAll(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(s.config.Writers)
+	for _, n := range s.nodes {
+		group.Go(func() error {
+			for {
+				err := s.register(ctx, n)
+				if err == nil {
+					return nil
+				}
+				n.failures++
+				log.FromContext(ctx).V(1).Info("Registering simulated node failed, trying again", "node", n.name, "error", err.Error())
+				if !s.wait(ctx, retryDelay(n.failures)) {
+					return ctx.Err()
+				}
+			}
+		})
+	}
+	return group.Wait()
+}
+
+// wait waits by the clock; it returns false when ctx ended first.
+func (s *Nodes) wait(ctx context.Context, d time.Duration) bool {
+	timer := s.config.Clock.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C():
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// renewLeases keeps all leases fresh with one timer: renewals are spread evenly
+// over the interval, and those due within a 50th of it go together.
+func (s *Nodes) renewLeases(ctx context.Context) error {
+	interval := s.config.renewInterval()
+	now := s.config.Clock.Now()
+	for _, n := range s.nodes {
+		n.due, n.failures = now, 0
+	}
+	spread := false
+	for {
+		now = s.config.Clock.Now()
+		s.renewDue(ctx, now.Add(interval/50))
+		now = s.config.Clock.Now()
+		next := now.Add(interval)
+		for i, n := range s.nodes {
+			switch {
+			case n.failures > 0:
+				n.due = now.Add(retryDelay(n.failures))
+			case !spread:
+				// The first round is all at once; this deals the second out.
+				n.due = now.Add(interval/2 + interval/2*time.Duration(i+1)/time.Duration(len(s.nodes)))
+			}
+			if n.due.Before(next) {
+				next = n.due
+			}
+		}
+		spread = true
+		if !s.wait(ctx, max(next.Sub(now), interval/50)) {
+			return nil
+		}
+	}
+}
+
+// renewDue renews, with bounded concurrency, every lease due until the given
+// time and sets when it is due next.
+func (s *Nodes) renewDue(ctx context.Context, until time.Time) {
+	var group sync.WaitGroup
+	slots := make(chan struct{}, s.config.Writers)
+	interval := s.config.renewInterval()
+	for _, n := range s.nodes {
+		if n.due.After(until) {
+			continue
+		}
+		slots <- struct{}{}
+		group.Go(func() {
+			defer func() { <-slots }()
+			if err := s.renew(ctx, n); err != nil {
+				n.failures++
+				log.FromContext(ctx).V(1).Info("Renewing lease failed", "node", n.name, "error", err.Error())
+				return
+			}
+			n.failures = 0
+			jitter := time.Duration(rand.Int64N(int64(interval)/25 + 1))
+			n.due = s.config.Clock.Now().Add(interval - jitter)
+		})
+	}
+	group.Wait()
+}
+
+// renew writes the lease with the time of now. Nobody else writes it, so the
+// last one written is updated without reading; after a conflict it is read once.
+func (s *Nodes) renew(ctx context.Context, n *node) error {
+	now := metav1.NewMicroTime(s.config.Clock.Now())
+	if n.lease != nil {
+		lease := n.lease.DeepCopy()
+		lease.Spec.RenewTime = &now
+		err := s.config.Client.Update(ctx, lease)
+		if err == nil {
+			n.lease = lease
+			return nil
+		}
+		n.lease = nil
+		if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+			return fmt.Errorf("renewing lease of node %s: %w", n.name, err)
+		}
+	}
+	seconds := int32(s.config.LeaseDuration / time.Second)
+	want := coordinationv1.LeaseSpec{HolderIdentity: &n.name, LeaseDurationSeconds: &seconds, RenewTime: &now}
+	lease := &coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: n.name, Namespace: corev1.NamespaceNodeLease,
+			OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: n.name, UID: n.uid}},
+		},
+		Spec: want,
+	}
+	err := s.config.Client.Create(ctx, lease)
+	if apierrors.IsAlreadyExists(err) {
+		patch := client.RawPatch(types.MergePatchType, leasePatch(n, seconds, now))
+		err = s.config.Client.Patch(ctx, lease, patch)
+	}
+	if err != nil {
+		return fmt.Errorf("creating lease of node %s: %w", n.name, err)
+	}
+	n.lease = lease
+	return nil
+}
+
+func leasePatch(n *node, seconds int32, now metav1.MicroTime) []byte {
+	return fmt.Appendf(nil, `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Node","name":%q,"uid":%q}]},`+
+		`"spec":{"holderIdentity":%q,"leaseDurationSeconds":%d,"renewTime":%q}}`,
+		n.name, n.uid, n.name, seconds, now.UTC().Format(metav1.RFC3339Micro))
+}
