@@ -1,0 +1,125 @@
+package rootca
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+)
+
+// Name is the controller's name, as upstream's.
+const Name = "root-ca-certificate-publisher-controller"
+
+// Reconciler publishes the authority to one namespace. A request names a
+// Namespace.
+type Reconciler struct {
+	client client.Client
+	config Config
+}
+
+// Config is what the publisher needs to know.
+type Config struct {
+	// CA returns the PEM bundle to publish. It is asked at every reconcile and
+	// must be cheap and safe for concurrent use. Required.
+	CA func() []byte
+	// Changed, when not nil, is sent to when CA returns something new: every
+	// namespace is then written again. The event's object is not looked at.
+	Changed <-chan event.GenericEvent
+}
+
+// New returns a publisher that reads Namespaces and ConfigMaps through c, which
+// is expected to be backed by a cache.
+func New(c client.Client, config Config) *Reconciler {
+	return &Reconciler{client: c, config: config}
+}
+
+// SetupWithManager wakes the reconciler for Namespaces, for ConfigMaps named
+// kube-root-ca.crt, and for all namespaces when the authority changes.
+func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
+	b := ctrl.NewControllerManagedBy(mgr).
+		Named(Name).
+		For(&corev1.Namespace{}).
+		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(toNamespace),
+			builder.WithPredicates(changedOrDeleted())).
+		WithOptions(opts)
+	if r.config.Changed != nil {
+		b = b.WatchesRawSource(source.Channel(r.config.Changed, handler.EnqueueRequestsFromMapFunc(r.everyNamespace)))
+	}
+	return b.Complete(r)
+}
+
+func changedOrDeleted() predicate.Predicate {
+	return predicate.Funcs{
+		CreateFunc:  func(event.CreateEvent) bool { return false },
+		UpdateFunc:  func(e event.UpdateEvent) bool { return e.ObjectNew.GetName() == ConfigMapName },
+		DeleteFunc:  func(e event.DeleteEvent) bool { return e.Object.GetName() == ConfigMapName },
+		GenericFunc: func(event.GenericEvent) bool { return false },
+	}
+}
+
+func toNamespace(_ context.Context, o client.Object) []reconcile.Request {
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: o.GetNamespace()}}}
+}
+
+func (r *Reconciler) everyNamespace(ctx context.Context, _ client.Object) []reconcile.Request {
+	var list corev1.NamespaceList
+	if err := r.client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing namespaces to publish a new authority to")
+		return nil
+	}
+	reqs := make([]reconcile.Request, len(list.Items))
+	for i := range list.Items {
+		reqs[i].Name = list.Items[i].Name
+	}
+	return reqs
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	var ns corev1.Namespace
+	if err := r.client.Get(ctx, types.NamespacedName{Name: req.Name}, &ns, client.UnsafeDisableDeepCopy); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	if !ns.DeletionTimestamp.IsZero() || ns.Status.Phase == corev1.NamespaceTerminating {
+		return reconcile.Result{}, nil
+	}
+	existing := &corev1.ConfigMap{}
+	err := r.client.Get(ctx, types.NamespacedName{Namespace: ns.Name, Name: ConfigMapName}, existing, client.UnsafeDisableDeepCopy)
+	switch {
+	case apierrors.IsNotFound(err):
+		existing = nil
+	case err != nil:
+		return reconcile.Result{}, fmt.Errorf("getting config map %s/%s: %w", ns.Name, ConfigMapName, err)
+	}
+	create, update := plan(ns.Name, string(r.config.CA()), existing)
+	switch {
+	case create != nil:
+		if err := r.client.Create(ctx, create); err != nil && !harmless(err) {
+			return reconcile.Result{}, fmt.Errorf("creating config map %s/%s: %w", ns.Name, ConfigMapName, err)
+		}
+	case update != nil:
+		if err := r.client.Update(ctx, update); err != nil && !harmless(err) {
+			return reconcile.Result{}, fmt.Errorf("updating config map %s/%s: %w", ns.Name, ConfigMapName, err)
+		}
+	}
+	return reconcile.Result{}, nil
+}
+
+// harmless reports whether a failed write needs no retry of ours: the namespace
+// is going, or the ConfigMap's own event will bring us back.
+func harmless(err error) bool {
+	return apierrors.IsNotFound(err) || apierrors.IsAlreadyExists(err) ||
+		apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
+}
