@@ -1,0 +1,126 @@
+package apps
+
+import (
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/validation"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
+)
+
+// ValidateStatefulSet validates a new StatefulSet. Its name becomes part of
+// its pods' host names, so it must be a DNS label.
+func ValidateStatefulSet(sts *appsv1.StatefulSet) field.ErrorList {
+	errs := validation.ValidateObjectMeta(&sts.ObjectMeta, true, validation.NameIsDNSLabel, field.NewPath("metadata"))
+	errs = append(errs, validateStatefulSetSpec(&sts.Spec, selectorOptions(nil))...)
+	if sts.Spec.ServiceName != "" {
+		for _, msg := range utilvalidation.IsDNS1123Label(sts.Spec.ServiceName) {
+			errs = append(errs, field.Invalid(specPath.Child("serviceName"), sts.Spec.ServiceName, msg))
+		}
+	}
+	return errs
+}
+
+// ValidateStatefulSetUpdate validates a changed StatefulSet, of which little may change.
+func ValidateStatefulSetUpdate(sts, old *appsv1.StatefulSet) field.ErrorList {
+	errs := validateMetaUpdate(&sts.ObjectMeta, &old.ObjectMeta)
+	errs = append(errs, validateStatefulSetSpec(&sts.Spec, selectorOptions(old.Spec.Selector))...)
+	was := sts.Spec.DeepCopy()
+	was.Replicas, was.Template, was.UpdateStrategy = old.Spec.Replicas, old.Spec.Template, old.Spec.UpdateStrategy
+	was.MinReadySeconds, was.Ordinals, was.RevisionHistoryLimit = old.Spec.MinReadySeconds, old.Spec.Ordinals, old.Spec.RevisionHistoryLimit
+	was.PersistentVolumeClaimRetentionPolicy = old.Spec.PersistentVolumeClaimRetentionPolicy
+	if !equality.Semantic.DeepEqual(*was, old.Spec) {
+		errs = append(errs, field.Forbidden(specPath, "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"))
+	}
+	return errs
+}
+
+func validateStatefulSetSpec(spec *appsv1.StatefulSetSpec, opts metav1validation.LabelSelectorValidationOptions) field.ErrorList {
+	var errs field.ErrorList
+	switch policies := []appsv1.PodManagementPolicyType{appsv1.OrderedReadyPodManagement, appsv1.ParallelPodManagement}; spec.PodManagementPolicy {
+	case "":
+		errs = append(errs, field.Required(specPath.Child("podManagementPolicy"), ""))
+	case policies[0], policies[1]:
+	default:
+		errs = append(errs, field.Invalid(specPath.Child("podManagementPolicy"), spec.PodManagementPolicy,
+			fmt.Sprintf("must be '%s' or '%s'", policies[0], policies[1])))
+	}
+	errs = append(errs, validateStatefulSetStrategy(&spec.UpdateStrategy, specPath.Child("updateStrategy"))...)
+	errs = append(errs, validateClaimRetention(spec.PersistentVolumeClaimRetentionPolicy, specPath.Child("persistentVolumeClaimRetentionPolicy"))...)
+	errs = append(errs, nonnegative(ptr.Deref(spec.Replicas, 1), specPath.Child("replicas"))...)
+	errs = append(errs, nonnegative(spec.MinReadySeconds, specPath.Child("minReadySeconds"))...)
+	if spec.Ordinals != nil {
+		errs = append(errs, nonnegative(spec.Ordinals.Start, specPath.Child("ordinals", "start"))...)
+	}
+	if n := spec.RevisionHistoryLimit; n != nil {
+		errs = append(errs, nonnegative(*n, specPath.Child("revisionHistoryLimit"))...)
+	}
+	errs = append(errs, validateSelector("statefulset", spec.Selector, &spec.Template, opts, specPath)...)
+	// Every pod has its own claims, so that the count does not matter to disks.
+	return append(errs, validateTemplate("StatefulSet", &spec.Template, 1, specPath.Child("template"))...)
+}
+
+func validateStatefulSetStrategy(s *appsv1.StatefulSetUpdateStrategy, path *field.Path) field.ErrorList {
+	switch s.Type {
+	case "":
+		return field.ErrorList{field.Required(path, "")}
+	case appsv1.OnDeleteStatefulSetStrategyType:
+		if s.RollingUpdate != nil {
+			return field.ErrorList{field.Invalid(path.Child("rollingUpdate"), s.RollingUpdate, fmt.Sprintf("only allowed for updateStrategy '%s'", appsv1.RollingUpdateStatefulSetStrategyType))}
+		}
+		return nil
+	case appsv1.RollingUpdateStatefulSetStrategyType:
+		if s.RollingUpdate == nil {
+			return nil
+		}
+		at := path.Child("rollingUpdate")
+		errs := nonnegative(ptr.Deref(s.RollingUpdate.Partition, 0), at.Child("partition"))
+		if max := s.RollingUpdate.MaxUnavailable; max != nil {
+			errs = append(errs, validateCount(*max, at.Child("maxUnavailable"))...)
+			if isZero(*max) {
+				errs = append(errs, field.Invalid(at.Child("maxUnavailable"), *max, "cannot be 0"))
+			}
+			errs = append(errs, notMoreThan100Percent(*max, at.Child("maxUnavailable"))...)
+		}
+		return errs
+	}
+	return field.ErrorList{field.Invalid(path, *s, fmt.Sprintf("must be '%s' or '%s'",
+		appsv1.RollingUpdateStatefulSetStrategyType, appsv1.OnDeleteStatefulSetStrategyType))}
+}
+
+func validateClaimRetention(p *appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy, path *field.Path) field.ErrorList {
+	if p == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	known := []appsv1.PersistentVolumeClaimRetentionPolicyType{appsv1.RetainPersistentVolumeClaimRetentionPolicyType, appsv1.DeletePersistentVolumeClaimRetentionPolicyType}
+	if p.WhenDeleted != known[0] && p.WhenDeleted != known[1] {
+		errs = append(errs, field.NotSupported(path.Child("whenDeleted"), p.WhenDeleted, known))
+	}
+	if p.WhenScaled != known[0] && p.WhenScaled != known[1] {
+		errs = append(errs, field.NotSupported(path.Child("whenScaled"), p.WhenScaled, known))
+	}
+	return errs
+}
+
+// ValidateStatefulSetStatusUpdate validates what the statefulset controller wrote.
+func ValidateStatefulSetStatusUpdate(sts, old *appsv1.StatefulSet) field.ErrorList {
+	path, s := field.NewPath("status"), &sts.Status
+	errs := counts{
+		{"replicas", s.Replicas}, {"readyReplicas", s.ReadyReplicas}, {"currentReplicas", s.CurrentReplicas},
+		{"updatedReplicas", s.UpdatedReplicas}, {"availableReplicas", s.AvailableReplicas},
+	}.nonnegative(path)
+	errs = append(errs, validation.ValidateNonnegativeField(s.ObservedGeneration, path.Child("observedGeneration"))...)
+	const total = "status.replicas"
+	errs = append(errs, noGreater(s.ReadyReplicas, s.Replicas, path.Child("readyReplicas"), total)...)
+	errs = append(errs, noGreater(s.CurrentReplicas, s.Replicas, path.Child("currentReplicas"), total)...)
+	errs = append(errs, noGreater(s.UpdatedReplicas, s.Replicas, path.Child("updatedReplicas"), total)...)
+	errs = append(errs, noGreater(s.AvailableReplicas, s.Replicas, path.Child("availableReplicas"), total)...)
+	errs = append(errs, noGreater(s.AvailableReplicas, s.ReadyReplicas, path.Child("availableReplicas"), "status.readyReplicas")...)
+	errs = append(errs, notDecreasing(s.CollisionCount, old.Status.CollisionCount, path.Child("collisionCount"))...)
+	return append(errs, validateMetaUpdate(&sts.ObjectMeta, &old.ObjectMeta)...)
+}

@@ -1,0 +1,56 @@
+package coordination
+
+import (
+	"strings"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	"k8s.io/apimachinery/pkg/api/validation"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// ValidateLease validates a new Lease.
+func ValidateLease(lease *coordinationv1.Lease) field.ErrorList {
+	errs := validation.ValidateObjectMeta(&lease.ObjectMeta, true, validation.NameIsDNSSubdomain, field.NewPath("metadata"))
+	return append(errs, validateLeaseSpec(&lease.Spec, field.NewPath("spec"))...)
+}
+
+// ValidateLeaseUpdate validates a changed Lease.
+func ValidateLeaseUpdate(lease, old *coordinationv1.Lease) field.ErrorList {
+	errs := validation.ValidateObjectMetaUpdate(&lease.ObjectMeta, &old.ObjectMeta, field.NewPath("metadata"))
+	return append(errs, validateLeaseSpec(&lease.Spec, field.NewPath("spec"))...)
+}
+
+func validateLeaseSpec(spec *coordinationv1.LeaseSpec, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if d := spec.LeaseDurationSeconds; d != nil && *d <= 0 {
+		errs = append(errs, field.Invalid(path.Child("leaseDurationSeconds"), *d, "must be greater than 0"))
+	}
+	if n := spec.LeaseTransitions; n != nil && *n < 0 {
+		errs = append(errs, field.Invalid(path.Child("leaseTransitions"), *n, "must be greater than or equal to 0"))
+	}
+	if spec.Strategy != nil {
+		errs = append(errs, validateStrategy(*spec.Strategy, path.Child("strategy"))...)
+	}
+	if p := spec.PreferredHolder; p != nil && *p != "" && (spec.Strategy == nil || *spec.Strategy == "") {
+		errs = append(errs, field.Forbidden(path.Child("preferredHolder"), "may only be specified if `strategy` is defined"))
+	}
+	return errs
+}
+
+// validateStrategy accepts the strategies of Kubernetes by their bare name and
+// anyone else's by a name with a domain.
+func validateStrategy(strategy coordinationv1.CoordinatedLeaseStrategy, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for _, msg := range utilvalidation.IsQualifiedName(string(strategy)) {
+		errs = append(errs, field.Invalid(path, strategy, msg))
+	}
+	parts := strings.Split(string(strategy), "/")
+	switch {
+	case len(parts) == 2 && strings.HasSuffix(parts[0], ".k8s.io"), len(parts) == 2 && parts[0] == "k8s.io":
+		errs = append(errs, field.Invalid(path, strategy, "must not use the reserved k8s.io domain"))
+	case len(parts) == 1 && strategy != coordinationv1.OldestEmulationVersion:
+		errs = append(errs, field.NotSupported(path, strategy, []string{string(coordinationv1.OldestEmulationVersion)}))
+	}
+	return errs
+}

@@ -1,0 +1,223 @@
+package discovery
+
+import (
+	"fmt"
+	"net/netip"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/validation"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/util/sets"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// Limits of one EndpointSlice; https://kubernetes.io/docs/reference/kubernetes-api/service-resources/endpoint-slice-v1/.
+const (
+	maxEndpoints      = 1000
+	maxAddresses      = 100
+	maxPorts          = 20000
+	maxTopologyLabels = 16
+	maxHints          = 8
+)
+
+// ValidateEndpointSlice validates a new EndpointSlice.
+func ValidateEndpointSlice(slice *discoveryv1.EndpointSlice) field.ErrorList {
+	errs := validation.ValidateObjectMeta(&slice.ObjectMeta, true, validation.NameIsDNSSubdomain, field.NewPath("metadata"))
+	errs = append(errs, validateAddressType(slice.AddressType)...)
+	return append(errs, validateContent(slice, nil)...)
+}
+
+// ValidateEndpointSliceUpdate validates a changed EndpointSlice.
+func ValidateEndpointSliceUpdate(slice, old *discoveryv1.EndpointSlice) field.ErrorList {
+	errs := validation.ValidateObjectMetaUpdate(&slice.ObjectMeta, &old.ObjectMeta, field.NewPath("metadata"))
+	errs = append(errs, validation.ValidateImmutableField(slice.AddressType, old.AddressType, field.NewPath("addressType"))...)
+	return append(errs, validateContent(slice, old)...)
+}
+
+func validateAddressType(t discoveryv1.AddressType) field.ErrorList {
+	known := []discoveryv1.AddressType{discoveryv1.AddressTypeFQDN, discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6}
+	switch {
+	case t == "":
+		return field.ErrorList{field.Required(field.NewPath("addressType"), "")}
+	case !sets.New(known...).Has(t):
+		return field.ErrorList{field.NotSupported(field.NewPath("addressType"), t, known)}
+	}
+	return nil
+}
+
+func validateContent(slice, old *discoveryv1.EndpointSlice) field.ErrorList {
+	// Addresses that were stored before are not checked again, so that a
+	// stricter rule never blocks the controller.
+	stored := sets.New[string]()
+	if old != nil {
+		for _, e := range old.Endpoints {
+			stored.Insert(e.Addresses...)
+		}
+	}
+	path := field.NewPath("endpoints")
+	if len(slice.Endpoints) > maxEndpoints {
+		return append(field.ErrorList{field.TooMany(path, len(slice.Endpoints), maxEndpoints)}, validatePorts(slice.Ports, field.NewPath("ports"))...)
+	}
+	var errs field.ErrorList
+	for i := range slice.Endpoints {
+		errs = append(errs, validateEndpoint(&slice.Endpoints[i], slice.AddressType, stored, path.Index(i))...)
+	}
+	return append(errs, validatePorts(slice.Ports, field.NewPath("ports"))...)
+}
+
+func validateEndpoint(e *discoveryv1.Endpoint, t discoveryv1.AddressType, stored sets.Set[string], path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	addresses := path.Child("addresses")
+	switch {
+	case len(e.Addresses) == 0:
+		errs = append(errs, field.Required(addresses, "must contain at least 1 address"))
+	case len(e.Addresses) > maxAddresses:
+		errs = append(errs, field.TooMany(addresses, len(e.Addresses), maxAddresses))
+	}
+	for i, address := range e.Addresses {
+		if !stored.Has(address) {
+			errs = append(errs, validateAddress(address, t, addresses.Index(i))...)
+		}
+	}
+	if e.NodeName != nil {
+		for _, msg := range utilvalidation.IsDNS1123Subdomain(*e.NodeName) {
+			errs = append(errs, field.Invalid(path.Child("nodeName"), *e.NodeName, msg))
+		}
+	}
+	topology := path.Child("deprecatedTopology")
+	if len(e.DeprecatedTopology) > maxTopologyLabels {
+		errs = append(errs, field.TooMany(topology, len(e.DeprecatedTopology), maxTopologyLabels))
+	}
+	errs = append(errs, metav1validation.ValidateLabels(e.DeprecatedTopology, topology)...)
+	if name, ok := e.DeprecatedTopology[corev1.LabelTopologyZone]; ok {
+		errs = append(errs, field.InternalError(topology.Key(corev1.LabelTopologyZone), fmt.Errorf("reserved key was not removed in conversion: %s", name)))
+	}
+	if e.Hostname != nil {
+		for _, msg := range utilvalidation.IsDNS1123Label(*e.Hostname) {
+			errs = append(errs, field.Invalid(path.Child("hostname"), *e.Hostname, msg))
+		}
+	}
+	if e.Hints != nil {
+		errs = append(errs, validateHints(e.Hints, path.Child("hints"))...)
+	}
+	return errs
+}
+
+func validateAddress(address string, t discoveryv1.AddressType, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	switch t {
+	case discoveryv1.AddressTypeIPv4:
+		errs = utilvalidation.IsValidIPForLegacyField(path, address, true, nil)
+		if ip, err := netip.ParseAddr(address); err == nil && !ip.Is4() {
+			errs = append(errs, field.Invalid(path, address, "must be an IPv4 address"))
+		}
+	case discoveryv1.AddressTypeIPv6:
+		errs = utilvalidation.IsValidIPForLegacyField(path, address, true, nil)
+		if ip, err := netip.ParseAddr(address); err == nil && !ip.Is6() {
+			errs = append(errs, field.Invalid(path, address, "must be an IPv6 address"))
+		}
+	case discoveryv1.AddressTypeFQDN:
+		return utilvalidation.IsFullyQualifiedDomainName(path, address)
+	}
+	return append(errs, validateNonSpecialIP(address, path)...)
+}
+
+// validateNonSpecialIP keeps a slice from pointing at the nodes' own addresses.
+func validateNonSpecialIP(address string, path *field.Path) field.ErrorList {
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return nil
+	}
+	switch {
+	case ip.IsUnspecified():
+		return field.ErrorList{field.Invalid(path, address, fmt.Sprintf("may not be unspecified (%v)", address))}
+	case ip.IsLoopback():
+		return field.ErrorList{field.Invalid(path, address, "may not be in the loopback range (127.0.0.0/8, ::1/128)")}
+	case ip.IsLinkLocalUnicast():
+		return field.ErrorList{field.Invalid(path, address, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")}
+	case ip.IsLinkLocalMulticast():
+		return field.ErrorList{field.Invalid(path, address, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)")}
+	}
+	return nil
+}
+
+func validateHints(hints *discoveryv1.EndpointHints, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	zones := path.Child("forZones")
+	if len(hints.ForZones) > maxHints {
+		return append(errs, field.TooMany(zones, len(hints.ForZones), maxHints))
+	}
+	seen := sets.New[string]()
+	for i, z := range hints.ForZones {
+		if seen.Has(z.Name) {
+			errs = append(errs, field.Duplicate(zones.Index(i).Child("name"), z.Name))
+		}
+		seen.Insert(z.Name)
+		for _, msg := range utilvalidation.IsValidLabelValue(z.Name) {
+			errs = append(errs, field.Invalid(zones.Index(i).Child("name"), z.Name, msg))
+		}
+	}
+	nodes := path.Child("forNodes")
+	if len(hints.ForNodes) > maxHints {
+		return append(errs, field.TooMany(nodes, len(hints.ForNodes), maxHints))
+	}
+	seen = sets.New[string]()
+	for i, n := range hints.ForNodes {
+		if seen.Has(n.Name) {
+			errs = append(errs, field.Duplicate(nodes.Index(i).Child("name"), n.Name))
+		}
+		seen.Insert(n.Name)
+		for _, msg := range utilvalidation.IsDNS1123Subdomain(n.Name) {
+			errs = append(errs, field.Invalid(nodes.Index(i).Child("name"), n.Name, msg))
+		}
+	}
+	return errs
+}
+
+func validatePorts(ports []discoveryv1.EndpointPort, path *field.Path) field.ErrorList {
+	if len(ports) > maxPorts {
+		return field.ErrorList{field.TooMany(path, len(ports), maxPorts)}
+	}
+	var errs field.ErrorList
+	names := sets.New[string]()
+	for i, p := range ports {
+		at := path.Index(i)
+		if p.Name == nil {
+			errs = append(errs, field.Required(at.Child("name"), ""))
+		} else {
+			for _, msg := range portName(*p.Name) {
+				errs = append(errs, field.Invalid(at.Child("name"), *p.Name, msg))
+			}
+			if names.Has(*p.Name) {
+				errs = append(errs, field.Duplicate(at.Child("name"), *p.Name))
+			}
+			names.Insert(*p.Name)
+		}
+		if p.Port != nil {
+			for _, msg := range utilvalidation.IsValidPortNum(int(*p.Port)) {
+				errs = append(errs, field.Invalid(at.Child("port"), *p.Port, msg))
+			}
+		}
+		known := []corev1.Protocol{corev1.ProtocolSCTP, corev1.ProtocolTCP, corev1.ProtocolUDP}
+		if p.Protocol == nil {
+			errs = append(errs, field.Required(at.Child("protocol"), ""))
+		} else if !sets.New(known...).Has(*p.Protocol) {
+			errs = append(errs, field.NotSupported(at.Child("protocol"), *p.Protocol, known))
+		}
+		if p.AppProtocol != nil {
+			for _, msg := range utilvalidation.IsQualifiedName(*p.AppProtocol) {
+				errs = append(errs, field.Invalid(at.Child("appProtocol"), *p.AppProtocol, msg))
+			}
+		}
+	}
+	return errs
+}
+
+func portName(name string) []string {
+	if name == "" {
+		return nil
+	}
+	return utilvalidation.IsDNS1123Label(name)
+}
