@@ -1,0 +1,99 @@
+package dispatch
+
+import (
+	"sort"
+
+	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	genericapi "k8s.io/apiserver/pkg/endpoints"
+	"k8s.io/apiserver/pkg/endpoints/discovery"
+	"k8s.io/apiserver/pkg/endpoints/discovery/aggregated"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+
+	"github.com/coracle-k8s/coracle/apiserver/registry"
+)
+
+// Install serves the resources and their discovery, legacy and aggregated, from s.
+func (d *Dispatcher) Install(s *genericapiserver.GenericAPIServer, addresses discovery.Addresses) error {
+	mux := s.Handler.NonGoRestfulMux
+	groups := map[string]*metav1.APIGroup{}
+	for _, gv := range d.groupVersions() {
+		list := d.apiResources(gv)
+		path := segments(gv)
+		mux.Handle(path, discovery.NewAPIVersionHandler(d.codecs, gv, lister(list)))
+		mux.HandlePrefix(path+"/", d)
+		converted, err := genericapi.ConvertGroupVersionIntoToDiscovery(list)
+		if err != nil {
+			return err
+		}
+		version := apidiscoveryv2.APIVersionDiscovery{Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent, Version: gv.Version, Resources: converted}
+		if gv.Group == "" {
+			s.AggregatedLegacyDiscoveryGroupManager.AddGroupVersion(gv.Group, version)
+			continue
+		}
+		s.AggregatedDiscoveryGroupManager.AddGroupVersion(gv.Group, version)
+		known := metav1.GroupVersionForDiscovery{GroupVersion: gv.String(), Version: gv.Version}
+		if g := groups[gv.Group]; g != nil {
+			g.Versions = append(g.Versions, known)
+			continue
+		}
+		groups[gv.Group] = &metav1.APIGroup{Name: gv.Group, PreferredVersion: known, Versions: []metav1.GroupVersionForDiscovery{known}}
+	}
+	for _, g := range groups {
+		s.DiscoveryGroupManager.AddGroup(*g)
+		mux.Handle("/apis/"+g.Name, discovery.NewAPIGroupHandler(d.codecs, *g))
+	}
+	legacy := discovery.NewLegacyRootAPIHandler(addresses, s.Serializer, "/api")
+	mux.Handle("/api", aggregated.WrapAggregatedDiscoveryToHandler(legacy, s.AggregatedLegacyDiscoveryGroupManager, s.AggregatedLegacyDiscoveryGroupManager))
+	return nil
+}
+
+// groupVersions in the order the resources were registered, a group's
+// preferred version first.
+func (d *Dispatcher) groupVersions() []schema.GroupVersion {
+	var order []schema.GroupVersion
+	seen := map[schema.GroupVersion]bool{}
+	for _, r := range d.config.Resources {
+		if gv := r.GVK.GroupVersion(); !seen[gv] {
+			seen[gv] = true
+			order = append(order, gv)
+		}
+	}
+	return order
+}
+
+func (d *Dispatcher) apiResources(gv schema.GroupVersion) []metav1.APIResource {
+	var list []metav1.APIResource
+	for _, r := range d.config.Resources {
+		if r.GVK.GroupVersion() == gv {
+			list = append(list, described(r)...)
+		}
+	}
+	sort.Slice(list, func(i, j int) bool { return list[i].Name < list[j].Name })
+	return list
+}
+
+func described(r *registry.Resource) []metav1.APIResource {
+	var list []metav1.APIResource
+	if len(r.Verbs) > 0 {
+		list = append(list, metav1.APIResource{
+			Name: r.Plural, SingularName: r.Singular, Namespaced: !r.ClusterScoped, Kind: r.GVK.Kind, Verbs: r.Verbs,
+			ShortNames: r.ShortNames, Categories: r.Categories,
+			StorageVersionHash: discovery.StorageVersionHash(r.GVK.Group, r.GVK.Version, r.GVK.Kind),
+		})
+	}
+	for _, sub := range r.Subresources {
+		entry := metav1.APIResource{Name: r.Plural + "/" + sub.Name, Namespaced: !r.ClusterScoped, Kind: sub.GVK.Kind, Verbs: sub.Verbs}
+		if sub.GVK.GroupVersion() != r.GVK.GroupVersion() {
+			entry.Group, entry.Version = sub.GVK.Group, sub.GVK.Version
+		}
+		list = append(list, entry)
+	}
+	return list
+}
+
+type lister []metav1.APIResource
+
+// ListAPIResources implements discovery.APIResourceLister.
+func (l lister) ListAPIResources() []metav1.APIResource { return l }

@@ -1,0 +1,162 @@
+// Package etcd runs one etcd member inside this process, without a socket.
+package etcd
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/client/v3/kubernetes"
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3client"
+	"go.etcd.io/raft/v3/raftpb"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"k8s.io/apiserver/pkg/storage"
+	"k8s.io/apiserver/pkg/storage/feature"
+)
+
+// Config is what a member needs.
+type Config struct {
+	// Dir holds the member's log and database; it is created if it is missing.
+	Dir string
+	// UnsafeNoFsync acknowledges writes that a crash of the machine may lose.
+	UnsafeNoFsync bool
+	// Errors receives what etcd logs at error level and above; nil discards it.
+	Errors func(msg string)
+}
+
+// Server is a running member.
+type Server struct {
+	// Client talks to the member by function calls.
+	Client *kubernetes.Client
+	etcd   *embed.Etcd
+}
+
+// readyTimeout bounds the replay of a large log on a slow disk.
+const readyTimeout = 5 * time.Minute
+
+// Start runs a single-member etcd and returns when it can serve.
+//
+// The caller must hold the data directory for itself: a second member on the
+// same directory waits for bbolt's file lock.
+func Start(ctx context.Context, c Config) (*Server, error) {
+	e, err := embed.StartEtcd(config(c))
+	if err != nil {
+		return nil, fmt.Errorf("starting etcd in %s: %w", c.Dir, err)
+	}
+	s := &Server{etcd: e}
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	if err := s.elect(ctx); err != nil {
+		s.Stop()
+		return nil, fmt.Errorf("starting etcd in %s: %w", c.Dir, err)
+	}
+	client := v3client.New(e.Server)
+	// This client has no endpoints, which is where the checker looks for what
+	// the server can do; without it every consistent read would go to disk.
+	feature.DefaultFeatureSupportChecker.CheckClient(client.Ctx(), named{client}, storage.RequestWatchProgress)
+	s.Client = &kubernetes.Client{Client: client}
+	s.Client.Kubernetes = s.Client
+	return s, nil
+}
+
+func config(c Config) *embed.Config {
+	cfg := embed.NewConfig()
+	cfg.Name = "coracle"
+	cfg.Dir = filepath.Clean(c.Dir)
+	cfg.UnsafeNoFsync = c.UnsafeNoFsync
+	cfg.QuotaBackendBytes = 8 << 30
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(logger(c.Errors))
+	// No listeners: the member's only client is in this process. The
+	// addresses are names that etcd wants to have; nothing is bound.
+	peer := url.URL{Scheme: "http", Host: "127.0.0.1:2380"}
+	cfg.AdvertisePeerUrls = []url.URL{peer}
+	cfg.AdvertiseClientUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:2379"}}
+	cfg.ListenPeerUrls, cfg.ListenClientUrls, cfg.ListenMetricsUrls = nil, nil, nil
+	cfg.InitialCluster = cfg.Name + "=" + peer.String()
+	return cfg
+}
+
+// elect makes the member its own leader now, instead of after an election
+// timeout of a second: nobody else could win.
+func (s *Server) elect(ctx context.Context) error {
+	id := uint64(s.etcd.Server.MemberID())
+	retry := time.NewTicker(500 * time.Microsecond)
+	defer retry.Stop()
+	for s.etcd.Server.Leader() == 0 {
+		// An error means that raft is not up yet: the next tick tries again.
+		_ = s.etcd.Server.Process(ctx, &raftpb.Message{Type: raftpb.MsgTimeoutNow.Enum(), To: &id, From: &id})
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the member to lead: %w", ctx.Err())
+		case err := <-s.etcd.Err():
+			return err
+		case <-retry.C:
+		}
+	}
+	select {
+	case <-s.etcd.Server.ReadyNotify():
+		return nil
+	case err := <-s.etcd.Err():
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the member to be ready: %w", ctx.Err())
+	}
+}
+
+// Err yields the error that stopped the member by itself.
+func (s *Server) Err() <-chan error { return s.etcd.Err() }
+
+// Stop closes the member; what was acknowledged is on disk. It may be called
+// more than once.
+func (s *Server) Stop() {
+	if s.Client != nil {
+		s.Client.Close()
+	}
+	s.etcd.Close()
+}
+
+func logger(errors func(string)) *zap.Logger {
+	if errors == nil {
+		return zap.NewNop()
+	}
+	core := zapcore.NewNopCore()
+	return zap.New(core, zap.WrapCore(func(zapcore.Core) zapcore.Core { return errorCore{Core: core, report: errors} }))
+}
+
+// errorCore reports entries at error level as one line each.
+type errorCore struct {
+	zapcore.Core
+	report func(string)
+}
+
+func (c errorCore) Enabled(l zapcore.Level) bool { return l >= zapcore.ErrorLevel }
+
+func (c errorCore) With([]zapcore.Field) zapcore.Core { return c }
+
+func (c errorCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if c.Enabled(e.Level) {
+		return ce.AddCore(e, c)
+	}
+	return ce
+}
+
+func (c errorCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	line := "etcd: " + e.Message
+	for _, f := range fields {
+		if err, ok := f.Interface.(error); ok {
+			line += ": " + err.Error()
+		}
+	}
+	c.report(line)
+	return nil
+}
+
+// named gives the in-process client the one endpoint the feature checker needs.
+type named struct{ *clientv3.Client }
+
+func (named) Endpoints() []string { return []string{"in-process"} }

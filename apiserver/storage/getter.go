@@ -1,0 +1,158 @@
+// Package storage opens the storage of each resource over one shared etcd client.
+package storage
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.etcd.io/etcd/client/v3/kubernetes"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/registry/generic"
+	serverstorage "k8s.io/apiserver/pkg/server/storage"
+	"k8s.io/apiserver/pkg/storage"
+	"k8s.io/apiserver/pkg/storage/cacher"
+	"k8s.io/apiserver/pkg/storage/etcd3"
+	"k8s.io/apiserver/pkg/storage/storagebackend"
+	"k8s.io/apiserver/pkg/storage/storagebackend/factory"
+	"k8s.io/apiserver/pkg/storage/value/encrypt/identity"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
+)
+
+const (
+	// Prefix is where everything is stored, as upstream has it.
+	Prefix = "/registry"
+	// compaction is how long old revisions are kept, upstream's default.
+	compaction = 5 * time.Minute
+	// history is how long a watch may resume from the cache.
+	history = 75 * time.Second
+	// deleteWorkers is how many objects of one deletecollection are deleted side by side.
+	deleteWorkers = 16
+)
+
+// Getter implements generic.RESTOptionsGetter.
+type Getter struct {
+	client    *kubernetes.Client
+	compactor interface {
+		etcd3.Compactor
+		Stop()
+	}
+	scheme     *runtime.Scheme
+	serializer runtime.StorageSerializer
+}
+
+// NewGetter serves storages until Stop.
+func NewGetter(client *kubernetes.Client, scheme *runtime.Scheme, serializer runtime.StorageSerializer) *Getter {
+	return &Getter{client: client, scheme: scheme, serializer: serializer,
+		compactor: etcd3.NewCompactor(client.Client, compaction, clock.RealClock{}, nil)}
+}
+
+// Stop ends compaction. Storages are closed by those who opened them.
+func (g *Getter) Stop() { g.compactor.Stop() }
+
+// GetRESTOptions implements generic.RESTOptionsGetter.
+func (g *Getter) GetRESTOptions(gr schema.GroupResource, _ runtime.Object) (generic.RESTOptions, error) {
+	gv, err := g.storageVersion(gr)
+	if err != nil {
+		return generic.RESTOptions{}, err
+	}
+	codec, versioner, err := serverstorage.NewStorageCodec(serverstorage.StorageCodecConfig{
+		StorageMediaType:  runtime.ContentTypeProtobuf,
+		StorageSerializer: g.serializer,
+		StorageVersion:    gv,
+		MemoryVersion:     schema.GroupVersion{Group: gv.Group, Version: runtime.APIVersionInternal},
+	})
+	if err != nil {
+		return generic.RESTOptions{}, fmt.Errorf("making the storage codec of %s: %w", gr, err)
+	}
+	config := storagebackend.NewDefaultConfig(Prefix, codec)
+	config.EncodeVersioner = versioner
+	prefix := gr.Resource
+	if gr.Group != "" {
+		prefix = gr.Group + "/" + gr.Resource
+	}
+	return generic.RESTOptions{
+		StorageConfig:           config.ForResource(gr),
+		Decorator:               g.open,
+		EnableGarbageCollection: true,
+		DeleteCollectionWorkers: deleteWorkers,
+		ResourcePrefix:          prefix,
+	}, nil
+}
+
+func (g *Getter) storageVersion(gr schema.GroupResource) (schema.GroupVersion, error) {
+	versions := g.scheme.PrioritizedVersionsForGroup(gr.Group)
+	if len(versions) == 0 {
+		return schema.GroupVersion{}, fmt.Errorf("opening the storage of %s: the scheme has no version of group %q", gr, gr.Group)
+	}
+	return versions[0], nil
+}
+
+// open implements generic.StorageDecorator: etcd below a watch cache.
+func (g *Getter) open(config *storagebackend.ConfigForResource, prefix string,
+	key func(runtime.Object) (string, error), newFunc, newListFunc func() runtime.Object,
+	attrs storage.AttrFunc, trigger storage.IndexerFuncs, indexers *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
+
+	versioner := storage.APIObjectVersioner{}
+	store, err := etcd3.New(g.client, g.compactor, config.Codec, newFunc, newListFunc, config.Prefix, prefix, config.GroupResource,
+		identity.NewEncryptCheckTransformer(), etcd3.NewDefaultLeaseManagerConfig(), untyped{etcd3.NewDefaultDecoder(config.Codec, versioner)}, versioner)
+	if err != nil {
+		return nil, nil, fmt.Errorf("opening the storage of %s: %w", config.GroupResource, err)
+	}
+	watchCache, err := cacher.NewCacherFromConfig(cacher.Config{
+		Storage: store, Versioner: versioner, GroupResource: config.GroupResource, EventsHistoryWindow: history,
+		ResourcePrefix: prefix, KeyFunc: key, NewFunc: newFunc, NewListFunc: newListFunc,
+		GetAttrsFunc: attrs, IndexerFuncs: trigger, Indexers: indexers, Codec: config.Codec,
+	})
+	if err != nil {
+		store.Close()
+		return nil, nil, fmt.Errorf("opening the watch cache of %s: %w", config.GroupResource, err)
+	}
+	delegator := cacher.NewCacheDelegator(watchCache, store)
+	var once sync.Once
+	destroy := func() {
+		once.Do(func() {
+			delegator.Stop()
+			watchCache.Stop()
+			store.Close()
+		})
+	}
+	return waiter{Interface: delegator, ready: watchCache.Wait}, destroy, nil
+}
+
+// Waiter is a storage that says when its cache can answer.
+type Waiter interface {
+	// Wait blocks until the watch cache has read what is stored.
+	Wait(ctx context.Context) error
+}
+
+type waiter struct {
+	storage.Interface
+	ready func(context.Context) error
+}
+
+func (w waiter) Wait(ctx context.Context) error { return w.ready(ctx) }
+
+// untyped clears kind and version of decoded objects: hub and wire types are
+// the same Go types here, so the stock decoder would leave them on list items,
+// where clients do not expect them.
+type untyped struct{ etcd3.Decoder }
+
+func (u untyped) Decode(value []byte, obj runtime.Object, rev int64) error {
+	err := u.Decoder.Decode(value, obj, rev)
+	if err == nil {
+		obj.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
+	}
+	return err
+}
+
+func (u untyped) DecodeListItem(ctx context.Context, data []byte, rev uint64, newItem func() runtime.Object) (runtime.Object, error) {
+	obj, err := u.Decoder.DecodeListItem(ctx, data, rev, newItem)
+	if err == nil {
+		obj.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
+	}
+	return obj, err
+}
