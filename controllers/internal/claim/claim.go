@@ -1,0 +1,168 @@
+// Package claim decides which objects belong to a controller and makes it so:
+// it adopts matching orphans, releases objects whose labels no longer match,
+// and leaves what belongs to others alone. The contract is upstream's
+// design-proposals/api-machinery/controller-ref.md.
+package claim
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Verdict is what a controller should do with one object.
+type Verdict int
+
+const (
+	// Ignore: the object is none of the controller's business.
+	Ignore Verdict = iota
+	// Keep: the object is the controller's already.
+	Keep
+	// Adopt: the object is an orphan that matches.
+	Adopt
+	// Release: the object is the controller's but no longer matches.
+	Release
+)
+
+// Judge says what owner should do with obj. It is pure.
+func Judge(owner metav1.Object, selector labels.Selector, obj metav1.Object) Verdict {
+	ref := metav1.GetControllerOfNoCopy(obj)
+	matches := selector.Matches(labels.Set(obj.GetLabels()))
+	switch {
+	case ref != nil && ref.UID != owner.GetUID():
+		return Ignore
+	case ref != nil && matches:
+		return Keep
+	case ref != nil && owner.GetDeletionTimestamp() == nil:
+		return Release
+	case ref == nil && matches && owner.GetDeletionTimestamp() == nil && obj.GetDeletionTimestamp() == nil:
+		return Adopt
+	default:
+		return Ignore
+	}
+}
+
+// ErrOwnerGone says that an object was not adopted because its would-be owner
+// has been deleted, or replaced by another of its name, since it was read.
+var ErrOwnerGone = errors.New("owner was deleted or replaced")
+
+// Claimer adopts and releases objects for one owner.
+type Claimer struct {
+	// Client writes.
+	Client client.Client
+	// Live reads past the cache, to recheck the owner before an adoption.
+	Live client.Reader
+	// Owner is the controller; GVK is its kind.
+	Owner client.Object
+	GVK   schema.GroupVersionKind
+	// Selector is the controller's selector. It must not be empty.
+	Selector labels.Selector
+
+	rechecked bool
+	recheck   error
+}
+
+// Claim returns those of objs that belong to the owner, adopting and releasing
+// as Judge says. An object that vanishes meanwhile is skipped. Errors are
+// joined; the objects that were claimed in spite of them are returned too.
+func Claim[T client.Object](ctx context.Context, c *Claimer, objs []T) ([]T, error) {
+	var errs []error
+	claimed := make([]T, 0, len(objs))
+	for _, obj := range objs {
+		switch Judge(c.Owner, c.Selector, obj) {
+		case Keep:
+			claimed = append(claimed, obj)
+		case Adopt:
+			ok, err := c.adopt(ctx, obj)
+			if err != nil {
+				errs = append(errs, err)
+			}
+			if ok {
+				claimed = append(claimed, obj)
+			}
+		case Release:
+			if err := c.release(ctx, obj); err != nil {
+				errs = append(errs, err)
+			}
+		}
+	}
+	return claimed, errors.Join(errs...)
+}
+
+// OwnerReference returns the reference that marks an object as owned by owner
+// and keeps a foreground deletion of owner waiting for it.
+func OwnerReference(owner metav1.Object, gvk schema.GroupVersionKind) metav1.OwnerReference {
+	return *metav1.NewControllerRef(owner, gvk)
+}
+
+func (c *Claimer) adopt(ctx context.Context, obj client.Object) (bool, error) {
+	if err := c.ownerLives(ctx); err != nil {
+		return false, fmt.Errorf("adopting %s: %w", client.ObjectKeyFromObject(obj), err)
+	}
+	err := c.patch(ctx, obj, []any{OwnerReference(c.Owner, c.GVK)})
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("adopting %s: %w", client.ObjectKeyFromObject(obj), err)
+	}
+	return true, nil
+}
+
+func (c *Claimer) release(ctx context.Context, obj client.Object) error {
+	err := c.patch(ctx, obj, []any{map[string]any{"$patch": "delete", "uid": c.Owner.GetUID()}})
+	// Invalid: the object of that UID is gone, or no longer has the reference.
+	if apierrors.IsNotFound(err) || apierrors.IsInvalid(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("releasing %s: %w", client.ObjectKeyFromObject(obj), err)
+	}
+	return nil
+}
+
+// patch names the object's UID, so that the server refuses it for another
+// object of the same name. A copy is patched: cached objects are shared.
+func (c *Claimer) patch(ctx context.Context, obj client.Object, refs []any) error {
+	body, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": obj.GetUID(), "ownerReferences": refs}})
+	if err != nil {
+		return fmt.Errorf("encoding owner references: %w", err)
+	}
+	copied, ok := obj.DeepCopyObject().(client.Object)
+	if !ok {
+		return fmt.Errorf("copying %T: not an API object", obj)
+	}
+	return c.Client.Patch(ctx, copied, client.RawPatch(types.StrategicMergePatchType, body))
+}
+
+// ownerLives asks the server once per Claimer: the cache may not know yet that
+// the owner is going, and the garbage collector must not race an adoption.
+func (c *Claimer) ownerLives(ctx context.Context) error {
+	if c.rechecked {
+		return c.recheck
+	}
+	c.rechecked = true
+	fresh, ok := c.Owner.DeepCopyObject().(client.Object)
+	if !ok {
+		c.recheck = fmt.Errorf("copying %T: not an API object", c.Owner)
+		return c.recheck
+	}
+	err := c.Live.Get(ctx, client.ObjectKeyFromObject(c.Owner), fresh)
+	switch {
+	case apierrors.IsNotFound(err):
+		c.recheck = ErrOwnerGone
+	case err != nil:
+		c.recheck = fmt.Errorf("rechecking owner %s: %w", client.ObjectKeyFromObject(c.Owner), err)
+	case fresh.GetUID() != c.Owner.GetUID() || fresh.GetDeletionTimestamp() != nil:
+		c.recheck = ErrOwnerGone
+	}
+	return c.recheck
+}

@@ -1,0 +1,236 @@
+package replicas
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers/internal/claim"
+	"github.com/coracle-k8s/coracle/controllers/internal/expect"
+	"github.com/coracle-k8s/coracle/controllers/internal/pace"
+	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
+	"github.com/coracle-k8s/coracle/controllers/internal/slowstart"
+)
+
+// podEventInterval is how often the events of its pods may wake an object. A
+// pod sends four or five on its way to ready; a status write per event would
+// cost more than the pods.
+const podEventInterval = 40 * time.Millisecond
+
+// errNamespaceTerminating stops the creation of pods without being reported:
+// there is nothing to retry and the object will go too.
+var errNamespaceTerminating = errors.New("namespace is being terminated")
+
+// Reconciler keeps the pods of one Kind. Make it with New.
+type Reconciler struct {
+	kind     Kind
+	client   client.Client
+	live     client.Reader
+	clock    clock.Clock
+	recorder record.EventRecorder
+	expected *expect.Tracker
+	pacer    *pace.Pacer
+}
+
+// New returns a Reconciler. Its client reads from a cache that has the indexes
+// index.Owner and index.PodOrphan on pods (and index.Owner on ReplicaSets).
+func New(kind Kind, c client.Client, clk clock.Clock, rec record.EventRecorder) *Reconciler {
+	return &Reconciler{
+		kind: kind, client: c, live: c, clock: clk, recorder: rec,
+		expected: expect.New(clk),
+		pacer:    pace.New(clk, podEventInterval),
+	}
+}
+
+// Reconcile brings one object's pods and status up to date.
+func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	r.pacer.Mark(req)
+	obj := r.kind.New()
+	if err := r.client.Get(ctx, req.NamespacedName, obj, client.UnsafeDisableDeepCopy); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.pacer.Forget(req)
+		}
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	set := r.kind.Read(obj)
+	selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
+	if err != nil || selector.Empty() {
+		// Validation rejects such objects; retrying would not help.
+		log.FromContext(ctx).V(1).Info("unusable selector", "error", err)
+		return reconcile.Result{}, nil
+	}
+	observed, err := r.observe(ctx, obj, set, selector)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	failure := r.apply(ctx, obj, set, MakePlan(observed, r.clock.Now()))
+	status, again := MakeStatus(observed, failure, r.clock.Now())
+	// What the kind has no field for is lost in updated and so not compared.
+	updated := r.kind.WithStatus(obj, status)
+	if StatusChanged(set, r.kind.Read(updated).Status) {
+		if err := r.client.Status().Update(ctx, updated); err != nil {
+			return statusFailure(failure, err)
+		}
+	}
+	if !observed.Settled && again == 0 {
+		// Should a watch event be lost, nothing else would wake us.
+		again = expect.Timeout
+	}
+	return reconcile.Result{RequeueAfter: again}, failure
+}
+
+// statusFailure leaves a conflict to the event that caused it, which either is
+// in the queue already or about to be.
+func statusFailure(failure, err error) (reconcile.Result, error) {
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		return reconcile.Result{}, failure
+	}
+	return reconcile.Result{}, errors.Join(failure, fmt.Errorf("writing status: %w", err))
+}
+
+// observe asks whether expectations are met before it lists, not after:
+// otherwise the events that meet them could arrive in between.
+func (r *Reconciler) observe(ctx context.Context, obj client.Object, set *appsv1.ReplicaSet, selector labels.Selector) (Observed, error) {
+	o := Observed{Set: set, Settled: r.expected.Satisfied(set.UID)}
+	owned, err := r.podsOf(ctx, set.Namespace, set.UID)
+	if err != nil {
+		return o, err
+	}
+	orphans, err := r.listPods(ctx, set.Namespace, client.MatchingFields{index.PodOrphan: "true"}, client.MatchingLabelsSelector{Selector: selector})
+	if err != nil {
+		return o, err
+	}
+	for _, p := range orphans {
+		// A finished pod is not worth adopting; the garbage collector of pods has it.
+		if podstate.Active(p) {
+			owned = append(owned, p)
+		}
+	}
+	claimer := &claim.Claimer{Client: r.client, Live: r.live, Owner: obj, GVK: r.kind.GVK, Selector: selector}
+	o.Pods, err = claim.Claim(ctx, claimer, owned)
+	if err != nil {
+		return o, fmt.Errorf("claiming pods: %w", err)
+	}
+	o.Related = o.Pods
+	if r.kind.SpreadOverSiblings && o.Surplus() {
+		o.Related, err = r.siblingsPods(ctx, set, o.Pods)
+	}
+	return o, err
+}
+
+func (r *Reconciler) podsOf(ctx context.Context, namespace string, owner types.UID) ([]*corev1.Pod, error) {
+	return r.listPods(ctx, namespace, client.MatchingFields{index.Owner: string(owner)})
+}
+
+func (r *Reconciler) listPods(ctx context.Context, namespace string, opts ...client.ListOption) ([]*corev1.Pod, error) {
+	var list corev1.PodList
+	opts = append(opts, client.InNamespace(namespace), client.UnsafeDisableDeepCopy)
+	if err := r.client.List(ctx, &list, opts...); err != nil {
+		return nil, fmt.Errorf("listing pods: %w", err)
+	}
+	pods := make([]*corev1.Pod, len(list.Items))
+	for i := range list.Items {
+		pods[i] = &list.Items[i]
+	}
+	return pods, nil
+}
+
+// siblingsPods returns own and the pods of all other ReplicaSets of the same
+// owner: a rollout should take pods from where there are most of either.
+func (r *Reconciler) siblingsPods(ctx context.Context, set *appsv1.ReplicaSet, own []*corev1.Pod) ([]*corev1.Pod, error) {
+	ref := metav1.GetControllerOfNoCopy(set)
+	if ref == nil {
+		return own, nil
+	}
+	var siblings appsv1.ReplicaSetList
+	err := r.client.List(ctx, &siblings, client.InNamespace(set.Namespace),
+		client.MatchingFields{index.Owner: string(ref.UID)}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		return nil, fmt.Errorf("listing sibling ReplicaSets: %w", err)
+	}
+	related := append([]*corev1.Pod(nil), own...)
+	for i := range siblings.Items {
+		if s := &siblings.Items[i]; s.UID != set.UID {
+			pods, err := r.podsOf(ctx, s.Namespace, s.UID)
+			if err != nil {
+				return nil, err
+			}
+			related = append(related, pods...)
+		}
+	}
+	return related, nil
+}
+
+func (r *Reconciler) apply(ctx context.Context, obj client.Object, set *appsv1.ReplicaSet, plan Plan) error {
+	ev := events{recorder: r.recorder, about: obj}
+	switch {
+	case plan.Create > 0:
+		return r.create(ctx, set, plan.Create, ev)
+	case len(plan.Delete) > 0:
+		return r.delete(ctx, set, plan.Delete, ev)
+	default:
+		return nil
+	}
+}
+
+func (r *Reconciler) create(ctx context.Context, set *appsv1.ReplicaSet, n int, ev events) error {
+	r.expected.ExpectCreations(set.UID, n)
+	called, _, err := slowstart.Run(n, func(int) error {
+		pod := NewPod(set, r.kind.GVK)
+		err := r.client.Create(ctx, pod)
+		if err == nil {
+			ev.created(pod.Name)
+			return nil
+		}
+		r.expected.CreationsObserved(set.UID, 1)
+		if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+			return errNamespaceTerminating
+		}
+		ev.createFailed(err)
+		return err
+	})
+	r.expected.CreationsObserved(set.UID, n-called)
+	if errors.Is(err, errNamespaceTerminating) {
+		return nil
+	}
+	return err
+}
+
+func (r *Reconciler) delete(ctx context.Context, set *appsv1.ReplicaSet, pods []*corev1.Pod, ev events) error {
+	uids := make([]types.UID, len(pods))
+	for i, p := range pods {
+		uids[i] = p.UID
+	}
+	r.expected.ExpectDeletions(set.UID, uids...)
+	_, err := slowstart.All(len(pods), func(i int) error {
+		// The server needs the name and the UID, and the cached pod is shared.
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: pods[i].Namespace, Name: pods[i].Name}}
+		err := r.client.Delete(ctx, pod, client.Preconditions{UID: &uids[i]})
+		if err == nil {
+			ev.deleted(pod.Name)
+			return nil
+		}
+		r.expected.DeletionObserved(set.UID, uids[i])
+		// Conflict: another pod has the name by now, so this one is gone too.
+		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+			return nil
+		}
+		ev.deleteFailed(err)
+		return err
+	})
+	return err
+}

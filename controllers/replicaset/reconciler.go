@@ -1,0 +1,43 @@
+package replicaset
+
+import (
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/coracle-k8s/coracle/controllers/replicas"
+)
+
+// ControllerName is the name under which the controller logs and counts.
+const ControllerName = "replicaset-controller"
+
+// New returns the ReplicaSet controller; register it with SetupWithManager.
+func New(c client.Client, clk clock.Clock, rec record.EventRecorder) *replicas.Reconciler {
+	return replicas.New(Kind(), c, clk, rec)
+}
+
+// Kind adapts ReplicaSets, which need no adapting.
+func Kind() replicas.Kind {
+	return replicas.Kind{
+		GVK:        appsv1.SchemeGroupVersion.WithKind("ReplicaSet"),
+		Controller: ControllerName,
+		New:        func() client.Object { return &appsv1.ReplicaSet{} },
+		NewList:    func() client.ObjectList { return &appsv1.ReplicaSetList{} },
+		Items: func(l client.ObjectList) []client.Object {
+			list := l.(*appsv1.ReplicaSetList)
+			items := make([]client.Object, len(list.Items))
+			for i := range list.Items {
+				items[i] = &list.Items[i]
+			}
+			return items
+		},
+		Read: func(o client.Object) *appsv1.ReplicaSet { return o.(*appsv1.ReplicaSet) },
+		WithStatus: func(o client.Object, s appsv1.ReplicaSetStatus) client.Object {
+			out := o.(*appsv1.ReplicaSet).DeepCopy()
+			out.Status = s
+			return out
+		},
+		SpreadOverSiblings: true,
+	}
+}
