@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/go-logr/logr"
@@ -184,15 +185,19 @@ func (s *Store) get(ctx context.Context, key Key) (client.Object, error) {
 	}
 	object := newObject(key.Kind)
 	err := s.client.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: key.Name}, object)
-	return object, err
+	if apierrors.IsNotFound(err) {
+		return nil, notFound(key)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s %s/%s: %w", key.Kind, key.Namespace, key.Name, err)
+	}
+	return object, nil
 }
 
+// notFound words a missing object as the kubelet does (configmap "x" not
+// found): users know it from a pod's events.
 func notFound(key Key) error {
-	resource := "configmaps"
-	if key.Kind == Secret {
-		resource = "secrets"
-	}
-	return apierrors.NewNotFound(schema.GroupResource{Resource: resource}, key.Name)
+	return apierrors.NewNotFound(schema.GroupResource{Resource: strings.ToLower(string(key.Kind))}, key.Name)
 }
 
 func newObject(kind Kind) client.Object {

@@ -46,6 +46,11 @@ func startStore(t *testing.T, objs ...client.Object) (*Store, client.WithWatch, 
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Start(ctx) }()
+	NewWithT(t).Eventually(func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.runCtx != nil
+	}).Should(BeTrue())
 	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {

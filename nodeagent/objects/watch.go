@@ -41,8 +41,12 @@ func (s *Store) listWatch(key Key, e *entry) cache.ListerWatcher {
 			s.mu.Unlock()
 		}
 	}
-	return cache.ToListWatcherWithWatchListSemantics(&cache.ListWatch{
+	return plainListWatch{&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			// A list at 0 may predate a ConfigMap created just before its pod.
+			if o.ResourceVersion == "0" {
+				o.ResourceVersion = ""
+			}
 			list := newList(key.Kind)
 			err := s.client.List(ctx, list, scope(&o)...)
 			failed(err)
@@ -53,8 +57,15 @@ func (s *Store) listWatch(key Key, e *entry) cache.ListerWatcher {
 			failed(err)
 			return w, err
 		},
-	}, s.client)
+	}}
 }
+
+// plainListWatch asks for one list and then a watch, not for a streamed list:
+// of a single object that is the quicker way to a first answer.
+type plainListWatch struct{ *cache.ListWatch }
+
+// IsWatchListSemanticsUnSupported is asked for by the reflector.
+func (plainListWatch) IsWatchListSemanticsUnSupported() bool { return true }
 
 func newList(kind Kind) client.ObjectList {
 	if kind == Secret {
