@@ -1,0 +1,57 @@
+package v1alpha1
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestDecodeIsStrict(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"unknown field":   {"network: {podCidr: 10.0.0.0/8}", `unknown field "network.podCidr"`},
+		"duplicate field": {"listen: a\nlisten: b", `"listen"`},
+		"wrong type":      {"nodes: many", "nodes"},
+		"not yaml":        {"a: [", "yaml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := Decode([]byte(c.text))
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got error %v, want one with %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestDefaultsAreValid(t *testing.T) {
+	c := &Cluster{}
+	c.Default()
+	if errs := c.Validate(); len(errs) > 0 {
+		t.Error(errs.ToAggregate())
+	}
+}
+
+func TestValidateNamesTheField(t *testing.T) {
+	minus := int32(-1)
+	for want, change := range map[string]func(*Cluster){
+		"apiVersion":                    func(c *Cluster) { c.APIVersion = "v1" },
+		"kind":                          func(c *Cluster) { c.Kind = "Pod" },
+		"listen":                        func(c *Cluster) { c.Listen = "6443" },
+		"nodes":                         func(c *Cluster) { c.Nodes = &minus },
+		"simulatedNodes":                func(c *Cluster) { c.SimulatedNodes = -1 },
+		"network.serviceCIDR":           func(c *Cluster) { c.Network.ServiceCIDR = "10.96.0.1/16" },
+		"network.podCIDR":               func(c *Cluster) { c.Network.PodCIDR = "10.96.128.0/17" },
+		"network.nodePorts":             func(c *Cluster) { c.Network.NodePorts = "32767-30000" },
+		"network.clusterDNS[0]":         func(c *Cluster) { c.Network.ClusterDNS = []string{"dns"} },
+		"node.name":                     func(c *Cluster) { c.Node.Name = "Not_A_Name" },
+		"node.containerRuntimeEndpoint": func(c *Cluster) { two := int32(2); c.Nodes = &two; c.Node.ContainerRuntimeEndpoint = "/x.sock" },
+	} {
+		t.Run(want, func(t *testing.T) {
+			c := &Cluster{}
+			c.Default()
+			change(c)
+			errs := c.Validate()
+			if len(errs) != 1 || errs[0].Field != want {
+				t.Errorf("got %v, want one error at %s", errs, want)
+			}
+		})
+	}
+}

@@ -1,0 +1,122 @@
+// Package v1alpha1 is the configuration of a Coracle cluster.
+//
+// A file holds one Cluster; every field may be left out. See
+// config/samples/cluster.yaml for all of them with their defaults.
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+const (
+	// APIVersion and Kind of a configuration file.
+	APIVersion = "config.coracle.dev/v1alpha1"
+	Kind       = "Cluster"
+)
+
+// Cluster configures one cluster in one process.
+type Cluster struct {
+	// APIVersion must be config.coracle.dev/v1alpha1; default the same.
+	APIVersion string `json:"apiVersion,omitempty"`
+	// Kind must be Cluster; default the same.
+	Kind string `json:"kind,omitempty"`
+
+	// DataDir holds everything the cluster keeps. Default /var/lib/coracle as
+	// root, else coracle in the user's data directory ($XDG_DATA_HOME).
+	DataDir string `json:"dataDir,omitempty"`
+	// Listen is the address and port of the API server; port 0 picks a free
+	// one. Default 127.0.0.1:6443.
+	Listen string `json:"listen,omitempty"`
+	// ExtraNames are further DNS names and IP addresses in the server's certificate.
+	ExtraNames []string `json:"extraNames,omitempty"`
+	// Nodes is how many real nodes run on this machine; the first in the
+	// host's network namespace, each other in its own. Default 1.
+	Nodes *int32 `json:"nodes,omitempty"`
+	// SimulatedNodes is how many nodes run pods without containers. Default 0.
+	SimulatedNodes int32 `json:"simulatedNodes,omitempty"`
+
+	Network     Network     `json:"network,omitempty"`
+	Storage     Storage     `json:"storage,omitempty"`
+	Node        Node        `json:"node,omitempty"`
+	Simulation  Simulation  `json:"simulation,omitempty"`
+	Controllers Controllers `json:"controllers,omitempty"`
+}
+
+// Network configures pod and Service networks. Clusters on one host that have
+// real nodes need ranges of their own.
+type Network struct {
+	// ServiceCIDR is the range of ClusterIPs. Default 10.96.0.0/16.
+	ServiceCIDR string `json:"serviceCIDR,omitempty"`
+	// PodCIDR is the range of pod addresses; each node gets a /24 of it.
+	// Default 10.244.0.0/16.
+	PodCIDR string `json:"podCIDR,omitempty"`
+	// LinkCIDR is the range of addresses of nodes that have their own network
+	// namespace. Default 10.245.0.0/24.
+	LinkCIDR string `json:"linkCIDR,omitempty"`
+	// NodePorts is the inclusive range of node ports. Default 30000-32767.
+	NodePorts string `json:"nodePorts,omitempty"`
+	// ClusterDomain is the DNS suffix of Services. Default cluster.local.
+	ClusterDomain string `json:"clusterDomain,omitempty"`
+	// ClusterDNS are the addresses of DNS servers that pods with dnsPolicy
+	// ClusterFirst ask. Default none: such pods use the node's servers.
+	ClusterDNS []string `json:"clusterDNS,omitempty"`
+	// MTU of pod interfaces in bytes; 0 takes the host's default route's. Default 0.
+	MTU int32 `json:"mtu,omitempty"`
+}
+
+// Storage configures etcd.
+type Storage struct {
+	// UnsafeNoFsync acknowledges writes before they are on disk. For tests
+	// only: a crash of the machine loses data. Default false.
+	UnsafeNoFsync bool `json:"unsafeNoFsync,omitempty"`
+}
+
+// Node configures real nodes.
+type Node struct {
+	// Name of the first node; further ones get -1, -2 and so on. Default the
+	// host's name.
+	Name string `json:"name,omitempty"`
+	// Address is the first node's address. Default that of the interface
+	// with the default route, else 127.0.0.1.
+	Address string `json:"address,omitempty"`
+	// ContainerRuntimeEndpoint is the CRI socket of a running containerd to
+	// use instead of starting one; only with one node. Default none.
+	ContainerRuntimeEndpoint string `json:"containerRuntimeEndpoint,omitempty"`
+	// BinDir is where containerd, containerd-shim-runc-v2, runc and the CNI
+	// plugins are. Default: those carried in the binary, else PATH.
+	BinDir string `json:"binDir,omitempty"`
+	// SandboxImage is the image of pod sandboxes. Default the built-in one.
+	SandboxImage string `json:"sandboxImage,omitempty"`
+	// MaxPods a node takes. Default 110.
+	MaxPods int32 `json:"maxPods,omitempty"`
+	// Labels and Taints that nodes register with.
+	Labels map[string]string `json:"labels,omitempty"`
+	Taints []corev1.Taint    `json:"taints,omitempty"`
+	// SystemReserved is kept back from what pods may request. Default none.
+	SystemReserved corev1.ResourceList `json:"systemReserved,omitempty"`
+	// ContainerLogMaxSize and ContainerLogMaxFiles bound the logs kept of one
+	// container. Defaults 10Mi and 5.
+	ContainerLogMaxSize  *resource.Quantity `json:"containerLogMaxSize,omitempty"`
+	ContainerLogMaxFiles int32              `json:"containerLogMaxFiles,omitempty"`
+}
+
+// Simulation configures simulated nodes.
+type Simulation struct {
+	// Capacity of each node. Default 32 CPUs, 256Gi of memory, 110 pods.
+	Capacity corev1.ResourceList `json:"capacity,omitempty"`
+	// Labels of each node besides the usual ones.
+	Labels map[string]string `json:"labels,omitempty"`
+}
+
+// Controllers configures the controllers.
+type Controllers struct {
+	// Concurrency is how many objects each controller works on at once. Default 5.
+	Concurrency int32 `json:"concurrency,omitempty"`
+	// NodeMonitorGracePeriod is how long a node may be silent before it is
+	// Unknown. Default 40s.
+	NodeMonitorGracePeriod metav1.Duration `json:"nodeMonitorGracePeriod,omitempty"`
+	// TerminatedPodThreshold is how many finished pods are kept. Default 12500.
+	TerminatedPodThreshold int32 `json:"terminatedPodThreshold,omitempty"`
+}

@@ -1,0 +1,98 @@
+package v1alpha1
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// Validate checks a defaulted configuration.
+func (c *Cluster) Validate() field.ErrorList {
+	var errs field.ErrorList
+	if c.APIVersion != APIVersion {
+		errs = append(errs, field.NotSupported(field.NewPath("apiVersion"), c.APIVersion, []string{APIVersion}))
+	}
+	if c.Kind != Kind {
+		errs = append(errs, field.NotSupported(field.NewPath("kind"), c.Kind, []string{Kind}))
+	}
+	if host, port, err := net.SplitHostPort(c.Listen); err != nil {
+		errs = append(errs, field.Invalid(field.NewPath("listen"), c.Listen, "must be ADDRESS:PORT"))
+	} else {
+		if host != "" && net.ParseIP(host) == nil && host != "localhost" {
+			errs = append(errs, field.Invalid(field.NewPath("listen"), c.Listen, "the address must be an IP address"))
+		}
+		if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+			errs = append(errs, field.Invalid(field.NewPath("listen"), c.Listen, "the port must be between 0 and 65535"))
+		}
+	}
+	if *c.Nodes < 0 || *c.Nodes > 200 {
+		errs = append(errs, field.Invalid(field.NewPath("nodes"), *c.Nodes, "must be between 0 and 200"))
+	}
+	if c.SimulatedNodes < 0 || c.SimulatedNodes > 65535 {
+		errs = append(errs, field.Invalid(field.NewPath("simulatedNodes"), c.SimulatedNodes, "must be between 0 and 65535"))
+	}
+	if c.Node.ContainerRuntimeEndpoint != "" && *c.Nodes > 1 {
+		errs = append(errs, field.Forbidden(field.NewPath("node", "containerRuntimeEndpoint"), "one runtime serves one node: set nodes to 1"))
+	}
+	if c.Node.Name != "" {
+		for _, msg := range validation.IsDNS1123Subdomain(c.Node.Name) {
+			errs = append(errs, field.Invalid(field.NewPath("node", "name"), c.Node.Name, msg))
+		}
+	}
+	if c.Controllers.Concurrency < 1 {
+		errs = append(errs, field.Invalid(field.NewPath("controllers", "concurrency"), c.Controllers.Concurrency, "must be at least 1"))
+	}
+	return append(errs, c.Network.validate(field.NewPath("network"))...)
+}
+
+func (n *Network) validate(path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	ranges := map[string]netip.Prefix{}
+	for _, r := range []struct {
+		name, value string
+		minBits     int
+	}{{"serviceCIDR", n.ServiceCIDR, 12}, {"podCIDR", n.PodCIDR, 8}, {"linkCIDR", n.LinkCIDR, 8}} {
+		p, err := netip.ParsePrefix(r.value)
+		if err != nil || p != p.Masked() || !p.Addr().Is4() {
+			errs = append(errs, field.Invalid(path.Child(r.name), r.value, "must be an IPv4 range such as 10.0.0.0/16"))
+			continue
+		}
+		if p.Bits() < r.minBits || p.Bits() > 28 {
+			errs = append(errs, field.Invalid(path.Child(r.name), r.value, fmt.Sprintf("the prefix length must be between %d and 28", r.minBits)))
+		}
+		for other, q := range ranges {
+			if p.Overlaps(q) {
+				errs = append(errs, field.Invalid(path.Child(r.name), r.value, "must not overlap "+other))
+			}
+		}
+		ranges[r.name] = p
+	}
+	if _, _, err := n.PortRange(); err != nil {
+		errs = append(errs, field.Invalid(path.Child("nodePorts"), n.NodePorts, err.Error()))
+	}
+	for i, address := range n.ClusterDNS {
+		if net.ParseIP(address) == nil {
+			errs = append(errs, field.Invalid(path.Child("clusterDNS").Index(i), address, "must be an IP address"))
+		}
+	}
+	for _, msg := range validation.IsDNS1123Subdomain(n.ClusterDomain) {
+		errs = append(errs, field.Invalid(path.Child("clusterDomain"), n.ClusterDomain, msg))
+	}
+	return errs
+}
+
+// PortRange is NodePorts as its first port and the number of ports.
+func (n *Network) PortRange() (base, size int, err error) {
+	first, last, ok := strings.Cut(n.NodePorts, "-")
+	base, err1 := strconv.Atoi(first)
+	end, err2 := strconv.Atoi(last)
+	if !ok || err1 != nil || err2 != nil || base < 1 || end > 65535 || end < base {
+		return 0, 0, fmt.Errorf("must be FIRST-LAST, for example 30000-32767")
+	}
+	return base, end - base + 1, nil
+}

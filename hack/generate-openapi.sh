@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Renders apiserver/openapi/data: definitions by openapi-gen, then documents
+# and merge schemas by apiserver/openapi/gen.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+defs=apiserver/openapi/gen/defs
+rm -rf "$defs" && mkdir -p "$defs"
+header=$(mktemp) && report=$(mktemp)
+trap 'rm -rf "$header" "$report" "$defs"' EXIT
+go tool openapi-gen --output-dir "$defs" --output-pkg "github.com/coracle-k8s/coracle/$defs" \
+	--output-file zz_generated.openapi.go --go-header-file "$header" --report-filename "$report" \
+	k8s.io/apimachinery/pkg/apis/meta/v1 k8s.io/apimachinery/pkg/runtime k8s.io/apimachinery/pkg/version \
+	k8s.io/apimachinery/pkg/util/intstr k8s.io/apimachinery/pkg/api/resource \
+	k8s.io/api/core/v1 k8s.io/api/apps/v1 k8s.io/api/discovery/v1 k8s.io/api/coordination/v1 k8s.io/api/rbac/v1 \
+	k8s.io/api/authentication/v1 k8s.io/api/authorization/v1 k8s.io/api/events/v1 k8s.io/api/autoscaling/v1 k8s.io/api/policy/v1
+go run -tags openapigen ./apiserver/openapi/gen apiserver/openapi/data
