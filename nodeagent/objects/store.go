@@ -40,6 +40,9 @@ type entry struct {
 	pods   map[types.UID]struct{}
 	object client.Object // nil: not there
 	synced bool
+	// asked is set when a reader was answered by the server and not from here:
+	// what the watch says first may then be news.
+	asked  bool
 	cancel context.CancelFunc // nil while no watch runs
 	// settled is closed once the object's state is known or the first attempt
 	// to learn it has failed.
@@ -183,6 +186,11 @@ func (s *Store) get(ctx context.Context, key Key) (client.Object, error) {
 			return object, nil
 		}
 	}
+	if e != nil {
+		s.mu.Lock()
+		e.asked = true
+		s.mu.Unlock()
+	}
 	object := newObject(key.Kind)
 	err := s.client.Get(ctx, types.NamespacedName{Namespace: key.Namespace, Name: key.Name}, object)
 	if apierrors.IsNotFound(err) {
@@ -215,7 +223,7 @@ func (s *Store) set(key Key, e *entry, object client.Object) {
 		s.mu.Unlock()
 		return
 	}
-	changed := e.synced && !sameVersion(e.object, object)
+	changed := !sameVersion(e.object, object) && (e.synced || e.asked)
 	e.object, e.synced = object, true
 	e.settle()
 	if immutable(object) && e.cancel != nil {

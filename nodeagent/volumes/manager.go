@@ -1,0 +1,275 @@
+//go:build linux
+
+package volumes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/coracle-k8s/coracle/nodeagent"
+	"github.com/coracle-k8s/coracle/nodeagent/objects"
+)
+
+// Config is what a Manager needs. Fields without a default are required.
+type Config struct {
+	// RootDir is the agent's directory; volumes are below RootDir/pods. It must
+	// be absolute.
+	RootDir string
+	// Client reads claims and volumes and asks for service account tokens.
+	Client client.Client
+	// Objects reads and watches ConfigMaps and Secrets. The Manager registers
+	// pods with it; somebody else starts it.
+	Objects *objects.Store
+	// Clock tells when tokens are renewed. Default: the real clock.
+	Clock clock.WithTicker
+	// Log is told of refreshes that failed. Default: nothing is logged.
+	Log logr.Logger
+	// Allocatable stands for limits that containers do not have, in downwardAPI
+	// files. Default: nothing is allocatable.
+	Allocatable func() corev1.ResourceList
+}
+
+// Manager implements nodeagent.Volumes.
+type Manager struct {
+	cfg   Config
+	queue *queue
+
+	mu    sync.Mutex
+	pods  map[types.UID]*podState
+	retry func(types.UID)
+}
+
+var _ nodeagent.Volumes = (*Manager)(nil)
+
+// podState is what is known of a pod between Mount and Unmount.
+type podState struct {
+	newest *corev1.Pod // guarded by Manager.mu
+
+	mu      sync.Mutex // held while the pod's volumes are touched
+	mounted bool
+	tokens  map[tokenKey]token
+}
+
+// retryAfter is how long a failed refresh waits for the next try; changes of
+// objects come sooner by their watch.
+const retryAfter = 30 * time.Second
+
+// New returns a Manager, subscribed to cfg.Objects.
+func New(cfg Config) (*Manager, error) {
+	if cfg.RootDir == "" || !filepath.IsAbs(cfg.RootDir) || cfg.Client == nil || cfg.Objects == nil {
+		return nil, errors.New("making the volume manager: an absolute RootDir, Client and Objects are required")
+	}
+	if cfg.Clock == nil {
+		cfg.Clock = clock.RealClock{}
+	}
+	if cfg.Allocatable == nil {
+		cfg.Allocatable = func() corev1.ResourceList { return nil }
+	}
+	m := &Manager{cfg: cfg, queue: newQueue(cfg.Clock), pods: map[types.UID]*podState{}}
+	cfg.Objects.Subscribe(m.objectChanged)
+	return m, nil
+}
+
+// Start keeps contents current until ctx is done. It touches no mount when it
+// ends: pods outlive their agent.
+func (m *Manager) Start(ctx context.Context) error {
+	m.queue.run(ctx.Done(), func(uid types.UID) {
+		if err := m.refresh(ctx, uid); err != nil && ctx.Err() == nil {
+			m.cfg.Log.Error(err, "Refreshing volumes", "pod", uid)
+			m.queue.at(uid, m.cfg.Clock.Now().Add(retryAfter))
+		}
+	})
+	return nil
+}
+
+// OnRetry implements nodeagent.Volumes.
+func (m *Manager) OnRetry(fn func(pod types.UID)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.retry = fn
+}
+
+func (m *Manager) objectChanged(_ objects.Key, pods []types.UID) {
+	m.mu.Lock()
+	retry := m.retry
+	m.mu.Unlock()
+	for _, uid := range pods {
+		m.queue.now(uid)
+		if retry != nil {
+			retry(uid)
+		}
+	}
+}
+
+// Update implements nodeagent.Volumes.
+func (m *Manager) Update(pod *corev1.Pod) {
+	m.mu.Lock()
+	state := m.pods[pod.UID]
+	if state != nil {
+		state.newest = pod
+	}
+	m.mu.Unlock()
+	if state == nil {
+		return
+	}
+	m.cfg.Objects.Register(pod)
+	if namesItself(pod) {
+		m.queue.now(pod.UID)
+	}
+}
+
+// namesItself tells whether a change of the pod may show in its volumes.
+func namesItself(pod *corev1.Pod) bool {
+	for i := range pod.Spec.Volumes {
+		v := &pod.Spec.Volumes[i]
+		if v.DownwardAPI != nil {
+			return true
+		}
+		if v.Projected == nil {
+			continue
+		}
+		for _, s := range v.Projected.Sources {
+			if s.DownwardAPI != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Mount implements nodeagent.Volumes.
+func (m *Manager) Mount(ctx context.Context, pod *corev1.Pod) (map[string]nodeagent.HostVolume, error) {
+	m.mu.Lock()
+	state := m.pods[pod.UID]
+	if state == nil {
+		state = &podState{tokens: map[tokenKey]token{}}
+		m.pods[pod.UID] = state
+	}
+	state.newest = pod
+	m.mu.Unlock()
+	m.cfg.Objects.Register(pod)
+
+	state.mu.Lock()
+	defer state.mu.Unlock()
+	mounted := make(map[string]nodeagent.HostVolume, len(pod.Spec.Volumes))
+	var failures []error
+	for i := range pod.Spec.Volumes {
+		v := &pod.Spec.Volumes[i]
+		host, err := m.setUp(ctx, state, pod, v)
+		if err != nil {
+			// The words are the kubelet's: they are what FailedMount events say.
+			failures = append(failures, fmt.Errorf("MountVolume.SetUp failed for volume %q : %w", v.Name, err))
+			continue
+		}
+		mounted[v.Name] = host
+	}
+	if err := errors.Join(failures...); err != nil {
+		return nil, err
+	}
+	state.mounted = true
+	m.scheduleTokens(pod.UID, state)
+	return mounted, nil
+}
+
+// refresh writes the pod's content volumes anew where they have changed.
+func (m *Manager) refresh(ctx context.Context, uid types.UID) error {
+	m.mu.Lock()
+	state := m.pods[uid]
+	if state == nil {
+		m.mu.Unlock()
+		return nil
+	}
+	pod := state.newest
+	m.mu.Unlock()
+	state.mu.Lock()
+	defer state.mu.Unlock()
+	if !state.mounted {
+		return nil
+	}
+	var failures []error
+	for i := range pod.Spec.Volumes {
+		v := &pod.Spec.Volumes[i]
+		if _, isContent := contentPlugin(v); !isContent {
+			continue
+		}
+		if _, err := m.setUpContent(ctx, state, pod, v); err != nil {
+			failures = append(failures, fmt.Errorf("refreshing volume %s of pod %s/%s: %w", v.Name, pod.Namespace, pod.Name, err))
+		}
+	}
+	m.scheduleTokens(uid, state)
+	return errors.Join(failures...)
+}
+
+// Unmount implements nodeagent.Volumes.
+func (m *Manager) Unmount(ctx context.Context, uid types.UID) error {
+	if uid == "" || filepath.Base(string(uid)) != string(uid) {
+		return fmt.Errorf("unmounting volumes: %q is not a pod's UID", uid)
+	}
+	m.cfg.Objects.Unregister(uid)
+	m.queue.forget(uid)
+	m.mu.Lock()
+	state := m.pods[uid]
+	delete(m.pods, uid)
+	m.mu.Unlock()
+	if state != nil {
+		state.mu.Lock()
+		defer state.mu.Unlock()
+		state.mounted = false
+	}
+	dir := m.podDir(uid)
+	for _, sub := range []string{subPathsDir, volumesDir} {
+		if err := removeTree(ctx, filepath.Join(dir, sub)); err != nil {
+			return fmt.Errorf("unmounting volumes of pod %s: %w", uid, err)
+		}
+	}
+	// The pod's directory may hold what others made; it goes with the last of it.
+	_ = os.Remove(dir)
+	return nil
+}
+
+// Mounted implements nodeagent.Volumes.
+func (m *Manager) Mounted() ([]types.UID, error) {
+	entries, err := os.ReadDir(filepath.Join(m.cfg.RootDir, "pods"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing pods with volumes: %w", err)
+	}
+	var uids []types.UID
+	for _, e := range entries {
+		for _, sub := range []string{volumesDir, subPathsDir} {
+			if _, err := os.Lstat(filepath.Join(m.cfg.RootDir, "pods", e.Name(), sub)); err == nil {
+				uids = append(uids, types.UID(e.Name()))
+				break
+			}
+		}
+	}
+	return uids, nil
+}
+
+const (
+	volumesDir  = "volumes"
+	subPathsDir = "volume-subpaths"
+)
+
+func (m *Manager) podDir(uid types.UID) string {
+	return filepath.Join(m.cfg.RootDir, "pods", string(uid))
+}
+
+// VolumePath is where a pod's volume of the given plugin (such as "empty-dir")
+// is or would be.
+func (m *Manager) VolumePath(uid types.UID, plugin, volume string) string {
+	return filepath.Join(m.podDir(uid), volumesDir, "kubernetes.io~"+plugin, volume)
+}
