@@ -1,0 +1,34 @@
+package scheduler
+
+import (
+	"github.com/coracle-k8s/coracle/scheduler/framework"
+	"github.com/coracle-k8s/coracle/scheduler/plugins/defaultbinder"
+	"github.com/coracle-k8s/coracle/scheduler/plugins/imagelocality"
+	"github.com/coracle-k8s/coracle/scheduler/plugins/nodeaffinity"
+	"github.com/coracle-k8s/coracle/scheduler/plugins/nodename"
+	"github.com/coracle-k8s/coracle/scheduler/plugins/nodeports"
+	"github.com/coracle-k8s/coracle/scheduler/plugins/noderesources"
+	"github.com/coracle-k8s/coracle/scheduler/plugins/nodeunschedulable"
+	"github.com/coracle-k8s/coracle/scheduler/plugins/queuesort"
+	"github.com/coracle-k8s/coracle/scheduler/plugins/schedulinggates"
+	"github.com/coracle-k8s/coracle/scheduler/plugins/tainttoleration"
+)
+
+// newFramework assembles Kubernetes' default plugins with its default weights,
+// in its order: the first plugin that refuses a node gives the reason.
+// https://kubernetes.io/docs/reference/scheduling/config/#scheduling-plugins
+func (s *Scheduler) newFramework() (*framework.Framework, error) {
+	return framework.New(s.nominator,
+		framework.Weighted{Plugin: schedulinggates.New()},
+		framework.Weighted{Plugin: queuesort.New()},
+		framework.Weighted{Plugin: nodeunschedulable.New()},
+		framework.Weighted{Plugin: nodename.New()},
+		framework.Weighted{Plugin: tainttoleration.New(), Weight: 3},
+		framework.Weighted{Plugin: nodeaffinity.New(), Weight: 2},
+		framework.Weighted{Plugin: nodeports.New()},
+		framework.Weighted{Plugin: noderesources.NewFit(), Weight: 1},
+		framework.Weighted{Plugin: noderesources.NewBalancedAllocation(), Weight: 1},
+		framework.Weighted{Plugin: imagelocality.New(s.snapshot), Weight: 1},
+		framework.Weighted{Plugin: defaultbinder.New(s.cfg.Client)},
+	)
+}
