@@ -1,0 +1,171 @@
+// Package authn composes who a request is from: a caller in the same process,
+// a front proxy, a client certificate, a bearer token, or, for health
+// endpoints only, nobody.
+package authn
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"slices"
+
+	"k8s.io/apiserver/pkg/apis/apiserver"
+	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authentication/group"
+	"k8s.io/apiserver/pkg/authentication/request/anonymous"
+	"k8s.io/apiserver/pkg/authentication/request/bearertoken"
+	"k8s.io/apiserver/pkg/authentication/request/headerrequest"
+	"k8s.io/apiserver/pkg/authentication/request/union"
+	"k8s.io/apiserver/pkg/authentication/request/websocket"
+	"k8s.io/apiserver/pkg/authentication/request/x509"
+	tokenunion "k8s.io/apiserver/pkg/authentication/token/union"
+	"k8s.io/apiserver/pkg/authentication/user"
+)
+
+// Config says whom to believe. Every field may be left empty.
+type Config struct {
+	// ClientCA gives the roots that client certificates are checked against,
+	// asked for every request so that they may change. Common name and
+	// organizations of a certificate are user and groups.
+	ClientCA x509.VerifyOptionFunc
+	// FrontProxy believes headers that a proxy sets.
+	FrontProxy *FrontProxy
+	// Tokens check bearer tokens, in this order.
+	Tokens []authenticator.Token
+	// Audiences of this server, for authenticators that know none.
+	Audiences authenticator.Audiences
+	// AnonymousPaths are what one may ask without a name; nil means
+	// HealthPaths, empty means none.
+	AnonymousPaths []string
+}
+
+// FrontProxy is a proxy that authenticates by certificate and tells in headers
+// whom it speaks for.
+type FrontProxy struct {
+	CA x509.VerifyOptionFunc
+	// AllowedNames are common names of proxies; empty allows all of CA.
+	AllowedNames headerrequest.StringSliceProvider
+	// Header names, by default X-Remote-User, X-Remote-Uid, X-Remote-Group and
+	// the prefix X-Remote-Extra-.
+	UserHeaders, UIDHeaders, GroupHeaders, ExtraPrefixes headerrequest.StringSliceProvider
+}
+
+// HealthPaths are open to everybody by default.
+func HealthPaths() []string { return []string{"/livez", "/readyz", "/healthz"} }
+
+// New composes the authenticator. A credential that is there and wrong fails
+// the request; without any, the request is anonymous or unauthenticated.
+// Everybody but the anonymous is in the group system:authenticated.
+func New(c Config) authenticator.Request {
+	var named []authenticator.Request
+	named = append(named, inProcess{})
+	if p := c.FrontProxy; p != nil {
+		p = p.defaulted()
+		named = append(named, headerrequest.NewDynamicVerifyOptionsSecure(p.CA, p.AllowedNames, p.UserHeaders, p.UIDHeaders, p.GroupHeaders, p.ExtraPrefixes))
+	}
+	if c.ClientCA != nil {
+		named = append(named, x509.NewDynamic(c.ClientCA, x509.CommonNameUserConversion))
+	}
+	if len(c.Tokens) > 0 {
+		tokens := tokenunion.New(c.Tokens...)
+		named = append(named, bearertoken.New(tokens), websocket.NewProtocolAuthenticator(tokens))
+	}
+	all := group.NewAuthenticatedGroupAdder(union.New(named...))
+	if len(c.Audiences) > 0 {
+		all = authenticator.WrapAudienceAgnosticRequest(c.Audiences, all)
+	}
+	paths := c.AnonymousPaths
+	if paths == nil {
+		paths = HealthPaths()
+	}
+	if len(paths) == 0 {
+		return all
+	}
+	conditions := make([]apiserver.AnonymousAuthCondition, 0, len(paths))
+	for _, p := range paths {
+		conditions = append(conditions, apiserver.AnonymousAuthCondition{Path: p})
+	}
+	return union.NewFailOnError(all, anonymous.NewAuthenticator(conditions))
+}
+
+func (p FrontProxy) defaulted() *FrontProxy {
+	set := func(to *headerrequest.StringSliceProvider, value ...string) {
+		if *to == nil {
+			*to = headerrequest.StaticStringSlice(value)
+		}
+	}
+	set(&p.AllowedNames)
+	set(&p.UserHeaders, "X-Remote-User")
+	set(&p.UIDHeaders, "X-Remote-Uid")
+	set(&p.GroupHeaders, "X-Remote-Group")
+	set(&p.ExtraPrefixes, "X-Remote-Extra-")
+	return &p
+}
+
+// userKey is unexported: no header or body can name it, so a user in a
+// request's context was put there by code of this process.
+type userKey struct{}
+
+// WithUser makes requests with ctx come from u. Only the in-process transport
+// carries the context of a request to the server; a request that came over a
+// connection never has it.
+func WithUser(ctx context.Context, u user.Info) context.Context {
+	return context.WithValue(ctx, userKey{}, u)
+}
+
+// UserFrom gives what WithUser set.
+func UserFrom(ctx context.Context) (user.Info, bool) {
+	u, ok := ctx.Value(userKey{}).(user.Info)
+	return u, ok
+}
+
+// inProcess believes WithUser.
+type inProcess struct{}
+
+func (inProcess) AuthenticateRequest(r *http.Request) (*authenticator.Response, bool, error) {
+	u, ok := UserFrom(r.Context())
+	if !ok {
+		return nil, false, nil
+	}
+	return &authenticator.Response{User: u}, true, nil
+}
+
+// Static authenticates fixed tokens: those of the admin kubeconfig and of
+// agents.
+type Static struct {
+	users map[[sha256.Size]byte]user.Info // by hash: looking one up tells nothing by its time
+}
+
+var _ authenticator.Token = &Static{}
+
+// NewStatic makes a Static from users by token. Empty tokens are an error.
+func NewStatic(users map[string]user.Info) (*Static, error) {
+	s := &Static{users: make(map[[sha256.Size]byte]user.Info, len(users))}
+	for token, u := range users {
+		if token == "" {
+			return nil, errors.New("making static tokens: a token is empty")
+		}
+		s.users[sha256.Sum256([]byte(token))] = u
+	}
+	return s, nil
+}
+
+// AuthenticateToken implements authenticator.Token.
+func (s *Static) AuthenticateToken(ctx context.Context, token string) (*authenticator.Response, bool, error) {
+	u, ok := s.users[sha256.Sum256([]byte(token))]
+	if !ok {
+		return nil, false, nil
+	}
+	return &authenticator.Response{User: u}, true, nil
+}
+
+// Node is the user of the agent of a node.
+func Node(name string) user.Info {
+	return &user.DefaultInfo{Name: "system:node:" + name, Groups: []string{user.NodesGroup}}
+}
+
+// Privileged is a user that may do everything, named for audit logs.
+func Privileged(name string, groups ...string) user.Info {
+	return &user.DefaultInfo{Name: name, Groups: slices.Concat([]string{user.SystemPrivilegedGroup}, groups)}
+}

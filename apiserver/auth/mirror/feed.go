@@ -1,0 +1,103 @@
+package mirror
+
+import (
+	"context"
+	"fmt"
+
+	metainternalversion "k8s.io/apimachinery/pkg/apis/meta/internalversion"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/client-go/tools/cache"
+)
+
+// feed is the store that a reflector writes into.
+type feed[T Object] struct{ m *Mirror[T] }
+
+var _ cache.ReflectorStore = &feed[Object]{}
+
+func (f *feed[T]) Add(obj any) error { return f.Update(obj) }
+
+func (f *feed[T]) Update(obj any) error {
+	return f.change(obj, (*Mirror[T]).set)
+}
+
+func (f *feed[T]) Delete(obj any) error {
+	return f.change(obj, (*Mirror[T]).unset)
+}
+
+func (f *feed[T]) change(obj any, do func(*Mirror[T], T)) error {
+	o, ok := obj.(T)
+	if !ok {
+		return fmt.Errorf("mirroring: unexpected %T", obj)
+	}
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	do(f.m, o)
+	f.m.announce()
+	return nil
+}
+
+func (f *feed[T]) Replace(list []any, _ string) error {
+	f.m.mu.Lock()
+	defer f.m.mu.Unlock()
+	f.m.reset(len(list))
+	for _, item := range list {
+		o, ok := item.(T)
+		if !ok {
+			return fmt.Errorf("mirroring: unexpected %T", item)
+		}
+		f.m.set(o)
+	}
+	f.m.synced = true
+	f.m.announce()
+	return nil
+}
+
+func (f *feed[T]) Resync() error { return nil }
+
+// plainListWatch says that the watch it wraps does not stream lists: not every
+// source here does, and a list from memory is as good.
+type plainListWatch struct{ cache.ListerWatcher }
+
+func (plainListWatch) IsWatchListSemanticsUnSupported() bool { return true }
+
+// FromStorage lists and watches all namespaces of a resource in the API
+// server's own storage, without a request.
+func FromStorage(storage interface {
+	rest.Lister
+	rest.Watcher
+}) cache.ListerWatcher {
+	return &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
+			// Version 0 is whatever the watch cache holds: the watch goes on from there.
+			return storage.List(request.WithNamespace(ctx, metav1.NamespaceAll), internal(o))
+		},
+		WatchFuncWithContext: func(ctx context.Context, o metav1.ListOptions) (watch.Interface, error) {
+			w, err := storage.Watch(request.WithNamespace(ctx, metav1.NamespaceAll), internal(o))
+			if err != nil {
+				return nil, err
+			}
+			return watch.Filter(w, unwrap), nil
+		},
+	}
+}
+
+// unwrap takes objects out of the wrapper in which the watch cache shares
+// their encodings among watchers.
+func unwrap(e watch.Event) (watch.Event, bool) {
+	if shared, ok := e.Object.(runtime.CacheableObject); ok {
+		e.Object = shared.GetObject()
+	}
+	return e, true
+}
+
+func internal(o metav1.ListOptions) *metainternalversion.ListOptions {
+	return &metainternalversion.ListOptions{
+		ResourceVersion: o.ResourceVersion, ResourceVersionMatch: o.ResourceVersionMatch,
+		TimeoutSeconds: o.TimeoutSeconds, AllowWatchBookmarks: o.AllowWatchBookmarks, Watch: o.Watch,
+		Limit: o.Limit, Continue: o.Continue, SendInitialEvents: o.SendInitialEvents,
+	}
+}

@@ -1,0 +1,29 @@
+// Package node authorizes the agents of nodes: each may read the secrets,
+// config maps, claims and volumes of the pods bound to its node and make tokens
+// for their service accounts, and owns its node object and lease. What all
+// nodes may do alike is rbac.NodeRules.
+//
+// See https://kubernetes.io/docs/reference/access-authn-authz/node/.
+package node
+
+import (
+	"slices"
+	"strings"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+)
+
+const userPrefix = "system:node:"
+
+// Name tells whether u is the agent of a node, and of which: the user
+// system:node:NAME in the group system:nodes.
+func Name(u user.Info) (node string, isNode bool) {
+	if u == nil {
+		return "", false
+	}
+	name, ok := strings.CutPrefix(u.GetName(), userPrefix)
+	if !ok || !slices.Contains(u.GetGroups(), user.NodesGroup) {
+		return "", false
+	}
+	return name, true
+}

@@ -1,0 +1,169 @@
+package node_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/coracle-k8s/coracle/apiserver/auth/node"
+)
+
+func start(t *testing.T, pods []corev1.Pod, volumes []corev1.PersistentVolume) (*node.Graph, *watch.FakeWatcher) {
+	events := watch.NewFake()
+	g := node.NewGraph(&cache.ListWatch{
+		ListFunc: func(metav1.ListOptions) (runtime.Object, error) {
+			return &corev1.PodList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}, Items: pods}, nil
+		},
+		WatchFunc: func(metav1.ListOptions) (watch.Interface, error) { return events, nil },
+	}, &cache.ListWatch{
+		ListFunc: func(metav1.ListOptions) (runtime.Object, error) {
+			return &corev1.PersistentVolumeList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}, Items: volumes}, nil
+		},
+		WatchFunc: func(metav1.ListOptions) (watch.Interface, error) { return watch.NewFake(), nil },
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error)
+	go func() { done <- g.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	return g, events
+}
+
+// users lists what pod p uses, the slow way.
+func users(p corev1.Pod, kind, name string) bool {
+	for _, v := range p.Spec.Volumes {
+		if kind == "secrets" && v.Secret != nil && v.Secret.SecretName == name ||
+			kind == "configmaps" && v.ConfigMap != nil && v.ConfigMap.Name == name ||
+			kind == "persistentvolumeclaims" && v.PersistentVolumeClaim != nil && v.PersistentVolumeClaim.ClaimName == name {
+			return true
+		}
+	}
+	for _, c := range p.Spec.Containers {
+		for _, e := range c.EnvFrom {
+			if kind == "secrets" && e.SecretRef != nil && e.SecretRef.Name == name {
+				return true
+			}
+		}
+	}
+	return kind == "serviceaccounts" && p.Spec.ServiceAccountName == name
+}
+
+func TestGraphAgainstOracle(t *testing.T) {
+	g := NewWithT(t)
+	r := rand.New(rand.NewPCG(1, 2))
+	name := func() string { return fmt.Sprintf("o%d", r.IntN(6)) }
+	var pods []corev1.Pod
+	for i := range 60 {
+		p := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: fmt.Sprintf("ns%d", r.IntN(2)), Name: fmt.Sprintf("p%d", i)}}
+		if n := r.IntN(4); n > 0 {
+			p.Spec.NodeName = fmt.Sprintf("n%d", n)
+		}
+		p.Spec.ServiceAccountName = name()
+		switch r.IntN(4) {
+		case 0:
+			p.Spec.Volumes = []corev1.Volume{{VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: name()}}}}
+		case 1:
+			p.Spec.Volumes = []corev1.Volume{{VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: name()}}}}}
+		case 2:
+			p.Spec.Volumes = []corev1.Volume{{VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: name()}}}}
+		case 3:
+			p.Spec.Containers = []corev1.Container{{EnvFrom: []corev1.EnvFromSource{{SecretRef: &corev1.SecretEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: name()}}}}}}
+		}
+		pods = append(pods, p)
+	}
+	graph, _ := start(t, pods, nil)
+	g.Expect(graph.Sync(t.Context())).To(Succeed())
+	for _, n := range []string{"n1", "n2", "n3", "n4"} {
+		for _, ns := range []string{"ns0", "ns1"} {
+			for _, kind := range []string{"secrets", "configmaps", "persistentvolumeclaims", "serviceaccounts"} {
+				for o := range 6 {
+					name := fmt.Sprintf("o%d", o)
+					want := false
+					for _, p := range pods {
+						want = want || p.Spec.NodeName == n && p.Namespace == ns && users(p, kind, name)
+					}
+					g.Expect(graph.Uses(n, kind, ns, name)).To(Equal(want), "%s %s %s/%s", n, kind, ns, name)
+				}
+			}
+		}
+	}
+}
+
+func TestAuthorize(t *testing.T) {
+	g := NewWithT(t)
+	pod := corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "p", ResourceVersion: "1"},
+		Spec: corev1.PodSpec{NodeName: "n1", ServiceAccountName: "sa", Volumes: []corev1.Volume{
+			{VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "s"}}},
+			{VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "c"}}},
+		}},
+	}
+	volume := corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "v"}, Spec: corev1.PersistentVolumeSpec{
+		ClaimRef:               &corev1.ObjectReference{Namespace: "ns", Name: "c"},
+		PersistentVolumeSource: corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{NodeStageSecretRef: &corev1.SecretReference{Namespace: "csi", Name: "stage"}}},
+	}}
+	graph, events := start(t, []corev1.Pod{pod}, []corev1.PersistentVolume{volume})
+	a := node.New(graph)
+	agent := &user.DefaultInfo{Name: "system:node:n1", Groups: []string{"system:nodes"}}
+	type ask struct {
+		verb, group, resource, sub, ns, name, field string
+	}
+	for _, tc := range []struct {
+		user   user.Info
+		ask    ask
+		want   bool
+		reason string
+	}{
+		{agent, ask{verb: "get", resource: "secrets", ns: "ns", name: "s"}, true, ""},
+		{agent, ask{verb: "watch", resource: "secrets", ns: "ns", name: "s"}, true, ""},
+		{agent, ask{verb: "list", resource: "secrets", ns: "ns"}, false, "No Object name found"},
+		{agent, ask{verb: "update", resource: "secrets", ns: "ns", name: "s"}, false, "can only read resources of this type"},
+		{agent, ask{verb: "get", resource: "secrets", ns: "ns", name: "other"}, false, "no relationship found between node 'n1' and this object"},
+		{agent, ask{verb: "get", resource: "secrets", ns: "csi", name: "stage"}, true, ""},
+		{agent, ask{verb: "get", resource: "persistentvolumes", name: "v"}, true, ""},
+		{agent, ask{verb: "get", resource: "persistentvolumeclaims", ns: "ns", name: "c"}, true, ""},
+		{agent, ask{verb: "create", resource: "serviceaccounts", sub: "token", ns: "ns", name: "sa"}, true, ""},
+		{agent, ask{verb: "create", resource: "serviceaccounts", ns: "ns", name: "sa"}, false, "can only create token subresource of serviceaccount"},
+		{agent, ask{verb: "get", resource: "nodes", name: "n1"}, true, ""},
+		{agent, ask{verb: "get", resource: "nodes", name: "n2"}, false, "node 'n1' cannot read 'n2', only its own Node object"},
+		{agent, ask{verb: "patch", resource: "nodes", sub: "status", name: "n1"}, true, ""},
+		{agent, ask{verb: "list", resource: "pods", field: "n1"}, true, ""},
+		{agent, ask{verb: "list", resource: "pods", field: "n2"}, false, "can only list/watch pods with spec.nodeName field selector"},
+		{agent, ask{verb: "get", resource: "pods", ns: "ns", name: "p"}, true, ""},
+		{agent, ask{verb: "update", group: "coordination.k8s.io", resource: "leases", ns: "kube-node-lease", name: "n1"}, true, ""},
+		{agent, ask{verb: "update", group: "coordination.k8s.io", resource: "leases", ns: "kube-node-lease", name: "n2"}, false, "can only access node lease with the same name as the requesting node"},
+		{agent, ask{verb: "list", resource: "services"}, true, ""},
+		{agent, ask{verb: "delete", resource: "services", ns: "ns", name: "x"}, false, ""},
+		{&user.DefaultInfo{Name: "system:node:n1"}, ask{verb: "get", resource: "nodes", name: "n1"}, false, ""},
+		{&user.DefaultInfo{Name: "system:node:", Groups: []string{"system:nodes"}}, ask{verb: "get", resource: "nodes", name: "n1"}, false, `unknown node for user "system:node:"`},
+	} {
+		record := authorizer.AttributesRecord{
+			User: tc.user, Verb: tc.ask.verb, APIGroup: tc.ask.group, Resource: tc.ask.resource, Subresource: tc.ask.sub,
+			Namespace: tc.ask.ns, Name: tc.ask.name, ResourceRequest: true,
+		}
+		if tc.ask.field != "" {
+			record.FieldSelectorRequirements = fields.OneTermEqualSelector("spec.nodeName", tc.ask.field).Requirements()
+		}
+		decision, reason, err := a.Authorize(t.Context(), record)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(decision == authorizer.DecisionAllow).To(Equal(tc.want), "%+v: %s", tc.ask, reason)
+		g.Expect(reason).To(Equal(tc.reason), "%+v", tc.ask)
+	}
+
+	// An agent may know of a pod before this server's watch does.
+	late := pod.DeepCopy()
+	late.Name, late.Spec.Volumes[0].Secret.SecretName = "late", "late"
+	go events.Add(late)
+	decision, _, _ := a.Authorize(t.Context(), authorizer.AttributesRecord{User: agent, Verb: "get", Resource: "secrets", Namespace: "ns", Name: "late", ResourceRequest: true})
+	g.Expect(decision).To(Equal(authorizer.DecisionAllow))
+}
