@@ -1,0 +1,266 @@
+package garbagecollector
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+)
+
+// Name is the controller's name, as upstream's.
+const Name = "garbage-collector-controller"
+
+// DefaultConcurrency is the number of objects collected at once, upstream's
+// default of --concurrent-gc-syncs.
+const DefaultConcurrency = 20
+
+// syncLimit is how long the first lists may take before collection starts
+// without those that are missing.
+const syncLimit = 30 * time.Second
+
+// Config is what a Reconciler needs. All fields are required.
+type Config struct {
+	// Client writes: deletes, and patches of metadata.
+	Client client.Client
+	// Live reads metadata from the server, past every cache.
+	Live client.Reader
+	// Cache has the informers; kinds its scheme knows are watched typed.
+	Cache cache.Cache
+	// Recorder takes events about owner references that cannot be.
+	Recorder record.EventRecorder
+	// Resources are the kinds to monitor.
+	Resources Resources
+}
+
+// Reconciler is the garbage collector. Requests are nodes of its graph.
+type Reconciler struct {
+	config   Config
+	monitors *monitors
+
+	mu    sync.Mutex
+	graph *graph
+	queue queue
+}
+
+type queue = workqueue.TypedRateLimitingInterface[work]
+
+// New returns a collector. It starts nothing.
+func New(c Config) *Reconciler {
+	r := &Reconciler{config: c, graph: newGraph()}
+	r.monitors = &monitors{
+		cache: c.Cache, scheme: c.Client.Scheme(),
+		on: r.observe, gone: r.gone,
+		running: map[schema.GroupVersionKind]monitor{},
+	}
+	return r
+}
+
+// SetupWithManager adds the collector to mgr. Of opts it takes everything but
+// what is typed by request: it has its own rate limiter and queue.
+func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
+	concurrency := opts.MaxConcurrentReconciles
+	if concurrency == 0 {
+		concurrency = DefaultConcurrency
+	}
+	c, err := controller.NewTyped(Name, mgr, controller.TypedOptions[work]{
+		SkipNameValidation:      opts.SkipNameValidation,
+		MaxConcurrentReconciles: concurrency,
+		CacheSyncTimeout:        opts.CacheSyncTimeout,
+		RecoverPanic:            opts.RecoverPanic,
+		NeedLeaderElection:      opts.NeedLeaderElection,
+		Reconciler:              r,
+		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[work](5*time.Millisecond, time.Minute),
+		UsePriorityQueue:        opts.UsePriorityQueue,
+		Logger:                  opts.Logger,
+		EnableWarmup:            opts.EnableWarmup,
+		ReconciliationTimeout:   opts.ReconciliationTimeout,
+	})
+	if err != nil {
+		return fmt.Errorf("creating controller %s: %w", Name, err)
+	}
+	if err := c.Watch(&graphSource{r}); err != nil {
+		return fmt.Errorf("watching for controller %s: %w", Name, err)
+	}
+	return nil
+}
+
+// graphSource feeds the queue from the graph, and the graph from informers.
+type graphSource struct{ r *Reconciler }
+
+var _ source.TypedSyncingSource[work] = &graphSource{}
+
+// Start implements source.TypedSource.
+func (s *graphSource) Start(ctx context.Context, q workqueue.TypedRateLimitingInterface[work]) error {
+	s.r.mu.Lock()
+	s.r.queue = q
+	s.r.mu.Unlock()
+	s.r.monitors.sync(ctx, s.r.config.Resources.Kinds())
+	go s.r.follow(ctx)
+	return nil
+}
+
+// WaitForSync implements source.TypedSyncingSource.
+func (s *graphSource) WaitForSync(ctx context.Context) error {
+	s.r.monitors.wait(ctx, syncLimit)
+	return ctx.Err()
+}
+
+// follow keeps the monitored kinds up to date until ctx is done.
+func (r *Reconciler) follow(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case _, open := <-r.config.Resources.Changed():
+			if !open {
+				return
+			}
+		}
+		for _, gvk := range r.monitors.sync(ctx, r.config.Resources.Kinds()) {
+			apiVersion, kind := gvk.ToAPIVersionAndKind()
+			r.mu.Lock()
+			r.graph.unsee(func(id Identity) bool { return id.APIVersion == apiVersion && id.Kind == kind })
+			r.mu.Unlock()
+		}
+	}
+}
+
+func (r *Reconciler) observe(gvk schema.GroupVersionKind, o metav1.Object) {
+	obj := objectOf(gvk, o)
+	r.mu.Lock()
+	out := r.graph.observe(obj)
+	r.mu.Unlock()
+	r.enqueue(out)
+}
+
+func (r *Reconciler) gone(gvk schema.GroupVersionKind, o metav1.Object) {
+	id := objectOf(gvk, o).Identity
+	r.mu.Lock()
+	out := r.graph.forget(id)
+	r.mu.Unlock()
+	r.enqueue(out)
+}
+
+func (r *Reconciler) enqueue(out outcome) {
+	for _, w := range out.look {
+		r.queue.Add(w)
+	}
+	for _, i := range out.invalid {
+		r.config.Recorder.Eventf(reference(i.Dependent), corev1.EventTypeWarning, reasonInvalidNamespace,
+			messageInvalidNamespace, describe(i.Owner), i.Dependent.Namespace)
+	}
+}
+
+// Reconcile implements reconcile.TypedReconciler.
+func (r *Reconciler) Reconcile(ctx context.Context, w work) (reconcile.Result, error) {
+	if w.Release {
+		return reconcile.Result{}, r.release(ctx, w.UID)
+	}
+	facts := map[Identity]ownerState{}
+	for {
+		r.mu.Lock()
+		v := r.graph.decide(w.UID, facts)
+		r.mu.Unlock()
+		for _, also := range v.look {
+			r.queue.Add(also)
+		}
+		if v.kind != askOwners {
+			return r.apply(ctx, v)
+		}
+		if err := r.ask(ctx, v, facts); err != nil {
+			return reconcile.Result{}, err
+		}
+	}
+}
+
+// apply carries a verdict out. What it did comes back as an event.
+func (r *Reconciler) apply(ctx context.Context, v verdict) (reconcile.Result, error) {
+	id := v.object.Identity
+	switch v.kind {
+	case verify:
+		return r.verify(ctx, id)
+	case patchOwners:
+		return reconcile.Result{}, r.patchOwners(ctx, &v.object, v.owners)
+	case unblockAndDelete:
+		if err := r.patchOwners(ctx, &v.object, v.owners); err != nil {
+			return reconcile.Result{}, err
+		}
+		return reconcile.Result{}, r.delete(ctx, id, "", v.owners, v.policy)
+	case remove:
+		return reconcile.Result{}, r.delete(ctx, id, v.object.ResourceVersion, v.object.Owners, v.policy)
+	case finish:
+		return reconcile.Result{}, r.removeFinalizer(ctx, id, metav1.FinalizerDeleteDependents)
+	}
+	return reconcile.Result{}, nil
+}
+
+// verify finds out whether a virtual node's object exists. One that does is
+// asked again until its informer tells of it, should it never do so.
+func (r *Reconciler) verify(ctx context.Context, id Identity) (reconcile.Result, error) {
+	_, state, err := r.read(ctx, id)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if state == absent {
+		r.mu.Lock()
+		out := r.graph.disprove(id)
+		r.mu.Unlock()
+		r.enqueue(out)
+		return reconcile.Result{}, nil
+	}
+	if state == unresolvable {
+		return reconcile.Result{}, nil
+	}
+	return reconcile.Result{RequeueAfter: verifyAgain}, nil
+}
+
+// verifyAgain is the wait for an informer to tell of an object that exists.
+const verifyAgain = 2 * time.Second
+
+// ask reads the owners the verdict wants to know of and notes what it found.
+func (r *Reconciler) ask(ctx context.Context, v verdict, facts map[Identity]ownerState) error {
+	for _, id := range v.ask {
+		_, state, err := r.read(ctx, id)
+		if err != nil {
+			return err
+		}
+		facts[id] = state
+		if state == absent {
+			r.mu.Lock()
+			r.graph.absent.Add(id, nil)
+			r.mu.Unlock()
+		}
+	}
+	return nil
+}
+
+// release takes the owner uid out of its dependents, then lets it go.
+func (r *Reconciler) release(ctx context.Context, uid types.UID) error {
+	r.mu.Lock()
+	n := r.graph.nodes[uid]
+	if n == nil || !n.orphaning() {
+		r.mu.Unlock()
+		return nil
+	}
+	id, dependents := n.Identity, r.graph.dependentsOf(uid)
+	r.mu.Unlock()
+	if err := r.each(ctx, dependents, func(ctx context.Context, d *Object) error {
+		return r.patchOwners(ctx, d, without(d.Owners, uid))
+	}); err != nil {
+		return fmt.Errorf("orphaning the dependents of %s: %w", id, err)
+	}
+	return r.removeFinalizer(ctx, id, metav1.FinalizerOrphanDependents)
+}
