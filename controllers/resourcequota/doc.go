@@ -1,0 +1,18 @@
+// Package resourcequota counts what the objects of a namespace use of its
+// ResourceQuotas.
+//
+// It promises:
+//
+//  1. status.used is what package apis/quota measures over the objects in the
+//     cache, for exactly the resources that spec.hard limits and that exist.
+//  2. A change that gives something back (a deletion, a pod that finished, a
+//     Service that is no NodePort any more) is in the status within about
+//     100 ms. What takes something away was charged by admission before it was
+//     stored, and wakes nothing: counting it from a cache that may not show it
+//     yet would undo the charge.
+//  3. An event costs a look at the namespace's quotas; objects are counted only
+//     for a quota that limits their kind, and at most ten times a second.
+//  4. Kinds are watched from when the first quota limits them.
+//  5. Every quota is recounted every 5 minutes, which repairs charges for
+//     requests that failed after admission.
+package resourcequota

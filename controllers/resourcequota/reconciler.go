@@ -1,0 +1,119 @@
+package resourcequota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
+	quotav1 "k8s.io/apiserver/pkg/quota/v1"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coracle-k8s/coracle/apis/quota"
+)
+
+// ControllerName is the name under which the controller logs and counts.
+const ControllerName = "resourcequota-controller"
+
+const (
+	// recountInterval is how often every quota is recounted without a reason.
+	recountInterval = 5 * time.Minute
+	// unknownInterval is how soon a quota is looked at again that limits a
+	// resource which does not exist (yet).
+	unknownInterval = 30 * time.Second
+	// eventInterval is how long after an event a quota is recounted, together
+	// with all other events of that time.
+	eventInterval = 100 * time.Millisecond
+)
+
+// Reconciler reconciles ResourceQuotas. Make it with New.
+type Reconciler struct {
+	client client.Client
+	clock  clock.Clock
+
+	// controller and cache are there once SetupWithManager was called.
+	controller controller.Controller
+	cache      cache.Cache
+
+	mu      sync.Mutex
+	watched sets.Set[schema.GroupResource]
+}
+
+// New returns a Reconciler. Its client reads from a cache and has a RESTMapper
+// that knows every resource a quota may count.
+func New(c client.Client, clk clock.Clock) *Reconciler {
+	return &Reconciler{client: c, clock: clk, watched: sets.New[schema.GroupResource]()}
+}
+
+// Reconcile recounts one quota.
+func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	q := &corev1.ResourceQuota{}
+	if err := r.client.Get(ctx, req.NamespacedName, q); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	again := recountInterval
+	registry := quota.NewRegistry(r.list(ctx), r.clock)
+	complete, err := r.track(q, registry, r.list(ctx))
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	if !complete {
+		again = unknownInterval
+	}
+	measured, measureErr := quotav1.CalculateUsage(q.Namespace, q.Spec.Scopes, q.Spec.Hard, registry, q.Spec.ScopeSelector)
+	if measureErr != nil {
+		measureErr = fmt.Errorf("measuring usage: %w", measureErr)
+	}
+	status, changed := NewStatus(q, measured)
+	if changed {
+		q.Status = status
+		// Conflict: admission charged something meanwhile. Its write wakes no one,
+		// and what it charged may not be in the cache yet.
+		if err := r.client.Status().Update(ctx, q); apierrors.IsConflict(err) {
+			again = eventInterval
+		} else if client.IgnoreNotFound(err) != nil {
+			return reconcile.Result{}, errors.Join(measureErr, fmt.Errorf("writing status: %w", err))
+		}
+	}
+	return reconcile.Result{RequeueAfter: again}, measureErr
+}
+
+// track adds evaluators for what only count/ limits name, and watches all kinds
+// that q limits. It reports whether all of them exist.
+func (r *Reconciler) track(q *corev1.ResourceQuota, registry quotav1.Registry, list quota.List) (complete bool, err error) {
+	complete = true
+	for name := range q.Spec.Hard {
+		gr, ok := countedResource(name)
+		if !ok || registry.Get(gr) != nil {
+			continue
+		}
+		gvr, err := r.client.RESTMapper().ResourceFor(gr.WithVersion(""))
+		if meta.IsNoMatchError(err) {
+			complete = false
+			continue
+		}
+		if err != nil {
+			return false, fmt.Errorf("finding resource %s: %w", gr, err)
+		}
+		registry.Add(quota.NewCount(list, gvr))
+	}
+	for _, e := range registry.List() {
+		if !limits(q, e) {
+			continue
+		}
+		if err := r.watch(e.GroupResource()); err != nil {
+			return false, err
+		}
+	}
+	return complete, nil
+}
