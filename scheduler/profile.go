@@ -4,11 +4,13 @@ import (
 	"github.com/coracle-k8s/coracle/scheduler/framework"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/defaultbinder"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/imagelocality"
+	"github.com/coracle-k8s/coracle/scheduler/plugins/interpodaffinity"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/nodeaffinity"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/nodename"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/nodeports"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/noderesources"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/nodeunschedulable"
+	"github.com/coracle-k8s/coracle/scheduler/plugins/podtopologyspread"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/queuesort"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/schedulinggates"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/tainttoleration"
@@ -27,6 +29,8 @@ func (s *Scheduler) newFramework() (*framework.Framework, error) {
 		framework.Weighted{Plugin: nodeaffinity.New(), Weight: 2},
 		framework.Weighted{Plugin: nodeports.New()},
 		framework.Weighted{Plugin: noderesources.NewFit(), Weight: 1},
+		framework.Weighted{Plugin: podtopologyspread.New(s.snapshot, s.objects), Weight: 2},
+		framework.Weighted{Plugin: interpodaffinity.New(s.snapshot, s.objects), Weight: 2},
 		framework.Weighted{Plugin: noderesources.NewBalancedAllocation(), Weight: 1},
 		framework.Weighted{Plugin: imagelocality.New(s.snapshot), Weight: 1},
 		framework.Weighted{Plugin: defaultbinder.New(s.cfg.Client)},

@@ -29,6 +29,9 @@ type NodeInfo struct {
 	// imageStates is replaced, never changed, so that copies may share it.
 	imageStates map[string]*fwk.ImageStateSummary
 
+	// position is the index in the snapshot's list; -1 outside of one.
+	position int
+
 	generation int64
 	// generations hands out numbers for this cache; copies share it.
 	generations *atomic.Int64
@@ -51,7 +54,7 @@ func NewNodeInfo(node *v1.Node, pods ...*v1.Pod) *NodeInfo {
 }
 
 func newNodeInfo(generations *atomic.Int64) *NodeInfo {
-	n := &NodeInfo{generations: generations, usedPorts: fwk.HostPortInfo{}, pvcRefCounts: map[string]int{}}
+	n := &NodeInfo{generations: generations, position: -1, usedPorts: fwk.HostPortInfo{}, pvcRefCounts: map[string]int{}}
 	n.changed()
 	return n
 }
@@ -214,6 +217,16 @@ func (n *NodeInfo) copyInto(c *NodeInfo) {
 	c.requested = n.requested.clone()
 	c.nonZeroRequested = n.nonZeroRequested.clone()
 	c.allocatable = n.allocatable.clone()
+}
+
+// Position is the index of n, or of what n was copied from, in the snapshot's
+// list of nodes; -1 if n is not from a snapshot. With GetGeneration it lets
+// plugins remember what they computed of a node.
+func Position(n fwk.NodeInfo) int {
+	if own, ok := n.(*NodeInfo); ok {
+		return own.position
+	}
+	return -1
 }
 
 func hasAffinity(p fwk.PodInfo) bool {

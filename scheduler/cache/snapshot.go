@@ -54,7 +54,9 @@ func (c *Cache) UpdateSnapshot(s *Snapshot) {
 		} else {
 			relist = relist || listedElsewhere(&sn.info, e.info)
 		}
+		position := sn.info.position
 		e.info.copyInto(&sn.info)
+		sn.info.position = position
 		s.copyImages(sn, e)
 	}
 	for name := range c.images.dirty {
@@ -118,6 +120,7 @@ func (s *Snapshot) relist() {
 	}
 	for _, name := range interleaveZones(nodes) {
 		info := &s.byName[name].info
+		info.position = len(s.list)
 		s.list = append(s.list, info)
 		if len(info.podsWithAffinity) > 0 {
 			s.affinity = append(s.affinity, info)
