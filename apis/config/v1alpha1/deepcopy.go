@@ -1,0 +1,30 @@
+package v1alpha1
+
+import (
+	"maps"
+	"slices"
+)
+
+// DeepCopy returns a copy that shares nothing with c.
+func (c *Cluster) DeepCopy() *Cluster {
+	out := *c
+	out.ExtraNames = slices.Clone(c.ExtraNames)
+	if c.Nodes != nil {
+		nodes := *c.Nodes
+		out.Nodes = &nodes
+	}
+	out.Network.ClusterDNS = slices.Clone(c.Network.ClusterDNS)
+	out.Node.Labels = maps.Clone(c.Node.Labels)
+	out.Node.Taints = slices.Clone(c.Node.Taints)
+	for i := range out.Node.Taints {
+		c.Node.Taints[i].DeepCopyInto(&out.Node.Taints[i])
+	}
+	out.Node.SystemReserved = c.Node.SystemReserved.DeepCopy()
+	if c.Node.ContainerLogMaxSize != nil {
+		size := c.Node.ContainerLogMaxSize.DeepCopy()
+		out.Node.ContainerLogMaxSize = &size
+	}
+	out.Simulation.Capacity = c.Simulation.Capacity.DeepCopy()
+	out.Simulation.Labels = maps.Clone(c.Simulation.Labels)
+	return &out
+}

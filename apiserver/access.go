@@ -1,0 +1,245 @@
+package apiserver
+
+import (
+	"context"
+	"crypto"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metainternalversion "k8s.io/apimachinery/pkg/apis/meta/internalversion"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/endpoints/request"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/server/mux"
+	"k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/coracle-k8s/coracle/apiserver/auth/authn"
+	"github.com/coracle-k8s/coracle/apiserver/auth/authz"
+	"github.com/coracle-k8s/coracle/apiserver/auth/mirror"
+	"github.com/coracle-k8s/coracle/apiserver/auth/node"
+	"github.com/coracle-k8s/coracle/apiserver/auth/rbac"
+	"github.com/coracle-k8s/coracle/apiserver/auth/tokens"
+	"github.com/coracle-k8s/coracle/apiserver/registry"
+)
+
+// access is who may do what: authentication, authorization, admission and the
+// issuing of tokens, over the server's own storages.
+type access struct {
+	authenticator authenticator.Request
+	authorizer    authorizer.Authorizer
+	rules         authorizer.RuleResolver
+	admission     admission.Interface
+	tokens        registry.TokenIssuer
+	audiences     authenticator.Audiences
+	discovery     *tokens.Discovery
+
+	server  *Server
+	roles   *rbac.Live
+	graph   *node.Graph
+	running sync.WaitGroup
+}
+
+func newAccess(s *Server) (*access, error) {
+	a := &access{server: s, audiences: authenticator.Audiences{s.config.Issuer}}
+	if err := a.authentication(); err != nil {
+		return nil, err
+	}
+	if err := a.authorization(); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func (a *access) authentication() error {
+	c := a.server.config
+	signer, err := tokens.NewSigner(tokens.SignerConfig{Issuer: c.Issuer, Audiences: a.audiences, Key: c.ServiceAccountKey, Clock: c.Clock})
+	if err != nil {
+		return err
+	}
+	a.tokens = issuer{signer}
+	keys := []crypto.PublicKey{c.ServiceAccountKey.Public()}
+	checked, err := tokens.NewAuthenticator(tokens.AuthenticatorConfig{Issuers: []string{c.Issuer}, Audiences: a.audiences, Keys: keys, Getter: bound{a.server}, Clock: c.Clock})
+	if err != nil {
+		return err
+	}
+	users := map[string]user.Info{}
+	for token, u := range c.Tokens {
+		users[token] = u
+	}
+	static, err := authn.NewStatic(users)
+	if err != nil {
+		return err
+	}
+	if a.discovery, err = tokens.NewDiscovery(c.Issuer, "https://"+c.Listeners[0].Addr().String(), "", keys); err != nil {
+		return err
+	}
+	roots := c.Authority.Pool()
+	a.authenticator = authn.New(authn.Config{
+		ClientCA: func() (x509.VerifyOptions, bool) {
+			return x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, true
+		},
+		Tokens: []authenticator.Token{static, checked}, Audiences: a.audiences,
+	})
+	return nil
+}
+
+func (a *access) authorization() error {
+	watched := func(group, resource string) cache.ListerWatcher {
+		return mirror.FromStorage(&lazyStorage{server: a.server, resource: schema.GroupResource{Group: group, Resource: resource}})
+	}
+	const group = "rbac.authorization.k8s.io"
+	a.roles = rbac.NewLive(rbac.Watches{
+		ClusterRoles: watched(group, "clusterroles"), Roles: watched(group, "roles"),
+		ClusterRoleBindings: watched(group, "clusterrolebindings"), RoleBindings: watched(group, "rolebindings"),
+	})
+	a.graph = node.NewGraph(watched("", "pods"), watched("", "persistentvolumes"))
+	var err error
+	a.authorizer, a.rules, err = authz.New(authz.Config{Node: node.New(a.graph), RBAC: rbac.New(a.roles)})
+	return err
+}
+
+func (a *access) install(m *mux.PathRecorderMux) { a.discovery.Install(m) }
+
+// start feeds the authorizers, which watch nothing until somebody who is not
+// an administrator asks, and stores the default roles.
+func (a *access) start(ctx context.Context) {
+	a.running.Go(func() { _ = a.roles.Run(ctx) }) // ends with ctx, without error
+	a.running.Go(func() { _ = a.graph.Run(ctx) })
+	a.running.Go(func() { a.reconcileRoles(ctx) })
+}
+
+// rolesRetry is how long after a failure the default roles are written again.
+const rolesRetry = time.Second
+
+func (a *access) reconcileRoles(ctx context.Context) {
+	for ctx.Err() == nil {
+		c, err := client.New(a.server.RESTConfig(), client.Options{Scheme: a.server.config.Scheme, Mapper: a.server.Mapper()})
+		if err == nil {
+			err = rbac.Reconcile(ctx, c)
+		}
+		if err == nil {
+			a.roles.Reconciled()
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-a.server.config.Clock.After(rolesRetry):
+		}
+	}
+}
+
+// stop waits for what start started; its context has ended.
+func (a *access) stop() { a.running.Wait() }
+
+// issuer adapts the signer to what the registry asks for.
+type issuer struct{ tokens.Issuer }
+
+func (i issuer) IssueToken(ctx context.Context, r registry.TokenRequest) (string, time.Time, error) {
+	claims := tokens.TokenClaims{
+		Namespace: r.ServiceAccount.Namespace, ServiceAccount: *ref(r.ServiceAccount),
+		Audiences: r.Audiences, Expiration: time.Duration(r.Seconds) * time.Second,
+	}
+	if r.Pod != nil {
+		claims.Pod = ref(r.Pod)
+	}
+	if r.Secret != nil {
+		claims.Secret = ref(r.Secret)
+	}
+	if r.Node != nil {
+		claims.Node = ref(r.Node)
+	}
+	return i.Issue(ctx, claims)
+}
+
+func ref(o metav1.Object) *tokens.Ref { return &tokens.Ref{Name: o.GetName(), UID: string(o.GetUID())} }
+
+// bound looks up what tokens are bound to.
+type bound struct{ server *Server }
+
+func get[T runtime.Object](ctx context.Context, s *Server, resource, namespace, name string) (T, error) {
+	var none T
+	store, err := s.dispatcher.Store(schema.GroupResource{Resource: resource})
+	if err != nil {
+		return none, err
+	}
+	if namespace != "" {
+		ctx = request.WithNamespace(ctx, namespace)
+	}
+	obj, err := store.Get(ctx, name, &metav1.GetOptions{ResourceVersion: "0"})
+	if err != nil {
+		return none, err
+	}
+	t, ok := obj.(T)
+	if !ok {
+		return none, fmt.Errorf("reading %s %s: got %T", resource, name, obj)
+	}
+	return t, nil
+}
+
+func (b bound) ServiceAccount(ctx context.Context, namespace, name string) (*corev1.ServiceAccount, error) {
+	return get[*corev1.ServiceAccount](ctx, b.server, "serviceaccounts", namespace, name)
+}
+
+func (b bound) Pod(ctx context.Context, namespace, name string) (*corev1.Pod, error) {
+	return get[*corev1.Pod](ctx, b.server, "pods", namespace, name)
+}
+
+func (b bound) Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
+	return get[*corev1.Secret](ctx, b.server, "secrets", namespace, name)
+}
+
+func (b bound) Node(ctx context.Context, name string) (*corev1.Node, error) {
+	return get[*corev1.Node](ctx, b.server, "nodes", "", name)
+}
+
+// lazyStorage opens a resource when it is listed first.
+type lazyStorage struct {
+	server   *Server
+	resource schema.GroupResource
+}
+
+var (
+	_ rest.Lister  = &lazyStorage{}
+	_ rest.Watcher = &lazyStorage{}
+)
+
+func (l *lazyStorage) store() (*genericregistry.Store, error) {
+	return l.server.dispatcher.Store(l.resource)
+}
+
+func (l *lazyStorage) List(ctx context.Context, o *metainternalversion.ListOptions) (runtime.Object, error) {
+	s, err := l.store()
+	if err != nil {
+		return nil, err
+	}
+	return s.List(ctx, o)
+}
+
+func (l *lazyStorage) Watch(ctx context.Context, o *metainternalversion.ListOptions) (watch.Interface, error) {
+	s, err := l.store()
+	if err != nil {
+		return nil, err
+	}
+	return s.Watch(ctx, o)
+}
+
+// NewList is part of rest.Lister and not asked for by mirrors.
+func (l *lazyStorage) NewList() runtime.Object { return nil }
+
+// ConvertToTable is part of rest.Lister and not asked for by mirrors.
+func (l *lazyStorage) ConvertToTable(context.Context, runtime.Object, runtime.Object) (*metav1.Table, error) {
+	return nil, http.ErrNotSupported
+}

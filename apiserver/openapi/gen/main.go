@@ -1,0 +1,249 @@
+//go:build openapigen
+
+// Command gen renders the OpenAPI documents and merge schemas of the built-in
+// API into apiserver/openapi/data. `make generate` runs it, after openapi-gen
+// has written the definitions into gen/defs.
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"log"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/emicklei/go-restful/v3"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/util/managedfields"
+	genericapi "k8s.io/apiserver/pkg/endpoints"
+	openapinamer "k8s.io/apiserver/pkg/endpoints/openapi"
+	"k8s.io/apiserver/pkg/registry/generic"
+	"k8s.io/apiserver/pkg/registry/rest"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/apiserver/pkg/server/routes"
+	"k8s.io/apiserver/pkg/storage"
+	"k8s.io/apiserver/pkg/storage/storagebackend"
+	"k8s.io/apiserver/pkg/storage/storagebackend/factory"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/kube-openapi/pkg/builder"
+	"k8s.io/kube-openapi/pkg/builder3"
+	"k8s.io/kube-openapi/pkg/common"
+	"k8s.io/kube-openapi/pkg/common/restfuladapter"
+	"k8s.io/kube-openapi/pkg/handler"
+	"k8s.io/kube-openapi/pkg/schemaconv"
+	openapiutil "k8s.io/kube-openapi/pkg/util"
+	"k8s.io/kube-openapi/pkg/validation/spec"
+	"k8s.io/utils/clock"
+
+	"github.com/coracle-k8s/coracle/apis"
+
+	"github.com/coracle-k8s/coracle/apiserver/openapi"
+	"github.com/coracle-k8s/coracle/apiserver/openapi/gen/defs"
+	"github.com/coracle-k8s/coracle/apiserver/registry"
+	"github.com/coracle-k8s/coracle/apiserver/registry/all"
+)
+
+func main() {
+	log.SetFlags(0)
+	out := "apiserver/openapi/data"
+	if len(os.Args) > 1 {
+		out = os.Args[1]
+	}
+	if err := run(out); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(out string) error {
+	scheme := apis.NewScheme()
+	if err := writeTypes(scheme, filepath.Join(out, "types.txt")); err != nil {
+		return err
+	}
+	services, err := webServices(scheme)
+	if err != nil {
+		return err
+	}
+	return writeDocuments(scheme, services, out)
+}
+
+func writeTypes(scheme *runtime.Scheme, file string) error {
+	config := v3Config(scheme)
+	var names []string
+	seen := map[string]bool{}
+	for gvk := range scheme.AllKnownTypes() {
+		if gvk.Version == runtime.APIVersionInternal {
+			continue
+		}
+		obj, err := scheme.New(gvk)
+		if err != nil {
+			return err
+		}
+		name := openapiutil.GetCanonicalTypeName(obj)
+		if n, ok := obj.(interface{ OpenAPIModelName() string }); ok {
+			name = n.OpenAPIModelName()
+		}
+		if _, ok := config.Definitions[name]; ok && !seen[name] {
+			seen[name] = true
+			names = append(names, name)
+		}
+	}
+	sort.Strings(names)
+	schemas, err := builder3.BuildOpenAPIDefinitionsForResources(config, names...)
+	if err != nil {
+		return fmt.Errorf("building definitions: %w", err)
+	}
+	merge, err := schemaconv.ToSchemaFromOpenAPI(schemas, false)
+	if err != nil {
+		return fmt.Errorf("converting definitions to merge types: %w", err)
+	}
+	kinds := map[schema.GroupVersionKind]string{}
+	for name, s := range schemas {
+		for _, gvk := range gvks(s) {
+			kinds[gvk] = name
+		}
+	}
+	sort.Slice(merge.Types, func(i, j int) bool { return merge.Types[i].Name < merge.Types[j].Name })
+	data, err := openapi.EncodeTypes(kinds, merge.Types)
+	if err != nil {
+		return err
+	}
+	log.Printf("%s: %d kinds, %d types, %d bytes", file, len(kinds), len(merge.Types), len(data))
+	return os.WriteFile(file, data, 0o644)
+}
+
+func gvks(s *spec.Schema) []schema.GroupVersionKind {
+	data, err := json.Marshal(s.Extensions["x-kubernetes-group-version-kind"])
+	if err != nil {
+		return nil
+	}
+	var list []schema.GroupVersionKind
+	if json.Unmarshal(data, &list) != nil {
+		return nil
+	}
+	return list
+}
+
+func v3Config(scheme *runtime.Scheme) *common.OpenAPIV3Config {
+	c := genericapiserver.DefaultOpenAPIV3Config(defs.GetOpenAPIDefinitions, openapinamer.NewDefinitionNamer(scheme))
+	c.Info.Title, c.Info.Version = "Kubernetes", apis.KubernetesVersion
+	return c
+}
+
+// webServices installs every resource with the stock installer, over storages
+// that are never opened, for the sake of its routes.
+func webServices(scheme *runtime.Scheme) ([]*restful.WebService, error) {
+	container := restful.NewContainer()
+	storages := map[schema.GroupVersion]map[string]rest.Storage{}
+	var order []schema.GroupVersion
+	env := registry.Env{Scheme: scheme, RESTOptions: closed{}, Clock: clock.RealClock{}, Services: registry.ServiceNetwork{CIDR: "10.96.0.0/16", NodePortBase: 30000, NodePortSize: 2768}}
+	for _, r := range all.Resources() {
+		gv := r.GVK.GroupVersion()
+		if storages[gv] == nil {
+			storages[gv] = map[string]rest.Storage{}
+			order = append(order, gv)
+		}
+		built, err := r.Build(env)
+		if err != nil {
+			return nil, fmt.Errorf("building %s: %w", r.Plural, err)
+		}
+		for sub, st := range built {
+			path := r.Plural
+			if sub != "" {
+				path += "/" + sub
+			}
+			storages[gv][path] = st
+		}
+	}
+	v1 := schema.GroupVersion{Version: "v1"}
+	for _, gv := range order {
+		root := "/apis"
+		if gv.Group == "" {
+			root = "/api"
+		}
+		version := &genericapi.APIGroupVersion{
+			Storage: storages[gv], Root: root, GroupVersion: gv, OptionsExternalVersion: &v1,
+			Serializer: serializer.NewCodecFactory(scheme), ParameterCodec: runtime.NewParameterCodec(scheme),
+			Typer: scheme, Creater: scheme, Convertor: scheme, ConvertabilityChecker: scheme, Defaulter: scheme,
+			Namer: runtime.Namer(meta.NewAccessor()), UnsafeConvertor: runtime.UnsafeObjectConvertor(scheme),
+			TypeConverter: managedfields.NewDeducedTypeConverter(), EquivalentResourceRegistry: runtime.NewEquivalentResourceRegistry(),
+		}
+		if _, _, err := version.InstallREST(container); err != nil {
+			return nil, fmt.Errorf("installing %s: %w", gv, err)
+		}
+	}
+	routes.Version{}.Install(container)
+	return container.RegisteredWebServices(), nil
+}
+
+func writeDocuments(scheme *runtime.Scheme, services []*restful.WebService, out string) error {
+	v2 := genericapiserver.DefaultOpenAPIConfig(defs.GetOpenAPIDefinitions, openapinamer.NewDefinitionNamer(scheme))
+	v2.Info.Title, v2.Info.Version = "Kubernetes", apis.KubernetesVersion
+	doc, err := builder.BuildOpenAPISpecFromRoutes(restfuladapter.AdaptWebServices(services), v2)
+	if err != nil {
+		return fmt.Errorf("building OpenAPI v2: %w", err)
+	}
+	doc.Definitions = handler.PruneDefaults(doc.Definitions)
+	if _, err := write(doc, filepath.Join(out, "v2.json.gz")); err != nil {
+		return err
+	}
+	index := openapi.Index{}
+	for _, ws := range services {
+		path := strings.Trim(ws.RootPath(), "/")
+		doc, err := builder3.BuildOpenAPISpecFromRoutes(restfuladapter.AdaptWebServices([]*restful.WebService{ws}), v3Config(scheme))
+		if err != nil {
+			return fmt.Errorf("building OpenAPI v3 of %s: %w", path, err)
+		}
+		file := strings.ReplaceAll(path, "/", "_") + ".json.gz"
+		hash, err := write(doc, filepath.Join(out, file))
+		if err != nil {
+			return err
+		}
+		index[path] = openapi.Entry{File: "data/" + file, Hash: hash}
+	}
+	data, err := json.MarshalIndent(index, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(out, "index.json"), append(data, '\n'), 0o644)
+}
+
+func write(doc any, file string) (hash string, err error) {
+	data, err := json.Marshal(doc)
+	if err != nil {
+		return "", fmt.Errorf("encoding %s: %w", file, err)
+	}
+	var b bytes.Buffer
+	zw, err := gzip.NewWriterLevel(&b, gzip.BestCompression)
+	if err != nil {
+		return "", err
+	}
+	if _, err := zw.Write(data); err != nil {
+		return "", err
+	}
+	if err := zw.Close(); err != nil {
+		return "", err
+	}
+	log.Printf("%s: %d bytes, %d compressed", file, len(data), b.Len())
+	return strings.ToUpper(fmt.Sprintf("%x", sha256.Sum256(data))), os.WriteFile(file, b.Bytes(), 0o644)
+}
+
+// closed gives stores a storage that nobody opens.
+type closed struct{}
+
+func (closed) GetRESTOptions(gr schema.GroupResource, _ runtime.Object) (generic.RESTOptions, error) {
+	return generic.RESTOptions{
+		StorageConfig: (&storagebackend.Config{}).ForResource(gr), ResourcePrefix: gr.String(),
+		Decorator: func(*storagebackend.ConfigForResource, string, func(runtime.Object) (string, error), func() runtime.Object, func() runtime.Object,
+			storage.AttrFunc, storage.IndexerFuncs, *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
+			return nil, func() {}, nil
+		},
+	}, nil
+}

@@ -1,0 +1,259 @@
+// Package apiserver is Coracle's Kubernetes API server: the generic server of
+// k8s.io/apiserver over an etcd in the same process.
+//
+// A tour: registry/ says what each resource is, dispatch/ routes requests to
+// the stock handlers, storage/ and etcd/ keep the objects, auth/ and
+// admission/ decide who may do what, inprocess/ is how the other parts of the
+// same process call it, openapi/ describes it to clients.
+package apiserver
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/endpoints/discovery"
+	"k8s.io/apiserver/pkg/endpoints/discovery/aggregated"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/apiserver/pkg/server/filters"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+
+	"github.com/coracle-k8s/coracle/apiserver/dispatch"
+	"github.com/coracle-k8s/coracle/apiserver/etcd"
+	"github.com/coracle-k8s/coracle/apiserver/inprocess"
+	"github.com/coracle-k8s/coracle/apiserver/openapi"
+	"github.com/coracle-k8s/coracle/apiserver/pki"
+	"github.com/coracle-k8s/coracle/apiserver/registry"
+	"github.com/coracle-k8s/coracle/apiserver/storage"
+)
+
+// Config is everything a server depends on. All fields without a default are
+// required.
+type Config struct {
+	// Etcd is where and how objects are kept.
+	Etcd etcd.Config
+	// Scheme holds wire and hub types of every resource; see apis.NewScheme.
+	Scheme *runtime.Scheme
+	// Resources to serve, in the order discovery shows them.
+	Resources []*registry.Resource
+	// Listeners take HTTPS connections, one at least; the first one's address
+	// is the server's. The server closes them.
+	Listeners []net.Listener
+	// Certificate is what the server shows; Authority signs and checks clients.
+	Certificate tls.Certificate
+	Authority   *pki.Authority
+	// ServiceAccountKey signs service account tokens.
+	ServiceAccountKey *ecdsa.PrivateKey
+	// Issuer of service account tokens; default https://kubernetes.default.svc.cluster.local.
+	Issuer string
+	// Tokens are bearer tokens of known users, such as the one agents join with.
+	Tokens map[string]*user.DefaultInfo
+	// Nodes reaches the agents for logs, exec and the like.
+	Nodes registry.NodeConnector
+	// Services is the Service network.
+	Services registry.ServiceNetwork
+	// Extra handlers by path, behind authentication and authorization.
+	Extra map[string]http.Handler
+	// Clock defaults to the real one.
+	Clock clock.WithTicker
+}
+
+// Server is a running API server.
+type Server struct {
+	config     Config
+	etcd       *etcd.Server
+	getter     *storage.Getter
+	dispatcher *dispatch.Dispatcher
+	generic    *genericapiserver.GenericAPIServer
+	transport  *inprocess.Transport
+	frontend   *frontend
+	access     *access
+
+	cancel context.CancelFunc
+	done   chan struct{} // closed when the frontend has ended
+	err    error         // why, to be read after done
+}
+
+// DefaultIssuer is who signs service account tokens unless configured.
+const DefaultIssuer = "https://kubernetes.default.svc.cluster.local"
+
+// Start runs a server and returns when it answers. It runs until Stop; ctx
+// bounds the start only.
+func Start(ctx context.Context, c Config) (*Server, error) {
+	if c.Clock == nil {
+		c.Clock = clock.RealClock{}
+	}
+	if c.Issuer == "" {
+		c.Issuer = DefaultIssuer
+	}
+	s := &Server{config: c, done: make(chan struct{})}
+	s.transport = inprocess.New(&user.DefaultInfo{Name: user.APIServerUser, Groups: []string{user.SystemPrivilegedGroup, user.AllAuthenticated}})
+	started := make(chan error, 1)
+	go func() {
+		var err error
+		s.etcd, err = etcd.Start(ctx, c.Etcd)
+		started <- err
+	}()
+	generic := s.genericConfig()
+	if err := <-started; err != nil {
+		s.closeListeners()
+		return nil, err
+	}
+	if err := s.build(generic); err != nil {
+		s.closeListeners()
+		s.Stop()
+		return nil, err
+	}
+	s.run()
+	return s, nil
+}
+
+func (s *Server) genericConfig() *genericapiserver.Config {
+	c := genericapiserver.NewConfig(serializer.NewCodecFactory(s.config.Scheme))
+	c.EffectiveVersion = newEffectiveVersion()
+	c.ExternalAddress = s.config.Listeners[0].Addr().String()
+	c.LoopbackClientConfig = s.RESTConfig()
+	c.SkipOpenAPIInstallation = true
+	c.EnableProfiling = false
+	c.AggregatedDiscoveryGroupManager = aggregated.NewResourceManager("apis")
+	c.LongRunningFunc = filters.BasicLongRunningRequestCheck(
+		sets.NewString("watch", "proxy"), sets.NewString("attach", "exec", "proxy", "log", "portforward"))
+	c.BuildHandlerChainFunc = outerChain
+	return c
+}
+
+// build makes everything that answers requests; nothing runs yet.
+func (s *Server) build(c *genericapiserver.Config) error {
+	s.getter = storage.NewGetter(s.etcd.Client, s.config.Scheme, serializer.NewCodecFactory(s.config.Scheme))
+	access, err := newAccess(s)
+	if err != nil {
+		return err
+	}
+	s.access = access
+	c.Authentication.Authenticator, c.Authentication.APIAudiences = access.authenticator, access.audiences
+	c.Authorization.Authorizer, c.RuleResolver = access.authorizer, access.rules
+	c.AdmissionControl = access.admission
+	completed := c.Complete(nil)
+	s.generic, err = completed.New("coracle", genericapiserver.NewEmptyDelegate())
+	if err != nil {
+		return fmt.Errorf("building the generic API server: %w", err)
+	}
+	docs := openapi.New()
+	s.dispatcher, err = dispatch.New(dispatch.Config{
+		Scheme: s.config.Scheme, Resources: s.config.Resources, Env: s.env(), Admission: access.admission,
+		TypeConverter: docs.TypeConverter(), Authorizer: access.authorizer,
+		Equivalents: s.generic.EquivalentResourceRegistry, MaxRequestBodyBytes: c.MaxRequestBodyBytes,
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.dispatcher.Install(s.generic, discovery.DefaultAddresses{DefaultAddress: c.ExternalAddress}); err != nil {
+		return fmt.Errorf("installing the API: %w", err)
+	}
+	mux := s.generic.Handler.NonGoRestfulMux
+	docs.Install(mux)
+	access.install(mux)
+	for path, h := range s.config.Extra {
+		mux.Handle(path, h)
+	}
+	s.generic.PrepareRun()
+	s.frontend = &frontend{listeners: s.config.Listeners, cert: s.config.Certificate, clientCA: s.config.Authority.Pool(), handler: s.generic.Handler}
+	s.transport.Serve(innerChain(s.generic.Handler.Director, c))
+	return nil
+}
+
+func (s *Server) env() registry.Env {
+	return registry.Env{
+		Scheme: s.config.Scheme, RESTOptions: s.getter, Clock: s.config.Clock, Nodes: s.config.Nodes,
+		Tokens: s.access.tokens, Authenticator: s.access.authenticator, APIAudiences: s.access.audiences,
+		Authorizer: s.access.authorizer, Rules: s.access.rules, Services: s.config.Services,
+	}
+}
+
+func (s *Server) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	s.generic.RunPostStartHooks(ctx)
+	s.access.start(ctx)
+	go func() {
+		defer close(s.done)
+		s.err = s.frontend.serve(ctx, s.etcd.Err())
+	}()
+}
+
+func (s *Server) closeListeners() {
+	for _, l := range s.config.Listeners {
+		l.Close()
+	}
+}
+
+// RESTConfig connects a client of this process, as system:masters, without a
+// socket. Requests made before the server is up wait for it.
+func (s *Server) RESTConfig() *rest.Config {
+	return &rest.Config{
+		Host: "http://coracle.in-process", Transport: s.transport, QPS: -1,
+		ContentConfig: rest.ContentConfig{
+			ContentType:        runtime.ContentTypeProtobuf,
+			AcceptContentTypes: runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON,
+		},
+		UserAgent: "coracle",
+	}
+}
+
+// Resources are what the server serves, for the parts that work on all of them.
+func (s *Server) Resources() []*registry.Resource { return s.config.Resources }
+
+// Done is closed when the server has ended: by Stop, or because a listener or
+// etcd broke, which Err tells.
+func (s *Server) Done() <-chan struct{} { return s.done }
+
+// Err is why the server ended by itself, nil if it did not. It may be called
+// after Done.
+func (s *Server) Err() error { return s.err }
+
+// Stop ends every request, closes the storages and then etcd. It takes no
+// longer than a few seconds and may be called once.
+func (s *Server) Stop() {
+	if s.cancel != nil {
+		s.cancel()
+		<-s.done
+	}
+	s.transport.Stop()
+	if s.access != nil {
+		s.access.stop()
+	}
+	if s.dispatcher != nil {
+		s.dispatcher.Destroy()
+	}
+	if s.generic != nil {
+		s.generic.Destroy()
+	}
+	if s.getter != nil {
+		s.getter.Stop()
+	}
+	if s.etcd != nil {
+		s.etcd.Stop()
+	}
+}
+
+// Mapper knows the built-in resources without asking for discovery.
+func (s *Server) Mapper() meta.RESTMapper {
+	mapper := meta.NewDefaultRESTMapper(nil)
+	for _, r := range s.config.Resources {
+		scope := meta.RESTScopeNamespace
+		if r.ClusterScoped {
+			scope = meta.RESTScopeRoot
+		}
+		mapper.AddSpecific(r.GVK, r.GVR(), r.GVK.GroupVersion().WithResource(r.Singular), scope)
+	}
+	return mapper
+}

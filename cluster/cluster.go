@@ -1,0 +1,258 @@
+// Package cluster composes a whole Kubernetes cluster from one typed
+// configuration, in any Go process, as often as wanted:
+//
+//	cfg := &v1alpha1.Cluster{DataDir: dir, Listen: "127.0.0.1:0", SimulatedNodes: 1}
+//	c, err := cluster.Start(ctx, cfg)
+//	...
+//	defer c.Stop()
+//	client, err := client.New(c.RESTConfig(), client.Options{})
+//
+// The parts know only a client, a cache, a clock and their own configuration;
+// here they get the same ones. Stop leaves no goroutine, process, mount, link
+// or rule behind.
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/netip"
+	"path/filepath"
+	"sync"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/coracle-k8s/coracle/apis"
+	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+	"github.com/coracle-k8s/coracle/apiserver"
+	"github.com/coracle-k8s/coracle/apiserver/bootstrap"
+	"github.com/coracle-k8s/coracle/apiserver/pki"
+)
+
+// Option changes what a configuration file cannot say.
+type Option func(*options)
+
+type options struct {
+	progress func(string)
+	clock    clock.WithTicker
+	logger   logr.Logger
+}
+
+// WithProgress reports what the start is doing, a short phrase a step.
+func WithProgress(report func(step string)) Option {
+	return func(o *options) { o.progress = report }
+}
+
+// WithClock gives all parts another clock, for tests.
+func WithClock(c clock.WithTicker) Option { return func(o *options) { o.clock = c } }
+
+// WithLogger says where the parts log. The default is nowhere.
+func WithLogger(l logr.Logger) Option { return func(o *options) { o.logger = l } }
+
+// Cluster is a running cluster.
+type Cluster struct {
+	config     *v1alpha1.Cluster
+	options    options
+	id         string
+	scheme     *runtime.Scheme
+	lock       *dirLock
+	pki        *pki.Authority
+	address    netip.AddrPort
+	server     *apiserver.Server
+	nodes      *connector
+	parts      *parts
+	kubeconfig string
+
+	stop   sync.Once
+	failed chan error
+}
+
+// Start runs the cluster that config describes and returns when its API
+// answers and its parts have been started; nodes become ready afterwards. The
+// configuration is defaulted and checked first; config itself is not changed.
+// ctx bounds the start only.
+func Start(ctx context.Context, config *v1alpha1.Cluster, opts ...Option) (*Cluster, error) {
+	c := &Cluster{config: config.DeepCopy(), options: options{progress: func(string) {}, clock: clock.RealClock{}, logger: logr.Discard()}, failed: make(chan error, 1)}
+	for _, o := range opts {
+		o(&c.options)
+	}
+	c.config.Default()
+	if errs := c.config.Validate(); len(errs) > 0 {
+		return nil, fmt.Errorf("checking the configuration: %w", errs.ToAggregate())
+	}
+	if err := c.start(ctx); err != nil {
+		c.Stop()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Cluster) start(ctx context.Context) error {
+	if err := c.checkNodes(); err != nil {
+		return err
+	}
+	dir, err := filepath.Abs(c.config.DataDir)
+	if err != nil {
+		return fmt.Errorf("finding the data directory: %w", err)
+	}
+	c.config.DataDir, c.id = dir, instanceID(dir)
+	if c.lock, err = lockDir(dir); err != nil {
+		return err
+	}
+	c.options.progress("starting etcd and the API server")
+	c.scheme = apis.NewScheme()
+	if err := c.startServer(ctx); err != nil {
+		return err
+	}
+	if err := bootstrap.Run(ctx, c.server.RESTConfig(), c.bootstrapConfig()); err != nil {
+		return err
+	}
+	if err := c.writeKubeconfig(); err != nil {
+		return err
+	}
+	c.options.progress("starting controllers and nodes")
+	if c.parts, err = c.startParts(ctx); err != nil {
+		return err
+	}
+	go c.watch()
+	return nil
+}
+
+// watch reports the first part that ends by itself.
+func (c *Cluster) watch() {
+	select {
+	case <-c.server.Done():
+		if err := c.server.Err(); err != nil {
+			c.failed <- fmt.Errorf("the API server ended: %w", err)
+		}
+	case <-c.parts.done:
+		if err := c.parts.err; err != nil {
+			c.failed <- err
+		}
+	}
+	close(c.failed)
+}
+
+// Failed yields the error that ended a part by itself, and is closed after Stop.
+func (c *Cluster) Failed() <-chan error { return c.failed }
+
+// Stop ends everything and waits for it, at most half a minute. It may be
+// called more than once.
+func (c *Cluster) Stop() {
+	c.stop.Do(func() {
+		if c.parts != nil {
+			c.parts.stop()
+		}
+		if c.server != nil {
+			c.server.Stop()
+		}
+		if c.nodes != nil {
+			c.nodes.close()
+		}
+		if c.lock != nil {
+			c.lock.release()
+		}
+	})
+}
+
+// RESTConfig connects clients of this process, as system:masters, without a socket.
+func (c *Cluster) RESTConfig() *rest.Config { return c.server.RESTConfig() }
+
+// Client is the client all parts share: it reads from Cache.
+func (c *Cluster) Client() client.Client { return c.parts.manager.GetClient() }
+
+// Cache is the one all parts share.
+func (c *Cluster) Cache() cache.Cache { return c.parts.manager.GetCache() }
+
+// Manager runs the parts; more may be added to it.
+func (c *Cluster) Manager() manager.Manager { return c.parts.manager }
+
+// Scheme has every type that the cluster serves.
+func (c *Cluster) Scheme() *runtime.Scheme { return c.scheme }
+
+// URL of the API server.
+func (c *Cluster) URL() string { return "https://" + c.address.String() }
+
+// Kubeconfig is the path of a file for kubectl, as cluster administrator.
+func (c *Cluster) Kubeconfig() string { return c.kubeconfig }
+
+// Config is the configuration in force.
+func (c *Cluster) Config() *v1alpha1.Cluster { return c.config.DeepCopy() }
+
+// ErrInUse says that another process runs a cluster in the data directory.
+var ErrInUse = errors.New("in use by another coracle process")
+
+// AwaitNodes yields a line each time another of the cluster's own nodes
+// becomes Ready, and ends when all are or ctx ends.
+func (c *Cluster) AwaitNodes(ctx context.Context) iter.Seq2[int, string] {
+	return func(yield func(int, string) bool) {
+		want := int(*c.config.Nodes + c.config.SimulatedNodes)
+		if want == 0 {
+			return
+		}
+		ready := make(chan int, 1)
+		if err := c.watchReady(ctx, ready); err != nil {
+			return
+		}
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case n := <-ready:
+				if !yield(n, fmt.Sprintf("%d of %d nodes ready", n, want)) || n >= want {
+					return
+				}
+			}
+		}
+	}
+}
+
+// watchReady sends the number of ready nodes when it changes; a number that
+// nobody took is replaced.
+func (c *Cluster) watchReady(ctx context.Context, ready chan int) error {
+	informer, err := c.Cache().GetInformer(ctx, &corev1.Node{})
+	if err != nil {
+		return fmt.Errorf("watching nodes: %w", err)
+	}
+	var mu sync.Mutex
+	nodes := map[string]bool{}
+	last := 0
+	note := func(obj any) {
+		node, ok := obj.(*corev1.Node)
+		if !ok {
+			return
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		delete(nodes, node.Name)
+		for _, condition := range node.Status.Conditions {
+			if condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionTrue {
+				nodes[node.Name] = true
+			}
+		}
+		if len(nodes) == last {
+			return
+		}
+		last = len(nodes)
+		select {
+		case <-ready:
+		default:
+		}
+		ready <- last
+	}
+	handler, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{AddFunc: note, UpdateFunc: func(_, obj any) { note(obj) }})
+	if err != nil {
+		return fmt.Errorf("watching nodes: %w", err)
+	}
+	context.AfterFunc(ctx, func() { _ = informer.RemoveEventHandler(handler) })
+	return nil
+}

@@ -1,0 +1,129 @@
+package cluster
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"sync"
+
+	"google.golang.org/grpc/test/bufconn"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
+
+	"github.com/coracle-k8s/coracle/apiserver/pki"
+)
+
+// connector reaches agents: those of this process through memory, others by
+// TLS at the address and port their node reports.
+type connector struct {
+	cluster *Cluster
+
+	mu     sync.Mutex
+	local  map[string]*localAgent
+	remote *http.Transport
+	// ranges are pod ranges given to nodes that joined, by node.
+	ranges map[string]string
+}
+
+// localAgent serves an agent's API to this process.
+type localAgent struct {
+	listener  *bufconn.Listener
+	server    *http.Server
+	transport *http.Transport
+	done      chan struct{}
+}
+
+func newConnector(c *Cluster) *connector {
+	return &connector{cluster: c, local: map[string]*localAgent{}, ranges: map[string]string{}}
+}
+
+// add serves h as the named node's agent.
+func (n *connector) add(node string, h http.Handler) {
+	a := &localAgent{listener: bufconn.Listen(256 << 10), server: &http.Server{Handler: h}, done: make(chan struct{})}
+	a.transport = &http.Transport{
+		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return a.listener.DialContext(ctx) },
+		DisableCompression: true,
+	}
+	go func() {
+		defer close(a.done)
+		// It ends when close closes the listener; there is nobody to tell.
+		_ = a.server.Serve(a.listener)
+	}()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.local[node] = a
+}
+
+func (n *connector) close() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, a := range n.local {
+		a.server.Close()
+		a.listener.Close()
+		a.transport.CloseIdleConnections()
+		<-a.done
+	}
+	if n.remote != nil {
+		n.remote.CloseIdleConnections()
+	}
+}
+
+// Connect implements registry.NodeConnector.
+func (n *connector) Connect(ctx context.Context, node string) (*url.URL, http.RoundTripper, error) {
+	n.mu.Lock()
+	a := n.local[node]
+	n.mu.Unlock()
+	if a != nil {
+		return &url.URL{Scheme: "http", Host: node}, a.transport, nil
+	}
+	core, err := coreclient.NewForConfig(n.cluster.server.RESTConfig())
+	if err != nil {
+		return nil, nil, apierrors.NewInternalError(err)
+	}
+	obj, err := core.Nodes().Get(ctx, node, metav1.GetOptions{})
+	if err != nil {
+		return nil, nil, err
+	}
+	port := obj.Status.DaemonEndpoints.KubeletEndpoint.Port
+	address := agentAddress(obj)
+	if port == 0 || address == "" {
+		return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("node %s serves no logs or streams (a simulated node has none)", node))
+	}
+	transport, err := n.remoteTransport()
+	if err != nil {
+		return nil, nil, apierrors.NewInternalError(err)
+	}
+	return &url.URL{Scheme: "https", Host: net.JoinHostPort(address, fmt.Sprint(port))}, transport, nil
+}
+
+func agentAddress(node *corev1.Node) string {
+	for _, a := range node.Status.Addresses {
+		if a.Type == corev1.NodeInternalIP {
+			return a.Address
+		}
+	}
+	return ""
+}
+
+func (n *connector) remoteTransport() (*http.Transport, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.remote != nil {
+		return n.remote, nil
+	}
+	pair, err := n.cluster.pki.Certificate(pki.Request{Name: "apiserver-agent-client", User: "kube-apiserver-kubelet-client", Groups: []string{agentAPIGroup}}, n.cluster.options.clock.Now())
+	if err != nil {
+		return nil, err
+	}
+	cert, err := pair.TLS()
+	if err != nil {
+		return nil, fmt.Errorf("loading the certificate for agents: %w", err)
+	}
+	n.remote = &http.Transport{TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: n.cluster.pki.Pool()}}
+	return n.remote, nil
+}

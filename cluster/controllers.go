@@ -1,0 +1,90 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coracle-k8s/coracle/apiserver/registry"
+	"github.com/coracle-k8s/coracle/controllers/deployment"
+	"github.com/coracle-k8s/coracle/controllers/endpointslice"
+	"github.com/coracle-k8s/coracle/controllers/garbagecollector"
+	"github.com/coracle-k8s/coracle/controllers/namespace"
+	"github.com/coracle-k8s/coracle/controllers/replicaset"
+	"github.com/coracle-k8s/coracle/controllers/replication"
+	"github.com/coracle-k8s/coracle/controllers/rootca"
+	"github.com/coracle-k8s/coracle/controllers/serviceaccount"
+)
+
+// Retries of a failed reconcile start at 5 ms and double up to half a minute.
+const minRetry, maxRetry = 5 * time.Millisecond, 30 * time.Second
+
+type setup interface {
+	SetupWithManager(manager.Manager, controller.Options) error
+}
+
+func (c *Cluster) addControllers(mgr manager.Manager) error {
+	meta, err := metadata.NewForConfig(c.server.RESTConfig())
+	if err != nil {
+		return fmt.Errorf("making a metadata client: %w", err)
+	}
+	kube, clk, recorder := mgr.GetClient(), c.options.clock, mgr.GetEventRecorderFor
+	for name, part := range map[string]setup{
+		"deployment":             deployment.New(kube, clk, recorder("deployment-controller")),
+		"replicaset":             replicaset.New(kube, clk, recorder("replicaset-controller")),
+		"replication controller": replication.New(kube, clk, recorder("replication-controller")),
+		"endpointslice":          endpointslice.New(endpointslice.Config{Client: kube, Clock: clk, Recorder: recorder("endpoint-slice-controller")}),
+		"namespace":              namespace.New(namespace.Config{Client: kube, Metadata: meta, Resources: deletable(c.server.Resources()), Clock: clk}),
+		"service account":        serviceaccount.New(kube),
+		"root CA":                rootca.New(kube, rootca.Config{CA: func() []byte { return c.pki.PEM }}),
+		"garbage collector": garbagecollector.New(garbagecollector.Config{
+			Client: kube, Live: mgr.GetAPIReader(), Cache: mgr.GetCache(), Recorder: recorder("garbage-collector-controller"),
+			Resources: collectable(c.server.Resources()),
+		}),
+	} {
+		options := controller.Options{
+			MaxConcurrentReconciles: int(c.config.Controllers.Concurrency),
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](minRetry, maxRetry),
+		}
+		if err := part.SetupWithManager(mgr, options); err != nil {
+			return fmt.Errorf("setting up the %s controller: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// deletable are the namespaced resources that a namespace's end deletes.
+type deletable []*registry.Resource
+
+// Resources implements namespace.Discoverer.
+func (d deletable) Resources(context.Context) ([]namespace.Resource, error) {
+	var list []namespace.Resource
+	for _, r := range d {
+		if !r.ClusterScoped && slices.Contains(r.Verbs, "delete") && slices.Contains(r.Verbs, "list") && !alias(r) {
+			list = append(list, namespace.Resource{GroupVersionResource: r.GVR(), Collection: slices.Contains(r.Verbs, "deletecollection")})
+		}
+	}
+	return list, nil
+}
+
+// alias says that the resource is another view of one in the list.
+func alias(r *registry.Resource) bool { return r.GVK.Group == "events.k8s.io" }
+
+// collectable are the kinds that may own or be owned.
+func collectable(all []*registry.Resource) garbagecollector.FixedResources {
+	var kinds []schema.GroupVersionKind
+	for _, r := range all {
+		if !alias(r) && !(r.GVK.Group == "" && r.GVK.Kind == "Event") && slices.Contains(r.Verbs, "delete") && slices.Contains(r.Verbs, "watch") {
+			kinds = append(kinds, r.GVK)
+		}
+	}
+	return kinds
+}

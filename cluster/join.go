@@ -1,0 +1,160 @@
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/endpoints/request"
+	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
+
+	"github.com/coracle-k8s/coracle/apiserver/pki"
+)
+
+const (
+	// joinPath is where an agent with a join token gets its certificates.
+	joinPath = "/coracle/v1/join"
+	// joinUser and joinGroup are what the join token authenticates as; they may do nothing else.
+	joinUser, joinGroup = "coracle:join", "coracle:join"
+	// agentAPIGroup may use the agents' own API.
+	agentAPIGroup = "coracle:agent-clients"
+)
+
+// joinRequest is what an agent sends: two certificate requests.
+type joinRequest struct {
+	// Node is the node's name and Address its IP address.
+	Node    string `json:"node"`
+	Address string `json:"address"`
+	// ClientCSR and ServerCSR are PEM certificate requests; only their keys are used.
+	ClientCSR string `json:"clientCSR"`
+	ServerCSR string `json:"serverCSR"`
+}
+
+// joinResponse has PEM certificates and what the agent has to know of the network.
+type joinResponse struct {
+	CA         string `json:"ca"`
+	ClientCert string `json:"clientCert"`
+	ServerCert string `json:"serverCert"`
+	// Network of the cluster, and the range of the node's pods.
+	ServiceCIDR   string   `json:"serviceCIDR"`
+	PodCIDR       string   `json:"podCIDR"`
+	NodePodCIDR   string   `json:"nodePodCIDR"`
+	ClusterDomain string   `json:"clusterDomain"`
+	ClusterDNS    []string `json:"clusterDNS"`
+}
+
+// serveJoin signs an agent's certificates. The requester proved that it has
+// the join token; the name it asks for must not be that of a node of this process.
+func (c *Cluster) serveJoin(w http.ResponseWriter, r *http.Request) {
+	u, ok := request.UserFrom(r.Context())
+	if !ok || !mayJoin(u) {
+		http.Error(w, "only the holder of the join token may join", http.StatusForbidden)
+		return
+	}
+	if r.Method != http.MethodPost {
+		http.Error(w, "POST a join request", http.StatusMethodNotAllowed)
+		return
+	}
+	var req joinRequest
+	if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&req); err != nil {
+		http.Error(w, "reading the join request: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	response, err := c.join(r, req)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	// A failed write is the agent's going away; it joins again.
+	_ = json.NewEncoder(w).Encode(response)
+}
+
+func mayJoin(u user.Info) bool {
+	for _, g := range u.GetGroups() {
+		if g == joinGroup || g == user.SystemPrivilegedGroup {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *Cluster) join(r *http.Request, req joinRequest) (*joinResponse, error) {
+	if msgs := validation.IsDNS1123Subdomain(req.Node); len(msgs) > 0 {
+		return nil, fmt.Errorf("node %q: %s", req.Node, msgs[0])
+	}
+	if net.ParseIP(req.Address) == nil {
+		return nil, fmt.Errorf("address %q is not an IP address", req.Address)
+	}
+	if c.nodes.has(req.Node) {
+		return nil, fmt.Errorf("node %q runs in the server's own process; choose another --node-name", req.Node)
+	}
+	now := c.options.clock.Now()
+	client, err := c.pki.Sign([]byte(req.ClientCSR), pki.Request{User: "system:node:" + req.Node, Groups: []string{user.NodesGroup}}, now)
+	if err != nil {
+		return nil, err
+	}
+	server, err := c.pki.Sign([]byte(req.ServerCSR), pki.Request{User: "system:node:" + req.Node, Groups: []string{user.NodesGroup}, Hosts: []string{req.Node, req.Address}}, now)
+	if err != nil {
+		return nil, err
+	}
+	cidr, err := c.podRange(r.Context(), req.Node)
+	if err != nil {
+		return nil, err
+	}
+	return &joinResponse{CA: string(c.pki.PEM), ClientCert: string(client), ServerCert: string(server),
+		ServiceCIDR: c.config.Network.ServiceCIDR, PodCIDR: c.config.Network.PodCIDR, NodePodCIDR: cidr,
+		ClusterDomain: c.config.Network.ClusterDomain, ClusterDNS: c.config.Network.ClusterDNS}, nil
+}
+
+func (n *connector) has(node string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.local[node] != nil
+}
+
+// podRange gives a joining node the range its object has, or the first one
+// that no node and no earlier join has. Ranges of the process's own nodes are
+// the first ones.
+func (c *Cluster) podRange(ctx context.Context, node string) (string, error) {
+	core, err := coreclient.NewForConfig(c.server.RESTConfig())
+	if err != nil {
+		return "", fmt.Errorf("making a client: %w", err)
+	}
+	nodes, err := core.Nodes().List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+	if err != nil {
+		return "", fmt.Errorf("listing nodes: %w", err)
+	}
+	c.nodes.mu.Lock()
+	defer c.nodes.mu.Unlock()
+	taken := map[string]bool{}
+	for i := range nodes.Items {
+		n := &nodes.Items[i]
+		if n.Name == node && n.Spec.PodCIDR != "" {
+			return n.Spec.PodCIDR, nil
+		}
+		taken[n.Spec.PodCIDR] = true
+	}
+	if cidr, ok := c.nodes.ranges[node]; ok {
+		return cidr, nil
+	}
+	for _, cidr := range c.nodes.ranges {
+		taken[cidr] = true
+	}
+	for i := int(*c.config.Nodes); ; i++ {
+		cidr, err := podSubnet(c.config.Network.PodCIDR, i)
+		if err != nil {
+			return "", err
+		}
+		if !taken[cidr.String()] {
+			c.nodes.ranges[node] = cidr.String()
+			return cidr.String(), nil
+		}
+	}
+}

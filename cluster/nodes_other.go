@@ -1,0 +1,20 @@
+//go:build !linux
+
+package cluster
+
+import (
+	"context"
+	"errors"
+)
+
+// checkNodes says what this system lacks for real nodes.
+func (c *Cluster) checkNodes() error {
+	if *c.config.Nodes > 0 {
+		return errors.New("real nodes need Linux; run with --nodes 0 --simulated-nodes 1")
+	}
+	return nil
+}
+
+func (c *Cluster) nodeAddress() string { return "" }
+
+func (c *Cluster) addNodes(context.Context, *parts) error { return nil }

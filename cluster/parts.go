@@ -1,0 +1,138 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/scheduler"
+)
+
+// partsStopTimeout bounds how long the parts may take to end.
+const partsStopTimeout = 20 * time.Second
+
+// parts are controllers, scheduler and nodes: everything that runs on the one
+// manager with its one cache.
+type parts struct {
+	manager manager.Manager
+	cancel  context.CancelFunc
+	done    chan struct{}
+	err     error
+	// cleanup undoes, in reverse order, what the nodes did to the host.
+	cleanup []func(context.Context)
+}
+
+func (c *Cluster) startParts(ctx context.Context) (*parts, error) {
+	mgr, err := c.newManager()
+	if err != nil {
+		return nil, fmt.Errorf("making the manager: %w", err)
+	}
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	p := &parts{manager: mgr, cancel: cancel, done: make(chan struct{})}
+	if err := c.addParts(ctx, p); err != nil {
+		cancel()
+		close(p.done)
+		p.clean()
+		return nil, err
+	}
+	go func() {
+		defer close(p.done)
+		if err := mgr.Start(run); err != nil {
+			p.err = fmt.Errorf("running the controllers: %w", err)
+		}
+	}()
+	return p, nil
+}
+
+func (c *Cluster) addParts(ctx context.Context, p *parts) error {
+	if err := addIndexes(ctx, p.manager.GetFieldIndexer()); err != nil {
+		return err
+	}
+	if err := c.addControllers(p.manager); err != nil {
+		return err
+	}
+	if err := c.addScheduler(p.manager); err != nil {
+		return err
+	}
+	if err := c.addSimulatedNodes(p.manager); err != nil {
+		return err
+	}
+	return c.addNodes(ctx, p)
+}
+
+func (p *parts) stop() {
+	p.cancel()
+	<-p.done
+	p.clean()
+}
+
+func (p *parts) clean() {
+	ctx, cancel := context.WithTimeout(context.Background(), partsStopTimeout)
+	defer cancel()
+	for i := len(p.cleanup) - 1; i >= 0; i-- {
+		p.cleanup[i](ctx)
+	}
+}
+
+func (c *Cluster) newManager() (manager.Manager, error) {
+	grace := partsStopTimeout
+	yes := true
+	return manager.New(c.server.RESTConfig(), manager.Options{
+		Scheme:         c.scheme,
+		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return c.server.Mapper(), nil },
+		Cache: cache.Options{
+			// Nobody here reads managed fields, which are most of a small object.
+			DefaultTransform: cache.TransformStripManagedFields(),
+		},
+		Logger:                  c.options.logger,
+		Metrics:                 metricsserver.Options{BindAddress: "0"},
+		HealthProbeBindAddress:  "0",
+		GracefulShutdownTimeout: &grace,
+		Controller:              config.Controller{SkipNameValidation: &yes, Logger: c.options.logger},
+	})
+}
+
+func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
+	for _, i := range []struct {
+		object client.Object
+		name   string
+		values client.IndexerFunc
+	}{
+		{&corev1.Pod{}, index.PodNode, index.ByNode},
+		{&corev1.Pod{}, index.Owner, index.ByOwner},
+		{&corev1.Pod{}, index.PodOrphan, index.ByOrphan},
+		{&appsv1.ReplicaSet{}, index.Owner, index.ByOwner},
+		{&appsv1.ReplicaSet{}, index.PodOrphan, index.ByOrphan},
+	} {
+		if err := indexer.IndexField(ctx, i.object, i.name, i.values); err != nil {
+			return fmt.Errorf("indexing %T by %s: %w", i.object, i.name, err)
+		}
+	}
+	return nil
+}
+
+func (c *Cluster) addScheduler(mgr manager.Manager) error {
+	s, err := scheduler.New(scheduler.Config{
+		Client: mgr.GetClient(), Cache: mgr.GetCache(), Recorder: mgr.GetEventRecorder(scheduler.DefaultName), Clock: c.options.clock,
+		Workloads: []client.Object{&corev1.ReplicationController{}, &appsv1.ReplicaSet{}, &appsv1.StatefulSet{}},
+	})
+	if err != nil {
+		return err
+	}
+	if err := mgr.Add(s); err != nil {
+		return fmt.Errorf("adding the scheduler: %w", err)
+	}
+	return nil
+}

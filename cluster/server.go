@@ -1,0 +1,205 @@
+package cluster
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/coracle-k8s/coracle/apiserver"
+	"github.com/coracle-k8s/coracle/apiserver/bootstrap"
+	"github.com/coracle-k8s/coracle/apiserver/etcd"
+	"github.com/coracle-k8s/coracle/apiserver/pki"
+	"github.com/coracle-k8s/coracle/apiserver/registry"
+	"github.com/coracle-k8s/coracle/apiserver/registry/all"
+)
+
+func (c *Cluster) path(elements ...string) string {
+	return filepath.Join(append([]string{c.config.DataDir}, elements...)...)
+}
+
+func (c *Cluster) startServer(ctx context.Context) error {
+	now := c.options.clock.Now()
+	authority, err := pki.Open(c.path("pki"), now)
+	if err != nil {
+		return err
+	}
+	c.pki = authority
+	listeners, err := c.listen()
+	if err != nil {
+		return err
+	}
+	config := apiserver.Config{
+		Etcd:      etcd.Config{Dir: c.path("etcd"), UnsafeNoFsync: c.config.Storage.UnsafeNoFsync, Errors: func(msg string) { c.options.logger.Info(msg) }},
+		Scheme:    c.scheme,
+		Resources: all.Resources(),
+		Listeners: listeners,
+		Authority: authority,
+		Issuer:    "https://kubernetes.default.svc." + c.config.Network.ClusterDomain,
+		Services:  c.serviceNetwork(),
+		Clock:     c.options.clock,
+	}
+	if err := c.credentials(&config); err != nil {
+		closeAll(listeners)
+		return err
+	}
+	c.nodes = newConnector(c)
+	config.Nodes = c.nodes
+	config.Extra = map[string]http.Handler{joinPath: http.HandlerFunc(c.serveJoin)}
+	c.server, err = apiserver.Start(ctx, config)
+	return err
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		l.Close()
+	}
+}
+
+// credentials are the server's certificate, the key of service account tokens
+// and the token that agents join with.
+func (c *Cluster) credentials(config *apiserver.Config) error {
+	pair, err := c.pki.Certificate(pki.Request{Name: "apiserver", User: "kube-apiserver", Hosts: c.serverNames()}, c.options.clock.Now())
+	if err != nil {
+		return err
+	}
+	if config.Certificate, err = pair.TLS(); err != nil {
+		return fmt.Errorf("loading the server's certificate: %w", err)
+	}
+	if config.ServiceAccountKey, err = c.pki.Key("service-account"); err != nil {
+		return err
+	}
+	token, err := secretFile(c.path("agent-token"))
+	if err != nil {
+		return err
+	}
+	config.Tokens = map[string]*user.DefaultInfo{token: {Name: joinUser, Groups: []string{joinGroup}}}
+	return nil
+}
+
+func (c *Cluster) serverNames() []string {
+	names := []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + c.config.Network.ClusterDomain,
+		"127.0.0.1", "::1", c.serviceIP().String()}
+	for _, name := range append([]string{c.address.Addr().String(), c.nodeAddress()}, c.config.ExtraNames...) {
+		if name != "" && name != "0.0.0.0" && name != "::" && name != "127.0.0.1" {
+			names = append(names, name)
+		}
+	}
+	if host, err := os.Hostname(); err == nil {
+		names = append(names, strings.ToLower(host))
+	}
+	return names
+}
+
+// listen binds the configured address. When that is on loopback and there are
+// real nodes, it also binds the first node's address, so that pods and other
+// nodes reach the API.
+func (c *Cluster) listen() ([]net.Listener, error) {
+	first, err := bind(c.config.Listen)
+	if err != nil {
+		return nil, err
+	}
+	c.address = first.Addr().(*net.TCPAddr).AddrPort()
+	c.address = netip.AddrPortFrom(c.address.Addr().Unmap(), c.address.Port())
+	listeners := []net.Listener{first}
+	if address := c.nodeAddress(); c.address.Addr().IsLoopback() && *c.config.Nodes > 0 && address != "" && address != "127.0.0.1" {
+		second, err := bind(net.JoinHostPort(address, fmt.Sprint(c.address.Port())))
+		if err != nil {
+			first.Close()
+			return nil, err
+		}
+		listeners = append(listeners, second)
+	}
+	if c.address.Addr().IsUnspecified() {
+		c.address = netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), c.address.Port())
+	}
+	return listeners, nil
+}
+
+func bind(address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("listening on %s: the port is in use; free it or choose another with --listen (port 0 picks a free one)", address)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listening: %w", err)
+	}
+	return l, nil
+}
+
+// advertised is where pods reach the server, not valid if nowhere.
+func (c *Cluster) advertised() netip.AddrPort {
+	address := c.address.Addr()
+	if address.IsLoopback() {
+		if *c.config.Nodes == 0 {
+			return netip.AddrPort{}
+		}
+		node, err := netip.ParseAddr(c.nodeAddress())
+		if err != nil || node.IsLoopback() {
+			return netip.AddrPort{}
+		}
+		address = node
+	}
+	return netip.AddrPortFrom(address, c.address.Port())
+}
+
+func (c *Cluster) serviceIP() netip.Addr {
+	return netip.MustParsePrefix(c.config.Network.ServiceCIDR).Addr().Next() // Validate checked it
+}
+
+func (c *Cluster) serviceNetwork() registry.ServiceNetwork {
+	base, size, _ := c.config.Network.PortRange() // Validate checked it
+	return registry.ServiceNetwork{CIDR: c.config.Network.ServiceCIDR, NodePortBase: base, NodePortSize: size}
+}
+
+func (c *Cluster) bootstrapConfig() bootstrap.Config {
+	return bootstrap.Config{ServiceIP: c.serviceIP(), Advertise: c.advertised()}
+}
+
+// writeKubeconfig makes the administrator's kubeconfig.
+func (c *Cluster) writeKubeconfig() error {
+	pair, err := c.pki.Certificate(pki.Request{Name: "admin", User: "kubernetes-admin", Groups: []string{user.SystemPrivilegedGroup}}, c.options.clock.Now())
+	if err != nil {
+		return err
+	}
+	config := clientcmdapi.NewConfig()
+	config.Clusters["coracle"] = &clientcmdapi.Cluster{Server: c.URL(), CertificateAuthorityData: c.pki.PEM}
+	config.AuthInfos["coracle"] = &clientcmdapi.AuthInfo{ClientCertificateData: pair.Cert, ClientKeyData: pair.Key}
+	config.Contexts["coracle"] = &clientcmdapi.Context{Cluster: "coracle", AuthInfo: "coracle"}
+	config.CurrentContext = "coracle"
+	c.kubeconfig = c.path("kubeconfig")
+	if err := clientcmd.WriteToFile(*config, c.kubeconfig); err != nil {
+		return fmt.Errorf("writing %s: %w", c.kubeconfig, err)
+	}
+	return os.Chmod(c.kubeconfig, 0o600)
+}
+
+// secretFile reads a token, drawing one the first time.
+func secretFile(path string) (string, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		b := make([]byte, 16)
+		if _, err := rand.Read(b); err != nil {
+			return "", fmt.Errorf("drawing a token: %w", err)
+		}
+		data = []byte(hex.EncodeToString(b) + "\n")
+		err = os.WriteFile(path, data, 0o600)
+	}
+	if err != nil {
+		return "", fmt.Errorf("reading %s: %w", path, err)
+	}
+	return strings.TrimSpace(string(data)), nil
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+	kubectl "k8s.io/kubectl/pkg/cmd"
+
+	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+)
+
+func kubectlCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:                "kubectl",
+		Short:              "The stock kubectl, for this cluster unless told otherwise",
+		DisableFlagParsing: true,
+		RunE: func(_ *cobra.Command, args []string) error {
+			return runKubectl(args)
+		},
+	}
+}
+
+// runKubectl runs the stock kubectl. Without --kubeconfig and $KUBECONFIG it
+// talks to the cluster in the default data directory.
+func runKubectl(args []string) error {
+	file := filepath.Join(v1alpha1.DefaultDataDir(), "kubeconfig")
+	if _, err := os.Stat(file); err == nil && os.Getenv("KUBECONFIG") == "" && !names(args, "--kubeconfig") {
+		if err := os.Setenv("KUBECONFIG", file); err != nil {
+			return err
+		}
+	}
+	os.Args = append([]string{"kubectl"}, args...)
+	cmd := kubectl.NewDefaultKubectlCommandWithArgs(kubectl.KubectlOptions{
+		PluginHandler: kubectl.NewDefaultPluginHandler([]string{"kubectl"}),
+		Arguments:     os.Args,
+		ConfigFlags:   genericclioptions.NewConfigFlags(true).WithDeprecatedPasswordFlag().WithDiscoveryBurst(300).WithDiscoveryQPS(50.0),
+		IOStreams:     genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr},
+	})
+	cmd.SetArgs(args)
+	return cmd.Execute()
+}
+
+// names says whether a flag is given, before a lone -- ends them.
+func names(args []string, flag string) bool {
+	for _, a := range args {
+		if a == "--" {
+			return false
+		}
+		if a == flag || strings.HasPrefix(a, flag+"=") {
+			return true
+		}
+	}
+	return false
+}

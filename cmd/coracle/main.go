@@ -1,0 +1,51 @@
+// Command coracle is a whole Kubernetes cluster: `coracle up` runs it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := root().ExecuteContext(ctx)
+	stop()
+	var code exitCode
+	switch {
+	case errors.As(err, &code):
+		os.Exit(int(code))
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "coracle: "+err.Error())
+		os.Exit(1)
+	}
+}
+
+// exitCode ends the program with a code and no message: it was said already.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
+
+func root() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "coracle",
+		Short: "A whole Kubernetes cluster in one binary",
+		Long: `Coracle is a whole Kubernetes cluster in one binary: etcd, API server,
+controllers, scheduler, nodes and service proxy.
+
+  coracle up                 run a cluster here, until Ctrl-C
+  coracle kubectl get pods   talk to it (any kubectl does, too)
+  coracle reset              remove every trace of it`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+	}
+	cmd.CompletionOptions.DisableDefaultCmd = true
+	cmd.AddCommand(upCommand(), serverCommand(), agentCommand(), kubectlCommand(), imageCommand(), statusCommand(), resetCommand(), versionCommand())
+	return cmd
+}
