@@ -1,0 +1,3 @@
+// Package images brings container images to a node: from archives without any
+// registry, from registries as pods ask, and away again when the disk fills.
+package images

@@ -1,0 +1,4 @@
+// Package containerd runs a containerd of the node's own: it writes its config,
+// starts it, waits until it answers and watches over it. A containerd that an
+// earlier agent left running is adopted, with everything in it.
+package containerd
