@@ -1,0 +1,19 @@
+// Package endpoints keeps the legacy Endpoints object of every Service that has
+// a selector. EndpointSlices replace it; what still reads it is old clients,
+// and `kubectl get endpoints`.
+//
+// It wakes on Services, on Pods whose endpoint changed, and on Endpoints that
+// somebody else changed.
+//
+// Invariants:
+//
+//  1. A Service with a selector has Endpoints of its name: ready pods under
+//     addresses, others under notReadyAddresses, one subset per set of ports.
+//     Terminating pods are left out, unless publishNotReadyAddresses.
+//  2. At most 1,000 addresses, ready ones first, spread over the subsets; then
+//     the annotation endpoints.kubernetes.io/over-capacity is "truncated".
+//  3. Labels are those of the Service, service.kubernetes.io/headless, and
+//     endpoints.kubernetes.io/managed-by. Other annotations stay.
+//  4. When a Service goes, so do the Endpoints of its name, unless they are the
+//     record of a leader election.
+package endpoints

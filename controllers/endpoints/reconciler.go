@@ -1,0 +1,150 @@
+package endpoints
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
+	"k8s.io/client-go/tools/record"
+	endpointsliceutil "k8s.io/endpointslice/util"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/coracle-k8s/coracle/controllers/internal/servicepods"
+)
+
+// Name is the controller's name, as upstream's.
+const Name = "endpoints-controller"
+
+// Reconciler keeps the Endpoints of one Service. A request names a Service,
+// which is the name of its Endpoints too.
+type Reconciler struct {
+	client   client.Client
+	recorder record.EventRecorder
+	pacer    *servicepods.Pacer
+	triggers *endpointsliceutil.TriggerTimeTracker
+}
+
+// New returns a Reconciler that reads Services, Pods and Endpoints through c,
+// which is expected to be backed by a cache.
+func New(c client.Client, clk clock.PassiveClock, rec record.EventRecorder) *Reconciler {
+	return &Reconciler{
+		client: c, recorder: rec,
+		pacer:    servicepods.NewPacer(clk),
+		triggers: endpointsliceutil.NewTriggerTimeTracker(),
+	}
+}
+
+// SetupWithManager wakes the reconciler for Services, for Pods whose endpoint
+// changed, and for Endpoints.
+func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named(Name).
+		For(&corev1.Service{}).
+		WatchesRawSource(source.Kind(mgr.GetCache(), &corev1.Pod{}, servicepods.Handler(mgr.GetCache(), r.pacer))).
+		Watches(&corev1.Endpoints{}, &handler.EnqueueRequestForObject{}).
+		WithOptions(opts).
+		Complete(r)
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	existing := &corev1.Endpoints{}
+	err := r.client.Get(ctx, req.NamespacedName, existing, client.UnsafeDisableDeepCopy)
+	switch {
+	case apierrors.IsNotFound(err):
+		existing = nil
+	case err != nil:
+		return reconcile.Result{}, fmt.Errorf("getting endpoints %s: %w", req, err)
+	}
+	var svc corev1.Service
+	err = r.client.Get(ctx, req.NamespacedName, &svc, client.UnsafeDisableDeepCopy)
+	if apierrors.IsNotFound(err) {
+		r.pacer.Forget(req.NamespacedName)
+		r.triggers.DeleteService(req.Namespace, req.Name)
+		return reconcile.Result{}, r.remove(ctx, existing)
+	}
+	if err != nil {
+		return reconcile.Result{}, fmt.Errorf("getting service %s: %w", req, err)
+	}
+	if len(svc.Spec.Selector) == 0 || svc.Spec.Type == corev1.ServiceTypeExternalName || svc.DeletionTimestamp != nil {
+		return reconcile.Result{}, nil
+	}
+	pods, err := r.pods(ctx, &svc)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	trigger := r.triggers.ComputeEndpointLastChangeTriggerTime(svc.Namespace, &svc, pods)
+	write, create := plan(&svc, pods, existing, trigger)
+	r.pacer.Looked(req.NamespacedName, len(pods))
+	if write == nil {
+		return reconcile.Result{}, nil
+	}
+	return reconcile.Result{}, r.write(ctx, &svc, write, create)
+}
+
+func (r *Reconciler) pods(ctx context.Context, svc *corev1.Service) ([]*corev1.Pod, error) {
+	var list corev1.PodList
+	if err := r.client.List(ctx, &list, client.InNamespace(svc.Namespace), client.MatchingLabels(svc.Spec.Selector), client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing pods of service %s/%s: %w", svc.Namespace, svc.Name, err)
+	}
+	pods := make([]*corev1.Pod, len(list.Items))
+	for i := range list.Items {
+		pods[i] = &list.Items[i]
+	}
+	return pods, nil
+}
+
+// remove deletes the Endpoints of a Service that is gone. A cache that tells of
+// Endpoints before their Service must not cost somebody theirs: only what we
+// manage, or what a Service had, is ours to delete, and a leader's record never.
+func (r *Reconciler) remove(ctx context.Context, e *corev1.Endpoints) error {
+	if e == nil || e.Labels[labelManagedBy] != managedBy {
+		return nil
+	}
+	if _, leader := e.Annotations[resourcelock.LeaderElectionRecordAnnotationKey]; leader {
+		return nil
+	}
+	err := r.client.Delete(ctx, &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Name}},
+		client.Preconditions{UID: &e.UID})
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("deleting endpoints %s/%s: %w", e.Namespace, e.Name, err)
+	}
+	return nil
+}
+
+func (r *Reconciler) write(ctx context.Context, svc *corev1.Service, e *corev1.Endpoints, create bool) error {
+	var err error
+	if create {
+		err = r.client.Create(ctx, e)
+	} else {
+		err = r.client.Update(ctx, e)
+	}
+	switch {
+	case err == nil, apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause),
+		apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
+		// The last two: the cache is behind, and what it has yet to tell wakes us.
+		return nil
+	case create:
+		r.recorder.Eventf(reference(svc), corev1.EventTypeWarning, reasonCreateFailed, messageCreateFailed, svc.Namespace, svc.Name, err)
+		return fmt.Errorf("creating endpoints %s/%s: %w", e.Namespace, e.Name, err)
+	default:
+		r.recorder.Eventf(reference(svc), corev1.EventTypeWarning, reasonUpdateFailed, messageUpdateFailed, svc.Namespace, svc.Name, err)
+		return fmt.Errorf("updating endpoints %s/%s: %w", e.Namespace, e.Name, err)
+	}
+}
+
+func reference(svc *corev1.Service) *corev1.ObjectReference {
+	key := types.NamespacedName{Namespace: svc.Namespace, Name: svc.Name}
+	return &corev1.ObjectReference{APIVersion: "v1", Kind: "Endpoints", Namespace: key.Namespace, Name: key.Name}
+}

@@ -1,0 +1,211 @@
+package nodelifecycle
+
+import (
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	nodetopology "k8s.io/component-helpers/node/topology"
+)
+
+// watch is what the controller remembers between reconciles: when each node was
+// heard of, and how its zone fares. It is safe for concurrent use.
+type watch struct {
+	mu     sync.Mutex
+	nodes  map[string]*nodeState
+	zones  *zones
+	primed bool
+	// enqueue wakes a node; nil until the controller runs.
+	enqueue func(node string)
+}
+
+type nodeState struct {
+	uid types.UID
+	// heard is when we last saw a sign of life, by our own clock.
+	heard time.Time
+	// renewed and beat are the last signs: compared with, never read as times.
+	renewed, beat time.Time
+	// reported tells that the node has posted a Ready condition.
+	reported, registered bool
+	// granted tells that the node may be given its NoExecute taint.
+	granted bool
+	// silent tells that its pods are to be marked not ready.
+	silent bool
+}
+
+func newWatch(r rates) *watch {
+	return &watch{nodes: map[string]*nodeState{}, zones: newZones(r)}
+}
+
+func (w *watch) start(enqueue func(string)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.enqueue = enqueue
+}
+
+func (w *watch) isPrimed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.primed
+}
+
+func (w *watch) prime(nodes []corev1.Node) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.primed {
+		return
+	}
+	for i := range nodes {
+		n := &nodes[i]
+		w.zones.put(n.Name, nodetopology.GetZoneKey(n), readiness(n) == corev1.ConditionTrue)
+	}
+	w.primed = true
+}
+
+func (w *watch) state(name string) *nodeState {
+	s := w.nodes[name]
+	if s == nil {
+		s = &nodeState{}
+		w.nodes[name] = s
+	}
+	return s
+}
+
+// see notes the heartbeat of a node's own status and returns when the node was
+// last heard of, how long it may be silent, and whether it is new to us.
+func (w *watch) see(node *corev1.Node, now time.Time, c Config) (heard time.Time, grace time.Duration, first bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.state(node.Name)
+	if s.uid != node.UID {
+		*s = nodeState{uid: node.UID, renewed: s.renewed}
+	}
+	first = !s.registered
+	s.registered = true
+	ready := condition(node, corev1.NodeReady)
+	switch {
+	case ready == nil && first:
+		s.heard = node.CreationTimestamp.Time
+	case ready != nil && first:
+		// We were not there before: its silence counts from now. Pods of a
+		// node that fell silent while nobody watched are marked once.
+		s.heard, s.beat, s.reported = now, ready.LastHeartbeatTime.Time, true
+		s.silent = ready.Status == corev1.ConditionUnknown
+	case ready != nil && !ready.LastHeartbeatTime.Time.Equal(s.beat):
+		s.heard, s.beat, s.reported = now, ready.LastHeartbeatTime.Time, true
+	}
+	if ready != nil && ready.Status == corev1.ConditionTrue {
+		s.silent = false
+	}
+	if !s.reported {
+		return s.heard, c.StartupGracePeriod, first
+	}
+	return s.heard, c.GracePeriod, first
+}
+
+// renew notes a Lease's renewal.
+func (w *watch) renew(node string, renewed, now time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s := w.state(node)
+	if !renewed.Equal(s.renewed) {
+		s.renewed, s.heard = renewed, now
+	}
+}
+
+// place records the zone and readiness of a node, and reports whether every
+// node has to be looked at again because evictions stopped or may go on. When
+// they may, silence counts anew: it was ours.
+func (w *watch) place(node, zone string, ready bool, now time.Time) (flipped bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if ready {
+		w.state(node).granted = false
+	}
+	return w.settle(w.zones.put(node, zone, ready), now)
+}
+
+func (w *watch) settle(flipped bool, now time.Time) bool {
+	if flipped && !w.zones.allDown() {
+		for _, s := range w.nodes {
+			s.heard = now
+		}
+	}
+	return flipped
+}
+
+func (w *watch) forget(node string, now time.Time) (uid types.UID, known, flipped bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s := w.nodes[node]; s != nil {
+		uid, known = s.uid, s.registered
+		delete(w.nodes, node)
+	}
+	return uid, known, w.settle(w.zones.remove(node), now)
+}
+
+func (w *watch) mayEvict(node string) (granted, anybody bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.state(node).granted, !w.zones.allDown()
+}
+
+func (w *watch) ask(node string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.zones.ask(node)
+}
+
+// grant gives out tokens, wakes their nodes, and returns when the next is due.
+func (w *watch) grant(now time.Time) time.Time {
+	w.mu.Lock()
+	nodes, next := w.zones.grant(now)
+	for _, n := range nodes {
+		w.state(n).granted = true
+	}
+	w.mu.Unlock()
+	for _, n := range nodes {
+		w.wake(n)
+	}
+	return next
+}
+
+func (w *watch) silent(node string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.state(node).silent = true
+}
+
+func (w *watch) isSilent(node string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.state(node).silent
+}
+
+func (w *watch) marked(node string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.state(node).silent = false
+}
+
+func (w *watch) wake(node string) {
+	w.mu.Lock()
+	enqueue := w.enqueue
+	w.mu.Unlock()
+	if enqueue != nil {
+		enqueue(node)
+	}
+}
+
+func (w *watch) wakeAll() {
+	w.mu.Lock()
+	names := make([]string, 0, len(w.nodes))
+	for name := range w.nodes {
+		names = append(names, name)
+	}
+	w.mu.Unlock()
+	for _, name := range names {
+		w.wake(name)
+	}
+}

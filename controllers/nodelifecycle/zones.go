@@ -1,0 +1,174 @@
+package nodelifecycle
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// zoneState is how far a zone is disrupted.
+type zoneState string
+
+const (
+	stateNormal            zoneState = "Normal"
+	stateFullDisruption    zoneState = "FullDisruption"
+	statePartialDisruption zoneState = "PartialDisruption"
+)
+
+// rates says how fast nodes of a zone may be given NoExecute taints.
+type rates struct {
+	// primary and secondary are nodes per second.
+	primary, secondary float64
+	// threshold is the share of unready nodes from which a zone counts as
+	// partially disrupted.
+	threshold float64
+	// large is the number of nodes above which a partially disrupted zone is
+	// still evicted, at the secondary rate.
+	large int
+}
+
+// zones gives out tokens for evictions, one per node, zone by zone. It knows no
+// clock and is not safe for concurrent use.
+//
+//  1. A node is in one zone, and waits in its zone at most once.
+//  2. A zone gives at most one token per 1/rate seconds, first come first served.
+type zones struct {
+	rates rates
+	zones map[string]*zone
+	// of says which zone a node is in.
+	of map[string]string
+	// unready counts the nodes that are not ready, over all zones.
+	unready int
+}
+
+type zone struct {
+	ready, unready int
+	// nodes holds the readiness of each node.
+	nodes   map[string]bool
+	waiting []string
+	// last is when the last token was given.
+	last time.Time
+}
+
+func newZones(r rates) *zones {
+	return &zones{rates: r, zones: map[string]*zone{}, of: map[string]string{}}
+}
+
+// put records the zone and readiness of a node and reports whether that changed
+// whether anybody may be evicted.
+func (z *zones) put(node, name string, ready bool) (flipped bool) {
+	before := z.allDown()
+	z.take(node, name)
+	zn := z.zones[name]
+	if zn == nil {
+		zn = &zone{nodes: map[string]bool{}}
+		z.zones[name] = zn
+	}
+	z.of[node] = name
+	zn.nodes[node] = ready
+	if ready {
+		zn.ready++
+	} else {
+		zn.unready++
+		z.unready++
+	}
+	if ready {
+		zn.leave(node)
+	}
+	return before != z.allDown()
+}
+
+// take removes the node; stays is the zone whose queue it keeps its place in.
+func (z *zones) take(node, stays string) {
+	name, ok := z.of[node]
+	if !ok {
+		return
+	}
+	zn := z.zones[name]
+	if zn.nodes[node] {
+		zn.ready--
+	} else {
+		zn.unready--
+		z.unready--
+	}
+	delete(zn.nodes, node)
+	delete(z.of, node)
+	if name != stays {
+		zn.leave(node)
+		if len(zn.nodes) == 0 {
+			delete(z.zones, name)
+		}
+	}
+}
+
+// remove forgets a node that is gone.
+func (z *zones) remove(node string) (flipped bool) {
+	before := z.allDown()
+	z.take(node, "\x00none")
+	return before != z.allDown()
+}
+
+func (zn *zone) leave(node string) {
+	if i := slices.Index(zn.waiting, node); i >= 0 {
+		zn.waiting = slices.Delete(zn.waiting, i, i+1)
+	}
+}
+
+func (z *zones) state(zn *zone) zoneState {
+	switch total := zn.ready + zn.unready; {
+	case zn.ready == 0 && zn.unready > 0:
+		return stateFullDisruption
+	case zn.unready > 2 && float64(zn.unready)/float64(total) >= z.rates.threshold:
+		return statePartialDisruption
+	default:
+		return stateNormal
+	}
+}
+
+// allDown reports whether no node at all is ready: more likely it is us who
+// cannot hear.
+func (z *zones) allDown() bool { return len(z.of) > 0 && z.unready == len(z.of) }
+
+// rate returns the tokens per second of a zone, 0 for none.
+func (z *zones) rate(zn *zone) float64 {
+	if z.allDown() {
+		return 0
+	}
+	if z.state(zn) != statePartialDisruption {
+		return z.rates.primary
+	}
+	if zn.ready+zn.unready > z.rates.large {
+		return z.rates.secondary
+	}
+	return 0
+}
+
+// ask puts a node in the queue of its zone.
+func (z *zones) ask(node string) {
+	zn := z.zones[z.of[node]]
+	if zn != nil && !slices.Contains(zn.waiting, node) {
+		zn.waiting = append(zn.waiting, node)
+	}
+}
+
+// grant returns the nodes that get a token now, and when the next one is due;
+// zero if only an event can bring one.
+func (z *zones) grant(now time.Time) (nodes []string, next time.Time) {
+	for _, name := range slices.Sorted(maps.Keys(z.zones)) {
+		zn := z.zones[name]
+		rate := z.rate(zn)
+		if len(zn.waiting) == 0 || rate <= 0 {
+			continue
+		}
+		pause := time.Duration(float64(time.Second) / rate)
+		if due := zn.last.Add(pause); zn.last.IsZero() || !due.After(now) {
+			nodes = append(nodes, zn.waiting[0])
+			zn.waiting = slices.Delete(zn.waiting, 0, 1)
+			zn.last = now
+		}
+		if due := zn.last.Add(pause); len(zn.waiting) > 0 && (next.IsZero() || due.Before(next)) {
+			next = due
+		}
+	}
+	return nodes, next
+}
