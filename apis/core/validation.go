@@ -1,0 +1,151 @@
+package core
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// The words of messages that come in many places.
+const (
+	immutable       = apivalidation.FieldImmutableErrorMsg
+	mustBePositive  = "must be greater than zero"
+	dnsNameTooLong  = 253
+	maxObjectLength = corev1.MaxSecretSize // of Secrets and ConfigMaps, in bytes
+)
+
+// invalid is one Invalid error for every message.
+func invalid[T any](fldPath *field.Path, value T, msgs []string) field.ErrorList {
+	var errs field.ErrorList
+	for _, m := range msgs {
+		errs = append(errs, field.Invalid(fldPath, value, m))
+	}
+	return errs
+}
+
+// named says Required for an empty value and else asks valid.
+func named(fldPath *field.Path, value string, valid func(string) []string) field.ErrorList {
+	if value == "" {
+		return field.ErrorList{field.Required(fldPath, "")}
+	}
+	if valid == nil {
+		return nil
+	}
+	return invalid(fldPath, value, valid(value))
+}
+
+// required says Required for an empty value.
+func required(fldPath *field.Path, value string) field.ErrorList { return named(fldPath, value, nil) }
+
+// isName adapts a validator of whole names.
+func isName(f func(string, bool) []string) func(string) []string {
+	return func(v string) []string { return f(v, false) }
+}
+
+func isSubdomain(v string) []string { return validation.IsDNS1123Subdomain(v) }
+
+// oneOf says NotSupported for a value that is not among allowed.
+func oneOf[T ~string](fldPath *field.Path, value T, allowed ...T) field.ErrorList {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return field.ErrorList{field.NotSupported(fldPath, value, allowed)}
+}
+
+// requiredOneOf says Required for an empty value, else as oneOf.
+func requiredOneOf[T ~string](fldPath *field.Path, value T, allowed ...T) field.ErrorList {
+	if value == "" {
+		return field.ErrorList{field.Required(fldPath, "")}
+	}
+	return oneOf(fldPath, value, allowed...)
+}
+
+// optionalOneOf is oneOf of a value that may be left out.
+func optionalOneOf[T ~string](fldPath *field.Path, value *T, allowed ...T) field.ErrorList {
+	if value == nil {
+		return nil
+	}
+	return oneOf(fldPath, *value, allowed...)
+}
+
+func nonnegative[T ~int32 | ~int64 | ~int](fldPath *field.Path, value T) field.ErrorList {
+	return apivalidation.ValidateNonnegativeField(int64(value), fldPath)
+}
+
+func userID(fldPath *field.Path, id *int64) field.ErrorList {
+	if id == nil {
+		return nil
+	}
+	return invalid(fldPath, *id, validation.IsValidUserID(*id))
+}
+
+func groupID(fldPath *field.Path, id *int64) field.ErrorList {
+	if id == nil {
+		return nil
+	}
+	return invalid(fldPath, *id, validation.IsValidGroupID(*id))
+}
+
+func portNumberOrName(fldPath *field.Path, p intstr.IntOrString) field.ErrorList {
+	switch p.Type {
+	case intstr.Int:
+		return invalid(fldPath, p.IntValue(), validation.IsValidPortNum(p.IntValue()))
+	case intstr.String:
+		return invalid(fldPath, p.StrVal, validation.IsValidPortName(p.StrVal))
+	}
+	return field.ErrorList{field.InternalError(fldPath, fmt.Errorf("unknown type: %v", p.Type))}
+}
+
+// labelSelector validates s, which may be nil.
+func labelSelector(fldPath *field.Path, s *metav1.LabelSelector, opts PodOptions) field.ErrorList {
+	return metavalidation.ValidateLabelSelector(s, metavalidation.LabelSelectorValidationOptions{
+		AllowInvalidLabelValueInSelector: opts.AllowInvalidLabelValueInSelector}, fldPath)
+}
+
+// relativePath is a path that stays below where it starts.
+func relativePath(fldPath *field.Path, p string) field.ErrorList {
+	var errs field.ErrorList
+	if strings.HasPrefix(p, "/") {
+		errs = append(errs, field.Invalid(fldPath, p, "must be a relative path"))
+	}
+	return append(errs, noBacksteps(fldPath, p)...)
+}
+
+// filePath is a relative path to a file that the kubelet writes: names that
+// start with two dots are its own.
+func filePath(fldPath *field.Path, p string) field.ErrorList {
+	errs := relativePath(fldPath, p)
+	if strings.HasPrefix(p, "..") && !strings.HasPrefix(p, "../") && p != ".." {
+		errs = append(errs, field.Invalid(fldPath, p, "must not start with '..'"))
+	}
+	return errs
+}
+
+func noBacksteps(fldPath *field.Path, p string) field.ErrorList {
+	if slices.Contains(strings.FieldsFunc(p, func(r rune) bool { return r == '/' || r == '\\' }), "..") {
+		return field.ErrorList{field.Invalid(fldPath, p, "must not contain '..'")}
+	}
+	return nil
+}
+
+// objectMeta validates the metadata of a new object.
+func objectMeta(m *metav1.ObjectMeta, namespaced bool, name apivalidation.ValidateNameFunc) field.ErrorList {
+	return apivalidation.ValidateObjectMeta(m, namespaced, name, field.NewPath("metadata"))
+}
+
+// objectMetaUpdate validates a change of metadata.
+func objectMetaUpdate(m, old *metav1.ObjectMeta) field.ErrorList {
+	return apivalidation.ValidateObjectMetaUpdate(m, old, field.NewPath("metadata"))
+}
+
+func unchanged(fldPath *field.Path, new, old any) field.ErrorList {
+	return apivalidation.ValidateImmutableField(new, old, fldPath)
+}
