@@ -39,7 +39,8 @@ type Diagnosis struct {
 	RetryAt time.Time
 }
 
-// Reason is why some nodes were refused.
+// Reason is why some nodes were refused. The same text appears twice where
+// preemption may help on some nodes and not on others.
 type Reason struct {
 	Plugin string
 	Text   string
@@ -120,12 +121,15 @@ func (d *diagnoses) record(p *queue.Pod, f failure, now time.Time) {
 }
 
 func reasons(f failure) []Reason {
-	type key struct{ plugin, text string }
+	type key struct {
+		plugin, text string
+		code         fwk.Code
+	}
 	index := map[key]int{}
 	var out []Reason
 	add := func(node string, count int, st *fwk.Status) {
 		for _, text := range st.Reasons() {
-			k := key{st.Plugin(), text}
+			k := key{st.Plugin(), text, st.Code()}
 			i, ok := index[k]
 			if !ok {
 				i = len(out)

@@ -92,3 +92,8 @@ func attemptsLabel(n int) string {
 func (m *metrics) moved(to queue.Place, event string) {
 	m.incoming.WithLabelValues(event, string(to)).Inc()
 }
+
+func (m *metrics) preempted(victims int) {
+	m.preemptions.Inc()
+	m.victims.Observe(float64(victims))
+}

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"github.com/coracle-k8s/coracle/scheduler/framework"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/defaultbinder"
+	"github.com/coracle-k8s/coracle/scheduler/plugins/defaultpreemption"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/imagelocality"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/interpodaffinity"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/nodeaffinity"
@@ -20,7 +21,7 @@ import (
 // in its order: the first plugin that refuses a node gives the reason.
 // https://kubernetes.io/docs/reference/scheduling/config/#scheduling-plugins
 func (s *Scheduler) newFramework() (*framework.Framework, error) {
-	return framework.New(s.nominator,
+	f, err := framework.New(s.nominator,
 		framework.Weighted{Plugin: schedulinggates.New()},
 		framework.Weighted{Plugin: queuesort.New()},
 		framework.Weighted{Plugin: nodeunschedulable.New()},
@@ -35,4 +36,12 @@ func (s *Scheduler) newFramework() (*framework.Framework, error) {
 		framework.Weighted{Plugin: imagelocality.New(s.snapshot), Weight: 1},
 		framework.Weighted{Plugin: defaultbinder.New(s.cfg.Client)},
 	)
+	if err != nil {
+		return nil, err
+	}
+	f.AddPostFilter(defaultpreemption.New(defaultpreemption.Config{
+		Client: s.cfg.Client, Recorder: s.cfg.Recorder, Nominator: s.nominator, Runner: f, Nodes: s.snapshot,
+		SchedulerName: s.cfg.SchedulerName, Now: s.cfg.Clock.Now, OnPreempt: s.metrics.preempted,
+	}))
+	return f, nil
 }
