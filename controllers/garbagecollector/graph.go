@@ -36,7 +36,8 @@ type node struct {
 	Object
 	virtual    bool
 	dependents map[types.UID]*node
-	// blocking counts the dependents whose reference has blockOwnerDeletion.
+	// blocking counts the dependents that block the deletion of an observed
+	// node: by blockOwnerDeletion, and from where they can name it at all.
 	blocking int
 }
 
@@ -76,7 +77,7 @@ func (o *outcome) mismatch(d, of *node) {
 //
 //  1. n.dependents[d.UID] == d exactly if n is in the graph and d.Owners names
 //     n.UID; every UID named by an owner reference is in the graph.
-//  2. n.blocking is the number of those whose reference blocks.
+//  2. n.blocking is the number of those for which n.blockedBy; 0 if n is virtual.
 //  3. A virtual node has dependents, unless it is about to be verified.
 type graph struct {
 	nodes map[types.UID]*node
@@ -124,6 +125,9 @@ func (g *graph) realize(n *node, id Identity, out *outcome) {
 	n.virtual = false
 	n.Identity = id
 	for _, d := range n.dependents {
+		if n.blockedBy(d.Identity, d.Owners) {
+			n.blocking++
+		}
 		if names(d, id) {
 			continue
 		}
@@ -156,7 +160,7 @@ func (g *graph) link(n *node, owners []metav1.OwnerReference, out *outcome) {
 			owner.dependents = map[types.UID]*node{}
 		}
 		owner.dependents[n.UID] = n
-		if blocks(owners, ref.UID) {
+		if owner.blockedBy(n.Identity, owners) {
 			owner.blocking++
 		}
 		switch {
@@ -179,8 +183,8 @@ func (g *graph) unlink(n *node, before, after []metav1.OwnerReference, out *outc
 		if owner == nil || owner.dependents[n.UID] == nil {
 			continue
 		}
-		had := blocks(before, owner.UID)
-		if names := refers(after, owner.UID); names && had == blocks(after, owner.UID) {
+		had := owner.blockedBy(n.Identity, before)
+		if refers(after, owner.UID) && had == owner.blockedBy(n.Identity, after) {
 			continue
 		}
 		g.detach(owner, n, had, out)
@@ -272,7 +276,7 @@ func (g *graph) remove(n *node, id Identity, out *outcome) {
 	delete(g.nodes, n.UID)
 	for i := range n.Owners {
 		if owner := g.nodes[n.Owners[i].UID]; owner != nil && owner.dependents[n.UID] != nil {
-			g.detach(owner, n, blocks(n.Owners, owner.UID), out)
+			g.detach(owner, n, owner.blockedBy(n.Identity, n.Owners), out)
 		}
 	}
 	if len(n.dependents) == 0 {
@@ -281,7 +285,7 @@ func (g *graph) remove(n *node, id Identity, out *outcome) {
 	g.absent.Add(id, nil)
 	// The dependents still name the UID: a node without identity of its own
 	// keeps the graph's first invariant until they go or let go.
-	ghost := &node{virtual: true, Object: Object{Identity: id}, dependents: n.dependents, blocking: n.blocking}
+	ghost := &node{virtual: true, Object: Object{Identity: id}, dependents: n.dependents}
 	g.nodes[n.UID] = ghost
 	for _, d := range n.dependents {
 		out.add(d)
@@ -298,15 +302,21 @@ func (g *graph) unsee(match func(Identity) bool) {
 		var out outcome
 		for i := range n.Owners {
 			if owner := g.nodes[n.Owners[i].UID]; owner != nil && owner.dependents[uid] != nil {
-				g.detach(owner, n, blocks(n.Owners, owner.UID), &out)
+				g.detach(owner, n, owner.blockedBy(n.Identity, n.Owners), &out)
 			}
 		}
 		if len(n.dependents) == 0 {
 			delete(g.nodes, uid)
 			continue
 		}
-		n.virtual, n.Object = true, Object{Identity: n.Identity}
+		n.virtual, n.blocking, n.Object = true, 0, Object{Identity: n.Identity}
 	}
+}
+
+// blockedBy reports whether an object at d with these references keeps n from
+// going before it. One in another namespace can not: it does not mean n.
+func (n *node) blockedBy(d Identity, owners []metav1.OwnerReference) bool {
+	return !n.virtual && (n.Namespace == "" || n.Namespace == d.Namespace) && blocks(owners, n.UID)
 }
 
 // names reports whether d means the object at id by its reference to that UID.

@@ -78,7 +78,7 @@ func (g *graph) decide(uid types.UID, facts map[Identity]ownerState) verdict {
 			return v
 		}
 		for _, d := range n.dependents {
-			if !d.Deleting && blocks(d.Owners, uid) {
+			if !d.Deleting && n.blockedBy(d.Identity, d.Owners) {
 				v.look = append(v.look, work{UID: d.UID})
 			}
 		}
