@@ -9,6 +9,7 @@ package mirror
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -37,6 +38,7 @@ type Mirror[T Object] struct {
 
 	mu      sync.RWMutex
 	synced  bool
+	stopped bool
 	objects map[string]T
 	byIndex map[string]map[string][]T // index, value, objects in no order
 	changed chan struct{}             // closed at the next change; nil while nobody waits
@@ -53,6 +55,7 @@ func New[T Object](lw cache.ListerWatcher, indexes map[string]Index[T]) *Mirror[
 // Run feeds the mirror from the first Sync on until ctx is done. It returns
 // nil.
 func (m *Mirror[T]) Run(ctx context.Context) error {
+	defer m.stop()
 	select {
 	case <-ctx.Done():
 		return nil
@@ -63,10 +66,24 @@ func (m *Mirror[T]) Run(ctx context.Context) error {
 	return nil
 }
 
+// ErrStopped says that Run has ended: what was waited for will not come.
+var ErrStopped = errors.New("the mirror has stopped")
+
+// stop wakes those who wait.
+func (m *Mirror[T]) stop() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stopped = true
+	m.announce()
+}
+
+// Demand starts the mirror if nobody has yet, and does not wait.
+func (m *Mirror[T]) Demand() { m.demandOnce.Do(func() { close(m.demand) }) }
+
 // Sync starts the mirror if nobody has yet, and returns when it has seen a
 // whole list, or with ctx's error.
 func (m *Mirror[T]) Sync(ctx context.Context) error {
-	m.demandOnce.Do(func() { close(m.demand) })
+	m.Demand()
 	return m.Wait(ctx, nil)
 }
 
@@ -78,13 +95,19 @@ func (m *Mirror[T]) Synced() bool {
 }
 
 // Wait returns when the mirror is synced and holds is true (nil is always
-// true), asking again after every change, or with ctx's error. holds may call
-// the mirror.
+// true), asking again after every change, or with ctx's error or ErrStopped.
+// holds may call the mirror.
 func (m *Mirror[T]) Wait(ctx context.Context, holds func() bool) error {
+	if m.Synced() && (holds == nil || holds()) {
+		return nil
+	}
 	for {
-		synced, changed := m.next()
+		synced, stopped, changed := m.next()
 		if synced && (holds == nil || holds()) {
 			return nil
+		}
+		if stopped {
+			return ErrStopped
 		}
 		select {
 		case <-ctx.Done():
@@ -95,19 +118,13 @@ func (m *Mirror[T]) Wait(ctx context.Context, holds func() bool) error {
 }
 
 // next gives the state and a channel that closes at the next change after it.
-func (m *Mirror[T]) next() (bool, <-chan struct{}) {
-	m.mu.RLock()
-	synced, changed := m.synced, m.changed
-	m.mu.RUnlock()
-	if changed != nil {
-		return synced, changed
-	}
+func (m *Mirror[T]) next() (synced, stopped bool, changed <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.changed == nil {
 		m.changed = make(chan struct{})
 	}
-	return m.synced, m.changed
+	return m.synced, m.stopped, m.changed
 }
 
 // Get finds an object; namespace is empty for cluster-scoped kinds.

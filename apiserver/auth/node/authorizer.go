@@ -92,7 +92,7 @@ func (a *Authorizer) related(ctx context.Context, node, kind string, attrs autho
 	if name == "" {
 		return "No Object name found", nil
 	}
-	if err := a.graph.Sync(ctx); err != nil {
+	if err := a.graph.Sync(ctx, kind); err != nil {
 		return "", fmt.Errorf("reading pods: %w", err)
 	}
 	uses := func() bool { return a.graph.Uses(node, kind, namespace, name) }
@@ -101,7 +101,7 @@ func (a *Authorizer) related(ctx context.Context, node, kind string, attrs autho
 	}
 	soon, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if a.graph.pods.Wait(soon, uses) == nil {
+	if a.graph.await(soon, uses) {
 		return allowed, nil
 	}
 	return verdict(fmt.Sprintf("no relationship found between node '%s' and this object", node)), nil

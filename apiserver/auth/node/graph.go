@@ -52,12 +52,22 @@ func (g *Graph) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// Sync returns when the graph can be asked.
-func (g *Graph) Sync(ctx context.Context) error {
-	if err := g.pods.Sync(ctx); err != nil || g.volumes == nil {
-		return err
+// Sync returns when the graph can be asked for objects of the kind.
+func (g *Graph) Sync(ctx context.Context, kind string) error {
+	if kind == volumes && g.volumes != nil {
+		if err := g.volumes.Sync(ctx); err != nil {
+			return err
+		}
 	}
-	return g.volumes.Sync(ctx)
+	return g.pods.Sync(ctx)
+}
+
+// await gives news of pods and volumes the time of ctx to make holds true.
+func (g *Graph) await(ctx context.Context, holds func() bool) bool {
+	if g.volumes != nil && g.volumes.Sync(ctx) == nil && holds() {
+		return true
+	}
+	return g.pods.Wait(ctx, holds) == nil
 }
 
 // Uses reports whether a pod of the node uses the object, directly or through

@@ -82,7 +82,7 @@ func TestGraphAgainstOracle(t *testing.T) {
 		pods = append(pods, p)
 	}
 	graph, _ := start(t, pods, nil)
-	g.Expect(graph.Sync(t.Context())).To(Succeed())
+	g.Expect(graph.Sync(t.Context(), "secrets")).To(Succeed())
 	for _, n := range []string{"n1", "n2", "n3", "n4"} {
 		for _, ns := range []string{"ns0", "ns1"} {
 			for _, kind := range []string{"secrets", "configmaps", "persistentvolumeclaims", "serviceaccounts"} {

@@ -1,0 +1,141 @@
+// Package resourcequota charges requests to the ResourceQuotas of their
+// namespace before they are stored:
+// https://kubernetes.io/docs/concepts/policy/resource-quotas/. The evaluation is
+// that of k8s.io/apiserver; requests into namespaces without quotas do not
+// reach it.
+package resourcequota
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apiserver/pkg/admission"
+	generic "k8s.io/apiserver/pkg/admission/plugin/resourcequota"
+	quota "k8s.io/apiserver/pkg/quota/v1"
+	quotaregistry "k8s.io/apiserver/pkg/quota/v1/generic"
+	"k8s.io/apiserver/pkg/storage"
+)
+
+// workers evaluate namespaces in parallel; requests of one namespace are
+// evaluated together.
+const workers = 5
+
+// Quotas reads and charges quotas.
+type Quotas interface {
+	// ResourceQuotas gives those of the namespace. They are not changed.
+	ResourceQuotas(ctx context.Context, namespace string) ([]*corev1.ResourceQuota, error)
+	// UpdateQuotaStatus stores a quota's status if the quota has not changed
+	// since, and gives it as stored. It returns a Conflict otherwise.
+	UpdateQuotaStatus(ctx context.Context, q *corev1.ResourceQuota) (*corev1.ResourceQuota, error)
+}
+
+// Plugin is ResourceQuota. Requests that need evaluation wait until Run runs.
+type Plugin struct {
+	*admission.Handler
+	quotas        Quotas
+	configuration quota.Configuration
+
+	running   chan struct{} // closed when evaluator is set
+	once      sync.Once
+	evaluator generic.Evaluator
+	done      <-chan struct{}
+}
+
+var _ admission.ValidationInterface = &Plugin{}
+
+// New makes the plugin. configuration has the evaluators of resources, normally
+// those of package apis/quota.
+func New(quotas Quotas, configuration quota.Configuration) *Plugin {
+	return &Plugin{
+		Handler: admission.NewHandler(admission.Create, admission.Update),
+		quotas:  quotas, configuration: configuration, running: make(chan struct{}),
+	}
+}
+
+// Run evaluates until ctx is done. A Plugin runs once.
+func (p *Plugin) Run(ctx context.Context) error {
+	p.once.Do(func() {
+		accessor := &accessor{ctx: ctx, quotas: p.quotas, charged: map[string]*corev1.ResourceQuota{}}
+		p.evaluator = generic.NewQuotaEvaluator(accessor, p.configuration.IgnoredResources(),
+			quotaregistry.NewRegistry(p.configuration.Evaluators()), nil, nil, workers, ctx.Done())
+		p.done = ctx.Done()
+		close(p.running)
+	})
+	<-ctx.Done()
+	return nil
+}
+
+// Validate implements admission.ValidationInterface.
+func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
+	if a.GetNamespace() == "" || a.GetKind().GroupKind() == corev1.SchemeGroupVersion.WithKind("Namespace").GroupKind() {
+		return nil
+	}
+	quotas, err := p.quotas.ResourceQuotas(ctx, a.GetNamespace())
+	if err != nil {
+		return admission.NewForbidden(a, fmt.Errorf("error resolving quota: %w", err))
+	}
+	if len(quotas) == 0 {
+		return nil
+	}
+	select {
+	case <-p.running:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case <-p.done:
+		return admission.NewForbidden(a, errors.New("the server is shutting down"))
+	default:
+	}
+	return p.evaluator.Evaluate(a)
+}
+
+// accessor is how the generic evaluator reads and writes quotas.
+type accessor struct {
+	ctx    context.Context // of Run: evaluation serves several requests at once
+	quotas Quotas
+
+	mu      sync.Mutex
+	charged map[string]*corev1.ResourceQuota // what was written and not yet seen, by namespace/name
+}
+
+var _ generic.QuotaAccessor = &accessor{}
+
+// UpdateQuotaStatus implements generic.QuotaAccessor.
+func (a *accessor) UpdateQuotaStatus(q *corev1.ResourceQuota) error {
+	stored, err := a.quotas.UpdateQuotaStatus(a.ctx, q)
+	if err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.charged[q.Namespace+"/"+q.Name] = stored
+	return nil
+}
+
+// GetQuotas implements generic.QuotaAccessor. It prefers what was written last
+// over what has been seen, so that requests in a row do not conflict.
+func (a *accessor) GetQuotas(namespace string) ([]corev1.ResourceQuota, error) {
+	seen, err := a.quotas.ResourceQuotas(a.ctx, namespace)
+	if err != nil {
+		return nil, fmt.Errorf("error resolving quota: %w", err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := make([]corev1.ResourceQuota, 0, len(seen))
+	for _, q := range seen {
+		key := q.Namespace + "/" + q.Name
+		if own, ok := a.charged[key]; ok {
+			if own.UID != q.UID || (storage.APIObjectVersioner{}).CompareResourceVersion(q, own) >= 0 {
+				delete(a.charged, key)
+			} else {
+				q = own
+			}
+		}
+		out = append(out, *q.DeepCopy())
+	}
+	return out, nil
+}

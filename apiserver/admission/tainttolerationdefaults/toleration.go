@@ -1,0 +1,52 @@
+// Package tainttolerationdefaults lets pods stay five minutes on a node that
+// is not ready or unreachable, unless they say otherwise: upstream's
+// DefaultTolerationSeconds, see
+// https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions.
+package tainttolerationdefaults
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/utils/ptr"
+)
+
+// seconds that a pod stays on such a node.
+const seconds = 300
+
+// Plugin is DefaultTolerationSeconds.
+type Plugin struct{ *admission.Handler }
+
+var _ admission.MutationInterface = &Plugin{}
+
+// New makes the plugin.
+func New() *Plugin {
+	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update)}
+}
+
+// Admit implements admission.MutationInterface.
+func (p *Plugin) Admit(_ context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
+	pod, ok := a.GetObject().(*corev1.Pod)
+	if !ok || a.GetResource().GroupResource() != corev1.Resource("pods") || a.GetSubresource() != "" {
+		return nil
+	}
+	for _, taint := range []string{corev1.TaintNodeNotReady, corev1.TaintNodeUnreachable} {
+		if !decided(pod.Spec.Tolerations, taint) {
+			pod.Spec.Tolerations = append(pod.Spec.Tolerations, corev1.Toleration{
+				Key: taint, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: ptr.To[int64](seconds),
+			})
+		}
+	}
+	return nil
+}
+
+// decided reports whether the pod says itself how long it tolerates the taint.
+func decided(tolerations []corev1.Toleration, taint string) bool {
+	for _, t := range tolerations {
+		if (t.Key == taint || t.Key == "") && (t.Effect == corev1.TaintEffectNoExecute || t.Effect == "") {
+			return true
+		}
+	}
+	return false
+}
