@@ -36,7 +36,7 @@ func (r *rollout) shrinkOld() {
 		return
 	}
 	minimum := r.want() - r.unavailable
-	arriving := size(r.newSet) - r.newSet.Status.AvailableReplicas
+	arriving := size(r.newSet) - surviving(r.newSet)
 	budget := sum(r.all(), size) - minimum - arriving
 	if budget <= 0 {
 		return
@@ -47,7 +47,7 @@ func (r *rollout) shrinkOld() {
 			budget -= n
 		}
 	}
-	surplus := sum(r.all(), availableOf) - minimum
+	surplus := sum(r.all(), surviving) - minimum
 	for _, s := range r.old {
 		if n := min(surplus, size(s)); n > 0 {
 			r.resize(s, size(s)-n)
@@ -55,6 +55,11 @@ func (r *rollout) shrinkOld() {
 		}
 	}
 }
+
+// surviving is how many available pods a set has left once its controller has
+// acted on its size. Its status alone may still count pods that were taken away
+// a moment ago.
+func surviving(s *appsv1.ReplicaSet) int32 { return min(s.Status.AvailableReplicas, size(s)) }
 
 // recreate stops every old pod before it starts a new one.
 func (r *rollout) recreate() {
