@@ -142,13 +142,7 @@ func (n *NodeInfo) account(p fwk.PodInfo, sign int64) {
 	n.nonZeroRequested.MilliCPU += sign * r.Non0CPU
 	n.nonZeroRequested.Memory += sign * r.Non0Mem
 	pod := p.GetPod()
-	forEachHostPort(pod, func(port *v1.ContainerPort) {
-		if sign > 0 {
-			n.usedPorts.Add(port.HostIP, string(port.Protocol), port.HostPort)
-		} else {
-			n.usedPorts.Remove(port.HostIP, string(port.Protocol), port.HostPort)
-		}
-	})
+	n.accountPorts(pod, sign)
 	for i := range pod.Spec.Volumes {
 		if claim := pod.Spec.Volumes[i].PersistentVolumeClaim; claim != nil {
 			key := pod.Namespace + "/" + claim.ClaimName
@@ -159,6 +153,23 @@ func (n *NodeInfo) account(p fwk.PodInfo, sign int64) {
 		}
 	}
 	n.changed()
+}
+
+// accountPorts counts anew after a removal: two pods may hold the same port where
+// somebody else than a scheduler placed them.
+func (n *NodeInfo) accountPorts(pod *v1.Pod, sign int64) {
+	add := func(port *v1.ContainerPort) { n.usedPorts.Add(port.HostIP, string(port.Protocol), port.HostPort) }
+	if sign > 0 {
+		forEachHostPort(pod, add)
+		return
+	}
+	if len(HostPorts(pod)) == 0 {
+		return
+	}
+	clear(n.usedPorts)
+	for _, p := range n.pods {
+		forEachHostPort(p.GetPod(), add)
+	}
 }
 
 // forEachHostPort visits host ports of containers and of sidecars, which run
