@@ -1,0 +1,20 @@
+// Package authentication installs and validates the authentication.k8s.io
+// group: token requests and reviews. Nothing of it is stored.
+package authentication
+
+import (
+	"fmt"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/coracle-k8s/coracle/apis/hub"
+)
+
+// Install registers authentication.k8s.io/v1 and its hub in s.
+func Install(s *runtime.Scheme) error {
+	if err := authenticationv1.AddToScheme(s); err != nil {
+		return fmt.Errorf("registering %s: %w", authenticationv1.SchemeGroupVersion, err)
+	}
+	return hub.Add(s, authenticationv1.SchemeGroupVersion)
+}
