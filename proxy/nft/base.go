@@ -46,7 +46,8 @@ func (w words) sharedChains() []baseChain {
 	ports := w.ip + " daddr @" + setNodePortIPs + " meta l4proto . th dport vmap @"
 	return []baseChain{
 		{name: chainMark, rules: []string{"mark set mark or " + masqueradeMark}},
-		{name: chainReject, rules: []string{"reject"}},
+		// A reset is quicker than ICMP, which the kernel sends once a second.
+		{name: chainReject, rules: []string{"meta l4proto tcp reject with tcp reset", "reject"}},
 		{name: "masquerading", rules: []string{
 			"mark and " + masqueradeMark + " == 0 return",
 			"mark set mark xor " + masqueradeMark,
@@ -54,7 +55,7 @@ func (w words) sharedChains() []baseChain {
 		}},
 		{name: "firewall-check", rules: []string{lookup + mapFirewall}},
 		{name: "no-endpoints-check", rules: []string{lookup + mapNoEndpoints, ports + mapNoEndpointPorts}},
-		{name: "cluster-ips-check", rules: []string{w.ip + " daddr @" + setClusterIPs + " reject"}},
+		{name: "cluster-ips-check", rules: []string{w.ip + " daddr @" + setClusterIPs + " goto " + chainReject}},
 		{name: "services", rules: []string{lookup + mapServiceIPs, ports + mapServiceNodePorts}},
 	}
 }
