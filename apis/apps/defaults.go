@@ -4,6 +4,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/coracle-k8s/coracle/apis/core"
 )
 
 func addDefaults(s *runtime.Scheme) {
@@ -31,7 +33,7 @@ func orElse[T any](p **T, value T) {
 
 // SetDefaultsDeployment fills what apps/v1 documents as defaults.
 func SetDefaultsDeployment(d *appsv1.Deployment) {
-	setTemplateDefaults(&d.Spec.Template)
+	core.SetPodTemplateDefaults(&d.Spec.Template)
 	orElse(&d.Spec.Replicas, 1)
 	if d.Spec.Strategy.Type == "" {
 		d.Spec.Strategy.Type = appsv1.RollingUpdateDeploymentStrategyType
@@ -47,15 +49,15 @@ func SetDefaultsDeployment(d *appsv1.Deployment) {
 
 // SetDefaultsReplicaSet fills what apps/v1 documents as defaults.
 func SetDefaultsReplicaSet(rs *appsv1.ReplicaSet) {
-	setTemplateDefaults(&rs.Spec.Template)
+	core.SetPodTemplateDefaults(&rs.Spec.Template)
 	orElse(&rs.Spec.Replicas, 1)
 }
 
 // SetDefaultsStatefulSet fills what apps/v1 documents as defaults.
 func SetDefaultsStatefulSet(sts *appsv1.StatefulSet) {
-	setTemplateDefaults(&sts.Spec.Template)
+	core.SetPodTemplateDefaults(&sts.Spec.Template)
 	for i := range sts.Spec.VolumeClaimTemplates {
-		setClaimDefaults(&sts.Spec.VolumeClaimTemplates[i])
+		core.SetPersistentVolumeClaimDefaults(&sts.Spec.VolumeClaimTemplates[i])
 	}
 	if sts.Spec.PodManagementPolicy == "" {
 		sts.Spec.PodManagementPolicy = appsv1.OrderedReadyPodManagement
@@ -82,7 +84,7 @@ func SetDefaultsStatefulSet(sts *appsv1.StatefulSet) {
 
 // SetDefaultsDaemonSet fills what apps/v1 documents as defaults.
 func SetDefaultsDaemonSet(ds *appsv1.DaemonSet) {
-	setTemplateDefaults(&ds.Spec.Template)
+	core.SetPodTemplateDefaults(&ds.Spec.Template)
 	if ds.Spec.UpdateStrategy.Type == "" {
 		ds.Spec.UpdateStrategy.Type = appsv1.RollingUpdateDaemonSetStrategyType
 	}

@@ -3,9 +3,16 @@ package apps
 import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/coracle-k8s/coracle/apis/core"
 )
 
-func setTemplateDefaults(*corev1.PodTemplateSpec)    {}
-func setClaimDefaults(*corev1.PersistentVolumeClaim) {}
-
-func validatePodTemplate(*corev1.PodTemplateSpec, *field.Path) field.ErrorList { return nil }
+// validatePodTemplate validates a workload's template as core/v1 has it; old
+// is the stored one, nil for a new object.
+func validatePodTemplate(template, old *corev1.PodTemplateSpec, path *field.Path) field.ErrorList {
+	var was *corev1.PodSpec
+	if old != nil {
+		was = &old.Spec
+	}
+	return core.ValidatePodTemplateSpec(template, path, core.PodOptionsFor(was))
+}

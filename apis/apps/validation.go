@@ -51,8 +51,8 @@ func validateSelector(kind string, selector *metav1.LabelSelector, template *cor
 }
 
 // validateTemplate validates a pod template of a workload whose pods run forever.
-func validateTemplate(kind string, template *corev1.PodTemplateSpec, replicas int32, path *field.Path) field.ErrorList {
-	errs := validatePodTemplate(template, path)
+func validateTemplate(kind string, template, old *corev1.PodTemplateSpec, replicas int32, path *field.Path) field.ErrorList {
+	errs := validatePodTemplate(template, old, path)
 	if replicas > 1 {
 		errs = append(errs, validateReadOnlyDisks(template.Spec.Volumes, path.Child("spec", "volumes"))...)
 	}

@@ -2,8 +2,9 @@ package apps
 
 import (
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/validation"
-	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
@@ -13,19 +14,26 @@ var zero = intstr.FromInt32(0)
 
 // ValidateDaemonSet validates a new DaemonSet.
 func ValidateDaemonSet(ds *appsv1.DaemonSet) field.ErrorList {
-	return append(validateMeta(&ds.ObjectMeta), validateDaemonSetSpec(&ds.Spec, selectorOptions(nil))...)
+	return append(validateMeta(&ds.ObjectMeta), validateDaemonSetSpec(&ds.Spec, nil)...)
 }
 
 // ValidateDaemonSetUpdate validates a changed DaemonSet; its selector never changes.
 func ValidateDaemonSetUpdate(ds, old *appsv1.DaemonSet) field.ErrorList {
 	errs := validateMetaUpdate(&ds.ObjectMeta, &old.ObjectMeta)
-	errs = append(errs, validateDaemonSetSpec(&ds.Spec, selectorOptions(old.Spec.Selector))...)
+	errs = append(errs, validateDaemonSetSpec(&ds.Spec, &old.Spec)...)
 	return append(errs, validation.ValidateImmutableField(ds.Spec.Selector, old.Spec.Selector, specPath.Child("selector"))...)
 }
 
-func validateDaemonSetSpec(spec *appsv1.DaemonSetSpec, opts metav1validation.LabelSelectorValidationOptions) field.ErrorList {
-	errs := validateSelector("daemonset", spec.Selector, &spec.Template, opts, specPath)
-	errs = append(errs, validateTemplate("DaemonSet", &spec.Template, 2, specPath.Child("template"))...)
+func validateDaemonSetSpec(spec, old *appsv1.DaemonSetSpec) field.ErrorList {
+	var (
+		selector *metav1.LabelSelector
+		template *corev1.PodTemplateSpec
+	)
+	if old != nil {
+		selector, template = old.Selector, &old.Template
+	}
+	errs := validateSelector("daemonset", spec.Selector, &spec.Template, selectorOptions(selector), specPath)
+	errs = append(errs, validateTemplate("DaemonSet", &spec.Template, template, 2, specPath.Child("template"))...)
 	errs = append(errs, nonnegative(spec.MinReadySeconds, specPath.Child("minReadySeconds"))...)
 	errs = append(errs, validateDaemonSetStrategy(&spec.UpdateStrategy, specPath.Child("updateStrategy"))...)
 	if n := spec.RevisionHistoryLimit; n != nil {

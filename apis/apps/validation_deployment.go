@@ -2,29 +2,37 @@ package apps
 
 import (
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/validation"
-	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 )
 
 // ValidateDeployment validates a new Deployment.
 func ValidateDeployment(d *appsv1.Deployment) field.ErrorList {
-	return append(validateMeta(&d.ObjectMeta), validateDeploymentSpec(&d.Spec, selectorOptions(nil))...)
+	return append(validateMeta(&d.ObjectMeta), validateDeploymentSpec(&d.Spec, nil)...)
 }
 
 // ValidateDeploymentUpdate validates a changed Deployment; its selector never changes.
 func ValidateDeploymentUpdate(d, old *appsv1.Deployment) field.ErrorList {
 	errs := validateMetaUpdate(&d.ObjectMeta, &old.ObjectMeta)
-	errs = append(errs, validateDeploymentSpec(&d.Spec, selectorOptions(old.Spec.Selector))...)
+	errs = append(errs, validateDeploymentSpec(&d.Spec, &old.Spec)...)
 	return append(errs, validation.ValidateImmutableField(d.Spec.Selector, old.Spec.Selector, specPath.Child("selector"))...)
 }
 
-func validateDeploymentSpec(spec *appsv1.DeploymentSpec, opts metav1validation.LabelSelectorValidationOptions) field.ErrorList {
+func validateDeploymentSpec(spec, old *appsv1.DeploymentSpec) field.ErrorList {
+	var (
+		selector *metav1.LabelSelector
+		template *corev1.PodTemplateSpec
+	)
+	if old != nil {
+		selector, template = old.Selector, &old.Template
+	}
 	replicas := ptr.Deref(spec.Replicas, 1)
 	errs := nonnegative(replicas, specPath.Child("replicas"))
-	errs = append(errs, validateSelector("deployment", spec.Selector, &spec.Template, opts, specPath)...)
-	errs = append(errs, validateTemplate("ReplicaSet", &spec.Template, replicas, specPath.Child("template"))...)
+	errs = append(errs, validateSelector("deployment", spec.Selector, &spec.Template, selectorOptions(selector), specPath)...)
+	errs = append(errs, validateTemplate("ReplicaSet", &spec.Template, template, replicas, specPath.Child("template"))...)
 	errs = append(errs, validateDeploymentStrategy(&spec.Strategy, specPath.Child("strategy"))...)
 	errs = append(errs, nonnegative(spec.MinReadySeconds, specPath.Child("minReadySeconds"))...)
 	if n := spec.RevisionHistoryLimit; n != nil {

@@ -2,31 +2,39 @@ package apps
 
 import (
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/validation"
-	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 )
 
 // ValidateReplicaSet validates a new ReplicaSet.
 func ValidateReplicaSet(rs *appsv1.ReplicaSet) field.ErrorList {
-	return append(validateMeta(&rs.ObjectMeta), validateReplicaSetSpec(&rs.Spec, selectorOptions(nil))...)
+	return append(validateMeta(&rs.ObjectMeta), validateReplicaSetSpec(&rs.Spec, nil)...)
 }
 
 // ValidateReplicaSetUpdate validates a changed ReplicaSet; its selector never changes.
 func ValidateReplicaSetUpdate(rs, old *appsv1.ReplicaSet) field.ErrorList {
 	errs := validateMetaUpdate(&rs.ObjectMeta, &old.ObjectMeta)
-	errs = append(errs, validateReplicaSetSpec(&rs.Spec, selectorOptions(old.Spec.Selector))...)
+	errs = append(errs, validateReplicaSetSpec(&rs.Spec, &old.Spec)...)
 	return append(errs, validation.ValidateImmutableField(rs.Spec.Selector, old.Spec.Selector, specPath.Child("selector"))...)
 }
 
-func validateReplicaSetSpec(spec *appsv1.ReplicaSetSpec, opts metav1validation.LabelSelectorValidationOptions) field.ErrorList {
+func validateReplicaSetSpec(spec, old *appsv1.ReplicaSetSpec) field.ErrorList {
+	var (
+		selector *metav1.LabelSelector
+		template *corev1.PodTemplateSpec
+	)
+	if old != nil {
+		selector, template = old.Selector, &old.Template
+	}
 	replicas := ptr.Deref(spec.Replicas, 1)
 	errs := nonnegative(replicas, specPath.Child("replicas"))
 	errs = append(errs, nonnegative(spec.MinReadySeconds, specPath.Child("minReadySeconds"))...)
 	// Upstream says "deployment" here too.
-	errs = append(errs, validateSelector("deployment", spec.Selector, &spec.Template, opts, specPath)...)
-	return append(errs, validateTemplate("ReplicaSet", &spec.Template, replicas, specPath.Child("template"))...)
+	errs = append(errs, validateSelector("deployment", spec.Selector, &spec.Template, selectorOptions(selector), specPath)...)
+	return append(errs, validateTemplate("ReplicaSet", &spec.Template, template, replicas, specPath.Child("template"))...)
 }
 
 // ValidateReplicaSetStatusUpdate validates what the replicaset controller wrote.

@@ -4,9 +4,10 @@ import (
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validation"
-	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
@@ -16,7 +17,7 @@ import (
 // its pods' host names, so it must be a DNS label.
 func ValidateStatefulSet(sts *appsv1.StatefulSet) field.ErrorList {
 	errs := validation.ValidateObjectMeta(&sts.ObjectMeta, true, validation.NameIsDNSLabel, field.NewPath("metadata"))
-	errs = append(errs, validateStatefulSetSpec(&sts.Spec, selectorOptions(nil))...)
+	errs = append(errs, validateStatefulSetSpec(&sts.Spec, nil)...)
 	if sts.Spec.ServiceName != "" {
 		for _, msg := range utilvalidation.IsDNS1123Label(sts.Spec.ServiceName) {
 			errs = append(errs, field.Invalid(specPath.Child("serviceName"), sts.Spec.ServiceName, msg))
@@ -28,7 +29,7 @@ func ValidateStatefulSet(sts *appsv1.StatefulSet) field.ErrorList {
 // ValidateStatefulSetUpdate validates a changed StatefulSet, of which little may change.
 func ValidateStatefulSetUpdate(sts, old *appsv1.StatefulSet) field.ErrorList {
 	errs := validateMetaUpdate(&sts.ObjectMeta, &old.ObjectMeta)
-	errs = append(errs, validateStatefulSetSpec(&sts.Spec, selectorOptions(old.Spec.Selector))...)
+	errs = append(errs, validateStatefulSetSpec(&sts.Spec, &old.Spec)...)
 	was := sts.Spec.DeepCopy()
 	was.Replicas, was.Template, was.UpdateStrategy = old.Spec.Replicas, old.Spec.Template, old.Spec.UpdateStrategy
 	was.MinReadySeconds, was.Ordinals, was.RevisionHistoryLimit = old.Spec.MinReadySeconds, old.Spec.Ordinals, old.Spec.RevisionHistoryLimit
@@ -39,7 +40,14 @@ func ValidateStatefulSetUpdate(sts, old *appsv1.StatefulSet) field.ErrorList {
 	return errs
 }
 
-func validateStatefulSetSpec(spec *appsv1.StatefulSetSpec, opts metav1validation.LabelSelectorValidationOptions) field.ErrorList {
+func validateStatefulSetSpec(spec, old *appsv1.StatefulSetSpec) field.ErrorList {
+	var (
+		selector *metav1.LabelSelector
+		template *corev1.PodTemplateSpec
+	)
+	if old != nil {
+		selector, template = old.Selector, &old.Template
+	}
 	var errs field.ErrorList
 	switch policies := []appsv1.PodManagementPolicyType{appsv1.OrderedReadyPodManagement, appsv1.ParallelPodManagement}; spec.PodManagementPolicy {
 	case "":
@@ -59,9 +67,9 @@ func validateStatefulSetSpec(spec *appsv1.StatefulSetSpec, opts metav1validation
 	if n := spec.RevisionHistoryLimit; n != nil {
 		errs = append(errs, nonnegative(*n, specPath.Child("revisionHistoryLimit"))...)
 	}
-	errs = append(errs, validateSelector("statefulset", spec.Selector, &spec.Template, opts, specPath)...)
+	errs = append(errs, validateSelector("statefulset", spec.Selector, &spec.Template, selectorOptions(selector), specPath)...)
 	// Every pod has its own claims, so that the count does not matter to disks.
-	return append(errs, validateTemplate("StatefulSet", &spec.Template, 1, specPath.Child("template"))...)
+	return append(errs, validateTemplate("StatefulSet", &spec.Template, template, 1, specPath.Child("template"))...)
 }
 
 func validateStatefulSetStrategy(s *appsv1.StatefulSetUpdateStrategy, path *field.Path) field.ErrorList {

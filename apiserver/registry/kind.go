@@ -54,6 +54,8 @@ type Kind[T Object] struct {
 	Warnings     func(ctx context.Context, obj, old T) []string
 	Canonicalize func(obj T)
 
+	// StatusOnCreate keeps the status a create brings: nodes register with theirs.
+	StatusOnCreate bool
 	// NoGeneration says that metadata.generation is not kept for this kind.
 	NoGeneration bool
 	// AllowCreateOnUpdate makes PUT to a missing name a create.
@@ -84,6 +86,9 @@ type Kind[T Object] struct {
 	// delete is graceful.
 	CheckGracefulDelete func(ctx context.Context, obj T, options *metav1.DeleteOptions) bool
 
+	// Configure changes settings of the store before status and scale are made
+	// of it, which then have them too.
+	Configure func(store *genericregistry.Store)
 	// Extend has the last word on the store and adds subresource storages to
 	// those Kind makes; each must be declared in Subresources.
 	Extend       func(env Env, store *genericregistry.Store, storages map[string]rest.Storage) error
@@ -148,6 +153,9 @@ func (k Kind[T]) build(env Env) (map[string]rest.Storage, error) {
 	}
 	if err := store.CompleteWithOptions(options); err != nil {
 		return nil, err
+	}
+	if k.Configure != nil {
+		k.Configure(store)
 	}
 	storages := map[string]rest.Storage{"": &objectStorage{Store: store, shortNames: k.ShortNames, categories: k.Categories}}
 	if k.Status != nil {

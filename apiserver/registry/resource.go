@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
@@ -83,8 +84,20 @@ type Env struct {
 	Authorizer authorizer.Authorizer
 	// Rules lists what a user may do, for SelfSubjectRulesReview.
 	Rules authorizer.RuleResolver
+	// Escalation keeps users from granting what they do not hold; it must be
+	// there when Authorizer is.
+	Escalation EscalationChecker
 	// Services configures Service addresses and ports.
 	Services ServiceNetwork
+}
+
+// EscalationChecker decides whether the user in the context may grant what a
+// role or binding grants; errors are API errors.
+type EscalationChecker interface {
+	CheckRole(ctx context.Context, role *rbacv1.Role) error
+	CheckClusterRole(ctx context.Context, role *rbacv1.ClusterRole) error
+	CheckRoleBinding(ctx context.Context, binding *rbacv1.RoleBinding) error
+	CheckClusterRoleBinding(ctx context.Context, binding *rbacv1.ClusterRoleBinding) error
 }
 
 // NodeConnector reaches the HTTP API of a node's agent.

@@ -25,14 +25,24 @@ type objectStorage struct {
 func (s *objectStorage) ShortNames() []string { return s.shortNames }
 func (s *objectStorage) Categories() []string { return s.categories }
 
-// StoreOf returns the store behind a resource's own storage, nil if it is not
-// one that Kind made.
+// UnderlyingStore is what StoreOf returns.
+func (s *objectStorage) UnderlyingStore() *genericregistry.Store { return s.Store }
+
+// StoreOf returns the store behind a resource's own storage, nil if it stores
+// nothing. A storage that Extend puts in place of Kind's tells it by a method
+// UnderlyingStore; embedding Wrapped gives it one.
 func StoreOf(s rest.Storage) *genericregistry.Store {
-	if o, ok := s.(*objectStorage); ok {
-		return o.Store
+	if o, ok := s.(interface{ UnderlyingStore() *genericregistry.Store }); ok {
+		return o.UnderlyingStore()
 	}
 	return nil
 }
+
+// Wrapped is for storages that change some methods of a store.
+type Wrapped struct{ *genericregistry.Store }
+
+// UnderlyingStore is what StoreOf returns.
+func (w Wrapped) UnderlyingStore() *genericregistry.Store { return w.Store }
 
 // StatusStorage serves status or another subresource that is the whole object
 // under a different update strategy (finalize, approval, ephemeralcontainers).

@@ -41,7 +41,7 @@ func (s strategy[T]) NamespaceScoped() bool { return !s.kind.ClusterScoped }
 
 func (s strategy[T]) PrepareForCreate(ctx context.Context, obj runtime.Object) {
 	o := obj.(T)
-	if s.kind.Status != nil && s.status != nil {
+	if s.kind.Status != nil && s.status != nil && !s.kind.StatusOnCreate {
 		part(o, s.status).SetZero()
 	}
 	if s.spec != nil && !s.kind.NoGeneration {

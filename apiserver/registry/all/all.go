@@ -1,0 +1,76 @@
+// Package all lists every resource that Coracle serves.
+package all
+
+import (
+	"github.com/coracle-k8s/coracle/apiserver/registry"
+	"github.com/coracle-k8s/coracle/apiserver/registry/apps/controllerrevision"
+	"github.com/coracle-k8s/coracle/apiserver/registry/apps/daemonset"
+	"github.com/coracle-k8s/coracle/apiserver/registry/apps/deployment"
+	"github.com/coracle-k8s/coracle/apiserver/registry/apps/replicaset"
+	"github.com/coracle-k8s/coracle/apiserver/registry/apps/statefulset"
+	"github.com/coracle-k8s/coracle/apiserver/registry/coordination/lease"
+	"github.com/coracle-k8s/coracle/apiserver/registry/core/binding"
+	"github.com/coracle-k8s/coracle/apiserver/registry/core/configmap"
+	"github.com/coracle-k8s/coracle/apiserver/registry/core/endpoints"
+	"github.com/coracle-k8s/coracle/apiserver/registry/core/event"
+	"github.com/coracle-k8s/coracle/apiserver/registry/core/limitrange"
+	"github.com/coracle-k8s/coracle/apiserver/registry/core/namespace"
+	"github.com/coracle-k8s/coracle/apiserver/registry/core/node"
+	"github.com/coracle-k8s/coracle/apiserver/registry/core/persistentvolume"
+	"github.com/coracle-k8s/coracle/apiserver/registry/core/persistentvolumeclaim"
+	"github.com/coracle-k8s/coracle/apiserver/registry/core/pod"
+	"github.com/coracle-k8s/coracle/apiserver/registry/core/podtemplate"
+	"github.com/coracle-k8s/coracle/apiserver/registry/core/replicationcontroller"
+	"github.com/coracle-k8s/coracle/apiserver/registry/core/resourcequota"
+	"github.com/coracle-k8s/coracle/apiserver/registry/core/secret"
+	"github.com/coracle-k8s/coracle/apiserver/registry/core/service"
+	"github.com/coracle-k8s/coracle/apiserver/registry/core/serviceaccount"
+	"github.com/coracle-k8s/coracle/apiserver/registry/discovery/endpointslice"
+	newevent "github.com/coracle-k8s/coracle/apiserver/registry/events/event"
+	"github.com/coracle-k8s/coracle/apiserver/registry/policy/poddisruptionbudget"
+	"github.com/coracle-k8s/coracle/apiserver/registry/rbac/clusterrole"
+	"github.com/coracle-k8s/coracle/apiserver/registry/rbac/clusterrolebinding"
+	"github.com/coracle-k8s/coracle/apiserver/registry/rbac/role"
+	"github.com/coracle-k8s/coracle/apiserver/registry/rbac/rolebinding"
+)
+
+// Resources returns every resource, in the order in which discovery shows them.
+func Resources() []*registry.Resource {
+	return []*registry.Resource{
+		binding.New(),
+		configmap.New(),
+		endpoints.New(),
+		event.New(),
+		limitrange.New(),
+		namespace.New(),
+		node.New(),
+		persistentvolumeclaim.New(),
+		persistentvolume.New(),
+		pod.New(),
+		podtemplate.New(),
+		replicationcontroller.New(),
+		resourcequota.New(),
+		secret.New(),
+		serviceaccount.New(),
+		service.New(),
+
+		newevent.New(),
+
+		controllerrevision.New(),
+		daemonset.New(),
+		deployment.New(),
+		replicaset.New(),
+		statefulset.New(),
+
+		poddisruptionbudget.New(),
+
+		clusterrolebinding.New(),
+		clusterrole.New(),
+		rolebinding.New(),
+		role.New(),
+
+		lease.New(),
+
+		endpointslice.New(),
+	}
+}

@@ -1,0 +1,115 @@
+// Package node serves core/v1 Nodes.
+package node
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apiserver/registry"
+)
+
+// New returns the resource.
+func New() *registry.Resource {
+	return registry.Kind[*corev1.Node]{
+		GVK:            corev1.SchemeGroupVersion.WithKind("Node"),
+		Plural:         "nodes",
+		ShortNames:     []string{"no"},
+		ClusterScoped:  true,
+		New:            func() *corev1.Node { return &corev1.Node{} },
+		NewList:        func() runtime.Object { return &corev1.NodeList{} },
+		NoGeneration:   true,
+		StatusOnCreate: true,
+		Validate:       registry.Pure(core.ValidateNode),
+		ValidateUpdate: registry.PureUpdate(core.ValidateNodeUpdate),
+		Fields: func(n *corev1.Node) fields.Set {
+			return fields.Set{"spec.unschedulable": strconv.FormatBool(n.Spec.Unschedulable)}
+		},
+		Status: &registry.Status[*corev1.Node]{Validate: registry.PureUpdate(core.ValidateNodeUpdate)},
+		Table:  table(),
+		Subresources: []registry.Subresource{
+			{Name: "proxy", GVK: corev1.SchemeGroupVersion.WithKind("NodeProxyOptions"), Verbs: []string{"create", "delete", "get", "patch", "update"}},
+		},
+		Extend: func(env registry.Env, store *genericregistry.Store, storages map[string]rest.Storage) error {
+			storages["proxy"] = &proxyStorage{nodes: env.Nodes, store: store}
+			return nil
+		},
+	}.Resource()
+}
+
+func table() *registry.Table[*corev1.Node] {
+	return &registry.Table[*corev1.Node]{
+		Columns: []metav1.TableColumnDefinition{
+			registry.NameColumn(), registry.Column("Status"), registry.Column("Roles"), registry.Column("Age"), registry.Column("Version"),
+			registry.Wide(registry.Column("Internal-IP")), registry.Wide(registry.Column("External-IP")), registry.Wide(registry.Column("OS-Image")),
+			registry.Wide(registry.Column("Kernel-Version")), registry.Wide(registry.Column("Container-Runtime")),
+		},
+		Cells: func(n *corev1.Node, now time.Time) []any {
+			info := n.Status.NodeInfo
+			return []any{n.Name, status(n), roles(n), registry.Age(n.CreationTimestamp, now), info.KubeletVersion,
+				address(n, corev1.NodeInternalIP), address(n, corev1.NodeExternalIP),
+				known(info.OSImage), known(info.KernelVersion), known(info.ContainerRuntimeVersion)}
+		},
+	}
+}
+
+func status(n *corev1.Node) string {
+	status := "Unknown"
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			status = "NotReady"
+			if c.Status == corev1.ConditionTrue {
+				status = "Ready"
+			}
+		}
+	}
+	if n.Spec.Unschedulable {
+		status += ",SchedulingDisabled"
+	}
+	return status
+}
+
+// roles are what follows node-role.kubernetes.io/ in the labels, and the value
+// of kubernetes.io/role.
+func roles(n *corev1.Node) string {
+	var roles []string
+	for label, value := range n.Labels {
+		role, ok := strings.CutPrefix(label, "node-role.kubernetes.io/")
+		if label == "kubernetes.io/role" {
+			role, ok = value, true
+		}
+		if ok && role != "" {
+			roles = append(roles, role)
+		}
+	}
+	if len(roles) == 0 {
+		return registry.None
+	}
+	slices.Sort(roles)
+	return strings.Join(slices.Compact(roles), ",")
+}
+
+func address(n *corev1.Node, t corev1.NodeAddressType) string {
+	for _, a := range n.Status.Addresses {
+		if a.Type == t {
+			return a.Address
+		}
+	}
+	return registry.None
+}
+
+func known(s string) string {
+	if s == "" {
+		return "<unknown>"
+	}
+	return s
+}

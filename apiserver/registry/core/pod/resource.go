@@ -1,0 +1,134 @@
+// Package pod serves core/v1 Pods and everything one can do to a running one.
+package pod
+
+import (
+	"context"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/utils/ptr"
+
+	"github.com/coracle-k8s/coracle/apis/core"
+	corepod "github.com/coracle-k8s/coracle/apis/core/pod"
+	"github.com/coracle-k8s/coracle/apiserver/registry"
+	"github.com/coracle-k8s/coracle/apiserver/registry/core/connect"
+)
+
+// New returns the resource.
+func New() *registry.Resource {
+	return registry.Kind[*corev1.Pod]{
+		GVK:              corev1.SchemeGroupVersion.WithKind("Pod"),
+		Plural:           "pods",
+		ShortNames:       []string{"po"},
+		Categories:       []string{"all"},
+		New:              func() *corev1.Pod { return &corev1.Pod{} },
+		NewList:          func() runtime.Object { return &corev1.PodList{} },
+		PrepareForCreate: prepareForCreate,
+		PrepareForUpdate: func(_ context.Context, p, old *corev1.Pod) { core.DropDisabledPodFields(&p.Spec, &old.Spec) },
+		Validate:         registry.Pure(core.ValidatePodCreate),
+		ValidateUpdate:   registry.PureUpdate(core.ValidatePodUpdate),
+		Fields:           selectable,
+		IndexedFields:    []string{"spec.nodeName"},
+		Table:            table(),
+		Status: &registry.Status[*corev1.Pod]{
+			Prepare: func(_ context.Context, p, old *corev1.Pod) {
+				if p.Status.QOSClass == "" {
+					p.Status.QOSClass = old.Status.QOSClass
+				}
+			},
+			Validate: registry.PureUpdate(core.ValidatePodStatusUpdate),
+		},
+		CheckGracefulDelete: checkGracefulDelete,
+		Configure:           func(store *genericregistry.Store) { store.ReturnDeletedObject = true },
+		Subresources:        subresources(),
+		Extend:              extend,
+	}.Resource()
+}
+
+func subresources() []registry.Subresource {
+	kind := corev1.SchemeGroupVersion.WithKind
+	change, stream := []string{"get", "patch", "update"}, []string{"create", "get"}
+	return []registry.Subresource{
+		{Name: "attach", GVK: kind("PodAttachOptions"), Verbs: stream},
+		{Name: "binding", GVK: kind("Binding"), Verbs: []string{"create"}},
+		{Name: "ephemeralcontainers", GVK: kind("Pod"), Verbs: change},
+		{Name: "eviction", GVK: policyv1.SchemeGroupVersion.WithKind("Eviction"), Verbs: []string{"create"}},
+		{Name: "exec", GVK: kind("PodExecOptions"), Verbs: stream},
+		{Name: "log", GVK: kind("Pod"), Verbs: []string{"get"}},
+		{Name: "portforward", GVK: kind("PodPortForwardOptions"), Verbs: stream},
+		{Name: "proxy", GVK: kind("PodProxyOptions"), Verbs: []string{"create", "delete", "get", "patch", "update"}},
+		{Name: "resize", GVK: kind("Pod"), Verbs: change},
+	}
+}
+
+func extend(env registry.Env, store *genericregistry.Store, storages map[string]rest.Storage) error {
+	pods := locator{store: store, nodes: env.Nodes}
+	storages["attach"] = &streamStorage{locator: pods, options: func() runtime.Object { return &corev1.PodAttachOptions{} }, connect: attach}
+	storages["exec"] = &streamStorage{locator: pods, options: func() runtime.Object { return &corev1.PodExecOptions{} }, connect: exec}
+	storages["portforward"] = &streamStorage{locator: pods, options: func() runtime.Object { return &corev1.PodPortForwardOptions{} }, connect: portForward}
+	storages["log"] = &logStorage{locator: pods}
+	storages["proxy"] = &proxyStorage{locator: pods, transport: connect.DirectTransport()}
+	storages["binding"] = &bindingStorage{store: store, clock: env.Clock}
+	storages["eviction"] = &evictionStorage{env: env, store: store}
+	storages["ephemeralcontainers"] = registry.NewSubStorage(store, partStrategy{
+		RESTUpdateStrategy: store.UpdateStrategy, take: takeEphemeralContainers, validate: core.ValidatePodEphemeralContainersUpdate})
+	storages["resize"] = registry.NewSubStorage(store, partStrategy{
+		RESTUpdateStrategy: store.UpdateStrategy, take: takeResources, validate: core.ValidatePodResize})
+	return nil
+}
+
+func prepareForCreate(_ context.Context, p *corev1.Pod) {
+	p.Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: corepod.ComputeQOSClass(p)}
+	core.DropDisabledPodFields(&p.Spec, nil)
+	mergeLabelKeys(p)
+	if len(p.Spec.SchedulingGates) > 0 {
+		p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{
+			Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonSchedulingGated,
+			Message: "Scheduling is blocked due to non-empty scheduling gates",
+		})
+	}
+}
+
+// checkGracefulDelete gives the pod its grace period, except that nothing need
+// wait for a pod that never ran or has ended. Always graceful, because the
+// period can be 0.
+func checkGracefulDelete(_ context.Context, p *corev1.Pod, o *metav1.DeleteOptions) bool {
+	if o == nil {
+		return false
+	}
+	period := ptr.Deref(p.Spec.TerminationGracePeriodSeconds, 0)
+	if o.GracePeriodSeconds != nil {
+		period = *o.GracePeriodSeconds
+	}
+	if p.Spec.NodeName == "" || corepod.IsTerminal(p) {
+		period = 0
+	}
+	if period < 0 {
+		period = 1
+	}
+	o.GracePeriodSeconds = &period
+	return true
+}
+
+func selectable(p *corev1.Pod) fields.Set {
+	ip := p.Status.PodIP
+	if len(p.Status.PodIPs) > 0 {
+		ip = p.Status.PodIPs[0].IP
+	}
+	return fields.Set{
+		"spec.nodeName":            p.Spec.NodeName,
+		"spec.restartPolicy":       string(p.Spec.RestartPolicy),
+		"spec.schedulerName":       p.Spec.SchedulerName,
+		"spec.serviceAccountName":  p.Spec.ServiceAccountName,
+		"spec.hostNetwork":         strconv.FormatBool(p.Spec.HostNetwork),
+		"status.phase":             string(p.Status.Phase),
+		"status.podIP":             ip,
+		"status.nominatedNodeName": p.Status.NominatedNodeName,
+	}
+}

@@ -1,0 +1,45 @@
+// Package podtemplate serves core/v1 PodTemplates.
+package podtemplate
+
+import (
+	"context"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apiserver/registry"
+)
+
+// New returns the resource.
+func New() *registry.Resource {
+	return registry.Kind[*corev1.PodTemplate]{
+		GVK:                 corev1.SchemeGroupVersion.WithKind("PodTemplate"),
+		Plural:              "podtemplates",
+		New:                 func() *corev1.PodTemplate { return &corev1.PodTemplate{} },
+		NewList:             func() runtime.Object { return &corev1.PodTemplateList{} },
+		AllowCreateOnUpdate: true,
+		PrepareForCreate:    func(_ context.Context, t *corev1.PodTemplate) { t.Generation = 1 },
+		PrepareForUpdate: func(_ context.Context, t, old *corev1.PodTemplate) {
+			t.Generation = old.Generation
+			if !equality.Semantic.DeepEqual(t.Template, old.Template) {
+				t.Generation++
+			}
+		},
+		Validate:       registry.Pure(core.ValidatePodTemplate),
+		ValidateUpdate: registry.PureUpdate(core.ValidatePodTemplateUpdate),
+		Table: &registry.Table[*corev1.PodTemplate]{
+			Columns: []metav1.TableColumnDefinition{
+				registry.NameColumn(), registry.Column("Containers"), registry.Column("Images"), registry.Column("Pod Labels"),
+			},
+			Cells: func(t *corev1.PodTemplate, _ time.Time) []any {
+				names, images := registry.Containers(t.Template.Spec.Containers)
+				return []any{t.Name, names, images, labels.FormatLabels(t.Template.Labels)}
+			},
+		},
+	}.Resource()
+}

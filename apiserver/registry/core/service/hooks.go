@@ -1,0 +1,217 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/util/dryrun"
+	"k8s.io/utils/ptr"
+)
+
+// beginCreate allocates before validation, which so sees the whole Service.
+func (a *allocator) beginCreate(ctx context.Context, obj runtime.Object, o *metav1.CreateOptions) (genericregistry.FinishFunc, error) {
+	return a.allocate(ctx, obj.(*corev1.Service), nil, dryrun.IsDryRun(o.DryRun))
+}
+
+func (a *allocator) beginUpdate(ctx context.Context, obj, old runtime.Object, o *metav1.UpdateOptions) (genericregistry.FinishFunc, error) {
+	s, was := obj.(*corev1.Service), old.(*corev1.Service)
+	dropForType(s, was)
+	keepAllocated(s, was)
+	return a.allocate(ctx, s, was, dryrun.IsDryRun(o.DryRun))
+}
+
+func (a *allocator) afterDelete(obj runtime.Object, o *metav1.DeleteOptions) {
+	if s, ok := obj.(*corev1.Service); ok && (o == nil || !dryrun.IsDryRun(o.DryRun)) {
+		a.release(s)
+	}
+}
+
+// allocate gives s what it lacks in comparison with old, nil for a new one. A
+// dry run is shown what it would get, and then it is given back.
+func (a *allocator) allocate(ctx context.Context, s, old *corev1.Service, dryRun bool) (genericregistry.FinishFunc, error) {
+	t, err := a.begin(ctx)
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	syncClusterIPs(s, old)
+	for _, step := range []func(s, old *corev1.Service) error{t.families, t.clusterIPs, t.nodePorts, t.healthCheckPort} {
+		if err := step(s, old); err != nil {
+			t.end(false)
+			return nil, err
+		}
+	}
+	return func(_ context.Context, success bool) { t.end(success && !dryRun) }, nil
+}
+
+func invalid(s *corev1.Service, errs ...*field.Error) error {
+	return apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), s.Name, errs)
+}
+
+// families defaults the IP families: the range of ClusterIPs has one. Only a
+// headless Service whose endpoints are the user's affair may have both.
+func (t *transaction) families(s, _ *corev1.Service) error {
+	if !hasAddress(s) {
+		return nil
+	}
+	mine := t.a.family()
+	manual := headless(s) && len(s.Spec.Selector) == 0
+	if s.Spec.IPFamilyPolicy == nil {
+		policy := corev1.IPFamilyPolicySingleStack
+		if manual && len(s.Spec.IPFamilies) != 1 || len(s.Spec.IPFamilies) == 2 {
+			policy = corev1.IPFamilyPolicyRequireDualStack
+		}
+		s.Spec.IPFamilyPolicy = &policy
+	}
+	if !manual && ptr.Deref(s.Spec.IPFamilyPolicy, "") == corev1.IPFamilyPolicyRequireDualStack {
+		return invalid(s, field.Invalid(field.NewPath("spec", "ipFamilyPolicy"), *s.Spec.IPFamilyPolicy, "this cluster is not configured for dual-stack services"))
+	}
+	for i, family := range s.Spec.IPFamilies {
+		if !manual && family != mine {
+			return invalid(s, field.Invalid(field.NewPath("spec", "ipFamilies").Index(i), family, "not configured on this cluster"))
+		}
+	}
+	if len(s.Spec.IPFamilies) == 0 {
+		s.Spec.IPFamilies = []corev1.IPFamily{mine}
+	}
+	if manual && *s.Spec.IPFamilyPolicy != corev1.IPFamilyPolicySingleStack && len(s.Spec.IPFamilies) == 1 {
+		other := corev1.IPv6Protocol
+		if s.Spec.IPFamilies[0] == corev1.IPv6Protocol {
+			other = corev1.IPv4Protocol
+		}
+		s.Spec.IPFamilies = append(s.Spec.IPFamilies, other)
+	}
+	return nil
+}
+
+func (t *transaction) clusterIPs(s, old *corev1.Service) error {
+	var was []string
+	if old != nil {
+		was = clusterIPs(old)
+	}
+	if hasAddress(s) && !headless(s) && len(clusterIPs(s)) == 0 {
+		ip, err := t.nextIP()
+		if err != nil {
+			return apierrors.NewInternalError(fmt.Errorf("failed to allocate a serviceIP: %w", err))
+		}
+		s.Spec.ClusterIP, s.Spec.ClusterIPs = ip, []string{ip}
+		was = append(was, ip)
+	}
+	now := clusterIPs(s)
+	for _, ip := range now {
+		if slices.Contains(was, ip) {
+			continue
+		}
+		if err := t.takeIP(ip); err != nil {
+			return invalid(s, field.Invalid(field.NewPath("spec", "clusterIPs"), s.Spec.ClusterIPs, fmt.Sprintf("failed to allocate IP %v: %v", ip, err)))
+		}
+	}
+	for _, ip := range was {
+		if !slices.Contains(now, ip) {
+			t.abandonIP(ip)
+		}
+	}
+	return nil
+}
+
+// nodePorts shares one node port between the protocols of a port, as DNS needs.
+func (t *transaction) nodePorts(s, old *corev1.Service) error {
+	held := map[int32]bool{}
+	if old != nil {
+		for i := range old.Spec.Ports {
+			if port := old.Spec.Ports[i].NodePort; port != 0 {
+				held[port] = true
+			}
+		}
+	}
+	wanted := map[int32]bool{}
+	if mayHaveNodePorts(s) {
+		if err := t.portsOf(s, held, wanted); err != nil {
+			return err
+		}
+	}
+	if old == nil {
+		return nil
+	}
+	for i := range old.Spec.Ports {
+		if port := old.Spec.Ports[i].NodePort; port != 0 && !wanted[port] {
+			t.abandonPort(port)
+			wanted[port] = true // once is enough
+		}
+	}
+	return nil
+}
+
+// portsOf fills wanted with the node ports of s, taking those not held.
+func (t *transaction) portsOf(s *corev1.Service, held, wanted map[int32]bool) error {
+	type use struct {
+		protocol corev1.Protocol
+		port     int32
+	}
+	byPort, used := map[int32]int32{}, map[use]bool{}
+	for i := range s.Spec.Ports {
+		p := &s.Spec.Ports[i]
+		if p.NodePort == 0 {
+			continue
+		}
+		if !held[p.NodePort] && !wanted[p.NodePort] {
+			if err := t.takePort(p.NodePort); err != nil {
+				return invalid(s, field.Invalid(field.NewPath("spec", "ports").Index(i).Child("nodePort"), p.NodePort, err.Error()))
+			}
+		}
+		wanted[p.NodePort], byPort[p.Port], used[use{p.Protocol, p.NodePort}] = true, p.NodePort, true
+	}
+	if !needsNodePorts(s) {
+		return nil
+	}
+	for i := range s.Spec.Ports {
+		p := &s.Spec.Ports[i]
+		if p.NodePort != 0 {
+			continue
+		}
+		if shared := byPort[p.Port]; shared != 0 && !used[use{p.Protocol, shared}] {
+			p.NodePort = shared
+		} else {
+			port, err := t.nextPort()
+			if err != nil {
+				return apierrors.NewInternalError(fmt.Errorf("failed to allocate a nodePort: %w", err))
+			}
+			p.NodePort, wanted[port] = port, true
+		}
+		byPort[p.Port], used[use{p.Protocol, p.NodePort}] = p.NodePort, true
+	}
+	return nil
+}
+
+func (t *transaction) healthCheckPort(s, old *corev1.Service) error {
+	var was int32
+	if old != nil {
+		was = old.Spec.HealthCheckNodePort
+	}
+	var now int32
+	if needsHealthCheckPort(s) {
+		now = s.Spec.HealthCheckNodePort
+		switch {
+		case now == 0:
+			port, err := t.nextPort()
+			if err != nil {
+				return apierrors.NewInternalError(fmt.Errorf("failed to allocate a HealthCheck NodePort: %w", err))
+			}
+			now, s.Spec.HealthCheckNodePort = port, port
+		case now != was:
+			if err := t.takePort(now); err != nil {
+				return apierrors.NewInternalError(fmt.Errorf("failed to allocate requested HealthCheck NodePort %v: %w", now, err))
+			}
+		}
+	}
+	if was != 0 && was != now {
+		t.abandonPort(was)
+	}
+	return nil
+}

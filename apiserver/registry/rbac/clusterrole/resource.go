@@ -1,0 +1,58 @@
+// Package clusterrole serves rbac.authorization.k8s.io/v1 ClusterRoles.
+package clusterrole
+
+import (
+	"context"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	"github.com/coracle-k8s/coracle/apis/rbac"
+	"github.com/coracle-k8s/coracle/apiserver/registry"
+	"github.com/coracle-k8s/coracle/apiserver/registry/rbac/escalation"
+)
+
+// New returns the resource.
+func New() *registry.Resource {
+	return registry.Kind[*rbacv1.ClusterRole]{
+		GVK:                 rbacv1.SchemeGroupVersion.WithKind("ClusterRole"),
+		Plural:              "clusterroles",
+		ClusterScoped:       true,
+		New:                 func() *rbacv1.ClusterRole { return &rbacv1.ClusterRole{} },
+		NewList:             func() runtime.Object { return &rbacv1.ClusterRoleList{} },
+		AllowCreateOnUpdate: true,
+		Validate: func(_ context.Context, b *rbacv1.ClusterRole) field.ErrorList {
+			return rbac.ValidateClusterRole(b, nil)
+		},
+		ValidateUpdate: registry.PureUpdate(rbac.ValidateClusterRole),
+		Extend:         extend,
+		Table: &registry.Table[*rbacv1.ClusterRole]{
+			Columns: []metav1.TableColumnDefinition{
+				registry.NameColumn(), registry.CreatedAt(),
+			},
+			Cells: func(b *rbacv1.ClusterRole, _ time.Time) []any {
+				return []any{b.Name, registry.CreatedAtCell(b.CreationTimestamp)}
+			},
+		},
+	}.Resource()
+}
+
+func extend(env registry.Env, store *genericregistry.Store, storages map[string]rest.Storage) error {
+	checker, err := escalation.Checker(env)
+	if err != nil {
+		return err
+	}
+	storages[""] = escalation.Guard(store, escalation.Check[*rbacv1.ClusterRole]{
+		Grants: checker.CheckClusterRole,
+		Changed: func(b, old *rbacv1.ClusterRole) bool {
+			return !equality.Semantic.DeepEqual(b.Rules, old.Rules) || !equality.Semantic.DeepEqual(b.AggregationRule, old.AggregationRule)
+		},
+	})
+	return nil
+}
