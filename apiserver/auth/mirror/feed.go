@@ -25,7 +25,7 @@ func (f *feed[T]) Update(obj any) error {
 }
 
 func (f *feed[T]) Delete(obj any) error {
-	return f.change(obj, (*Mirror[T]).unset)
+	return f.change(obj, func(m *Mirror[T], o T) { m.unset(key(o.GetNamespace(), o.GetName())) })
 }
 
 func (f *feed[T]) change(obj any, do func(*Mirror[T], T)) error {

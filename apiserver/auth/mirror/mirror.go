@@ -10,7 +10,6 @@ package mirror
 import (
 	"context"
 	"errors"
-	"slices"
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,6 +31,7 @@ type Index[T Object] func(obj T) []string
 type Mirror[T Object] struct {
 	lw      cache.ListerWatcher
 	indexes map[string]Index[T]
+	trim    func(T) T
 
 	demand     chan struct{} // closed by the first Sync
 	demandOnce sync.Once
@@ -40,14 +40,22 @@ type Mirror[T Object] struct {
 	synced  bool
 	stopped bool
 	objects map[string]T
-	byIndex map[string]map[string][]T // index, value, objects in no order
-	changed chan struct{}             // closed at the next change; nil while nobody waits
+	values  map[string]map[string][]string     // by object, index: what it is found by
+	byIndex map[string]map[string]map[string]T // by index, value, object
+	changed chan struct{}                      // closed at the next change; nil while nobody waits
 }
 
 // New makes a mirror of what lw lists, with the given indexes. It does nothing
 // until Run.
 func New[T Object](lw cache.ListerWatcher, indexes map[string]Index[T]) *Mirror[T] {
-	m := &Mirror[T]{lw: lw, indexes: indexes, demand: make(chan struct{})}
+	return NewTrimmed(lw, indexes, func(o T) T { return o })
+}
+
+// NewTrimmed is New for objects of which only a part is needed: trim gives what
+// to keep of each, after the indexes were computed. It must keep name, namespace
+// and resource version, and may reuse parts but not change them.
+func NewTrimmed[T Object](lw cache.ListerWatcher, indexes map[string]Index[T], trim func(T) T) *Mirror[T] {
+	m := &Mirror[T]{lw: lw, indexes: indexes, trim: trim, demand: make(chan struct{})}
 	m.reset(0)
 	return m
 }
@@ -136,11 +144,26 @@ func (m *Mirror[T]) Get(namespace, name string) (T, bool) {
 }
 
 // ByIndex gives the objects for which the named index yields value, in no
-// order. The slice is the mirror's own: do not change it.
+// order.
 func (m *Mirror[T]) ByIndex(index, value string) []T {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return m.byIndex[index][value]
+	found := m.byIndex[index][value]
+	if len(found) == 0 {
+		return nil
+	}
+	out := make([]T, 0, len(found))
+	for _, obj := range found {
+		out = append(out, obj)
+	}
+	return out
+}
+
+// Has reports whether the named index yields value for any object.
+func (m *Mirror[T]) Has(index, value string) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return len(m.byIndex[index][value]) > 0
 }
 
 // List gives all objects in no order.
@@ -163,46 +186,50 @@ func key(namespace, name string) string {
 
 func (m *Mirror[T]) reset(size int) {
 	m.objects = make(map[string]T, size)
-	m.byIndex = make(map[string]map[string][]T, len(m.indexes))
+	m.values = make(map[string]map[string][]string, size)
+	m.byIndex = make(map[string]map[string]map[string]T, len(m.indexes))
 	for name := range m.indexes {
-		m.byIndex[name] = map[string][]T{}
+		m.byIndex[name] = map[string]map[string]T{}
 	}
 }
 
-// set and unset are called with mu held.
+// set and unset are called with mu held. An object costs what it is indexed
+// by, however many others there are.
 func (m *Mirror[T]) set(obj T) {
-	m.unset(obj)
-	m.objects[key(obj.GetNamespace(), obj.GetName())] = obj
-	for name, index := range m.indexes {
-		for _, value := range index(obj) {
-			// Copied, because ByIndex hands out the slice.
-			m.byIndex[name][value] = append(slices.Clip(m.byIndex[name][value]), obj)
-		}
-	}
-}
-
-func (m *Mirror[T]) unset(obj T) {
 	k := key(obj.GetNamespace(), obj.GetName())
-	old, ok := m.objects[k]
-	if !ok {
+	m.unset(k)
+	kept := m.trim(obj)
+	m.objects[k] = kept
+	if len(m.indexes) == 0 {
 		return
 	}
-	delete(m.objects, k)
+	values := make(map[string][]string, len(m.indexes))
 	for name, index := range m.indexes {
-		for _, value := range index(old) {
-			rest := make([]T, 0, len(m.byIndex[name][value]))
-			for _, o := range m.byIndex[name][value] {
-				if o.GetNamespace() != old.GetNamespace() || o.GetName() != old.GetName() {
-					rest = append(rest, o)
-				}
+		values[name] = index(obj)
+		for _, v := range values[name] {
+			at := m.byIndex[name][v]
+			if at == nil {
+				at = map[string]T{}
+				m.byIndex[name][v] = at
 			}
-			if len(rest) == 0 {
-				delete(m.byIndex[name], value)
-			} else {
-				m.byIndex[name][value] = rest
+			at[k] = kept
+		}
+	}
+	m.values[k] = values
+}
+
+func (m *Mirror[T]) unset(k string) {
+	for name, values := range m.values[k] {
+		for _, v := range values {
+			at := m.byIndex[name][v]
+			delete(at, k)
+			if len(at) == 0 {
+				delete(m.byIndex[name], v)
 			}
 		}
 	}
+	delete(m.values, k)
+	delete(m.objects, k)
 }
 
 func (m *Mirror[T]) announce() {

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/tools/cache"
 
@@ -35,7 +36,7 @@ type Graph struct {
 // NewGraph makes a graph. persistentVolumes may be nil while the server has
 // none.
 func NewGraph(podWatch, persistentVolumes cache.ListerWatcher) *Graph {
-	g := &Graph{pods: mirror.New(podWatch, map[string]mirror.Index[*corev1.Pod]{byReference: podKeys})}
+	g := &Graph{pods: mirror.NewTrimmed(podWatch, map[string]mirror.Index[*corev1.Pod]{byReference: podKeys}, nameOnly)}
 	if persistentVolumes != nil {
 		g.volumes = mirror.New(persistentVolumes, map[string]mirror.Index[*corev1.PersistentVolume]{byVolumeSecrets: volumeKeys})
 	}
@@ -76,7 +77,7 @@ func (g *Graph) Uses(node, kind, namespace, name string) bool {
 	if kind == volumes {
 		return g.usesVolume(node, name)
 	}
-	if len(g.pods.ByIndex(byReference, edge(node, kind, namespace, name))) > 0 {
+	if g.pods.Has(byReference, edge(node, kind, namespace, name)) {
 		return true
 	}
 	// Secrets of volume plugins are named by the volume.
@@ -94,7 +95,12 @@ func (g *Graph) usesVolume(node, name string) bool {
 	}
 	v, ok := g.volumes.Get("", name)
 	return ok && v.Spec.ClaimRef != nil &&
-		len(g.pods.ByIndex(byReference, edge(node, claims, v.Spec.ClaimRef.Namespace, v.Spec.ClaimRef.Name))) > 0
+		g.pods.Has(byReference, edge(node, claims, v.Spec.ClaimRef.Namespace, v.Spec.ClaimRef.Name))
+}
+
+// nameOnly keeps of a pod what a mirror needs: the edges are in its index.
+func nameOnly(p *corev1.Pod) *corev1.Pod {
+	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: p.Name, ResourceVersion: p.ResourceVersion}}
 }
 
 func edge(node, kind, namespace, name string) string {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -37,7 +38,7 @@ type Live struct {
 	clusterRoleBindings *mirror.Mirror[*rbacv1.ClusterRoleBinding]
 	roleBindings        *mirror.Mirror[*rbacv1.RoleBinding]
 
-	defaults   defaults
+	defaults   func() defaults
 	reconciled atomic.Bool
 }
 
@@ -61,7 +62,7 @@ func NewLive(w Watches) *Live {
 				return subjectKeys(b.Subjects, b.Namespace, b.Namespace+"/")
 			},
 		}),
-		defaults: newDefaults(),
+		defaults: sync.OnceValue(newDefaults),
 	}
 }
 
@@ -97,8 +98,11 @@ func (l *Live) ClusterRole(name string) (*rbacv1.ClusterRole, bool) {
 	if role, ok := l.clusterRoles.Get("", name); ok {
 		return role, true
 	}
-	role, ok := l.defaults.clusterRoles[name]
-	return role, ok && !l.reconciled.Load()
+	if l.reconciled.Load() {
+		return nil, false
+	}
+	role, ok := l.defaults().clusterRoles[name]
+	return role, ok
 }
 
 // Role implements Source.
@@ -106,8 +110,11 @@ func (l *Live) Role(namespace, name string) (*rbacv1.Role, bool) {
 	if role, ok := l.roles.Get(namespace, name); ok {
 		return role, true
 	}
-	role, ok := l.defaults.roles[namespace+"/"+name]
-	return role, ok && !l.reconciled.Load()
+	if l.reconciled.Load() {
+		return nil, false
+	}
+	role, ok := l.defaults().roles[namespace+"/"+name]
+	return role, ok
 }
 
 // ClusterRoleBindings implements Source.
@@ -119,7 +126,7 @@ func (l *Live) ClusterRoleBindings(u user.Info) []*rbacv1.ClusterRoleBinding {
 		}
 	}
 	if !l.reconciled.Load() {
-		for _, b := range l.defaults.clusterRoleBindings {
+		for _, b := range l.defaults().clusterRoleBindings {
 			if _, stored := l.clusterRoleBindings.Get("", b.Name); !stored {
 				found[b.Name] = b
 			}
@@ -137,7 +144,7 @@ func (l *Live) RoleBindings(namespace string, u user.Info) []*rbacv1.RoleBinding
 		}
 	}
 	if !l.reconciled.Load() {
-		for _, b := range l.defaults.roleBindings {
+		for _, b := range l.defaults().roleBindings {
 			if b.Namespace != namespace {
 				continue
 			}
