@@ -82,9 +82,6 @@ func (r *Reconciler) delete(ctx context.Context, id Identity, rv string, owners 
 	if err != nil && !apierrors.IsNotFound(err) {
 		return fmt.Errorf("deleting %s: %w", id, err)
 	}
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
 	return nil
 }
 

@@ -107,8 +107,8 @@ func (s *graphSource) Start(ctx context.Context, q workqueue.TypedRateLimitingIn
 	s.r.mu.Lock()
 	s.r.queue = q
 	s.r.mu.Unlock()
-	s.r.monitors.sync(ctx, s.r.config.Resources.Kinds())
-	go s.r.follow(ctx)
+	_, incomplete := s.r.monitors.sync(ctx, s.r.config.Resources.Kinds())
+	go s.r.follow(ctx, incomplete)
 	return nil
 }
 
@@ -119,8 +119,12 @@ func (s *graphSource) WaitForSync(ctx context.Context) error {
 }
 
 // follow keeps the monitored kinds up to date until ctx is done.
-func (r *Reconciler) follow(ctx context.Context) {
+func (r *Reconciler) follow(ctx context.Context, incomplete bool) {
 	for {
+		var retry <-chan time.Time
+		if incomplete {
+			retry = time.After(retryMonitors)
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -128,8 +132,11 @@ func (r *Reconciler) follow(ctx context.Context) {
 			if !open {
 				return
 			}
+		case <-retry:
 		}
-		for _, gvk := range r.monitors.sync(ctx, r.config.Resources.Kinds()) {
+		var dropped []schema.GroupVersionKind
+		dropped, incomplete = r.monitors.sync(ctx, r.config.Resources.Kinds())
+		for _, gvk := range dropped {
 			apiVersion, kind := gvk.ToAPIVersionAndKind()
 			r.mu.Lock()
 			r.graph.unsee(func(id Identity) bool { return id.APIVersion == apiVersion && id.Kind == kind })
@@ -137,6 +144,10 @@ func (r *Reconciler) follow(ctx context.Context) {
 		}
 	}
 }
+
+// retryMonitors is the pause before kinds are tried again that could not be
+// monitored.
+const retryMonitors = 2 * time.Second
 
 func (r *Reconciler) observe(gvk schema.GroupVersionKind, o metav1.Object) {
 	obj := objectOf(gvk, o)

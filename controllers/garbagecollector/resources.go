@@ -53,8 +53,9 @@ type monitor struct {
 }
 
 // sync makes the monitored kinds those given and returns the kinds it dropped.
-// A kind whose informer cannot be had is reported and left out.
-func (m *monitors) sync(ctx context.Context, kinds []schema.GroupVersionKind) (dropped []schema.GroupVersionKind) {
+// A kind whose informer cannot be had is reported and left out; incomplete then
+// asks to try again, as a client may learn of a new kind later than we do.
+func (m *monitors) sync(ctx context.Context, kinds []schema.GroupVersionKind) (dropped []schema.GroupVersionKind, incomplete bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	wanted := make(map[schema.GroupVersionKind]bool, len(kinds))
@@ -65,7 +66,8 @@ func (m *monitors) sync(ctx context.Context, kinds []schema.GroupVersionKind) (d
 		}
 		mon, err := m.start(ctx, gvk)
 		if err != nil {
-			log.FromContext(ctx).Error(err, "monitoring a kind for garbage collection", "kind", gvk)
+			log.FromContext(ctx).V(1).Info("not monitored for garbage collection yet", "kind", gvk, "error", err.Error())
+			incomplete = true
 			continue
 		}
 		m.running[gvk] = mon
@@ -76,7 +78,7 @@ func (m *monitors) sync(ctx context.Context, kinds []schema.GroupVersionKind) (d
 			dropped = append(dropped, gvk)
 		}
 	}
-	return dropped
+	return dropped, incomplete
 }
 
 func (m *monitors) start(ctx context.Context, gvk schema.GroupVersionKind) (monitor, error) {

@@ -49,5 +49,10 @@ func (r *Reconciler) leaseHandler() handler.TypedEventHandler[*coordinationv1.Le
 		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[*coordinationv1.Lease], _ queue) {
 			hear(e.ObjectNew)
 		},
+		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[*coordinationv1.Lease], _ queue) {
+			if e.Object.Namespace == corev1.NamespaceNodeLease {
+				r.watch.expire(e.Object.Name)
+			}
+		},
 	}
 }

@@ -114,6 +114,15 @@ func (w *watch) renew(node string, renewed, now time.Time) {
 	}
 }
 
+// expire drops what a Lease told of a node that does not exist.
+func (w *watch) expire(node string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s := w.nodes[node]; s != nil && !s.registered {
+		delete(w.nodes, node)
+	}
+}
+
 // place records the zone and readiness of a node, and reports whether every
 // node has to be looked at again because evictions stopped or may go on. When
 // they may, silence counts anew: it was ours.
