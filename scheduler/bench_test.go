@@ -45,6 +45,34 @@ func BenchmarkCycle(b *testing.B) {
 	}
 }
 
+// BenchmarkRefused is the cycle of a pod that no node has room for.
+func BenchmarkRefused(b *testing.B) {
+	ctx := context.Background()
+	s := benchScheduler(b)
+	for n := range 1000 {
+		s.cache.SetNode(benchNode(n, 0))
+		for i := range 5 {
+			p := benchPod(n*5 + i)
+			p.Spec.NodeName = fmt.Sprintf("node-%d", n)
+			p.Spec.Containers[0].Resources.Requests[v1.ResourceCPU] = resource.MustParse("6")
+			if err := s.cache.SetPod(p); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	pod := benchPod(9999)
+	pod.Spec.Containers[0].Resources.Requests[v1.ResourceCPU] = resource.MustParse("6")
+	for i := 0; b.Loop(); i++ {
+		pod := pod.DeepCopy()
+		pod.UID = types.UID(fmt.Sprint(i))
+		s.queue.Add(ctx, pod)
+		p, _ := s.queue.Pop()
+		s.scheduleOne(ctx, p)
+		s.queue.Delete(pod)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "pods/s")
+}
+
 func own(p *v1.Pod) {
 	yes := true
 	p.OwnerReferences = []metav1.OwnerReference{{Kind: "ReplicaSet", Name: "web", UID: "rs", Controller: &yes}}

@@ -137,6 +137,9 @@ func (s *Scheduler) Start(ctx context.Context) error {
 	unwatch, err := s.watch(ctx)
 	defer unwatch()
 	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return fmt.Errorf("starting the scheduler: %w", err)
 	}
 	var running sync.WaitGroup

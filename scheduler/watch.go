@@ -24,9 +24,10 @@ func (s *Scheduler) watch(ctx context.Context) (unwatch func(), err error) {
 		}
 	}
 	handlers := s.handlers(ctx)
-	var synced []toolscache.InformerSynced
+	var synced []toolscache.DoneChecker
 	for _, h := range handlers {
-		informer, err := s.cfg.Cache.GetInformer(ctx, h.object)
+		// All kinds are listed at the same time, and nothing polls for their end.
+		informer, err := s.cfg.Cache.GetInformer(ctx, h.object, ctrlcache.BlockUntilSynced(false))
 		if err != nil {
 			return unwatch, fmt.Errorf("watching %T: %w", h.object, err)
 		}
@@ -35,9 +36,9 @@ func (s *Scheduler) watch(ctx context.Context) (unwatch func(), err error) {
 			return unwatch, fmt.Errorf("watching %T: %w", h.object, err)
 		}
 		undo = append(undo, func() { remove(ctx, informer, registration) })
-		synced = append(synced, registration.HasSynced)
+		synced = append(synced, registration.HasSyncedChecker())
 	}
-	if !toolscache.WaitForCacheSync(ctx.Done(), synced...) {
+	if !toolscache.WaitFor(ctx, "", synced...) {
 		return unwatch, fmt.Errorf("waiting for informers: %w", context.Cause(ctx))
 	}
 	return unwatch, nil

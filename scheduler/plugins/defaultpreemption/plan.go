@@ -27,8 +27,9 @@ type trial interface {
 
 // selectVictims takes all less important pods off the node and, if the pod fits
 // then, puts them back one by one, the most important first, for as long as it
-// still fits. It returns nil victims and why if it does not fit at all.
-func selectVictims(priority int32, pods []fwk.PodInfo, t trial) ([]*v1.Pod, *fwk.Status) {
+// still fits. It returns nil victims and why if it does not fit at all. try is
+// called only where there is a pod to take off, for a trial costs a copy.
+func selectVictims(priority int32, pods []fwk.PodInfo, try func() trial) ([]*v1.Pod, *fwk.Status) {
 	var lower []fwk.PodInfo
 	for _, p := range pods {
 		if priorityOf(p.GetPod()) < priority {
@@ -38,6 +39,7 @@ func selectVictims(priority int32, pods []fwk.PodInfo, t trial) ([]*v1.Pod, *fwk
 	if len(lower) == 0 {
 		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, ErrNoVictims)
 	}
+	t := try()
 	for _, p := range lower {
 		if err := t.remove(p); err != nil {
 			return nil, fwk.AsStatus(err)

@@ -56,7 +56,7 @@ func TestSelectVictimsAgainstOracle(t *testing.T) {
 		}
 		slices.SortStableFunc(lower, byImportance)
 		want, possible := oracle(lower, s)
-		got, status := selectVictims(3, pods, s)
+		got, status := selectVictims(3, pods, func() trial { return s })
 		switch {
 		case len(lower) == 0:
 			outcomes["none"]++

@@ -41,11 +41,17 @@ type Runner interface {
 	RunPreFilterExtensionRemovePod(ctx context.Context, state fwk.CycleState, pod *v1.Pod, remove fwk.PodInfo, node fwk.NodeInfo) *fwk.Status
 }
 
+// Nominator also tells which node a pod is promised.
+type Nominator interface {
+	fwk.PodNominator
+	NodeFor(uid types.UID) string
+}
+
 // Config is what the plugin needs; every field is required.
 type Config struct {
 	Client    client.Client
 	Recorder  events.EventRecorder
-	Nominator fwk.PodNominator
+	Nominator Nominator
 	Runner    Runner
 	Nodes     fwk.NodeInfoLister
 	// SchedulerName appears in the condition of victims.
@@ -114,7 +120,7 @@ func (p *DefaultPreemption) ineligible(pod *v1.Pod, refused fwk.NodeToStatusRead
 	if pod.Spec.PreemptionPolicy != nil && *pod.Spec.PreemptionPolicy == v1.PreemptNever {
 		return "not eligible due to preemptionPolicy=Never."
 	}
-	nominated := pod.Status.NominatedNodeName
+	nominated := p.cfg.Nominator.NodeFor(pod.UID) // ahead of the pod's status
 	if nominated == "" || refused.Get(nominated).Code() == fwk.UnschedulableAndUnresolvable {
 		return ""
 	}
@@ -145,8 +151,9 @@ func (p *DefaultPreemption) candidates(ctx context.Context, state fwk.CycleState
 		if refused.Get(node.Node().Name).Code() != fwk.Unschedulable {
 			continue
 		}
-		t := &dryRun{ctx: ctx, runner: p.cfg.Runner, pod: pod, state: state.Clone(), node: node.Snapshot()}
-		victims, s := selectVictims(priorityOf(pod), node.GetPods(), t)
+		victims, s := selectVictims(priorityOf(pod), node.GetPods(), func() trial {
+			return &dryRun{ctx: ctx, runner: p.cfg.Runner, pod: pod, state: state.Clone(), node: node.Snapshot()}
+		})
 		switch {
 		case s.IsError():
 			return nil, fmt.Errorf("trying preemption on node %s: %w", node.Node().Name, s.AsError())
