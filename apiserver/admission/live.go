@@ -84,6 +84,15 @@ func (l *Live) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
+// Warm starts the watches that every new pod needs, without waiting, so that
+// the first pod does not pay for them.
+func (l *Live) Warm() {
+	l.namespaces.Demand()
+	l.limitRanges.Demand()
+	l.serviceAccounts.Demand()
+	l.quotas.Demand()
+}
+
 // CachedNamespace answers from memory, once the watch that it starts has seen
 // the namespace.
 func (l *Live) CachedNamespace(name string) (*corev1.Namespace, bool) {

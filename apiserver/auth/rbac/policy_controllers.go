@@ -11,7 +11,7 @@ const controllerPrefix = "system:controller:"
 
 func controllerRoles() []rbacv1.ClusterRole {
 	var all []rbacv1.ClusterRole
-	for _, roles := range [][]rbacv1.ClusterRole{workloadControllers(), networkControllers(), storageControllers(), clusterControllers()} {
+	for _, roles := range [][]rbacv1.ClusterRole{workloadControllers(), replicaControllers(), networkControllers(), storageControllers(), clusterControllers(), lifecycleControllers()} {
 		all = append(all, roles...)
 	}
 	for i := range all {
@@ -70,6 +70,7 @@ func workloadControllers() []rbacv1.ClusterRole {
 			allow(read, "external.metrics.k8s.io", "*"),
 			events(),
 		),
+		clusterRole("ttl-after-finished-controller", allow("get list watch delete", "batch", "jobs"), events()),
 		clusterRole("job-controller",
 			allow("get list watch update patch", "batch", "jobs"),
 			allow("update", "batch", "jobs/status"),
@@ -77,6 +78,12 @@ func workloadControllers() []rbacv1.ClusterRole {
 			allow("list watch create delete patch", "core", "pods"),
 			events(),
 		),
+	}
+}
+
+func replicaControllers() []rbacv1.ClusterRole {
+	const both = "apps extensions"
+	return []rbacv1.ClusterRole{
 		clusterRole("replicaset-controller",
 			allow("get list watch update", both, "replicasets"),
 			allow("update", both, "replicasets/status"),
@@ -103,7 +110,6 @@ func workloadControllers() []rbacv1.ClusterRole {
 			allow("update", "core", "pods/finalizers"),
 			events(),
 		),
-		clusterRole("ttl-after-finished-controller", allow("get list watch delete", "batch", "jobs"), events()),
 	}
 }
 
@@ -227,6 +233,11 @@ func clusterControllers() []rbacv1.ClusterRole {
 		clusterRole("legacy-service-account-token-cleaner",
 			allow("get", "core", "configmaps", "kube-apiserver-legacy-service-account-token-tracking"),
 			allow("patch delete", "core", "secrets")),
+	)
+}
+
+func lifecycleControllers() []rbacv1.ClusterRole {
+	return []rbacv1.ClusterRole{
 		clusterRole("namespace-controller",
 			allow("get list watch delete", "core", "namespaces"),
 			allow("update", "core", "namespaces/finalize namespaces/status"),
@@ -271,7 +282,7 @@ func clusterControllers() []rbacv1.ClusterRole {
 			allow("get patch update", "admissionregistration.k8s.io", "validatingadmissionpolicies/status"),
 			events(),
 		),
-	)
+	}
 }
 
 func certificateControllers() []rbacv1.ClusterRole {
