@@ -120,10 +120,14 @@ func benchScheduler(b *testing.B) *Scheduler {
 	if err != nil {
 		b.Fatal(err)
 	}
-	s.objects.set(&appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{UID: "rs"}, Spec: appsv1.ReplicaSetSpec{
-		Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web", "pod-template-hash": "6d4cf56db6"}}}})
+	s.objects.set(benchReplicaSet())
 	s.objects.set(&v1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web"}, Spec: v1.ServiceSpec{Selector: map[string]string{"app": "other"}}})
 	return s
+}
+
+func benchReplicaSet() *appsv1.ReplicaSet {
+	return &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{UID: "rs"}, Spec: appsv1.ReplicaSetSpec{
+		Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web", "pod-template-hash": "6d4cf56db6"}}}}
 }
 
 func benchNode(i, zones int) *v1.Node {

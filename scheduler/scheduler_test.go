@@ -21,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/scheme"
 	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/retry"
 	ctrlcache "sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache/informertest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -73,12 +74,14 @@ func (w *world) bind(ctx context.Context, c client.Client, sub string, obj, subO
 			return err
 		}
 	}
-	var pod v1.Pod
-	if err := c.Get(ctx, client.ObjectKeyFromObject(obj), &pod); err != nil {
-		return err
-	}
-	pod.Spec.NodeName = b.Target.Name
-	return c.Update(ctx, &pod)
+	return retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		var pod v1.Pod
+		if err := c.Get(ctx, client.ObjectKeyFromObject(obj), &pod); err != nil {
+			return err
+		}
+		pod.Spec.NodeName = b.Target.Name
+		return c.Update(ctx, &pod)
+	})
 }
 
 func (w *world) create(objs ...client.Object) {
