@@ -8,6 +8,12 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry/apps/deployment"
 	"github.com/coracle-k8s/coracle/apiserver/registry/apps/replicaset"
 	"github.com/coracle-k8s/coracle/apiserver/registry/apps/statefulset"
+	"github.com/coracle-k8s/coracle/apiserver/registry/authentication/selfsubjectreview"
+	"github.com/coracle-k8s/coracle/apiserver/registry/authentication/tokenreview"
+	"github.com/coracle-k8s/coracle/apiserver/registry/authorization/localsubjectaccessreview"
+	"github.com/coracle-k8s/coracle/apiserver/registry/authorization/selfsubjectaccessreview"
+	"github.com/coracle-k8s/coracle/apiserver/registry/authorization/selfsubjectrulesreview"
+	"github.com/coracle-k8s/coracle/apiserver/registry/authorization/subjectaccessreview"
 	"github.com/coracle-k8s/coracle/apiserver/registry/coordination/lease"
 	"github.com/coracle-k8s/coracle/apiserver/registry/core/binding"
 	"github.com/coracle-k8s/coracle/apiserver/registry/core/configmap"
@@ -61,6 +67,14 @@ func Resources() []*registry.Resource {
 		deployment.New(),
 		replicaset.New(),
 		statefulset.New(),
+
+		selfsubjectreview.New(),
+		tokenreview.New(),
+
+		localsubjectaccessreview.New(),
+		selfsubjectaccessreview.New(),
+		selfsubjectrulesreview.New(),
+		subjectaccessreview.New(),
 
 		poddisruptionbudget.New(),
 

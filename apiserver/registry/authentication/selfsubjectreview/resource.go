@@ -1,0 +1,43 @@
+// Package selfsubjectreview serves authentication.k8s.io/v1
+// SelfSubjectReviews: who am I?
+package selfsubjectreview
+
+import (
+	"context"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/endpoints/request"
+
+	"github.com/coracle-k8s/coracle/apiserver/registry"
+)
+
+// New returns the resource.
+func New() *registry.Resource {
+	return registry.Review[*authenticationv1.SelfSubjectReview]{
+		GVK:    authenticationv1.SchemeGroupVersion.WithKind("SelfSubjectReview"),
+		Plural: "selfsubjectreviews",
+		New:    func() *authenticationv1.SelfSubjectReview { return &authenticationv1.SelfSubjectReview{} },
+		Answer: func(ctx context.Context, _ registry.Env, review *authenticationv1.SelfSubjectReview) (*authenticationv1.SelfSubjectReview, error) {
+			u, ok := request.UserFrom(ctx)
+			if !ok {
+				return nil, apierrors.NewBadRequest("no user present on request")
+			}
+			review.Status = authenticationv1.SelfSubjectReviewStatus{UserInfo: UserInfo(u)}
+			return review, nil
+		},
+	}.Resource()
+}
+
+// UserInfo is u in the words of the API.
+func UserInfo(u user.Info) authenticationv1.UserInfo {
+	info := authenticationv1.UserInfo{Username: u.GetName(), UID: u.GetUID(), Groups: u.GetGroups()}
+	for key, values := range u.GetExtra() {
+		if info.Extra == nil {
+			info.Extra = map[string]authenticationv1.ExtraValue{}
+		}
+		info.Extra[key] = values
+	}
+	return info
+}

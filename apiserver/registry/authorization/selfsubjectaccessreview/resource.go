@@ -1,0 +1,38 @@
+// Package selfsubjectaccessreview serves authorization.k8s.io/v1
+// SelfSubjectAccessReviews: may I do that?
+package selfsubjectaccessreview
+
+import (
+	"context"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apiserver/pkg/endpoints/request"
+
+	"github.com/coracle-k8s/coracle/apiserver/registry"
+	"github.com/coracle-k8s/coracle/apiserver/registry/authorization/access"
+)
+
+// New returns the resource.
+func New() *registry.Resource {
+	return registry.Review[*authorizationv1.SelfSubjectAccessReview]{
+		GVK:        authorizationv1.SchemeGroupVersion.WithKind("SelfSubjectAccessReview"),
+		Plural:     "selfsubjectaccessreviews",
+		Namespaced: false,
+		New:        func() *authorizationv1.SelfSubjectAccessReview { return &authorizationv1.SelfSubjectAccessReview{} },
+		Answer:     answer,
+	}.Resource()
+}
+
+func answer(ctx context.Context, env registry.Env, review *authorizationv1.SelfSubjectAccessReview) (*authorizationv1.SelfSubjectAccessReview, error) {
+	q := access.Question{Resource: review.Spec.ResourceAttributes, NonResource: review.Spec.NonResourceAttributes}
+	if err := access.Invalid("SelfSubjectAccessReview", append(q.Validate(), access.EmptyMeta(review.ObjectMeta, false)...)); err != nil {
+		return nil, err
+	}
+	u, ok := request.UserFrom(ctx)
+	if !ok {
+		return nil, apierrors.NewBadRequest("no user present on request")
+	}
+	review.Status = access.Answer(ctx, env, u, q)
+	return review, nil
+}

@@ -1,0 +1,62 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/registry/rest"
+)
+
+// Review describes a kind that is a question: creating it gives the answer,
+// and nothing is stored.
+type Review[T Object] struct {
+	GVK        schema.GroupVersionKind
+	Plural     string
+	Namespaced bool
+	// New returns an empty object.
+	New func() T
+	// Answer returns the object with its status; it may change the one it is given.
+	Answer func(ctx context.Context, env Env, obj T) (T, error)
+}
+
+// Resource gives the server's view of the kind.
+func (r Review[T]) Resource() *Resource {
+	return &Resource{
+		GVK: r.GVK, Plural: r.Plural, Singular: strings.ToLower(r.GVK.Kind), ClusterScoped: !r.Namespaced,
+		Verbs: []string{"create"},
+		Build: func(env Env) (map[string]rest.Storage, error) {
+			table := rest.NewDefaultTableConvertor(schema.GroupResource{Group: r.GVK.Group, Resource: r.Plural})
+			return map[string]rest.Storage{"": &reviewStorage[T]{TableConvertor: table, review: r, env: env}}, nil
+		},
+	}
+}
+
+type reviewStorage[T Object] struct {
+	rest.TableConvertor
+	review Review[T]
+	env    Env
+}
+
+func (s *reviewStorage[T]) New() runtime.Object     { return s.review.New() }
+func (s *reviewStorage[T]) Destroy()                {}
+func (s *reviewStorage[T]) NamespaceScoped() bool   { return s.review.Namespaced }
+func (s *reviewStorage[T]) GetSingularName() string { return strings.ToLower(s.review.GVK.Kind) }
+
+// Create implements rest.Creater.
+func (s *reviewStorage[T]) Create(ctx context.Context, obj runtime.Object, validate rest.ValidateObjectFunc, _ *metav1.CreateOptions) (runtime.Object, error) {
+	question, ok := obj.(T)
+	if !ok {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("not a %s: %T", s.review.GVK.Kind, obj))
+	}
+	if validate != nil {
+		if err := validate(ctx, obj.DeepCopyObject()); err != nil {
+			return nil, err
+		}
+	}
+	return s.review.Answer(ctx, s.env, question)
+}
