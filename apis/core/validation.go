@@ -18,7 +18,6 @@ import (
 const (
 	immutable       = apivalidation.FieldImmutableErrorMsg
 	mustBePositive  = "must be greater than zero"
-	dnsNameTooLong  = 253
 	maxObjectLength = corev1.MaxSecretSize // of Secrets and ConfigMaps, in bytes
 )
 

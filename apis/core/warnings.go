@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	netutils "k8s.io/utils/net"
 
 	"github.com/coracle-k8s/coracle/apis/core/pod"
 )
@@ -78,6 +79,20 @@ type warner struct{ list []string }
 
 func (w *warner) add(fldPath *field.Path, format string, args ...any) {
 	w.list = append(w.list, fmt.Sprintf("%s: %s", fldPath, fmt.Sprintf(format, args...)))
+}
+
+// ip warns of an address that is written in an ambiguous way. What is no
+// address at all is for validation, or nobody, to complain of.
+func (w *warner) ip(fldPath *field.Path, v string) {
+	if netutils.ParseIPSloppy(v) != nil {
+		w.list = append(w.list, validation.GetWarningsForIP(fldPath, v)...)
+	}
+}
+
+func (w *warner) cidr(fldPath *field.Path, v string) {
+	if _, _, err := netutils.ParseCIDRSloppy(v); err == nil {
+		w.list = append(w.list, validation.GetWarningsForCIDR(fldPath, v)...)
+	}
 }
 
 func (w *warner) deprecatedLabel(fldPath *field.Path, key string) {
@@ -251,9 +266,7 @@ func (w *warner) ports(fldPath *field.Path, s *corev1.PodSpec) {
 			} else {
 				seen[k] = at
 			}
-			if p.HostIP != "" {
-				w.list = append(w.list, validation.GetWarningsForIP(at.Child("hostIP"), p.HostIP)...)
-			}
+			w.ip(at.Child("hostIP"), p.HostIP)
 		}
 	}
 	for i := range s.InitContainers {
@@ -301,22 +314,16 @@ func ServiceWarnings(svc, old *corev1.Service) []string {
 
 func (w *warner) serviceAddresses(spec *field.Path, svc *corev1.Service) {
 	for i, ip := range svc.Spec.ClusterIPs {
-		if ip != corev1.ClusterIPNone {
-			w.list = append(w.list, validation.GetWarningsForIP(spec.Child("clusterIPs").Index(i), ip)...)
-		}
+		w.ip(spec.Child("clusterIPs").Index(i), ip)
 	}
 	for i, ip := range svc.Spec.ExternalIPs {
-		w.list = append(w.list, validation.GetWarningsForIP(spec.Child("externalIPs").Index(i), ip)...)
+		w.ip(spec.Child("externalIPs").Index(i), ip)
 	}
-	if ip := svc.Spec.LoadBalancerIP; ip != "" {
-		w.list = append(w.list, validation.GetWarningsForIP(spec.Child("loadBalancerIP"), ip)...)
-	}
+	w.ip(spec.Child("loadBalancerIP"), svc.Spec.LoadBalancerIP)
 	for i, c := range svc.Spec.LoadBalancerSourceRanges {
-		w.list = append(w.list, validation.GetWarningsForCIDR(spec.Child("loadBalancerSourceRanges").Index(i), c)...)
+		w.cidr(spec.Child("loadBalancerSourceRanges").Index(i), c)
 	}
 	for i, in := range svc.Status.LoadBalancer.Ingress {
-		if in.IP != "" {
-			w.list = append(w.list, validation.GetWarningsForIP(field.NewPath("status", "loadBalancer", "ingress").Index(i).Child("ip"), in.IP)...)
-		}
+		w.ip(field.NewPath("status", "loadBalancer", "ingress").Index(i).Child("ip"), in.IP)
 	}
 }
