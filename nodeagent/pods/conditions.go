@@ -25,6 +25,11 @@ var kubeletConditions = [...]corev1.PodConditionType{
 	corev1.ContainersReady, corev1.PodScheduled,
 }
 
+// OwnCondition tells whether the node alone writes conditions of that type.
+func OwnCondition(t corev1.PodConditionType) bool {
+	return slices.Contains(kubeletConditions[:], t) || t == corev1.PodResizePending || t == corev1.PodResizeInProgress
+}
+
 // Conditions returns the pod's conditions for a status whose phase and container
 // statuses are already set: the node's own types first, computed anew, then
 // those of others (DisruptionTarget, readiness gates) untouched.

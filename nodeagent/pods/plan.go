@@ -78,6 +78,9 @@ func (p *planner) keepReason() {
 	p.reason, p.message = p.Pod.Status.Reason, p.Pod.Status.Message
 }
 
+// Terminal tells whether a phase is never left.
+func Terminal(phase corev1.PodPhase) bool { return terminal(phase) }
+
 func terminal(phase corev1.PodPhase) bool {
 	return phase == corev1.PodSucceeded || phase == corev1.PodFailed
 }
@@ -182,12 +185,15 @@ func (p *planner) discardOldSandbox() bool {
 
 // pullFirst pulls the images of the containers that start first.
 func (p *planner) pullFirst() {
+	first := p.Pod.Spec.Containers
 	if len(p.Pod.Spec.InitContainers) > 0 {
-		p.image(&p.Pod.Spec.InitContainers[0])
-		return
+		first = p.Pod.Spec.InitContainers[:1]
 	}
-	for i := range p.Pod.Spec.Containers {
-		p.image(&p.Pod.Spec.Containers[i])
+	for i := range first {
+		// One that is there already belongs to a pod being adopted.
+		if p.Observed.Newest(first[i].Name) == nil {
+			p.image(&first[i])
+		}
 	}
 }
 
@@ -312,7 +318,7 @@ func (p *planner) graceOf(override *int64) time.Duration {
 
 // start pulls the image, then starts the container.
 func (p *planner) start(c *corev1.Container, backoff time.Duration) {
-	if !p.image(c) {
+	if !p.image(c) || !p.State.Prepared {
 		return
 	}
 	if f := p.State.Of(c.Name).StartFailure; f != nil && p.wait(f.Retry) {

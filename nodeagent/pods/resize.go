@@ -44,14 +44,14 @@ func (p *planner) resources(s *corev1.ContainerStatus, c *corev1.Container, o *C
 	s.AllocatedResources = granted.Requests
 	effective := corev1.ResourceRequirements{Limits: granted.Limits, Requests: granted.Requests, Claims: granted.Claims}
 	if o.Resources != nil && o.State == Running {
-		effective.Limits = overlay(granted.Limits, o.Resources.Limits)
-		effective.Requests = overlay(granted.Requests, o.Resources.Requests)
+		effective.Limits = Overlay(granted.Limits, o.Resources.Limits)
+		effective.Requests = Overlay(granted.Requests, o.Resources.Requests)
 	}
 	s.Resources = &effective
 }
 
-// overlay returns base with the CPU and memory of actual.
-func overlay(base, actual corev1.ResourceList) corev1.ResourceList {
+// Overlay returns base with the CPU and memory of actual.
+func Overlay(base, actual corev1.ResourceList) corev1.ResourceList {
 	if len(base) == 0 && len(actual) == 0 {
 		return nil
 	}
@@ -110,7 +110,11 @@ func (p *planner) resizeConditions(status *corev1.PodStatus, now metav1.Time) {
 	if failed != "" {
 		reason = corev1.PodReasonError
 	}
-	set(corev1.PodResizePending, pending, corev1.PodReasonDeferred, "Node didn't have enough resource")
+	why := p.State.ResizePending
+	if why == nil {
+		why = &Failure{Reason: corev1.PodReasonDeferred}
+	}
+	set(corev1.PodResizePending, pending, why.Reason, why.Message)
 	set(corev1.PodResizeInProgress, progress, reason, failed)
 }
 

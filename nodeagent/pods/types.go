@@ -166,6 +166,9 @@ type State struct {
 	// Allocated are the container resources the node admitted, by container; a
 	// container that is missing has what its spec says.
 	Allocated map[string]corev1.ResourceRequirements
+	// ResizePending says why the resources of the spec are not granted:
+	// Deferred or Infeasible.
+	ResizePending *Failure
 }
 
 // NewState returns an empty memory.

@@ -27,11 +27,9 @@ type Run struct {
 	Target Target
 	// Started is when the container started.
 	Started time.Time
-	// Passing is the state to begin with: what earlier results said.
-	Passing bool
-	// Report is called for each result that counts. passing is the state by the
-	// thresholds; changed tells whether it is new (always so for the first).
-	Report func(result Result, message string, passing, changed bool)
+	// Report is called for each result. verdict is nil unless a threshold was
+	// reached that changes the state, or reached for the first time.
+	Report func(result Result, message string, verdict *bool)
 }
 
 // The pauses between early tries.
@@ -45,7 +43,7 @@ func (r *Run) Do(ctx context.Context) {
 		return
 	}
 	r.early(ctx, period)
-	state, known := r.Passing, false
+	var known *bool
 	var last Result
 	count := int32(0)
 	for ctx.Err() == nil {
@@ -53,26 +51,18 @@ func (r *Run) Do(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		var verdict *bool
 		if result != Errored {
-			if good(result) != good(last) || count == 0 {
+			if good(result) != good(last) {
 				count = 0
 			}
-			last = result
-			count++
-			changed := !known
-			if threshold := r.threshold(result); count >= threshold {
-				changed = changed || state != good(result)
-				state = good(result)
+			last, count = result, count+1
+			if state := good(result); count >= r.threshold(result) && (known == nil || *known != state) {
+				known, verdict = &state, &state
 			}
-			known = true
-			r.Report(result, message, state, changed)
-			if r.Kind == Startup && state && good(result) {
-				return
-			}
-		} else {
-			r.Report(result, message, state, false)
 		}
-		if !r.wait(ctx, period) {
+		r.Report(result, message, verdict)
+		if r.Kind == Startup && verdict != nil && *verdict || !r.wait(ctx, period) {
 			return
 		}
 	}

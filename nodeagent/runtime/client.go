@@ -83,3 +83,6 @@ func Events(ctx context.Context, s Service, connected func(), fn func(*runtimeap
 		fn(event)
 	}
 }
+
+// TimedOut tells whether a call, or the command it was to run, took too long.
+func TimedOut(err error) bool { return status.Code(err) == codes.DeadlineExceeded }

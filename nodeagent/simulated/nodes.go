@@ -10,22 +10,22 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/coracle-k8s/coracle/nodeagent/nodelease"
 )
 
 // node is one simulated node and its lease.
 type node struct {
 	name, ip string
 	// uid is the Node object's, known after registration.
-	uid types.UID
-	// lease is the last one written; nil before the first.
-	lease *coordinationv1.Lease
+	uid   types.UID
+	lease nodelease.Lease
 	// due is when the lease is to be renewed, failures how often that failed in a row.
 	due      time.Time
 	failures int
@@ -203,7 +203,7 @@ func (s *Nodes) renewDue(ctx context.Context, until time.Time) {
 		slots <- struct{}{}
 		group.Go(func() {
 			defer func() { <-slots }()
-			if err := s.renew(ctx, n); err != nil {
+			if err := n.lease.Renew(ctx, s.config.Client, n.uid, s.config.Clock.Now()); err != nil {
 				n.failures++
 				log.FromContext(ctx).V(1).Info("Renewing lease failed", "node", n.name, "error", err.Error())
 				return
@@ -214,48 +214,4 @@ func (s *Nodes) renewDue(ctx context.Context, until time.Time) {
 		})
 	}
 	group.Wait()
-}
-
-// renew writes the lease with the time of now. Nobody else writes it, so the
-// last one written is updated without reading; after a conflict it is read once.
-func (s *Nodes) renew(ctx context.Context, n *node) error {
-	now := metav1.NewMicroTime(s.config.Clock.Now())
-	if n.lease != nil {
-		lease := n.lease.DeepCopy()
-		lease.Spec.RenewTime = &now
-		err := s.config.Client.Update(ctx, lease)
-		if err == nil {
-			n.lease = lease
-			return nil
-		}
-		n.lease = nil
-		if !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
-			return fmt.Errorf("renewing lease of node %s: %w", n.name, err)
-		}
-	}
-	seconds := int32(s.config.LeaseDuration / time.Second)
-	want := coordinationv1.LeaseSpec{HolderIdentity: &n.name, LeaseDurationSeconds: &seconds, RenewTime: &now}
-	lease := &coordinationv1.Lease{
-		ObjectMeta: metav1.ObjectMeta{
-			Name: n.name, Namespace: corev1.NamespaceNodeLease,
-			OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: n.name, UID: n.uid}},
-		},
-		Spec: want,
-	}
-	err := s.config.Client.Create(ctx, lease)
-	if apierrors.IsAlreadyExists(err) {
-		patch := client.RawPatch(types.MergePatchType, leasePatch(n, seconds, now))
-		err = s.config.Client.Patch(ctx, lease, patch)
-	}
-	if err != nil {
-		return fmt.Errorf("creating lease of node %s: %w", n.name, err)
-	}
-	n.lease = lease
-	return nil
-}
-
-func leasePatch(n *node, seconds int32, now metav1.MicroTime) []byte {
-	return fmt.Appendf(nil, `{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Node","name":%q,"uid":%q}]},`+
-		`"spec":{"holderIdentity":%q,"leaseDurationSeconds":%d,"renewTime":%q}}`,
-		n.name, n.uid, n.name, seconds, now.UTC().Format(metav1.RFC3339Micro))
 }

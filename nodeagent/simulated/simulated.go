@@ -16,6 +16,8 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/coracle-k8s/coracle/nodeagent/nodelease"
 )
 
 // Nodes is a set of simulated nodes; a manager.Runnable.
@@ -48,7 +50,7 @@ func New(config Config) (*Nodes, error) {
 		sick:   map[string]*corev1.Node{},
 	}
 	for i, name := range config.Names {
-		n := &node{name: name, ip: nth(config.NodeCIDR, i).String()}
+		n := &node{name: name, ip: nth(config.NodeCIDR, i).String(), lease: nodelease.Lease{Node: name, Duration: config.LeaseDuration}}
 		s.nodes = append(s.nodes, n)
 		s.byName[name] = n
 	}

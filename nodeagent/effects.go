@@ -1,0 +1,319 @@
+package nodeagent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/coracle-k8s/coracle/nodeagent/cgroups"
+	"github.com/coracle-k8s/coracle/nodeagent/images"
+	"github.com/coracle-k8s/coracle/nodeagent/podconfig"
+	"github.com/coracle-k8s/coracle/nodeagent/pods"
+	"github.com/coracle-k8s/coracle/nodeagent/runtime"
+)
+
+// begin starts an action. Its effect runs in a goroutine of its own, with pod as
+// it is now; what comes of it is applied by the worker's.
+func (w *worker) begin(ctx context.Context, pod *corev1.Pod, a pods.Action) {
+	key := a.Key()
+	if a.Kind == pods.KillContainer {
+		_, again := w.state.Killing[a.ContainerID]
+		w.state.Killing[a.ContainerID] = w.agent.config.Clock.Now().Add(a.Grace)
+		w.effects.Go(func() { w.killContainer(ctx, pod, a, again) })
+		return
+	}
+	w.state.InFlight[key] = true
+	run := w.effect(pod, a)
+	w.effects.Go(func() {
+		apply := run(ctx)
+		w.result(func() {
+			delete(w.state.InFlight, key)
+			apply()
+		})
+	})
+}
+
+// effect returns what brings an action about, which in turn returns what to
+// change in the worker's state. It is called by the worker's goroutine, and may
+// read the worker's state; what it returns may not.
+func (w *worker) effect(pod *corev1.Pod, a pods.Action) func(ctx context.Context) func() {
+	switch a.Kind {
+	case pods.Prepare:
+		return func(context.Context) func() { return w.prepare(pod) }
+	case pods.CreateSandbox:
+		groups := w.extraGroups()
+		return func(ctx context.Context) func() { return w.createSandbox(ctx, pod, a, groups) }
+	case pods.PullImage:
+		return w.pullImage(pod, a)
+	case pods.StartContainer:
+		return w.startContainer(pod, a)
+	case pods.StopSandbox:
+		return func(ctx context.Context) func() { return w.stopSandbox(ctx, pod, a) }
+	case pods.RemoveContainer:
+		return func(ctx context.Context) func() {
+			_, err := w.agent.runtime.RemoveContainer(ctx, &runtimeapi.RemoveContainerRequest{ContainerId: a.ContainerID})
+			return func() { w.looked = w.looked && ignoreNotFound(err) != nil }
+		}
+	case pods.Resize:
+		return w.resizeContainer(pod, a)
+	case pods.Release:
+		return func(ctx context.Context) func() { return w.release(ctx, pod) }
+	case pods.Remove:
+		sandboxes, containers := w.observed.Sandboxes, w.observed.Containers
+		return func(ctx context.Context) func() { return w.remove(ctx, pod, sandboxes, containers) }
+	case pods.Finalize:
+		return func(ctx context.Context) func() { return w.finalize(ctx, pod) }
+	}
+	return func(context.Context) func() { return func() {} }
+}
+
+func ignoreNotFound(err error) error {
+	if runtime.NotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// again makes a failure to be tried again after a delay that doubles.
+func (w *worker) again(old *pods.Failure, reason, message string, first, most time.Duration) *pods.Failure {
+	now := w.agent.config.Clock.Now()
+	delay := first
+	if old != nil {
+		delay = min(2*old.Delay, most)
+	}
+	return &pods.Failure{Reason: reason, Message: message, At: now, Delay: delay, Retry: now.Add(delay)}
+}
+
+// retryLater has an action that failed tried again after a second.
+func (w *worker) retryLater(key string) {
+	w.state.InFlight[key] = true
+	timer := w.agent.config.Clock.NewTimer(time.Second)
+	w.effects.Go(func() {
+		defer timer.Stop()
+		select {
+		case <-timer.C():
+			w.result(func() { delete(w.state.InFlight, key) })
+		case <-w.agent.ctx.Done():
+		}
+	})
+}
+
+func (a *Agent) podDir(pod *corev1.Pod) string {
+	return filepath.Join(a.config.RootDir, "pods", string(pod.UID))
+}
+
+func (a *Agent) cgroup(pod *corev1.Pod) string {
+	if a.cgroups == nil {
+		return ""
+	}
+	return cgroups.PodPath(a.config.CgroupRoot, pods.QOSClass(pod), pod.UID)
+}
+
+// prepare makes the pod's directories and cgroup and mounts its volumes.
+func (w *worker) prepare(pod *corev1.Pod) func() {
+	a := w.agent
+	volumes, err := func() (map[string]HostVolume, error) {
+		for _, dir := range []string{filepath.Join(a.podDir(pod), "containers"), podconfig.LogDir(a.config.PodLogDir, pod)} {
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return nil, fmt.Errorf("creating directories of pod: %w", err)
+			}
+		}
+		if a.cgroups != nil {
+			if err := a.cgroups.Set(a.cgroup(pod), cgroups.ForPod(pod)); err != nil {
+				return nil, err
+			}
+		}
+		return a.config.Volumes.Mount(w.setup, pod)
+	}()
+	return func() {
+		if err != nil {
+			if w.setup.Err() == nil {
+				a.warn(pod, eventFailedMount, "MountVolume.SetUp failed: %v", err)
+			}
+			w.state.PrepareFailure = w.again(w.state.PrepareFailure, eventFailedMount, err.Error(), 500*time.Millisecond, 2*time.Minute)
+			return
+		}
+		w.volumes, w.state.Prepared, w.state.PrepareFailure = volumes, true, nil
+	}
+}
+
+func (w *worker) extraGroups() []int64 {
+	var out []int64
+	for _, v := range w.volumes {
+		out = append(out, v.SupplementalGroups...)
+	}
+	return out
+}
+
+func (w *worker) createSandbox(ctx context.Context, pod *corev1.Pod, action pods.Action, groups []int64) func() {
+	a := w.agent
+	config, err := a.sandboxConfig(pod, action.Attempt, groups)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
+		defer cancel()
+		var response *runtimeapi.RunPodSandboxResponse
+		response, err = a.runtime.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: config})
+		_ = response
+	}
+	return func() {
+		w.looked = false
+		if err != nil {
+			if ctx.Err() == nil {
+				a.warn(pod, eventFailedSandbox, "Failed to create pod sandbox: %s", runtime.Text(err))
+			}
+			w.state.SandboxFailure = w.again(w.state.SandboxFailure, eventFailedSandbox, runtime.Text(err), time.Second, 30*time.Second)
+			return
+		}
+		if action.Attempt > 0 {
+			a.normal(pod, eventSandboxChanged, "Pod sandbox changed, it will be killed and re-created.")
+		}
+		w.state.SandboxFailure = nil
+	}
+}
+
+// sandboxConfig is the config of the pod's sandbox, with the host's resolver.
+func (a *Agent) sandboxConfig(pod *corev1.Pod, attempt uint32, groups []int64) (*runtimeapi.PodSandboxConfig, error) {
+	text, err := os.ReadFile(a.config.ResolvConf)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading the host's resolver settings: %w", err)
+	}
+	dns, missing := podconfig.DNS(pod, a.config.ClusterDNS, a.config.ClusterDomain, podconfig.ParseResolvConf(text))
+	if missing && attempt == 0 {
+		a.warn(pod, eventMissingClusterDNS, "pod: %q. kubelet does not have ClusterDNS IP configured and cannot create Pod using %q policy. Falling back to %q policy.",
+			pod.Name+"_"+pod.Namespace+"("+string(pod.UID)+")", pod.Spec.DNSPolicy, corev1.DNSDefault)
+	}
+	return podconfig.Sandbox(podconfig.SandboxInput{
+		Pod: pod, Attempt: attempt, LogRoot: a.config.PodLogDir, CgroupParent: a.cgroup(pod),
+		Hostname: a.config.Hostname, ClusterDomain: a.config.ClusterDomain, DNS: dns, ExtraGroups: groups,
+	})
+}
+
+func (w *worker) pullImage(pod *corev1.Pod, action pods.Action) func(ctx context.Context) func() {
+	a := w.agent
+	c := containerOf(pod, action.Container)
+	m := w.state.Edit(c.Name)
+	return func(context.Context) func() {
+		report := images.Report{
+			Normal: func(reason, format string, args ...any) { a.normal(pod, reason, format, args...) },
+			Warn:   func(reason, format string, args ...any) { a.warn(pod, reason, format, args...) },
+		}
+		image, failure := a.puller.Ensure(w.setup, pod, c, report)
+		return func() {
+			if failure != nil {
+				old := m.PullFailure
+				if m.Image != c.Image {
+					old = nil
+				}
+				m.Image, m.ImageRef = c.Image, ""
+				m.PullFailure = w.again(old, failure.Reason, failure.Message, 10*time.Second, a.config.MaxContainerBackoff)
+				return
+			}
+			m.Image, m.ImageRef, m.PullFailure = c.Image, image.Ref, nil
+			w.users[c.Name] = image.User
+		}
+	}
+}
+
+// containerOf finds a container of any kind by name.
+func containerOf(pod *corev1.Pod, name string) *corev1.Container {
+	for _, list := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
+		for i := range list {
+			if list[i].Name == name {
+				return &list[i]
+			}
+		}
+	}
+	for i := range pod.Spec.EphemeralContainers {
+		if pod.Spec.EphemeralContainers[i].Name == name {
+			return (*corev1.Container)(&pod.Spec.EphemeralContainers[i].EphemeralContainerCommon)
+		}
+	}
+	return nil
+}
+
+func (w *worker) stopSandbox(ctx context.Context, pod *corev1.Pod, action pods.Action) func() {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	_, err := w.agent.runtime.StopPodSandbox(ctx, &runtimeapi.StopPodSandboxRequest{PodSandboxId: action.SandboxID})
+	return func() {
+		w.looked = false
+		if ignoreNotFound(err) != nil {
+			w.agent.warn(pod, eventFailedKill, "error killing pod: failed to stop sandbox: %s", runtime.Text(err))
+			w.retryLater(action.Key())
+			return
+		}
+		w.state.StoppedSandboxes[action.SandboxID] = true
+	}
+}
+
+// release gives the pod's volumes and cgroup back.
+func (w *worker) release(ctx context.Context, pod *corev1.Pod) func() {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	err := w.agent.config.Volumes.Unmount(ctx, pod.UID)
+	if err == nil && w.agent.cgroups != nil {
+		err = w.agent.cgroups.Remove(w.agent.cgroup(pod))
+	}
+	return func() {
+		if err != nil {
+			w.retryLater(pods.Release.String())
+			return
+		}
+		w.state.Released = true
+	}
+}
+
+// remove takes everything else of the pod off the node.
+func (w *worker) remove(ctx context.Context, pod *corev1.Pod, sandboxes []pods.Sandbox, containers []pods.Container) func() {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	err := func() error {
+		for _, c := range containers {
+			_, err := w.agent.runtime.RemoveContainer(ctx, &runtimeapi.RemoveContainerRequest{ContainerId: c.ID})
+			if ignoreNotFound(err) != nil {
+				return fmt.Errorf("removing container %s: %w", c.ID, err)
+			}
+		}
+		for _, s := range sandboxes {
+			_, err := w.agent.runtime.RemovePodSandbox(ctx, &runtimeapi.RemovePodSandboxRequest{PodSandboxId: s.ID})
+			if ignoreNotFound(err) != nil {
+				return fmt.Errorf("removing sandbox %s: %w", s.ID, err)
+			}
+		}
+		return errors.Join(os.RemoveAll(w.agent.podDir(pod)), os.RemoveAll(podconfig.LogDir(w.agent.config.PodLogDir, pod)))
+	}()
+	return func() {
+		w.looked = false
+		if err != nil {
+			w.retryLater(pods.Remove.String())
+			return
+		}
+		w.state.Removed = true
+	}
+}
+
+// finalize removes the pod from the API.
+func (w *worker) finalize(ctx context.Context, pod *corev1.Pod) func() {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	err := w.agent.config.Client.Delete(ctx, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name}},
+		client.GracePeriodSeconds(0), client.Preconditions{UID: &pod.UID})
+	return func() {
+		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+			w.retryLater(pods.Finalize.String())
+			return
+		}
+		// Finalizers may keep the object. Nothing is left to do for it but to wait.
+		w.state.InFlight[pods.Finalize.String()] = true
+	}
+}

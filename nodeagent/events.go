@@ -1,0 +1,40 @@
+package nodeagent
+
+import (
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Reasons of events about pods, as the kubelet's users know them.
+const (
+	eventCreated             = "Created"
+	eventStarted             = "Started"
+	eventFailed              = "Failed"
+	eventKilling             = "Killing"
+	eventBackOff             = "BackOff"
+	eventPulling             = "Pulling"
+	eventPulled              = "Pulled"
+	eventErrImageNeverPull   = "ErrImageNeverPull"
+	eventFailedSandbox       = "FailedCreatePodSandBox"
+	eventSandboxChanged      = "SandboxChanged"
+	eventFailedMount         = "FailedMount"
+	eventFailedPostStart     = "FailedPostStartHook"
+	eventFailedPreStop       = "FailedPreStopHook"
+	eventUnhealthy           = "Unhealthy"
+	eventProbeWarning        = "ProbeWarning"
+	eventFailedKill          = "FailedKillPod"
+	eventMissingClusterDNS   = "MissingClusterDNS"
+	eventDNSConfigForming    = "DNSConfigForming"
+	eventResizeStarted       = "ResizeStarted"
+	eventResizeCompleted     = "ResizeCompleted"
+	eventResizeError         = "ResizeError"
+	eventDeadlineExceeded    = "DeadlineExceeded"
+	eventExceededGracePeriod = "ExceededGracePeriod"
+)
+
+func (a *Agent) normal(pod *corev1.Pod, reason, format string, args ...any) {
+	a.config.Recorder.Eventf(pod, corev1.EventTypeNormal, reason, format, args...)
+}
+
+func (a *Agent) warn(pod *corev1.Pod, reason, format string, args ...any) {
+	a.config.Recorder.Eventf(pod, corev1.EventTypeWarning, reason, format, args...)
+}
