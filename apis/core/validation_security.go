@@ -162,15 +162,13 @@ func (s *podScope) hostNamespaces(spec *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	p := s.spec
 	if p.HostNetwork {
-		for name, list := range map[string][]corev1.Container{"containers": p.Containers, "initContainers": p.InitContainers} {
-			for i := range list {
-				for j, port := range list[i].Ports {
-					if port.HostPort != port.ContainerPort && (s.opts.ResourceIsPod || port.HostPort != 0) {
-						errs = append(errs, field.Invalid(spec.Child(name).Index(i).Child("ports").Index(j).Child("containerPort"), port.ContainerPort, "must match `hostPort` when `hostNetwork` is true"))
-					}
+		s.everyContainer(spec, func(at *field.Path, c *corev1.Container) {
+			for i, port := range c.Ports {
+				if port.HostPort != port.ContainerPort && (s.opts.ResourceIsPod || port.HostPort != 0) {
+					errs = append(errs, field.Invalid(at.Child("ports").Index(i).Child("containerPort"), port.ContainerPort, "must match `hostPort` when `hostNetwork` is true"))
 				}
 			}
-		}
+		})
 	}
 	if p.ShareProcessNamespace != nil && *p.ShareProcessNamespace && p.HostPID {
 		errs = append(errs, field.Invalid(spec.Child("shareProcessNamespace"), *p.ShareProcessNamespace, "ShareProcessNamespace and HostPID cannot both be enabled"))
