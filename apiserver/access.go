@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -23,9 +22,13 @@ import (
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/server/mux"
+	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/coracle-k8s/coracle/apis"
+	"github.com/coracle-k8s/coracle/apis/quota"
+	"github.com/coracle-k8s/coracle/apiserver/admission"
 	"github.com/coracle-k8s/coracle/apiserver/auth/authn"
 	"github.com/coracle-k8s/coracle/apiserver/auth/authz"
 	"github.com/coracle-k8s/coracle/apiserver/auth/mirror"
@@ -41,14 +44,17 @@ type access struct {
 	authenticator authenticator.Request
 	authorizer    authorizer.Authorizer
 	rules         authorizer.RuleResolver
-	admission     admission.Interface
 	tokens        registry.TokenIssuer
+	signer        *tokens.Signer
 	audiences     authenticator.Audiences
 	discovery     *tokens.Discovery
+	escalation    registry.EscalationChecker
 
 	server  *Server
 	roles   *rbac.Live
 	graph   *node.Graph
+	live    *admission.Live
+	chain   *admission.Admission
 	running sync.WaitGroup
 }
 
@@ -60,6 +66,9 @@ func newAccess(s *Server) (*access, error) {
 	if err := a.authorization(); err != nil {
 		return nil, err
 	}
+	if err := a.admit(); err != nil {
+		return nil, err
+	}
 	return a, nil
 }
 
@@ -69,7 +78,7 @@ func (a *access) authentication() error {
 	if err != nil {
 		return err
 	}
-	a.tokens = issuer{signer}
+	a.signer, a.tokens = signer, issuer{signer}
 	keys := []crypto.PublicKey{c.ServiceAccountKey.Public()}
 	checked, err := tokens.NewAuthenticator(tokens.AuthenticatorConfig{Issuers: []string{c.Issuer}, Audiences: a.audiences, Keys: keys, Getter: bound{a.server}, Clock: c.Clock})
 	if err != nil {
@@ -98,7 +107,7 @@ func (a *access) authentication() error {
 
 func (a *access) authorization() error {
 	watched := func(group, resource string) cache.ListerWatcher {
-		return mirror.FromStorage(&lazyStorage{server: a.server, resource: schema.GroupResource{Group: group, Resource: resource}})
+		return a.watch(schema.GroupResource{Group: group, Resource: resource})
 	}
 	const group = "rbac.authorization.k8s.io"
 	a.roles = rbac.NewLive(rbac.Watches{
@@ -107,17 +116,73 @@ func (a *access) authorization() error {
 	})
 	a.graph = node.NewGraph(watched("", "pods"), watched("", "persistentvolumes"))
 	var err error
-	a.authorizer, a.rules, err = authz.New(authz.Config{Node: node.New(a.graph), RBAC: rbac.New(a.roles)})
+	if a.authorizer, a.rules, err = authz.New(authz.Config{Node: node.New(a.graph), RBAC: rbac.New(a.roles)}); err != nil {
+		return err
+	}
+	a.escalation = &rbac.EscalationChecker{Authorizer: a.authorizer, Resolver: rbac.NewResolver(a.roles)}
+	return nil
+}
+
+// admit makes the admission chain over the server's own storages.
+func (a *access) admit() error {
+	a.live = admission.NewLive(admission.LiveConfig{
+		Watch:             a.watch,
+		Get:               a.get,
+		ListPods:          a.listPods,
+		UpdateQuotaStatus: a.updateQuotaStatus,
+	})
+	var err error
+	a.chain, err = admission.Chain(admission.Deps{Live: a.live, Clock: a.server.config.Clock, Quota: quota.NewConfiguration(nil, a.server.config.Clock)})
 	return err
 }
 
-func (a *access) install(m *mux.PathRecorderMux) { a.discovery.Install(m) }
+func (a *access) watch(gr schema.GroupResource) cache.ListerWatcher {
+	return mirror.FromStorage(&lazyStorage{server: a.server, resource: gr})
+}
+
+// get reads from storage, not from the watch cache.
+func (a *access) get(ctx context.Context, gr schema.GroupResource, namespace, name string) (runtime.Object, error) {
+	store, err := a.server.dispatcher.Store(gr)
+	if err != nil {
+		return nil, err
+	}
+	return store.Get(request.WithNamespace(ctx, namespace), name, &metav1.GetOptions{})
+}
+
+func (a *access) listPods(ctx context.Context, namespace string) ([]*corev1.Pod, error) {
+	store, err := a.server.dispatcher.Store(corev1.Resource("pods"))
+	if err != nil {
+		return nil, err
+	}
+	list, err := store.List(request.WithNamespace(ctx, namespace), &metainternalversion.ListOptions{ResourceVersion: "0"})
+	if err != nil {
+		return nil, err
+	}
+	pods := list.(*corev1.PodList)
+	out := make([]*corev1.Pod, len(pods.Items))
+	for i := range pods.Items {
+		out[i] = &pods.Items[i]
+	}
+	return out, nil
+}
+
+func (a *access) updateQuotaStatus(ctx context.Context, q *corev1.ResourceQuota) (*corev1.ResourceQuota, error) {
+	core, err := coreclient.NewForConfig(a.server.RESTConfig())
+	if err != nil {
+		return nil, err
+	}
+	return core.ResourceQuotas(q.Namespace).UpdateStatus(ctx, q, metav1.UpdateOptions{})
+}
+
+func (a *access) install(m *mux.PathRecorderMux) { a.discovery.Install(m.Handle) }
 
 // start feeds the authorizers, which watch nothing until somebody who is not
 // an administrator asks, and stores the default roles.
 func (a *access) start(ctx context.Context) {
 	a.running.Go(func() { _ = a.roles.Run(ctx) }) // ends with ctx, without error
 	a.running.Go(func() { _ = a.graph.Run(ctx) })
+	a.running.Go(func() { _ = a.chain.Run(ctx) })
+	a.live.Warm()
 	a.running.Go(func() { a.reconcileRoles(ctx) })
 }
 
@@ -126,7 +191,7 @@ const rolesRetry = time.Second
 
 func (a *access) reconcileRoles(ctx context.Context) {
 	for ctx.Err() == nil {
-		c, err := client.New(a.server.RESTConfig(), client.Options{Scheme: a.server.config.Scheme, Mapper: a.server.Mapper()})
+		c, err := client.New(a.server.RESTConfig(), client.Options{Scheme: apis.NewClientScheme(), Mapper: a.server.Mapper()})
 		if err == nil {
 			err = rbac.Reconcile(ctx, c)
 		}

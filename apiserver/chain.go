@@ -37,5 +37,7 @@ func outerChain(h http.Handler, c *genericapiserver.Config) http.Handler {
 func innerChain(h http.Handler, c *genericapiserver.Config) http.Handler {
 	h = genericapifilters.WithRequestInfo(h, c.RequestInfoResolver)
 	h = genericapifilters.WithRequestReceivedTimestamp(h)
-	return genericfilters.WithPanicRecovery(h, c.RequestInfoResolver)
+	h = genericfilters.WithPanicRecovery(h, c.RequestInfoResolver)
+	// The handlers note what they do in the audit context without asking for it.
+	return genericapifilters.WithAuditInit(h)
 }

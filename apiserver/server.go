@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/http"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -141,7 +142,7 @@ func (s *Server) build(c *genericapiserver.Config) error {
 	s.access = access
 	c.Authentication.Authenticator, c.Authentication.APIAudiences = access.authenticator, access.audiences
 	c.Authorization.Authorizer, c.RuleResolver = access.authorizer, access.rules
-	c.AdmissionControl = access.admission
+	c.AdmissionControl = access.chain
 	completed := c.Complete(nil)
 	s.generic, err = completed.New("coracle", genericapiserver.NewEmptyDelegate())
 	if err != nil {
@@ -149,7 +150,7 @@ func (s *Server) build(c *genericapiserver.Config) error {
 	}
 	docs := openapi.New()
 	s.dispatcher, err = dispatch.New(dispatch.Config{
-		Scheme: s.config.Scheme, Resources: s.config.Resources, Env: s.env(), Admission: access.admission,
+		Scheme: s.config.Scheme, Resources: s.config.Resources, Env: s.env(), Admission: access.chain,
 		TypeConverter: docs.TypeConverter(), Authorizer: access.authorizer,
 		Equivalents: s.generic.EquivalentResourceRegistry, MaxRequestBodyBytes: c.MaxRequestBodyBytes,
 	})
@@ -175,7 +176,7 @@ func (s *Server) env() registry.Env {
 	return registry.Env{
 		Scheme: s.config.Scheme, RESTOptions: s.getter, Clock: s.config.Clock, Nodes: s.config.Nodes,
 		Tokens: s.access.tokens, Authenticator: s.access.authenticator, APIAudiences: s.access.audiences,
-		Authorizer: s.access.authorizer, Rules: s.access.rules, Services: s.config.Services,
+		Authorizer: s.access.authorizer, Rules: s.access.rules, Escalation: s.access.escalation, Services: s.config.Services,
 	}
 }
 
@@ -243,6 +244,12 @@ func (s *Server) Stop() {
 	if s.etcd != nil {
 		s.etcd.Stop()
 	}
+}
+
+// LegacyToken signs a token without an end, bound to a Secret, for the
+// controller that fills such Secrets.
+func (s *Server) LegacyToken(sa *corev1.ServiceAccount, secret *corev1.Secret) (string, error) {
+	return s.access.signer.IssueLegacy(sa.Namespace, *ref(sa), secret.Name)
 }
 
 // Mapper knows the built-in resources without asking for discovery.

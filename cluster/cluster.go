@@ -60,17 +60,18 @@ func WithLogger(l logr.Logger) Option { return func(o *options) { o.logger = l }
 
 // Cluster is a running cluster.
 type Cluster struct {
-	config     *v1alpha1.Cluster
-	options    options
-	id         string
-	scheme     *runtime.Scheme
-	lock       *dirLock
-	pki        *pki.Authority
-	address    netip.AddrPort
-	server     *apiserver.Server
-	nodes      *connector
-	parts      *parts
-	kubeconfig string
+	config  *v1alpha1.Cluster
+	options options
+	id      string
+	// scheme is the server's, clientScheme everybody else's.
+	scheme, clientScheme *runtime.Scheme
+	lock                 *dirLock
+	pki                  *pki.Authority
+	address              netip.AddrPort
+	server               *apiserver.Server
+	nodes                *connector
+	parts                *parts
+	kubeconfig           string
 
 	stop   sync.Once
 	failed chan error
@@ -109,7 +110,7 @@ func (c *Cluster) start(ctx context.Context) error {
 		return err
 	}
 	c.options.progress("starting etcd and the API server")
-	c.scheme = apis.NewScheme()
+	c.scheme, c.clientScheme = apis.NewScheme(), apis.NewClientScheme()
 	if err := c.startServer(ctx); err != nil {
 		return err
 	}
@@ -176,8 +177,8 @@ func (c *Cluster) Cache() cache.Cache { return c.parts.manager.GetCache() }
 // Manager runs the parts; more may be added to it.
 func (c *Cluster) Manager() manager.Manager { return c.parts.manager }
 
-// Scheme has every type that the cluster serves.
-func (c *Cluster) Scheme() *runtime.Scheme { return c.scheme }
+// Scheme has every type that the cluster serves, for clients.
+func (c *Cluster) Scheme() *runtime.Scheme { return c.clientScheme }
 
 // URL of the API server.
 func (c *Cluster) URL() string { return "https://" + c.address.String() }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/util/workqueue"
@@ -13,15 +14,22 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/coracle-k8s/coracle/apiserver"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/controllers/deployment"
+	"github.com/coracle-k8s/coracle/controllers/endpoints"
 	"github.com/coracle-k8s/coracle/controllers/endpointslice"
 	"github.com/coracle-k8s/coracle/controllers/garbagecollector"
 	"github.com/coracle-k8s/coracle/controllers/namespace"
+	"github.com/coracle-k8s/coracle/controllers/nodelifecycle"
+	"github.com/coracle-k8s/coracle/controllers/podgc"
 	"github.com/coracle-k8s/coracle/controllers/replicaset"
 	"github.com/coracle-k8s/coracle/controllers/replication"
+	"github.com/coracle-k8s/coracle/controllers/resourcequota"
 	"github.com/coracle-k8s/coracle/controllers/rootca"
 	"github.com/coracle-k8s/coracle/controllers/serviceaccount"
+	"github.com/coracle-k8s/coracle/controllers/serviceaccount/tokens"
+	"github.com/coracle-k8s/coracle/controllers/tainteviction"
 )
 
 // Retries of a failed reconcile start at 5 ms and double up to half a minute.
@@ -42,9 +50,16 @@ func (c *Cluster) addControllers(mgr manager.Manager) error {
 		"replicaset":             replicaset.New(kube, clk, recorder("replicaset-controller")),
 		"replication controller": replication.New(kube, clk, recorder("replication-controller")),
 		"endpointslice":          endpointslice.New(endpointslice.Config{Client: kube, Clock: clk, Recorder: recorder("endpoint-slice-controller")}),
-		"namespace":              namespace.New(namespace.Config{Client: kube, Metadata: meta, Resources: deletable(c.server.Resources()), Clock: clk}),
-		"service account":        serviceaccount.New(kube),
-		"root CA":                rootca.New(kube, rootca.Config{CA: func() []byte { return c.pki.PEM }}),
+		"endpoints":              endpoints.New(kube, clk, recorder("endpoint-controller")),
+		"node lifecycle": nodelifecycle.New(kube, clk, recorder("node-controller"),
+			nodelifecycle.Config{GracePeriod: c.config.Controllers.NodeMonitorGracePeriod.Duration}),
+		"taint eviction":        tainteviction.New(kube, clk, recorder("taint-eviction-controller")),
+		"pod GC":                podgc.New(kube, clk, int(c.config.Controllers.TerminatedPodThreshold)),
+		"resource quota":        resourcequota.New(kube, clk),
+		"namespace":             namespace.New(namespace.Config{Client: kube, Metadata: meta, Resources: deletable(c.server.Resources()), Clock: clk}),
+		"service account":       serviceaccount.New(kube),
+		"service account token": tokens.New(tokens.Config{Client: kube, Live: mgr.GetAPIReader(), Tokens: legacyTokens{c.server}, CA: func() []byte { return c.pki.PEM }}),
+		"root CA":               rootca.New(kube, rootca.Config{CA: func() []byte { return c.pki.PEM }}),
 		"garbage collector": garbagecollector.New(garbagecollector.Config{
 			Client: kube, Live: mgr.GetAPIReader(), Cache: mgr.GetCache(), Recorder: recorder("garbage-collector-controller"),
 			Resources: collectable(c.server.Resources()),
@@ -59,6 +74,14 @@ func (c *Cluster) addControllers(mgr manager.Manager) error {
 		}
 	}
 	return nil
+}
+
+// legacyTokens signs for the token controller.
+type legacyTokens struct{ server *apiserver.Server }
+
+// Generate implements tokens.TokenGenerator.
+func (l legacyTokens) Generate(sa *corev1.ServiceAccount, secret *corev1.Secret) (string, error) {
+	return l.server.LegacyToken(sa, secret)
 }
 
 // deletable are the namespaced resources that a namespace's end deletes.

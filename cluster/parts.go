@@ -90,7 +90,7 @@ func (c *Cluster) newManager() (manager.Manager, error) {
 	grace := partsStopTimeout
 	yes := true
 	return manager.New(c.server.RESTConfig(), manager.Options{
-		Scheme:         c.scheme,
+		Scheme:         c.clientScheme,
 		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return c.server.Mapper(), nil },
 		Cache: cache.Options{
 			// Nobody here reads managed fields, which are most of a small object.

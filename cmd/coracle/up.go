@@ -113,7 +113,7 @@ func up(ctx context.Context, config *v1alpha1.Cluster, out io.Writer) error {
 	debug.SetGCPercent(-1)
 	quiet()
 	defer klog.Flush()
-	c, err := cluster.Start(ctx, config, cluster.WithProgress(func(step string) {
+	c, err := cluster.Start(ctx, config, cluster.WithLogger(klog.Background()), cluster.WithProgress(func(step string) {
 		fmt.Fprintf(out, "%5.2f s  %s\n", time.Since(started).Seconds(), step)
 	}))
 	if err != nil {

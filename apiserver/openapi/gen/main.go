@@ -26,6 +26,7 @@ import (
 	genericapi "k8s.io/apiserver/pkg/endpoints"
 	openapinamer "k8s.io/apiserver/pkg/endpoints/openapi"
 	"k8s.io/apiserver/pkg/registry/generic"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/routes"
@@ -144,6 +145,18 @@ func webServices(scheme *runtime.Scheme) ([]*restful.WebService, error) {
 	storages := map[schema.GroupVersion]map[string]rest.Storage{}
 	var order []schema.GroupVersion
 	env := registry.Env{Scheme: scheme, RESTOptions: closed{}, Clock: clock.RealClock{}, Services: registry.ServiceNetwork{CIDR: "10.96.0.0/16", NodePortBase: 30000, NodePortSize: 2768}}
+	env.Store = func(gr schema.GroupResource) (*genericregistry.Store, error) {
+		for _, r := range all.Resources() {
+			if r.GVR().GroupResource() == gr {
+				built, err := r.Build(env)
+				if err != nil {
+					return nil, err
+				}
+				return registry.StoreOf(built[""]), nil
+			}
+		}
+		return nil, fmt.Errorf("no resource %s", gr)
+	}
 	for _, r := range all.Resources() {
 		gv := r.GVK.GroupVersion()
 		if storages[gv] == nil {
