@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	"github.com/vishvananda/netlink"
+
+	"github.com/coracle-k8s/coracle/nodeagent"
 )
 
 // NodeNet says where a node is.
@@ -34,6 +36,8 @@ type Network struct {
 	mu   sync.Mutex
 	node *NodeNet // nil before Setup
 }
+
+var _ nodeagent.Network = (*Network)(nil)
 
 // New checks the Config and returns a Network. Nothing is made before Setup.
 func New(cfg Config) (*Network, error) {
