@@ -5,6 +5,7 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	fwk "k8s.io/kube-scheduler/framework"
 
 	"github.com/coracle-k8s/coracle/scheduler/cache"
@@ -35,6 +36,10 @@ func (s *Scheduler) bind(ctx context.Context, b *binding) {
 		s.cache.ForgetPod(pod.UID)
 		// What the pod took is free again, which others may wait for.
 		s.queue.Happened(ctx, fwk.ClusterEvent{Resource: fwk.AssignedPod, ActionType: fwk.Delete}, pod, nil)
+		if apierrors.IsNotFound(st.AsError()) {
+			s.queue.Done(pod.UID) // deleted meanwhile: nobody to tell
+			return
+		}
 		s.failed(ctx, b.queued, failure{err: st.AsError(), start: b.start})
 		return
 	}

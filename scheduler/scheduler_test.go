@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 	appsv1 "k8s.io/api/apps/v1"
 	v1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -49,12 +50,17 @@ func start(t *testing.T, objs ...client.Object) *world {
 	w.ctx = ctx
 	w.client = fake.NewClientBuilder().WithScheme(scheme.Scheme).WithStatusSubresource(&v1.Pod{}).WithObjects(objs...).
 		WithInterceptorFuncs(interceptor.Funcs{SubResourceCreate: w.bind}).Build()
-	s, err := New(Config{Client: w.client, Cache: &informers{client: w.client, ctx: ctx, all: map[string]toolscache.SharedIndexInformer{}},
+	api := &informers{client: w.client, ctx: ctx, watching: make(chan struct{}, 100)}
+	s, err := New(Config{Client: w.client, Cache: api,
 		Recorder: w.events, Seed: 7, Metrics: w.registry})
 	w.Expect(err).NotTo(HaveOccurred())
 	w.scheduler = s
 	done := make(chan error, 1)
 	go func() { done <- s.Start(ctx) }()
+	// The fake API forgets what happens between an informer's list and its watch.
+	for range s.handlers(ctx) {
+		<-api.watching
+	}
 	t.Cleanup(func() {
 		cancel()
 		w.Expect(<-done).To(Succeed())
@@ -231,6 +237,20 @@ func TestABindingThatFailsIsRetried(t *testing.T) {
 	w.Eventually(func() string { return w.pod("p").Spec.NodeName }, 5*time.Second).Should(Equal("a"))
 }
 
+func TestAPodDeletedWhileItIsBound(t *testing.T) {
+	w := start(t, node("a", "2"))
+	w.failBind = func(name string) error {
+		if name == "p" {
+			return apierrors.NewNotFound(v1.Resource("pods"), name)
+		}
+		return nil
+	}
+	w.create(pod("p", "2"))
+	w.create(pod("q", "2"))
+	w.eventuallyOn("q", "a")
+	w.Expect(w.events.list()).NotTo(ContainElement(ContainSubstring(" p: ")))
+}
+
 func TestPreemptsLowerPriority(t *testing.T) {
 	w := start(t, node("a", "2"))
 	w.create(prio(pod("low", "2"), 1))
@@ -302,7 +322,8 @@ type informers struct {
 	informertest.FakeInformers
 	client client.WithWatch
 	ctx    context.Context
-	all    map[string]toolscache.SharedIndexInformer
+	// watching gets a value for each watch that began.
+	watching chan struct{}
 }
 
 func (i *informers) GetInformer(_ context.Context, obj client.Object, _ ...ctrlcache.InformerGetOption) (ctrlcache.Informer, error) {
@@ -329,6 +350,7 @@ func (i *informers) GetInformer(_ context.Context, obj client.Object, _ ...ctrlc
 			return l, i.client.List(i.ctx, l)
 		},
 		WatchFunc: func(metav1.ListOptions) (watch.Interface, error) {
+			defer func() { i.watching <- struct{}{} }()
 			return i.client.Watch(i.ctx, list.DeepCopyObject().(client.ObjectList))
 		},
 	}
