@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -18,7 +19,6 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 	kubelettypes "k8s.io/kubelet/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/coracle-k8s/coracle/nodeagent/cgroups"
@@ -27,6 +27,7 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/podconfig"
 	"github.com/coracle-k8s/coracle/nodeagent/probes"
 	"github.com/coracle-k8s/coracle/nodeagent/runtime"
+	"github.com/coracle-k8s/coracle/nodeagent/server"
 )
 
 // relistInterval is how often the runtime is listed although nothing happened,
@@ -322,12 +323,35 @@ func (a *Agent) Pods() []*corev1.Pod {
 	return out
 }
 
-// pod finds a pod by name, or nil.
-func (a *Agent) pod(key client.ObjectKey) *corev1.Pod {
-	for _, pod := range a.Pods() {
-		if client.ObjectKeyFromObject(pod) == key {
-			return pod
-		}
+// Handler answers what the kubelet answers over HTTP; who serves it decides who
+// may ask.
+func (a *Agent) Handler() http.Handler {
+	return server.New(server.Config{
+		NodeName: a.config.NodeName, Runtime: a.runtime, Clock: a.config.Clock, Pods: a.Pods, Dial: a.config.Dial,
+		Configz: map[string]any{
+			"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
+			"clusterDNS": a.config.ClusterDNS, "clusterDomain": a.config.ClusterDomain, "maxPods": a.config.MaxPods,
+			"cgroupRoot": a.config.CgroupRoot, "cgroupDriver": "cgroupfs", "containerRuntimeEndpoint": a.config.RuntimeEndpoint,
+			"containerLogMaxFiles": a.config.ContainerLogMaxFiles, "nodeLeaseDurationSeconds": int(a.config.LeaseDuration.Seconds()),
+		},
+	})
+}
+
+// Ready is closed once the agent knows all pods, its own and those that an
+// earlier agent left.
+func (a *Agent) Ready() <-chan struct{} { return a.ready }
+
+// Shutdown takes away what pods hold on the host after Start returned and their
+// containers are gone (see containerd.Shutdown): volumes, cgroups, directories.
+// Pod objects stay; a later agent runs them anew.
+func (a *Agent) Shutdown(ctx context.Context) error {
+	mounted, err := a.config.Volumes.Mounted()
+	errs := []error{err}
+	for _, uid := range mounted {
+		errs = append(errs, a.config.Volumes.Unmount(ctx, uid))
 	}
-	return nil
+	if a.cgroups != nil {
+		errs = append(errs, a.cgroups.Remove(a.config.CgroupRoot))
+	}
+	return errors.Join(errs...)
 }

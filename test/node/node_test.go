@@ -117,6 +117,7 @@ type node struct {
 	daemon *containerd.Containerd
 	events chan string
 	config nodeagent.Config
+	agent  *nodeagent.Agent
 	stop   func()
 }
 
@@ -138,6 +139,9 @@ func start(t testing.TB) *node {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := n.daemon.Shutdown(ctx, 0); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+		if err := n.agent.Shutdown(ctx); err != nil {
 			t.Errorf("Shutdown: %v", err)
 		}
 		if t.Failed() {
@@ -183,6 +187,7 @@ func (n *node) runAgent() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
+	n.agent = agent
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- agent.Start(ctx) }()
