@@ -130,7 +130,8 @@ func (c *Cluster) listen() ([]net.Listener, error) {
 }
 
 func bind(address string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
+	config := net.ListenConfig{Control: bindEarly}
+	l, err := config.Listen(context.Background(), "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("listening on %s: the port is in use; free it or choose another with --listen (port 0 picks a free one)", address)
 	}
