@@ -223,7 +223,7 @@ func TestKernel(t *testing.T) {
 	udpSlice := endpointSlice("udp", 8080, "10.0.1.2")
 	udpSlice.Ports[0].Protocol = new(corev1.ProtocolUDP)
 	src.slices.Add(udpSlice)
-	run(t, p)
+	stop := run(t, p)
 
 	for _, name := range []string{"a from 10.0.2.2", "b from 10.0.2.1"} { // b reaches itself by way of the node
 		g.Eventually(b.get("10.96.0.1:80"), 5*time.Second, "1ms").Should(Equal(name))
@@ -278,6 +278,7 @@ func TestKernel(t *testing.T) {
 	chains, err := nft.List(t.Context(), "chains")
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(chains).NotTo(ContainElement(ContainSubstring("/web/")))
+	stop()
 	g.Expect(p.Cleanup(t.Context())).To(Succeed())
 	g.Expect(nft.List(t.Context(), "chains")).Error().To(HaveOccurred())
 }

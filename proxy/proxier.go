@@ -69,6 +69,9 @@ func (*Proxier) NeedLeaderElection() bool { return false }
 func (p *Proxier) Start(ctx context.Context) error {
 	stop, synced, err := p.follow(ctx)
 	defer stop()
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

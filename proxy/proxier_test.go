@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"testing"
 	"time"
 
@@ -59,17 +60,20 @@ func (s *source) GetInformer(_ context.Context, object client.Object, _ ...cache
 	return s.informers[fmt.Sprintf("%T", object)], nil
 }
 
-func run(t *testing.T, p *Proxier) {
+// run starts the Proxier and returns what ends it, at the latest with the test.
+func run(t *testing.T, p *Proxier) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- p.Start(ctx) }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(stop)
+	return stop
 }
 
 func service(name, ip string, change func(*corev1.Service)) *corev1.Service {
@@ -118,7 +122,7 @@ func TestProxierFollows(t *testing.T) {
 		p, err := New(Config{NodeName: "node", NodeIPs: []string{"192.0.2.1"}, ClusterCIDRs: []string{"10.0.0.0/16"}, Cache: src, NFT: fake, MinSyncInterval: time.Millisecond})
 		g.Expect(err).NotTo(HaveOccurred())
 		src.services.Add(service("web", "10.96.0.1", nil))
-		run(t, p)
+		stop := run(t, p)
 		g.Eventually(verdicts(fake, "no-endpoint-services")).Should(ConsistOf("[10.96.0.1 tcp 80] goto reject-chain"))
 		slice := endpointSlice("web", 8080, "10.0.0.1", "10.0.0.2")
 		src.slices.Add(slice)
@@ -145,6 +149,7 @@ func TestProxierFollows(t *testing.T) {
 		src.services.Delete(service("web", "10.96.0.1", nil))
 		g.Eventually(verdicts(fake, "service-ips")).Should(BeEmpty())
 		g.Eventually(chains).Should(BeZero())
+		stop()
 		g.Expect(p.Cleanup(t.Context())).To(Succeed())
 		g.Expect(fake.Table).To(BeNil())
 	})

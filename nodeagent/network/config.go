@@ -29,7 +29,8 @@ type Config struct {
 	// NodeIP overrides the address of node 0. Default: that of the machine's
 	// default route, else the first of LinkCIDR.
 	NodeIP string
-	// MTU of pods' and nodes' links in bytes. Default: the kernel's.
+	// MTU of pods' and nodes' links in bytes. Default: that of the link of the
+	// machine's default route.
 	MTU int
 	// ConfDir is where the node's runtime looks for CNI configuration.
 	ConfDir string

@@ -233,6 +233,16 @@ func defaultRoutes(h *netlink.Handle) []netlink.Route {
 
 func hasDefaultRoute(h *netlink.Handle) bool { return len(defaultRoutes(h)) > 0 }
 
+// defaultMTU is the MTU of the default route's link, or 0 (the kernel's choice).
+func defaultMTU(h *netlink.Handle) int {
+	for _, r := range defaultRoutes(h) {
+		if link, err := h.LinkByIndex(r.LinkIndex); err == nil {
+			return link.Attrs().MTU
+		}
+	}
+	return 0
+}
+
 // defaultAddress is the address that the machine uses towards its default
 // route, or "".
 func defaultAddress(h *netlink.Handle) string {

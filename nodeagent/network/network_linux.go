@@ -60,6 +60,9 @@ func (n *Network) Setup(ctx context.Context) (NodeNet, error) {
 		return node, err
 	}
 	defer machine.Close()
+	if n.cfg.MTU == 0 {
+		n.cfg.MTU = defaultMTU(machine)
+	}
 	if n.cfg.NodeIndex > 0 {
 		err = n.setupOwn(ctx, machine, &node)
 	} else {

@@ -268,6 +268,11 @@ func (m *Manager) podDir(uid types.UID) string {
 	return filepath.Join(m.cfg.RootDir, "pods", string(uid))
 }
 
+// EmptyDirPath is where a pod's emptyDir is; env.Config.VolumePath asks for it.
+func (m *Manager) EmptyDirPath(pod *corev1.Pod, volume string) string {
+	return m.VolumePath(pod.UID, "empty-dir", volume)
+}
+
 // VolumePath is where a pod's volume of the given plugin (such as "empty-dir")
 // is or would be.
 func (m *Manager) VolumePath(uid types.UID, plugin, volume string) string {
