@@ -1,0 +1,140 @@
+// Command bench measures what the project promises about speed and size, and
+// prints a JSON line for each figure:
+//
+//	{"name":"ready","value":0.07,"unit":"s","goal":0.15,"min":0.06,"max":0.09,"runs":5}
+//
+// value is the median of its runs. Times are compared with goals, by whoever
+// reads them: nothing fails here because a machine is slow. A scenario that
+// cannot run where it was started prints {"name":...,"error":...}.
+//
+// Start, idle and workload scenarios run the built binary as a process of its
+// own and watch it through its kubeconfig, as kubectl would; the scheduler's
+// runs on cluster.Start with the client of the same process, so that making
+// pods costs as little as it can.
+//
+//	go run ./test/bench -run 'start|idle'
+//	go run ./test/bench -run deployment -library -cpuprofile /tmp/cpu
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"regexp"
+	"runtime/pprof"
+	"slices"
+	"syscall"
+
+	"github.com/go-logr/logr"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
+)
+
+// scenario measures some figures.
+type scenario struct {
+	name string
+	run  func(context.Context, *bench) error
+}
+
+func scenarios() []scenario {
+	return []scenario{
+		{"start", benchStart},
+		{"idle", benchIdle},
+		{"requests", benchRequests},
+		{"watch", benchWatch},
+		{"schedule", benchSchedule},
+		{"deployment", benchDeployment},
+		{"namespace", benchNamespace},
+		{"real", benchReal},
+	}
+}
+
+// bench is what the scenarios share.
+type bench struct {
+	// binary is the coracle to run.
+	binary string
+	// library runs workloads on cluster.Start in this process, for profiles.
+	library bool
+	out     *json.Encoder
+}
+
+// figure is one line of output.
+type figure struct {
+	Name  string   `json:"name"`
+	Value float64  `json:"value"`
+	Unit  string   `json:"unit"`
+	Goal  *float64 `json:"goal"`
+	Min   float64  `json:"min"`
+	Max   float64  `json:"max"`
+	Runs  int      `json:"runs"`
+}
+
+// none is the goal of a figure that has none.
+const none = 0
+
+// report prints the median of the values.
+func (b *bench) report(name, unit string, goal float64, values ...float64) {
+	slices.Sort(values)
+	f := figure{Name: name, Value: round(values[len(values)/2]), Unit: unit, Min: round(values[0]), Max: round(values[len(values)-1]), Runs: len(values)}
+	if goal != none {
+		f.Goal = &goal
+	}
+	_ = b.out.Encode(f) // the reader of the pipe may be gone: nobody to tell
+}
+
+// round keeps what a reader wants to see.
+func round(v float64) float64 {
+	unit := 1000.0
+	if v >= 100 {
+		unit = 1
+	}
+	return float64(int64(v*unit+0.5)) / unit
+}
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench: "+err.Error())
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	b := &bench{out: json.NewEncoder(os.Stdout)}
+	only := flag.String("run", "", "run the scenarios whose name matches this regular expression")
+	flag.StringVar(&b.binary, "coracle", "bin/coracle", "the built binary")
+	flag.BoolVar(&b.library, "library", false, "run workloads on cluster.Start in this process, for profiles")
+	cpu := flag.String("cpuprofile", "", "write a CPU profile of this process")
+	flag.Parse()
+	match, err := regexp.Compile(*only)
+	if err != nil {
+		return fmt.Errorf("reading -run: %w", err)
+	}
+	if _, err := os.Stat(b.binary); err != nil {
+		return fmt.Errorf("finding the binary: %w (run make build, or name one with -coracle)", err)
+	}
+	ctrllog.SetLogger(logr.Discard())
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	if *cpu != "" {
+		file, err := os.Create(*cpu)
+		if err != nil {
+			return fmt.Errorf("creating the profile: %w", err)
+		}
+		defer file.Close()
+		if err := pprof.StartCPUProfile(file); err != nil {
+			return fmt.Errorf("starting the profile: %w", err)
+		}
+		defer pprof.StopCPUProfile()
+	}
+	for _, s := range scenarios() {
+		if !match.MatchString(s.name) || ctx.Err() != nil {
+			continue
+		}
+		if err := s.run(ctx, b); err != nil {
+			_ = b.out.Encode(map[string]string{"name": s.name, "error": err.Error()})
+		}
+	}
+	return ctx.Err()
+}
