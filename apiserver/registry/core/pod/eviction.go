@@ -37,6 +37,11 @@ type evictionStorage struct {
 // New implements rest.Storage.
 func (s *evictionStorage) New() runtime.Object { return &policyv1.Eviction{} }
 
+// GroupVersionKind implements rest.GroupVersionKindProvider: the kind is of another group.
+func (s *evictionStorage) GroupVersionKind(schema.GroupVersion) schema.GroupVersionKind {
+	return policyv1.SchemeGroupVersion.WithKind("Eviction")
+}
+
 // Destroy implements rest.Storage.
 func (s *evictionStorage) Destroy() {}
 

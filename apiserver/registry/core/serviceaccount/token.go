@@ -42,6 +42,11 @@ type tokenStorage struct {
 // New implements rest.Storage.
 func (s *tokenStorage) New() runtime.Object { return &authenticationv1.TokenRequest{} }
 
+// GroupVersionKind implements rest.GroupVersionKindProvider: the kind is of another group.
+func (s *tokenStorage) GroupVersionKind(schema.GroupVersion) schema.GroupVersionKind {
+	return authenticationv1.SchemeGroupVersion.WithKind("TokenRequest")
+}
+
 // Destroy implements rest.Storage.
 func (s *tokenStorage) Destroy() {}
 
