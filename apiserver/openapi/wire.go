@@ -3,6 +3,7 @@ package openapi
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -44,11 +45,13 @@ type (
 
 // EncodeTypes writes merge types in the form readTypes reads.
 func EncodeTypes(kinds map[schema.GroupVersionKind]string, types []smd.TypeDef) ([]byte, error) {
-	var b strings.Builder
+	var lines []string
 	for gvk, name := range kinds {
-		fmt.Fprintf(&b, "%s/%s/%s %s\n", gvk.Group, gvk.Version, gvk.Kind, name)
+		lines = append(lines, fmt.Sprintf("%s/%s/%s %s\n", gvk.Group, gvk.Version, gvk.Kind, name))
 	}
-	b.WriteByte('\n')
+	slices.Sort(lines)
+	var b strings.Builder
+	b.WriteString(strings.Join(lines, "") + "\n")
 	for _, t := range types {
 		data, err := json.Marshal(toWire(t.Atom))
 		if err != nil {
