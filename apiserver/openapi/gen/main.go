@@ -133,7 +133,7 @@ func gvks(s *spec.Schema) []schema.GroupVersionKind {
 }
 
 func v3Config(scheme *runtime.Scheme) *common.OpenAPIV3Config {
-	c := genericapiserver.DefaultOpenAPIV3Config(defs.GetOpenAPIDefinitions, openapinamer.NewDefinitionNamer(scheme))
+	c := genericapiserver.DefaultOpenAPIV3Config(defs.GetOpenAPIDefinitions, openapinamer.NewDefinitionNamer(apis.NewClientScheme()))
 	c.Info.Title, c.Info.Version = "Kubernetes", apis.KubernetesVersion
 	return c
 }
@@ -197,7 +197,7 @@ func webServices(scheme *runtime.Scheme) ([]*restful.WebService, error) {
 }
 
 func writeDocuments(scheme *runtime.Scheme, services []*restful.WebService, out string) error {
-	v2 := genericapiserver.DefaultOpenAPIConfig(defs.GetOpenAPIDefinitions, openapinamer.NewDefinitionNamer(scheme))
+	v2 := genericapiserver.DefaultOpenAPIConfig(defs.GetOpenAPIDefinitions, openapinamer.NewDefinitionNamer(apis.NewClientScheme()))
 	v2.Info.Title, v2.Info.Version = "Kubernetes", apis.KubernetesVersion
 	doc, err := builder.BuildOpenAPISpecFromRoutes(restfuladapter.AdaptWebServices(services), v2)
 	if err != nil {
