@@ -8,6 +8,7 @@ import (
 	"k8s.io/component-helpers/resource"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 
+	"github.com/coracle-k8s/coracle/nodeagent/nodestatus"
 	"github.com/coracle-k8s/coracle/nodeagent/pods"
 )
 
@@ -173,8 +174,9 @@ func (w *worker) adopted(c *corev1.Container) corev1.ResourceRequirements {
 
 // admission gathers what others hold; a.mu is held.
 func (a *Agent) admission(except *worker) *admission {
-	out := &admission{node: a.node}
-	if a.node != nil {
+	// Pods may come before the node's own object does.
+	out := &admission{node: a.node, allocatable: nodestatus.Allocatable(a.capacity(), a.config.SystemReserved)}
+	if a.node != nil && len(a.node.Status.Allocatable) > 0 {
 		out.allocatable = a.node.Status.Allocatable
 	}
 	for _, w := range a.workers {

@@ -3,6 +3,7 @@ package nodeagent
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -67,13 +68,7 @@ func (a *Agent) newNodeStatus() *nodestatus.Node {
 func (a *Agent) observeNode(ctx context.Context) nodestatus.Desired {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	d := nodestatus.Desired{Capacity: a.machine.Capacity.DeepCopy(), Info: a.machine.Info, Port: a.config.ServerPort}
-	for name, q := range a.config.Capacity {
-		d.Capacity[name] = q
-	}
-	if _, set := a.config.Capacity[corev1.ResourcePods]; !set {
-		d.Capacity[corev1.ResourcePods] = *resource.NewQuantity(int64(a.config.MaxPods), resource.DecimalSI)
-	}
+	d := nodestatus.Desired{Capacity: a.capacity(), Info: a.machine.Info, Port: a.config.ServerPort}
 	d.Allocatable = nodestatus.Allocatable(d.Capacity, a.config.SystemReserved)
 	d.Info.KubeletVersion = a.config.KubeletVersion
 	for _, ip := range a.config.NodeIPs {
@@ -83,6 +78,14 @@ func (a *Agent) observeNode(ctx context.Context) nodestatus.Desired {
 	a.observeRuntime(ctx, &d)
 	d.Health.DiskPressure = a.diskPressure.Load()
 	return d
+}
+
+// capacity is the machine's, as far as the config does not say otherwise.
+func (a *Agent) capacity() corev1.ResourceList {
+	out := a.machine.Capacity.DeepCopy()
+	out[corev1.ResourcePods] = *resource.NewQuantity(int64(a.config.MaxPods), resource.DecimalSI)
+	maps.Copy(out, a.config.Capacity)
+	return out
 }
 
 // observeRuntime adds what the container runtime says of itself.

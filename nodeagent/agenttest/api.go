@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -120,11 +121,48 @@ func (a *API) GetInformer(_ context.Context, o client.Object, _ ...cache.Informe
 			err := a.WithWatch.List(a.ctx, l)
 			return l, err
 		},
-		WatchFunc: func(metav1.ListOptions) (watch.Interface, error) { return a.WithWatch.Watch(a.ctx, list()) },
+		WatchFunc: func(metav1.ListOptions) (watch.Interface, error) { return a.watch(list) },
 	}, a), o, 0, nil)
 	a.informers[key] = informer
 	go informer.RunWithContext(a.ctx)
 	return informer, nil
+}
+
+// watch begins with what there is, because the stand-in forgets what happened
+// between a list and a watch.
+func (a *API) watch(list func() client.ObjectList) (watch.Interface, error) {
+	in, err := a.WithWatch.Watch(a.ctx, list())
+	if err != nil {
+		return nil, err
+	}
+	now := list()
+	if err := a.WithWatch.List(a.ctx, now); err != nil {
+		return nil, err
+	}
+	objects, err := meta.ExtractList(now)
+	if err != nil {
+		return nil, err
+	}
+	out := watch.NewFakeWithChanSize(len(objects), false)
+	for _, o := range objects {
+		out.Add(o)
+	}
+	go func() {
+		defer in.Stop()
+		defer out.Stop()
+		for {
+			select {
+			case event, ok := <-in.ResultChan():
+				if !ok || out.IsStopped() {
+					return
+				}
+				out.Action(event.Type, event.Object)
+			case <-a.ctx.Done():
+				return
+			}
+		}
+	}()
+	return out, nil
 }
 
 // IsWatchListSemanticsUnSupported tells client-go that a watch here does not
