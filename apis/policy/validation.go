@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strconv"
 	"strings"
 
 	policyv1 "k8s.io/api/policy/v1"
@@ -48,15 +49,14 @@ func validateSpec(spec *policyv1.PodDisruptionBudgetSpec, opts metav1validation.
 
 // validateCount accepts a count of 0 or more or a percentage up to 100.
 func validateCount(value intstr.IntOrString, path *field.Path) field.ErrorList {
-	var errs field.ErrorList
 	if value.Type == intstr.Int {
 		return validation.ValidateNonnegativeField(int64(value.IntVal), path)
 	}
+	var errs field.ErrorList
 	for _, msg := range utilvalidation.IsValidPercent(value.StrVal) {
 		errs = append(errs, field.Invalid(path, value, msg))
 	}
-	digits, ok := strings.CutSuffix(value.StrVal, "%")
-	if ok && len(digits) >= 3 && strings.Trim(digits, "0123456789") == "" && strings.TrimLeft(digits, "0") != "100" && len(strings.TrimLeft(digits, "0")) > 2 {
+	if n, err := strconv.Atoi(strings.TrimSuffix(value.StrVal, "%")); len(errs) == 0 && (err != nil || n > 100) {
 		errs = append(errs, field.Invalid(path, value, "must not be greater than 100%"))
 	}
 	return errs

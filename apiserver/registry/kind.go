@@ -44,8 +44,7 @@ type Kind[T Object] struct {
 	// validation.
 	PrepareForCreate func(ctx context.Context, obj T)
 	PrepareForUpdate func(ctx context.Context, obj, old T)
-	// Validate must be given. It does not need to validate metadata beyond
-	// what is special to the kind's names: ValidateName does.
+	// Validate must be given and validates metadata too: names are special to kinds.
 	Validate func(ctx context.Context, obj T) field.ErrorList
 	// ValidateUpdate must be given; it is called after Validate's fields were
 	// checked only if it does so itself.

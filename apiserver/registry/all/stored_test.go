@@ -294,12 +294,12 @@ func TestServicesGetAddresses(t *testing.T) {
 	}
 	// A create that validation refuses gives its address back.
 	refused := service("refused")
-	refused.Spec.ClusterIP, refused.Spec.Ports[0].Port = "10.96.0.77", 0
+	refused.Spec.ClusterIP, refused.Spec.Ports[0].Port = "10.96.0.7", 0
 	if _, err := w.create("services", refused); !apierrors.IsInvalid(err) {
 		t.Fatalf("got %v", err)
 	}
 	again := service("again")
-	again.Spec.ClusterIP = "10.96.0.77"
+	again.Spec.ClusterIP = "10.96.0.7" // of those not given automatically
 	w.mustCreate("services", again)
 	// So does a delete, and an update may leave out what was allocated.
 	if _, err := w.update("services", "", "default", "s", func(o runtime.Object) {
@@ -315,7 +315,7 @@ func TestServicesGetAddresses(t *testing.T) {
 		t.Fatal(err)
 	}
 	again = service("again")
-	again.Spec.ClusterIP = "10.96.0.77"
+	again.Spec.ClusterIP = "10.96.0.7" // of those not given automatically
 	w.mustCreate("services", again)
 }
 
