@@ -51,6 +51,13 @@ func (v *Volumes) Mount(_ context.Context, pod *corev1.Pod) (map[string]nodeagen
 	return out, nil
 }
 
+// SetFail changes Fail while an agent runs.
+func (v *Volumes) SetFail(fail func(*corev1.Pod) error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.Fail = fail
+}
+
 // Update does nothing.
 func (v *Volumes) Update(*corev1.Pod) {}
 

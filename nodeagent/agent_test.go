@@ -1,0 +1,270 @@
+//go:build linux
+
+package nodeagent_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	"go.uber.org/goleak"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/record"
+	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/coracle-k8s/coracle/nodeagent"
+	"github.com/coracle-k8s/coracle/nodeagent/agenttest"
+	"github.com/coracle-k8s/coracle/nodeagent/runtime/fake"
+)
+
+const image = "docker.io/library/hello:1"
+
+// node is an agent on a fake runtime, with a clock that tests move.
+type node struct {
+	t       *testing.T
+	api     *agenttest.API
+	runtime *fake.Runtime
+	clock   *clocktesting.FakeClock
+	volumes *agenttest.Volumes
+	events  *record.FakeRecorder
+}
+
+// run starts an agent until the test ends.
+func run(t *testing.T, change ...func(*nodeagent.Config)) *node {
+	t.Cleanup(func() { goleak.VerifyNone(t) })
+	ctx, cancel := context.WithCancel(context.Background())
+	n := &node{
+		t: t, api: agenttest.NewAPI(ctx), clock: clocktesting.NewFakeClock(time.Now()),
+		volumes: &agenttest.Volumes{Dir: t.TempDir()}, events: record.NewFakeRecorder(1000),
+	}
+	n.runtime = fake.New(n.clock, image)
+	no := false
+	config := nodeagent.Config{
+		NodeName: "node", Client: n.api, Cache: n.api, Recorder: n.events, Clock: n.clock, RootDir: t.TempDir(),
+		RuntimeEndpoint: "fake", NodeIPs: []string{"192.0.2.1"}, Volumes: n.volumes, Env: agenttest.Env{}, NodeCgroups: &no,
+		Capacity: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2")},
+	}
+	for _, c := range change {
+		c(&config)
+	}
+	agent, err := nodeagent.NewWithRuntime(config, n.runtime)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error)
+	go func() { done <- agent.Start(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Start: %v", err)
+		}
+	})
+	return n
+}
+
+func pod(name string, change ...func(*corev1.Pod)) *corev1.Pod {
+	p := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name},
+		Spec: corev1.PodSpec{
+			NodeName: "node", RestartPolicy: corev1.RestartPolicyAlways,
+			Containers: []corev1.Container{{Name: name, Image: image}},
+		},
+	}
+	for _, c := range change {
+		c(p)
+	}
+	return p
+}
+
+func (n *node) create(p *corev1.Pod) {
+	n.t.Helper()
+	if err := n.api.Create(n.t.Context(), p); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+func (n *node) get(g Gomega, name string) *corev1.Pod {
+	var p corev1.Pod
+	g.Expect(n.api.Get(n.t.Context(), client.ObjectKey{Namespace: "default", Name: name}, &p)).To(Succeed())
+	return &p
+}
+
+func ready(p *corev1.Pod) bool {
+	for _, c := range p.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue
+		}
+	}
+	return false
+}
+
+func (n *node) eventually(check func(g Gomega)) {
+	n.t.Helper()
+	NewWithT(n.t).Eventually(check).WithTimeout(10 * time.Second).WithPolling(5 * time.Millisecond).Should(Succeed())
+}
+
+func (n *node) becomesReady(name string) {
+	n.t.Helper()
+	n.eventually(func(g Gomega) { g.Expect(ready(n.get(g, name))).To(BeTrue()) })
+}
+
+func (n *node) goes(name string) {
+	n.t.Helper()
+	n.eventually(func(g Gomega) {
+		var p corev1.Pod
+		g.Expect(client.IgnoreNotFound(n.api.Get(n.t.Context(), client.ObjectKey{Namespace: "default", Name: name}, &p))).To(Succeed())
+		g.Expect(p.Name).To(BeEmpty())
+	})
+}
+
+func TestNodeRegistersWithLease(t *testing.T) {
+	n := run(t)
+	n.eventually(func(g Gomega) {
+		var node corev1.Node
+		g.Expect(n.api.Get(t.Context(), client.ObjectKey{Name: "node"}, &node)).To(Succeed())
+		g.Expect(node.Status.Allocatable.Cpu().String()).To(Equal("2"))
+		g.Expect(node.Status.NodeInfo.ContainerRuntimeVersion).To(Equal("containerd://2.4.2"))
+		last := node.Status.Conditions[len(node.Status.Conditions)-1]
+		g.Expect(last.Type).To(Equal(corev1.NodeReady))
+		g.Expect(last.Message).To(Equal("kubelet is posting ready status"))
+		var lease coordinationv1.Lease
+		g.Expect(n.api.Get(t.Context(), client.ObjectKey{Namespace: "kube-node-lease", Name: "node"}, &lease)).To(Succeed())
+		g.Expect(*lease.Spec.LeaseDurationSeconds).To(BeEquivalentTo(40))
+	})
+}
+
+func TestPodRunsAndGoes(t *testing.T) {
+	g := NewWithT(t)
+	n := run(t)
+	n.create(pod("a"))
+	n.becomesReady("a")
+	g.Expect(n.runtime.Config("a").Labels).To(HaveKeyWithValue("io.kubernetes.pod.name", "a"))
+	g.Expect(n.api.Delete(t.Context(), n.get(g, "a"))).To(Succeed())
+	n.goes("a")
+	n.eventually(func(g Gomega) { g.Expect(n.runtime.Empty()).To(BeTrue()) })
+	mounted, _ := n.volumes.Mounted()
+	g.Expect(mounted).To(BeEmpty())
+}
+
+func TestForceDeletedPodIsEnded(t *testing.T) {
+	g := NewWithT(t)
+	n := run(t)
+	n.create(pod("a"))
+	n.becomesReady("a")
+	g.Expect(n.api.Delete(t.Context(), n.get(g, "a"), client.GracePeriodSeconds(0))).To(Succeed())
+	n.eventually(func(g Gomega) { g.Expect(n.runtime.Empty()).To(BeTrue()) })
+}
+
+func TestCrashLoopByTheClock(t *testing.T) {
+	n := run(t)
+	n.create(pod("a"))
+	n.becomesReady("a")
+	n.runtime.Exit("a", 1)
+	n.eventually(func(g Gomega) { g.Expect(n.get(g, "a").Status.ContainerStatuses[0].RestartCount).To(BeEquivalentTo(1)) })
+	n.runtime.Exit("a", 1)
+	n.eventually(func(g Gomega) {
+		s := n.get(g, "a").Status.ContainerStatuses[0]
+		g.Expect(s.State.Waiting).NotTo(BeNil())
+		g.Expect(s.State.Waiting.Message).To(HavePrefix("back-off 10s restarting failed container=a pod=a_default"))
+	})
+	n.clock.Step(11 * time.Second)
+	n.eventually(func(g Gomega) { g.Expect(n.get(g, "a").Status.ContainerStatuses[0].RestartCount).To(BeEquivalentTo(2)) })
+}
+
+func TestFailuresAreTriedAgain(t *testing.T) {
+	n := run(t)
+	for _, call := range []string{"RunPodSandbox", "CreateContainer", "StartContainer"} {
+		n.runtime.Fail(call, errors.New("no luck"))
+	}
+	n.volumes.SetFail(func(*corev1.Pod) error { return errors.New("volume is not there") })
+	n.create(pod("a"))
+	waitEvent := func(what string) {
+		t.Helper()
+		n.eventually(func(g Gomega) {
+			n.clock.Step(time.Second)
+			select {
+			case e := <-n.events.Events:
+				g.Expect(e).To(ContainSubstring(what))
+			default:
+				g.Expect("").To(Equal(what))
+			}
+		})
+	}
+	waitEvent("FailedMount")
+	n.volumes.SetFail(nil)
+	waitEvent("FailedCreatePodSandBox")
+	n.runtime.Fail("RunPodSandbox", nil)
+	waitEvent("Failed Error: no luck")
+	n.runtime.Fail("CreateContainer", nil)
+	n.runtime.Fail("StartContainer", nil)
+	n.eventually(func(g Gomega) {
+		n.clock.Step(time.Second)
+		g.Expect(ready(n.get(g, "a"))).To(BeTrue())
+	})
+}
+
+func TestLostEventsAreMadeUpFor(t *testing.T) {
+	n := run(t)
+	n.create(pod("a"))
+	n.becomesReady("a")
+	n.runtime.Fail("GetContainerEvents", errors.New("restarting"))
+	n.runtime.Drop()
+	n.runtime.Exit("a", 1)
+	n.runtime.Fail("GetContainerEvents", nil)
+	n.eventually(func(g Gomega) {
+		n.clock.Step(time.Second)
+		g.Expect(n.get(g, "a").Status.ContainerStatuses[0].RestartCount).To(BeEquivalentTo(1))
+	})
+}
+
+func TestPodThatDoesNotFitIsRejected(t *testing.T) {
+	n := run(t)
+	n.create(pod("big", func(p *corev1.Pod) {
+		p.Spec.Containers[0].Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("3")}
+	}))
+	n.eventually(func(g Gomega) {
+		p := n.get(g, "big")
+		g.Expect(p.Status.Phase).To(Equal(corev1.PodFailed))
+		g.Expect(p.Status.Reason).To(Equal("OutOfcpu"))
+		g.Expect(p.Status.Message).To(Equal("Pod was rejected: Node didn't have enough resource: cpu, requested: 3000, used: 0, capacity: 2000"))
+	})
+}
+
+func TestShorterGraceEndsAStubbornContainer(t *testing.T) {
+	g := NewWithT(t)
+	n := run(t)
+	n.runtime.Stubborn("a")
+	n.create(pod("a"))
+	n.becomesReady("a")
+	g.Expect(n.api.Delete(t.Context(), n.get(g, "a"), client.GracePeriodSeconds(100))).To(Succeed())
+	n.eventually(func(g Gomega) { g.Expect(n.events.Events).To(Receive(ContainSubstring("Killing"))) })
+	g.Expect(n.runtime.Running()).To(Equal([]string{"a"}))
+	n.runtime.Exit("a", 0)
+	n.goes("a")
+}
+
+func TestPullFailureShowsAndEnds(t *testing.T) {
+	n := run(t)
+	n.runtime.Fail("PullImage", errors.New("no such host"))
+	n.create(pod("a", func(p *corev1.Pod) { p.Spec.Containers[0].Image = "example.com/other:1" }))
+	waiting := func(reason string) {
+		t.Helper()
+		n.eventually(func(g Gomega) {
+			s := n.get(g, "a").Status.ContainerStatuses
+			g.Expect(s).To(HaveLen(1))
+			g.Expect(s[0].State.Waiting.Reason).To(Equal(reason))
+		})
+	}
+	waiting("ErrImagePull")
+	n.clock.Step(3 * time.Second)
+	waiting("ImagePullBackOff")
+	n.runtime.Fail("PullImage", nil)
+	n.clock.Step(10 * time.Second)
+	n.becomesReady("a")
+}
