@@ -1,0 +1,46 @@
+package etcd
+
+import (
+	"testing"
+
+	. "github.com/onsi/gomega"
+	"go.uber.org/goleak"
+)
+
+func TestRestartKeepsWhatWasAcknowledged(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	g := NewWithT(t)
+	config := Config{Dir: t.TempDir()}
+	s, err := Start(t.Context(), config)
+	g.Expect(err).NotTo(HaveOccurred())
+	client := s.NewClient()
+	_, err = client.Client.Put(t.Context(), "/a", "1")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(client.Close()).To(Succeed())
+	s.Stop()
+	s.Stop()
+
+	s, err = Start(t.Context(), config)
+	g.Expect(err).NotTo(HaveOccurred())
+	defer s.Stop()
+	client = s.NewClient()
+	defer client.Close()
+	got, err := client.Client.Get(t.Context(), "/a")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(string(got.Kvs[0].Value)).To(Equal("1"))
+}
+
+func TestManyMembersSideBySide(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	g := NewWithT(t)
+	for range 3 {
+		s, err := Start(t.Context(), Config{Dir: t.TempDir(), UnsafeNoFsync: true})
+		g.Expect(err).NotTo(HaveOccurred())
+		defer s.Stop()
+	}
+}
+
+func TestUnusableDirectoryIsAnError(t *testing.T) {
+	_, err := Start(t.Context(), Config{Dir: "/proc/none"})
+	NewWithT(t).Expect(err).To(MatchError(ContainSubstring("/proc/none")))
+}

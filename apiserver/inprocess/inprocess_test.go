@@ -1,0 +1,112 @@
+package inprocess
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	"go.uber.org/goleak"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/endpoints/request"
+)
+
+func serving(t *testing.T, h http.HandlerFunc) (*Transport, *http.Client) {
+	transport := New(&user.DefaultInfo{Name: "me"})
+	transport.Serve(h)
+	t.Cleanup(func() {
+		transport.Stop()
+		goleak.VerifyNone(t)
+	})
+	return transport, &http.Client{Transport: transport}
+}
+
+func TestRequestCarriesBodyUserAndStatus(t *testing.T) {
+	g := NewWithT(t)
+	_, client := serving(t, func(w http.ResponseWriter, r *http.Request) {
+		u, _ := request.UserFrom(r.Context())
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("X-User", u.GetName())
+		w.WriteHeader(http.StatusCreated)
+		fmt.Fprintf(w, "%s %s %s", r.Method, r.RequestURI, body)
+	})
+	response, err := client.Post("http://x/a?b=c", "text/plain", strings.NewReader("hello"))
+	g.Expect(err).NotTo(HaveOccurred())
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(string(body)).To(Equal("POST /a?b=c hello"))
+	g.Expect(response.StatusCode).To(Equal(http.StatusCreated))
+	g.Expect(response.Header.Get("X-User")).To(Equal("me"))
+}
+
+func TestStreamIsReadAsItIsWritten(t *testing.T) {
+	g := NewWithT(t)
+	next, ended := make(chan string), make(chan struct{})
+	_, client := serving(t, func(w http.ResponseWriter, r *http.Request) {
+		defer close(ended)
+		w.(http.Flusher).Flush()
+		for {
+			select {
+			case line := <-next:
+				fmt.Fprintln(w, line)
+			case <-r.Context().Done():
+				return
+			}
+		}
+	})
+	response, err := client.Get("http://x/watch")
+	g.Expect(err).NotTo(HaveOccurred())
+	lines := bufio.NewScanner(response.Body)
+	for _, want := range []string{"one", "two"} {
+		next <- want
+		g.Expect(lines.Scan()).To(BeTrue())
+		g.Expect(lines.Text()).To(Equal(want))
+	}
+	g.Expect(response.Body.Close()).To(Succeed())
+	<-ended // closing the body ends the request's context
+}
+
+func TestHandlerThatNobodyReadsEnds(t *testing.T) {
+	g := NewWithT(t)
+	ended := make(chan error, 1)
+	_, client := serving(t, func(w http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(w, endless{})
+		ended <- err
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	req, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://x/", nil)
+	response, err := client.Do(req)
+	g.Expect(err).NotTo(HaveOccurred())
+	cancel()
+	g.Expect(<-ended).To(HaveOccurred())
+	response.Body.Close()
+}
+
+func TestRequestsWaitForServeAndEndWithStop(t *testing.T) {
+	g := NewWithT(t)
+	transport := New(&user.DefaultInfo{})
+	client := &http.Client{Transport: transport}
+	got := make(chan error, 1)
+	go func() {
+		response, err := client.Get("http://x/")
+		if err == nil {
+			response.Body.Close()
+		}
+		got <- err
+	}()
+	transport.Serve(http.NotFoundHandler())
+	g.Expect(<-got).NotTo(HaveOccurred())
+	transport.Stop()
+	_, err := client.Get("http://x/")
+	g.Expect(err).To(MatchError(ContainSubstring("stopped")))
+	goleak.VerifyNone(t)
+}
+
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
