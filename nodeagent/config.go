@@ -40,7 +40,7 @@ type Config struct {
 	NodeCgroups *bool
 
 	// ClusterDNS are the cluster's DNS servers; none means that ClusterFirst pods
-	// get the host's resolv.conf with the cluster's search domains.
+	// get the host's settings, with an event that says so, as with the kubelet.
 	ClusterDNS []string
 	// ClusterDomain is the domain of services. Default: cluster.local.
 	ClusterDomain string

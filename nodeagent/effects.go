@@ -161,9 +161,7 @@ func (w *worker) createSandbox(ctx context.Context, pod *corev1.Pod, action pods
 	if err == nil {
 		ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
 		defer cancel()
-		var response *runtimeapi.RunPodSandboxResponse
-		response, err = a.runtime.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: config})
-		_ = response
+		_, err = a.runtime.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: config})
 	}
 	return func() {
 		w.looked = false

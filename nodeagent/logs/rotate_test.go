@@ -1,0 +1,35 @@
+package logs
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+)
+
+func TestRotateKeepsAsManyFilesAsAllowed(t *testing.T) {
+	g := NewWithT(t)
+	dir := t.TempDir()
+	log := filepath.Join(dir, "0.log")
+	write := func() error { return os.WriteFile(log, []byte("0123456789"), 0o600) }
+	g.Expect(write()).To(Succeed())
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	for i := range 6 {
+		g.Expect(Rotate(log, Policy{MaxSize: 10, MaxFiles: 3}, now.Add(time.Duration(i)*time.Minute), write)).To(Succeed())
+	}
+	files, _ := filepath.Glob(log + "*")
+	g.Expect(files).To(Equal([]string{log, log + ".20260101-000400.000000.gz", log + ".20260101-000500.000000"}))
+	g.Expect(Rotate(log, Policy{MaxSize: 11, MaxFiles: 3}, now, nil)).To(Succeed(), "a small log stays")
+}
+
+func TestRotateMovesTheLogBackWhenItCannotBeReopened(t *testing.T) {
+	g := NewWithT(t)
+	log := filepath.Join(t.TempDir(), "0.log")
+	g.Expect(os.WriteFile(log, []byte("0123456789"), 0o600)).To(Succeed())
+	err := Rotate(log, Policy{MaxSize: 1, MaxFiles: 2}, time.Now(), func() error { return errors.New("no") })
+	g.Expect(err).To(HaveOccurred())
+	g.Expect(log).To(BeAnExistingFile())
+}
