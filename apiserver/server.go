@@ -134,7 +134,7 @@ func (s *Server) genericConfig() *genericapiserver.Config {
 
 // build makes everything that answers requests; nothing runs yet.
 func (s *Server) build(c *genericapiserver.Config) error {
-	s.getter = storage.NewGetter(s.etcd.Client, s.config.Scheme, serializer.NewCodecFactory(s.config.Scheme))
+	s.getter = storage.NewGetter(s.etcd.NewClient, s.config.Scheme, serializer.NewCodecFactory(s.config.Scheme))
 	access, err := newAccess(s)
 	if err != nil {
 		return err

@@ -31,7 +31,7 @@ type Config struct {
 
 // Server is a running member.
 type Server struct {
-	// Client talks to the member by function calls.
+	// Client talks to the member by function calls; Stop closes it.
 	Client *kubernetes.Client
 	etcd   *embed.Etcd
 }
@@ -55,13 +55,22 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 		s.Stop()
 		return nil, fmt.Errorf("starting etcd in %s: %w", c.Dir, err)
 	}
-	client := v3client.New(e.Server)
+	s.Client = s.NewClient()
 	// This client has no endpoints, which is where the checker looks for what
 	// the server can do; without it every consistent read would go to disk.
-	feature.DefaultFeatureSupportChecker.CheckClient(client.Ctx(), named{client}, storage.RequestWatchProgress)
-	s.Client = &kubernetes.Client{Client: client}
-	s.Client.Kubernetes = s.Client
+	feature.DefaultFeatureSupportChecker.CheckClient(s.Client.Ctx(), named{s.Client.Client}, storage.RequestWatchProgress)
 	return s, nil
+}
+
+// NewClient makes another client, which the caller closes.
+//
+// All watches of one client share a stream, and the member tells a stream how
+// far it is only while all its watches are up to date. So whoever waits for
+// that, as a watch cache does, needs a client for itself.
+func (s *Server) NewClient() *kubernetes.Client {
+	c := &kubernetes.Client{Client: v3client.New(s.etcd.Server)}
+	c.Kubernetes = c
+	return c
 }
 
 func config(c Config) *embed.Config {
@@ -111,8 +120,8 @@ func (s *Server) elect(ctx context.Context) error {
 // Err yields the error that stopped the member by itself.
 func (s *Server) Err() <-chan error { return s.etcd.Err() }
 
-// Stop closes the member; what was acknowledged is on disk. It may be called
-// more than once.
+// Stop closes the member; what was acknowledged is on disk. Others'
+// clients must have been closed. It may be called more than once.
 func (s *Server) Stop() {
 	if s.Client != nil {
 		s.Client.Close()

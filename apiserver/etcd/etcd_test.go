@@ -18,7 +18,6 @@ func TestRestartKeepsWhatWasAcknowledged(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	client.Close() // reports its own context's end
 	s.Stop()
-	s.Stop()
 
 	s, err = Start(t.Context(), config)
 	g.Expect(err).NotTo(HaveOccurred())

@@ -35,7 +35,8 @@ const (
 
 // Getter implements generic.RESTOptionsGetter.
 type Getter struct {
-	client    *kubernetes.Client
+	newClient func() *kubernetes.Client
+	client    *kubernetes.Client // the compactor's
 	compactor interface {
 		etcd3.Compactor
 		Stop()
@@ -44,14 +45,19 @@ type Getter struct {
 	serializer runtime.StorageSerializer
 }
 
-// NewGetter serves storages until Stop.
-func NewGetter(client *kubernetes.Client, scheme *runtime.Scheme, serializer runtime.StorageSerializer) *Getter {
-	return &Getter{client: client, scheme: scheme, serializer: serializer,
+// NewGetter serves storages until Stop. newClient makes the client of a
+// storage, which closes it.
+func NewGetter(newClient func() *kubernetes.Client, scheme *runtime.Scheme, serializer runtime.StorageSerializer) *Getter {
+	client := newClient()
+	return &Getter{newClient: newClient, client: client, scheme: scheme, serializer: serializer,
 		compactor: etcd3.NewCompactor(client.Client, compaction, clock.RealClock{}, nil)}
 }
 
 // Stop ends compaction. Storages are closed by those who opened them.
-func (g *Getter) Stop() { g.compactor.Stop() }
+func (g *Getter) Stop() {
+	g.compactor.Stop()
+	g.client.Close()
+}
 
 // GetRESTOptions implements generic.RESTOptionsGetter.
 func (g *Getter) GetRESTOptions(gr schema.GroupResource, _ runtime.Object) (generic.RESTOptions, error) {
@@ -97,18 +103,22 @@ func (g *Getter) open(config *storagebackend.ConfigForResource, prefix string,
 	attrs storage.AttrFunc, trigger storage.IndexerFuncs, indexers *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
 
 	versioner := storage.APIObjectVersioner{}
-	store, err := etcd3.New(g.client, g.compactor, config.Codec, newFunc, newListFunc, config.Prefix, prefix, config.GroupResource,
+	client, clk := g.newClient(), newEndingClock()
+	store, err := etcd3.New(client, g.compactor, config.Codec, newFunc, newListFunc, config.Prefix, prefix, config.GroupResource,
 		identity.NewEncryptCheckTransformer(), etcd3.NewDefaultLeaseManagerConfig(), untyped{etcd3.NewDefaultDecoder(config.Codec, versioner)}, versioner)
 	if err != nil {
+		client.Close()
 		return nil, nil, fmt.Errorf("opening the storage of %s: %w", config.GroupResource, err)
 	}
 	watchCache, err := cacher.NewCacherFromConfig(cacher.Config{
 		Storage: store, Versioner: versioner, GroupResource: config.GroupResource, EventsHistoryWindow: history,
 		ResourcePrefix: prefix, KeyFunc: key, NewFunc: newFunc, NewListFunc: newListFunc,
 		GetAttrsFunc: attrs, IndexerFuncs: trigger, Indexers: indexers, Codec: config.Codec,
+		Clock: eager{clk},
 	})
 	if err != nil {
 		store.Close()
+		client.Close()
 		return nil, nil, fmt.Errorf("opening the watch cache of %s: %w", config.GroupResource, err)
 	}
 	delegator := cacher.NewCacheDelegator(watchCache, store)
@@ -117,7 +127,10 @@ func (g *Getter) open(config *storagebackend.ConfigForResource, prefix string,
 		once.Do(func() {
 			delegator.Stop()
 			watchCache.Stop()
+			clk.stop()
 			store.Close()
+			client.Close()
+			clk.stop()
 		})
 	}
 	return waiter{Interface: delegator, ready: watchCache.Wait}, destroy, nil

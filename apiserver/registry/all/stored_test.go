@@ -44,7 +44,7 @@ func newWorld(t *testing.T, change func(*registry.Env)) *world {
 		t.Fatal(err)
 	}
 	scheme := apis.NewScheme()
-	getter := storage.NewGetter(server.Client, scheme, serializer.NewCodecFactory(scheme))
+	getter := storage.NewGetter(server.NewClient, scheme, serializer.NewCodecFactory(scheme))
 	w := &world{t: t, built: map[string]map[string]rest.Storage{}}
 	w.env = registry.Env{Scheme: scheme, RESTOptions: getter, Clock: clock.RealClock{},
 		Services:     registry.ServiceNetwork{CIDR: "10.96.0.0/24", NodePortBase: 30000, NodePortSize: 2768},
