@@ -23,7 +23,7 @@ import (
 
 // Programs a node runs; the built-in images' programs are pause and sample.
 func Programs() []string {
-	return []string{"containerd", "containerd-shim-runc-v2", "runc", "bridge", "host-local", "loopback"}
+	return []string{"containerd", "containerd-shim-runc-v2", "runc", "bridge", "host-local", "loopback", "portmap"}
 }
 
 // Carried names the programs in this build.

@@ -57,7 +57,6 @@ type worker struct {
 type inbox struct {
 	pod     *corev1.Pod
 	gone    *corev1.Pod
-	kill    *pods.Kill
 	dirty   bool
 	retry   bool
 	resize  bool
@@ -90,7 +89,6 @@ func (w *worker) gone(pod *corev1.Pod)       { w.tell(func(i *inbox) { i.gone = 
 func (w *worker) runtimeChanged()            { w.tell(func(i *inbox) { i.dirty = true }) }
 func (w *worker) retry()                     { w.tell(func(i *inbox) { i.retry = true }) }
 func (w *worker) retryResize()               { w.tell(func(i *inbox) { i.resize = true }) }
-func (w *worker) kill(k pods.Kill)           { w.tell(func(i *inbox) { i.kill = &k }) }
 
 // result hands fn to the worker's goroutine.
 func (w *worker) result(fn func()) { w.tell(func(i *inbox) { i.results = append(i.results, fn) }) }
@@ -145,9 +143,6 @@ func (w *worker) receive() {
 		if g := in.gone.DeletionGracePeriodSeconds; g != nil && *g > 0 {
 			w.state.GoneGrace = *g
 		}
-	}
-	if in.kill != nil && w.state.Kill == nil {
-		w.state.Kill = in.kill
 	}
 	if in.retry {
 		w.state.PrepareFailure = nil

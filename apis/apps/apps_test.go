@@ -64,7 +64,9 @@ func TestValidateDeployment(t *testing.T) {
 		{"recreate with parameters", func(d *appsv1.Deployment) {
 			d.Spec.Strategy = appsv1.DeploymentStrategy{Type: appsv1.RecreateDeploymentStrategyType, RollingUpdate: &appsv1.RollingUpdateDeployment{}}
 		}, []string{"spec.strategy.rollingUpdate: Forbidden: may not be specified when strategy `type` is 'Recreate'"}},
-		{"deadline", func(d *appsv1.Deployment) { d.Spec.MinReadySeconds, d.Spec.ProgressDeadlineSeconds = 5, ptr.To(int32(5)) },
+		{"deadline", func(d *appsv1.Deployment) {
+			d.Spec.MinReadySeconds, d.Spec.ProgressDeadlineSeconds = 5, ptr.To(int32(5))
+		},
 			[]string{"spec.progressDeadlineSeconds: Invalid value: 5: must be greater than minReadySeconds"}},
 	} {
 		check(t, c.name, ValidateDeployment(deployment(c.change)), c.want...)

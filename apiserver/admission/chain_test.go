@@ -28,7 +28,6 @@ type store struct {
 	mu      sync.Mutex
 	version int
 	objects map[string]runtime.Object // by resource/namespace/name
-	lists   map[string]runtime.Object
 	watches map[string]*watch.FakeWatcher
 	listed  map[string]int
 }

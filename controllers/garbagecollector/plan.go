@@ -42,8 +42,8 @@ type verdict struct {
 type verdictKind int
 
 const (
-	// leave: nothing to do.
-	leave verdictKind = iota
+	// Zero is to leave the node alone.
+	_ verdictKind = iota
 	// verify: the node is virtual, read it.
 	verify
 	// askOwners: read the owners in ask, then decide again.

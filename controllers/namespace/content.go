@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/metadata"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -151,7 +150,7 @@ func (c *content) delete(ctx context.Context, r Resource) error {
 	}
 	var errs []error
 	for i := range all.Items {
-		opts.Preconditions = &metav1.Preconditions{UID: ptr.To(types.UID(all.Items[i].UID))}
+		opts.Preconditions = &metav1.Preconditions{UID: ptr.To(all.Items[i].UID)}
 		err := api.Delete(ctx, all.Items[i].Name, opts)
 		if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsMethodNotSupported(err) {
 			errs = append(errs, fmt.Errorf("deleting %s %s: %w", r.GroupResource(), all.Items[i].Name, err))

@@ -16,9 +16,8 @@ type CycleState struct {
 	skipPreBind sets.Set[string]
 	parallel    sets.Set[string]
 
-	// filters and scores are what the cycle still runs after skips.
+	// filters are what the cycle still runs after skips.
 	filters []fwk.FilterPlugin
-	scores  []weighted
 	// prefiltered is set once PreFilter computed filters.
 	prefiltered bool
 }
