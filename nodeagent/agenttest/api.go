@@ -143,20 +143,33 @@ func (a *API) watch(list func() client.ObjectList) (watch.Interface, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := watch.NewFakeWithChanSize(len(objects), false)
-	for _, o := range objects {
-		out.Add(o)
+	events := make(chan watch.Event)
+	out := watch.NewProxyWatcher(events)
+	send := func(e watch.Event) bool {
+		select {
+		case events <- e:
+			return true
+		case <-out.StopChan():
+		case <-a.ctx.Done():
+		}
+		return false
 	}
 	go func() {
 		defer in.Stop()
-		defer out.Stop()
+		defer close(events)
+		for _, o := range objects {
+			if !send(watch.Event{Type: watch.Added, Object: o}) {
+				return
+			}
+		}
 		for {
 			select {
 			case event, ok := <-in.ResultChan():
-				if !ok || out.IsStopped() {
+				if !ok || !send(event) {
 					return
 				}
-				out.Action(event.Type, event.Object)
+			case <-out.StopChan():
+				return
 			case <-a.ctx.Done():
 				return
 			}
