@@ -47,9 +47,17 @@ type options struct {
 	logger   logr.Logger
 }
 
-// WithProgress reports what the start is doing, a short phrase a step.
+// WithProgress reports what the start is doing, a short phrase a step, one at a
+// time. Nodes go on reporting after Start has returned.
 func WithProgress(report func(step string)) Option {
-	return func(o *options) { o.progress = report }
+	var mu sync.Mutex
+	return func(o *options) {
+		o.progress = func(step string) {
+			mu.Lock()
+			defer mu.Unlock()
+			report(step)
+		}
+	}
 }
 
 // WithClock gives all parts another clock, for tests.
@@ -201,7 +209,7 @@ func (c *Cluster) AwaitNodes(ctx context.Context) iter.Seq2[int, string] {
 			return
 		}
 		ready := make(chan int, 1)
-		if err := c.watchReady(ctx, ready); err != nil {
+		if err := watchReady(ctx, c.Cache(), ready); err != nil {
 			return
 		}
 		for {
@@ -219,8 +227,8 @@ func (c *Cluster) AwaitNodes(ctx context.Context) iter.Seq2[int, string] {
 
 // watchReady sends the number of ready nodes when it changes; a number that
 // nobody took is replaced.
-func (c *Cluster) watchReady(ctx context.Context, ready chan int) error {
-	informer, err := c.Cache().GetInformer(ctx, &corev1.Node{})
+func watchReady(ctx context.Context, objects cache.Cache, ready chan int) error {
+	informer, err := objects.GetInformer(ctx, &corev1.Node{})
 	if err != nil {
 		return fmt.Errorf("watching nodes: %w", err)
 	}

@@ -8,11 +8,14 @@ import (
 	"net"
 	"net/http"
 
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coracle-k8s/coracle/apiserver/pki"
 )
@@ -22,6 +25,8 @@ const (
 	joinPath = "/coracle/v1/join"
 	// joinUser and joinGroup are what the join token authenticates as; they may do nothing else.
 	joinUser, joinGroup = "coracle:join", "coracle:join"
+	// agentGroup are the agents; they may do what a node's proxy may.
+	agentGroup = "coracle:agents"
 	// agentAPIGroup may use the agents' own API.
 	agentAPIGroup = "coracle:agent-clients"
 )
@@ -96,7 +101,7 @@ func (c *Cluster) join(r *http.Request, req joinRequest) (*joinResponse, error) 
 		return nil, fmt.Errorf("node %q runs in the server's own process; choose another --node-name", req.Node)
 	}
 	now := c.options.clock.Now()
-	client, err := c.pki.Sign([]byte(req.ClientCSR), pki.Request{User: "system:node:" + req.Node, Groups: []string{user.NodesGroup}}, now)
+	clientCert, err := c.pki.Sign([]byte(req.ClientCSR), pki.Request{User: "system:node:" + req.Node, Groups: []string{user.NodesGroup, agentGroup}}, now)
 	if err != nil {
 		return nil, err
 	}
@@ -108,9 +113,37 @@ func (c *Cluster) join(r *http.Request, req joinRequest) (*joinResponse, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &joinResponse{CA: string(c.pki.PEM), ClientCert: string(client), ServerCert: string(server),
+	return &joinResponse{CA: string(c.pki.PEM), ClientCert: string(clientCert), ServerCert: string(server),
 		ServiceCIDR: c.config.Network.ServiceCIDR, PodCIDR: c.config.Network.PodCIDR, NodePodCIDR: cidr,
 		ClusterDomain: c.config.Network.ClusterDomain, ClusterDNS: c.config.Network.ClusterDNS}, nil
+}
+
+// agentAccess lets the join token join, and agents see what a node's proxy needs.
+type agentAccess struct{ client client.Client }
+
+// Start implements manager.Runnable: it makes what is missing and returns.
+func (a agentAccess) Start(ctx context.Context) error {
+	for _, o := range agentRoles() {
+		if err := a.client.Create(ctx, o); err != nil && !apierrors.IsAlreadyExists(err) && ctx.Err() == nil {
+			return fmt.Errorf("letting agents join: %w", err)
+		}
+	}
+	return nil
+}
+
+func agentRoles() []client.Object {
+	bind := func(name, role, group string) *rbacv1.ClusterRoleBinding {
+		return &rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: name},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: group}},
+		}
+	}
+	return []client.Object{
+		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: joinGroup}, Rules: []rbacv1.PolicyRule{{Verbs: []string{"post"}, NonResourceURLs: []string{joinPath}}}},
+		bind(joinGroup, joinGroup, joinGroup),
+		bind("coracle:node-proxiers", "system:node-proxier", agentGroup),
+	}
 }
 
 func (n *connector) has(node string) bool {

@@ -22,3 +22,8 @@ func (c *Cluster) nodeAddress() string { return "" }
 func bindEarly(_, _ string, _ syscall.RawConn) error { return nil }
 
 func (c *Cluster) addNodes(context.Context, *parts) error { return nil }
+
+// RunAgent runs one real node of a cluster whose server is another process.
+func RunAgent(context.Context, AgentConfig, ...Option) error {
+	return errors.New("agents need Linux")
+}

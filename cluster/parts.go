@@ -69,6 +69,9 @@ func (c *Cluster) addParts(ctx context.Context, p *parts) error {
 	if err := c.addSimulatedNodes(p.manager); err != nil {
 		return err
 	}
+	if err := p.manager.Add(agentAccess{p.manager.GetClient()}); err != nil {
+		return fmt.Errorf("adding the agents' access: %w", err)
+	}
 	return c.addNodes(ctx, p)
 }
 
@@ -92,6 +95,7 @@ func (c *Cluster) newManager() (manager.Manager, error) {
 	return manager.New(c.server.RESTConfig(), manager.Options{
 		Scheme:         c.clientScheme,
 		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return c.server.Mapper(), nil },
+		NewCache:       newPromptCache,
 		Cache: cache.Options{
 			// Nobody here reads managed fields, which are most of a small object.
 			DefaultTransform: cache.TransformStripManagedFields(),

@@ -3,7 +3,7 @@ package cluster
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -82,7 +82,11 @@ func (c *Cluster) credentials(config *apiserver.Config) error {
 	if config.ServiceAccountKey, err = c.pki.Key("service-account"); err != nil {
 		return err
 	}
-	token, err := secretFile(c.path("agent-token"))
+	// Agents know the authority by its hash only, so the server shows it.
+	if block, _ := pem.Decode(c.pki.PEM); block != nil {
+		config.Certificate.Certificate = append(config.Certificate.Certificate, block.Bytes)
+	}
+	token, err := c.joinToken()
 	if err != nil {
 		return err
 	}
@@ -93,7 +97,7 @@ func (c *Cluster) credentials(config *apiserver.Config) error {
 func (c *Cluster) serverNames() []string {
 	names := []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + c.config.Network.ClusterDomain,
 		"127.0.0.1", "::1", c.serviceIP().String()}
-	for _, name := range append([]string{c.address.Addr().String(), c.nodeAddress()}, c.config.ExtraNames...) {
+	for _, name := range append([]string{c.address.Addr().String(), c.outwardAddress()}, c.config.ExtraNames...) {
 		if name != "" && name != "0.0.0.0" && name != "::" && name != "127.0.0.1" {
 			names = append(names, name)
 		}
@@ -145,16 +149,26 @@ func bind(address string) (net.Listener, error) {
 func (c *Cluster) advertised() netip.AddrPort {
 	address := c.address.Addr()
 	if address.IsLoopback() {
-		if *c.config.Nodes == 0 {
-			return netip.AddrPort{}
-		}
-		node, err := netip.ParseAddr(c.nodeAddress())
+		node, err := netip.ParseAddr(c.outwardAddress())
 		if err != nil || node.IsLoopback() {
 			return netip.AddrPort{}
 		}
 		address = node
 	}
 	return netip.AddrPortFrom(address, c.address.Port())
+}
+
+// outwardAddress is where others reach the server when its own address is
+// loopback: at the first node's address, or where it listens on all of them.
+func (c *Cluster) outwardAddress() string {
+	if address := c.nodeAddress(); address != "" {
+		return address
+	}
+	host, _, err := net.SplitHostPort(c.config.Listen)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return addressTowards("192.0.2.1")
+	}
+	return ""
 }
 
 func (c *Cluster) serviceIP() netip.Addr {
@@ -188,19 +202,24 @@ func (c *Cluster) writeKubeconfig() error {
 	return os.Chmod(c.kubeconfig, 0o600)
 }
 
-// secretFile reads a token, drawing one the first time.
-func secretFile(path string) (string, error) {
-	data, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		b := make([]byte, 16)
-		if _, err := rand.Read(b); err != nil {
-			return "", fmt.Errorf("drawing a token: %w", err)
-		}
-		data = []byte(hex.EncodeToString(b) + "\n")
-		err = os.WriteFile(path, data, 0o600)
+// joinToken reads the token that agents join with, drawing its secret the first
+// time. It follows the authority, should that be another one than before.
+func (c *Cluster) joinToken() (string, error) {
+	path := c.path("agent-token")
+	old, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("reading the join token: %w", err)
 	}
+	_, secret, err := splitToken(strings.TrimSpace(string(old)))
 	if err != nil {
-		return "", fmt.Errorf("reading %s: %w", path, err)
+		secret = rand.Text()
 	}
-	return strings.TrimSpace(string(data)), nil
+	token, err := makeToken(c.pki.PEM, secret)
+	if err != nil || token+"\n" == string(old) {
+		return token, err
+	}
+	if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("writing the join token: %w", err)
+	}
+	return token, nil
 }

@@ -1,0 +1,268 @@
+package cluster
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/connrotation"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/coracle-k8s/coracle/apis"
+	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+)
+
+// AgentConfig is what a node that is a process of its own needs.
+type AgentConfig struct {
+	// Server is the API server's URL and Token the content of the file
+	// agent-token in its data directory: the hash of the cluster's authority,
+	// by which the agent knows the server, and a secret, by which the server
+	// knows the agent.
+	Server, Token string
+	// DataDir is for the agent alone. Default: DefaultAgentDir.
+	DataDir string
+	// Listen is where the agent answers the server (logs, exec and the like).
+	// Default: the node's address, on a port that the kernel picks.
+	Listen string
+	// Node is the node; its address defaults to the one from which this machine
+	// reaches the server.
+	Node v1alpha1.Node
+	// MTU of pod interfaces in bytes; 0 takes the default route's.
+	MTU int32
+}
+
+// DefaultAgentDir is where an agent lives unless it is told otherwise: beside
+// a server's directory, not in it.
+func DefaultAgentDir() string { return v1alpha1.DefaultDataDir() + "-agent" }
+
+// complete fills defaults in and says what is wrong.
+func (c AgentConfig) complete() (AgentConfig, error) {
+	server, err := url.Parse(c.Server)
+	if err != nil || server.Scheme != "https" || server.Hostname() == "" {
+		return c, fmt.Errorf("server %q is not a URL such as https://10.0.0.1:6443", c.Server)
+	}
+	if _, _, err := splitToken(c.Token); err != nil {
+		return c, err
+	}
+	defaults := v1alpha1.Cluster{DataDir: c.DataDir, Node: c.Node}
+	if c.DataDir == "" {
+		defaults.DataDir = DefaultAgentDir()
+	}
+	defaults.Default()
+	if errs := defaults.Validate(); len(errs) > 0 {
+		return c, fmt.Errorf("checking the configuration: %w", errs.ToAggregate())
+	}
+	c.DataDir, c.Node = defaults.DataDir, defaults.Node
+	if c.Node.Name, err = nodeName(c.Node.Name); err != nil {
+		return c, err
+	}
+	if c.Node.Address == "" {
+		if c.Node.Address = addressTowards(server.Hostname()); c.Node.Address == "" {
+			return c, errors.New("this machine has no address but loopback: name one with --node-address")
+		}
+	}
+	if net.ParseIP(c.Node.Address) == nil {
+		return c, fmt.Errorf("node address %q is not an IP address", c.Node.Address)
+	}
+	if c.Listen == "" {
+		c.Listen = net.JoinHostPort(c.Node.Address, "0")
+	}
+	return c, nil
+}
+
+// nodeName is the given one or the host's.
+func nodeName(given string) (string, error) {
+	if given != "" {
+		return given, nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("naming the node: %w", err)
+	}
+	return strings.ToLower(host), nil
+}
+
+// addressTowards is this machine's address on the way to a host, or on its
+// default route; empty if it has none.
+func addressTowards(host string) string {
+	for _, to := range []string{host, "192.0.2.1"} {
+		// Connecting a UDP socket sends nothing; it asks the kernel for the route.
+		conn, err := net.Dial("udp4", net.JoinHostPort(to, "9"))
+		if err != nil {
+			continue
+		}
+		ip := conn.LocalAddr().(*net.UDPAddr).IP
+		conn.Close()
+		if !ip.IsLoopback() {
+			return ip.String()
+		}
+	}
+	return ""
+}
+
+// remote is the connection of an agent to its server. The certificate in it
+// may be replaced while it is in use.
+type remote struct {
+	client, serving atomic.Pointer[tls.Certificate]
+	dialer          *connrotation.Dialer
+	config          *rest.Config
+}
+
+func newRemote(server string, m *membership) *remote {
+	r := &remote{dialer: connrotation.NewDialer((&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext)}
+	r.client.Store(&m.client)
+	r.serving.Store(&m.serving)
+	r.config = &rest.Config{
+		Host: server, QPS: -1, UserAgent: "coracle-agent",
+		ContentConfig: rest.ContentConfig{
+			ContentType:        runtime.ContentTypeProtobuf,
+			AcceptContentTypes: runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON,
+		},
+		Transport: &http.Transport{
+			DialContext: r.dialer.DialContext, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 90 * time.Second,
+			// A server that vanished without a word is noticed within this time.
+			HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
+			TLSClientConfig: &tls.Config{RootCAs: m.authority, MinVersion: tls.VersionTLS12, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+				return r.client.Load(), nil
+			}},
+		},
+	}
+	return r
+}
+
+// replace takes new certificates; connections with the old ones are closed.
+func (r *remote) replace(m *membership) {
+	r.client.Store(&m.client)
+	r.serving.Store(&m.serving)
+	r.dialer.CloseAll()
+}
+
+// manager is one with a cache of what a node may see: its own pods and its own
+// object, Services and EndpointSlices.
+func (r *remote) manager(node string, o *options) (manager.Manager, error) {
+	grace := partsStopTimeout
+	mgr, err := manager.New(r.config, manager.Options{
+		Scheme: apis.NewClientScheme(),
+		Cache: cache.Options{
+			DefaultTransform: cache.TransformStripManagedFields(),
+			ByObject: map[client.Object]cache.ByObject{
+				&corev1.Pod{}:  {Field: fields.OneTermEqualSelector("spec.nodeName", node)},
+				&corev1.Node{}: {Field: fields.OneTermEqualSelector("metadata.name", node)},
+			},
+		},
+		// A node may read these by name only.
+		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{
+			&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.ServiceAccount{}, &corev1.PersistentVolume{}, &corev1.PersistentVolumeClaim{}}}},
+		Logger:                  o.logger,
+		Metrics:                 metricsserver.Options{BindAddress: "0"},
+		HealthProbeBindAddress:  "0",
+		GracefulShutdownTimeout: &grace,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making the manager: %w", err)
+	}
+	return mgr, nil
+}
+
+// agentAPI serves an agent's API to the API server alone: clients show a
+// certificate of the cluster with the group for it.
+type agentAPI struct {
+	listener net.Listener
+	remote   *remote
+	clients  *membership
+	handler  atomic.Pointer[http.Handler]
+}
+
+func (a *agentAPI) set(_ string, h http.Handler) { a.handler.Store(&h) }
+
+func (a *agentAPI) port() int32 { return int32(a.listener.Addr().(*net.TCPAddr).Port) }
+
+// ServeHTTP implements http.Handler.
+func (a *agentAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := a.handler.Load()
+	switch {
+	case r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || !slices.Contains(r.TLS.PeerCertificates[0].Subject.Organization, agentAPIGroup):
+		http.Error(w, "only the API server may use this", http.StatusForbidden)
+	case h == nil:
+		http.Error(w, "the node is starting", http.StatusServiceUnavailable)
+	default:
+		(*h).ServeHTTP(w, r)
+	}
+}
+
+// Start serves until ctx is done: a manager.Runnable.
+func (a *agentAPI) Start(ctx context.Context) error {
+	server := &http.Server{
+		Handler: a, ReadHeaderTimeout: 32 * time.Second, ErrorLog: log.New(io.Discard, "", 0),
+		// Streams upgrade their connection, which HTTP/2 cannot.
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
+		TLSConfig: &tls.Config{
+			MinVersion: tls.VersionTLS12, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: a.clients.authority,
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.remote.serving.Load(), nil },
+		},
+	}
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	if err := server.ServeTLS(a.listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving the node's API on %s: %w", a.listener.Addr(), err)
+	}
+	return nil
+}
+
+// renewal joins again before the certificates expire.
+type renewal struct {
+	joiner  *joiner
+	remote  *remote
+	expires time.Time
+	options *options
+}
+
+// renewRetry is the time between attempts when the server does not answer.
+const renewRetry = time.Minute
+
+// Start renews until ctx is done: a manager.Runnable.
+func (r *renewal) Start(ctx context.Context) error {
+	for {
+		timer := r.options.clock.NewTimer(renewIn(r.options.clock.Now(), r.expires))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-timer.C():
+		}
+		m, err := r.joiner.join(ctx)
+		if err != nil {
+			r.options.logger.Error(err, "Renewing the node's certificates")
+			continue
+		}
+		r.remote.replace(m)
+		r.expires = m.expires
+	}
+}
+
+// renewIn is the time to the next attempt: to two thirds of what is left, as
+// long as that is much.
+func renewIn(now, expires time.Time) time.Duration {
+	if left := expires.Sub(now); left > 3*renewRetry {
+		return left * 2 / 3
+	}
+	return renewRetry
+}

@@ -1,0 +1,127 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+
+	"github.com/go-logr/logr"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/coracle-k8s/coracle/apis"
+	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+	"github.com/coracle-k8s/coracle/nodeagent/network"
+)
+
+// RunAgent runs one real node of a cluster whose server is another process,
+// until ctx ends, and takes away what it made on the machine. It waits for a
+// server that does not answer yet.
+func RunAgent(ctx context.Context, config AgentConfig, opts ...Option) error {
+	o := options{progress: func(string) {}, clock: clock.RealClock{}, logger: logr.Discard()}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	config, err := config.complete()
+	if err != nil {
+		return err
+	}
+	if err := checkHost(); err != nil {
+		return err
+	}
+	dir, err := filepath.Abs(config.DataDir)
+	if err != nil {
+		return fmt.Errorf("finding the data directory: %w", err)
+	}
+	config.DataDir = dir
+	lock, err := lockDir(dir)
+	if err != nil {
+		return err
+	}
+	defer lock.release()
+	listener, err := net.Listen("tcp", config.Listen)
+	if err != nil {
+		return fmt.Errorf("listening for the server: %w", err)
+	}
+	defer listener.Close()
+	server, err := url.Parse(config.Server)
+	if err != nil {
+		return fmt.Errorf("reading the server's URL: %w", err)
+	}
+	joiner := &joiner{server: server, token: config.Token, node: config.Node.Name, address: config.Node.Address, clock: o.clock}
+	o.progress("joining " + config.Server + " as node " + config.Node.Name)
+	member, err := joiner.joinPatiently(ctx, o.progress)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	return runMember(ctx, config, &o, joiner, member, listener)
+}
+
+// runMember runs the node of an agent that has joined.
+func runMember(ctx context.Context, config AgentConfig, o *options, joiner *joiner, member *membership, listener net.Listener) (err error) {
+	remote := newRemote(config.Server, member)
+	defer remote.dialer.CloseAll()
+	mgr, err := remote.manager(config.Node.Name, o)
+	if err != nil {
+		return err
+	}
+	api := &agentAPI{listener: listener, remote: remote, clients: member}
+	host, err := memberHost(config, o, remote, mgr, member, api)
+	if err != nil {
+		return err
+	}
+	node := &realNode{nodeHost: host, name: config.Node.Name, podCIDR: member.NodePodCIDR}
+	for name, part := range map[string]manager.Runnable{
+		"node": node, "API of the node": api,
+		"renewal of certificates": &renewal{joiner: joiner, remote: remote, expires: member.expires, options: o},
+	} {
+		if err := mgr.Add(part); err != nil {
+			return fmt.Errorf("adding the %s: %w", name, err)
+		}
+	}
+	defer func() {
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), partsStopTimeout)
+		defer cancel()
+		node.cleanup(clean)
+		_, failed := network.Cleanup(clean, host.id)
+		err = errors.Join(err, failed)
+	}()
+	watching, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ready := make(chan int, 1)
+	go func() {
+		if err := watchReady(watching, mgr.GetCache(), ready); err != nil {
+			return // the manager's own end says why
+		}
+		select {
+		case <-ready:
+			o.progress("node " + node.name + " is ready")
+		case <-watching.Done():
+		}
+	}()
+	if err := mgr.Start(ctx); err != nil {
+		return fmt.Errorf("running the agent: %w", err)
+	}
+	return nil
+}
+
+// memberHost is the process of an agent, for its node.
+func memberHost(config AgentConfig, o *options, remote *remote, mgr manager.Manager, member *membership, api *agentAPI) (*nodeHost, error) {
+	live, err := client.NewWithWatch(remote.config, client.Options{Scheme: apis.NewClientScheme(), Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return nil, fmt.Errorf("making the node's client: %w", err)
+	}
+	return &nodeHost{
+		id: instanceID(config.DataDir), dir: config.DataDir, node: config.Node,
+		network: v1alpha1.Network{ServiceCIDR: member.ServiceCIDR, PodCIDR: member.PodCIDR, ClusterDomain: member.ClusterDomain, ClusterDNS: member.ClusterDNS, MTU: config.MTU},
+		manager: mgr, live: live, clock: o.clock, log: o.logger, progress: o.progress,
+		programs: programs(filepath.Join(config.DataDir, "bin"), config.Node.BinDir, o.progress), serve: api.set, port: api.port(),
+	}, nil
+}

@@ -1,0 +1,164 @@
+package cluster
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// promptCache is the manager's cache, told when informers have synced.
+//
+// controller-runtime looks every 100 ms, at three places one after the other:
+// the cache's start, a source's informer, a source's handler. Here everything
+// has synced within a few milliseconds, so that looking was most of the time
+// to the first reconcile.
+type promptCache struct {
+	cache.Cache
+
+	mu        sync.Mutex
+	informers map[toolscache.SharedIndexInformer]bool
+	started   chan struct{}
+	once      sync.Once
+}
+
+// newPromptCache implements cache.NewCacheFunc.
+func newPromptCache(config *rest.Config, options cache.Options) (cache.Cache, error) {
+	inner, err := cache.New(config, options)
+	if err != nil {
+		return nil, err
+	}
+	return &promptCache{Cache: inner, informers: map[toolscache.SharedIndexInformer]bool{}, started: make(chan struct{})}, nil
+}
+
+// Start implements cache.Informers.
+func (c *promptCache) Start(ctx context.Context) error {
+	c.once.Do(func() { close(c.started) })
+	return c.Cache.Start(ctx)
+}
+
+// WaitForCacheSync implements cache.Informers.
+func (c *promptCache) WaitForCacheSync(ctx context.Context) bool {
+	select {
+	case <-c.started:
+	case <-ctx.Done():
+		return false
+	}
+	c.mu.Lock()
+	var informers []toolscache.SharedIndexInformer
+	for i := range c.informers {
+		informers = append(informers, i)
+	}
+	c.mu.Unlock()
+	for _, i := range informers {
+		if !synced(ctx, i) {
+			return false
+		}
+	}
+	// Now it need not wait, but for informers that came some other way.
+	return c.Cache.WaitForCacheSync(ctx)
+}
+
+func synced(ctx context.Context, i toolscache.SharedIndexInformer) bool {
+	select {
+	case <-i.HasSyncedChecker().Done():
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// GetInformer implements cache.Informers.
+func (c *promptCache) GetInformer(ctx context.Context, obj client.Object, opts ...cache.InformerGetOption) (cache.Informer, error) {
+	var options cache.InformerGetOptions
+	for _, o := range opts {
+		o(&options)
+	}
+	informer, err := c.Cache.GetInformer(ctx, obj, append(opts, cache.BlockUntilSynced(false))...)
+	if err != nil {
+		return nil, err
+	}
+	shared, ok := informer.(toolscache.SharedIndexInformer)
+	if !ok {
+		return c.Cache.GetInformer(ctx, obj, opts...)
+	}
+	c.mu.Lock()
+	c.informers[shared] = true
+	c.mu.Unlock()
+	if options.BlockUntilSynced == nil || *options.BlockUntilSynced {
+		select {
+		case <-c.started:
+			if !synced(ctx, shared) {
+				// The inner cache says it in its words.
+				return c.Cache.GetInformer(ctx, obj, opts...)
+			}
+		default:
+		}
+	}
+	return promptInformer{shared}, nil
+}
+
+// RemoveInformer implements cache.Informers.
+func (c *promptCache) RemoveInformer(ctx context.Context, obj client.Object) error {
+	if informer, err := c.Cache.GetInformer(ctx, obj, cache.BlockUntilSynced(false)); err == nil {
+		if shared, ok := informer.(toolscache.SharedIndexInformer); ok {
+			c.mu.Lock()
+			delete(c.informers, shared)
+			c.mu.Unlock()
+		}
+	}
+	return c.Cache.RemoveInformer(ctx, obj)
+}
+
+// promptInformer hands out prompt registrations.
+type promptInformer struct{ toolscache.SharedIndexInformer }
+
+func (i promptInformer) AddEventHandler(h toolscache.ResourceEventHandler) (toolscache.ResourceEventHandlerRegistration, error) {
+	return prompt(i.SharedIndexInformer.AddEventHandler(h))
+}
+
+func (i promptInformer) AddEventHandlerWithResyncPeriod(h toolscache.ResourceEventHandler, resync time.Duration) (toolscache.ResourceEventHandlerRegistration, error) {
+	return prompt(i.SharedIndexInformer.AddEventHandlerWithResyncPeriod(h, resync))
+}
+
+func (i promptInformer) AddEventHandlerWithOptions(h toolscache.ResourceEventHandler, options toolscache.HandlerOptions) (toolscache.ResourceEventHandlerRegistration, error) {
+	return prompt(i.SharedIndexInformer.AddEventHandlerWithOptions(h, options))
+}
+
+func (i promptInformer) RemoveEventHandler(r toolscache.ResourceEventHandlerRegistration) error {
+	if p, ok := r.(promptRegistration); ok {
+		r = p.ResourceEventHandlerRegistration
+	}
+	return i.SharedIndexInformer.RemoveEventHandler(r)
+}
+
+// promptRegistration makes a loop that polls HasSynced end when it has synced.
+type promptRegistration struct {
+	toolscache.ResourceEventHandlerRegistration
+}
+
+func prompt(r toolscache.ResourceEventHandlerRegistration, err error) (toolscache.ResourceEventHandlerRegistration, error) {
+	if err != nil {
+		return nil, err
+	}
+	return promptRegistration{r}, nil
+}
+
+// pollPeriod is how often client-go looks at HasSynced.
+const pollPeriod = 100 * time.Millisecond
+
+// HasSynced waits for the answer to become yes, as long as a poll would.
+func (r promptRegistration) HasSynced() bool {
+	timer := time.NewTimer(pollPeriod)
+	defer timer.Stop()
+	select {
+	case <-r.HasSyncedChecker().Done():
+		return true
+	case <-timer.C:
+		return r.ResourceEventHandlerRegistration.HasSynced()
+	}
+}
