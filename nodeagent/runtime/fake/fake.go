@@ -347,6 +347,27 @@ func (r *Runtime) ListContainers(_ context.Context, in *runtimeapi.ListContainer
 	return out, nil
 }
 
+// ReopenContainerLog implements CRI. Containers here write no logs.
+func (r *Runtime) ReopenContainerLog(_ context.Context, in *runtimeapi.ReopenContainerLogRequest, _ ...grpc.CallOption) (*runtimeapi.ReopenContainerLogResponse, error) {
+	defer r.mu.Unlock()
+	if err := r.begin("ReopenContainerLog"); err != nil {
+		return nil, err
+	}
+	if r.containers[in.ContainerId] == nil {
+		return nil, notFound(in.ContainerId)
+	}
+	return &runtimeapi.ReopenContainerLogResponse{}, nil
+}
+
+// ImageFsInfo implements CRI: images here take no space.
+func (r *Runtime) ImageFsInfo(context.Context, *runtimeapi.ImageFsInfoRequest, ...grpc.CallOption) (*runtimeapi.ImageFsInfoResponse, error) {
+	defer r.mu.Unlock()
+	if err := r.begin("ImageFsInfo"); err != nil {
+		return nil, err
+	}
+	return &runtimeapi.ImageFsInfoResponse{}, nil
+}
+
 // ContainerStatus implements CRI.
 func (r *Runtime) ContainerStatus(_ context.Context, in *runtimeapi.ContainerStatusRequest, _ ...grpc.CallOption) (*runtimeapi.ContainerStatusResponse, error) {
 	defer r.mu.Unlock()
