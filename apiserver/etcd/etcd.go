@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"path/filepath"
+	"sync"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -34,6 +35,7 @@ type Server struct {
 	// Client talks to the member by function calls; Stop closes it.
 	Client *kubernetes.Client
 	etcd   *embed.Etcd
+	stop   sync.Once
 }
 
 // readyTimeout bounds the replay of a large log on a slow disk.
@@ -123,10 +125,12 @@ func (s *Server) Err() <-chan error { return s.etcd.Err() }
 // Stop closes the member; what was acknowledged is on disk. Others'
 // clients must have been closed. It may be called more than once.
 func (s *Server) Stop() {
-	if s.Client != nil {
-		s.Client.Close()
-	}
-	s.etcd.Close()
+	s.stop.Do(func() {
+		if s.Client != nil {
+			s.Client.Close()
+		}
+		s.etcd.Close()
+	})
 }
 
 func logger(errors func(string)) *zap.Logger {
