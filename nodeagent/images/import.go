@@ -17,6 +17,7 @@ import (
 // Import loads an archive (OCI layout or docker save format, plain or gzipped)
 // into the containerd behind a socket, unpacks it, and returns the full names of
 // its images once CRI knows them. Importing what is there already changes nothing.
+// Imported images are pinned: no registry would give back what a full disk took.
 func Import(ctx context.Context, socket string, archive io.Reader) ([]string, error) {
 	dir, err := os.MkdirTemp("", "coracle-image-")
 	if err != nil {

@@ -36,6 +36,7 @@ const (
 	labelRefContent = "containerd.io/gc.ref.content."
 	labelRefSnap    = "containerd.io/gc.ref.snapshot." + snapshotter
 	labelManaged    = "io.cri-containerd.image"
+	labelPinned     = "io.cri-containerd.pinned"
 	labelUncompress = "containerd.io/uncompressed"
 )
 
@@ -121,7 +122,7 @@ func (s *store) name(ctx context.Context, i named, labels map[string]string) err
 		return err
 	}
 	image := &imagesapi.Image{
-		Name: i.name, Labels: map[string]string{labelManaged: "managed"}, CreatedAt: timestamppb.Now(), UpdatedAt: timestamppb.Now(),
+		Name: i.name, Labels: map[string]string{labelManaged: "managed", labelPinned: "pinned"}, CreatedAt: timestamppb.Now(), UpdatedAt: timestamppb.Now(),
 		Target: &types.Descriptor{MediaType: string(mediaType), Digest: d.String(), Size: int64(len(manifest))},
 	}
 	_, err = s.images.Create(ctx, &imagesapi.CreateImageRequest{Image: image})
