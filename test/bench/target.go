@@ -15,6 +15,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
@@ -182,25 +184,43 @@ func (t *target) until(ctx context.Context, what string, try func() error) (time
 }
 
 // await watches until done says so about an object and returns the time then.
-// It sees the objects that are there first.
+// It sees the objects that are there first, unless it is told a version to
+// start from.
 func (t *target) await(ctx context.Context, list client.ObjectList, done func(watch.EventType, client.Object) bool, opts ...client.ListOption) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	w, err := t.client.Watch(ctx, list, opts...)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("watching %T: %w", list, err)
+	options := (&client.ListOptions{}).ApplyOptions(opts)
+	if options.Raw == nil {
+		options.Raw = &metav1.ListOptions{}
 	}
-	defer w.Stop()
+	for ctx.Err() == nil {
+		w, err := t.client.Watch(ctx, list, options)
+		if err != nil {
+			return time.Time{}, fmt.Errorf("watching %T: %w", list, err)
+		}
+		at, err := follow(w, options.Raw, done)
+		w.Stop()
+		// The server ends the watch of a client that is too slow; the next one goes on where it was.
+		if err != nil || !at.IsZero() {
+			return at, err
+		}
+	}
+	return time.Time{}, fmt.Errorf("watching %T for what did not come: %w", list, context.Cause(ctx))
+}
+
+// follow one watch to its end, or until done.
+func follow(w watch.Interface, from *metav1.ListOptions, done func(watch.EventType, client.Object) bool) (time.Time, error) {
 	for e := range w.ResultChan() {
 		o, ok := e.Object.(client.Object)
 		if !ok {
-			return time.Time{}, fmt.Errorf("watching %T: got %v", list, e.Object)
+			return time.Time{}, fmt.Errorf("watching: %w", apierrors.FromObject(e.Object))
 		}
 		if done(e.Type, o) {
 			return time.Now(), nil
 		}
+		from.ResourceVersion = o.GetResourceVersion()
 	}
-	return time.Time{}, fmt.Errorf("watching %T: it ended before what was awaited came: %w", list, context.Cause(ctx))
+	return time.Time{}, nil
 }
 
 func (t *target) nodesReady(ctx context.Context, want int) error {
