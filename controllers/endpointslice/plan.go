@@ -121,9 +121,9 @@ func planGroup(o observed, family discoveryv1.AddressType, g *group, c *changes)
 	for _, s := range g.existing {
 		kept, changed := keep(s, g.desired)
 		switch labels, relabelled := labelsFor(s, o.service); {
-		case len(kept) == 0 && (changed || len(g.desired) > 0):
-			// Emptied, or an empty placeholder that now has a use: the slice is
-			// free to be filled or removed.
+		case len(kept) == 0:
+			// Emptied, or a placeholder: free to be filled, or removed unless
+			// keepPlaceholder wants it.
 			c.remove = append(c.remove, s)
 		case changed || relabelled:
 			own := shallow(s)

@@ -204,6 +204,9 @@ func TestPlaceholderAndMetadata(t *testing.T) {
 	// The first pod takes the placeholder over, the last one leaves it.
 	c.o.pods = []*corev1.Pod{pod(1, true)}
 	c.sync()
+	if len(c.o.slices) != 1 || c.o.slices[0].UID != s.UID || len(c.o.slices[0].Endpoints) != 1 {
+		t.Errorf("beside the placeholder: %v", c.o.slices)
+	}
 	c.o.pods = nil
 	c.sync()
 	if c.writes != 3 || len(c.o.slices) != 1 || c.o.slices[0].UID != s.UID {
