@@ -59,8 +59,8 @@ func (c *promptCache) WaitForCacheSync(ctx context.Context) bool {
 			return false
 		}
 	}
-	// Now it need not wait, but for informers that came some other way.
-	return c.Cache.WaitForCacheSync(ctx)
+	// Informers that came some other way were made by reads, which wait for them.
+	return true
 }
 
 func synced(ctx context.Context, i toolscache.SharedIndexInformer) bool {
@@ -100,6 +100,15 @@ func (c *promptCache) GetInformer(ctx context.Context, obj client.Object, opts .
 		}
 	}
 	return promptInformer{shared}, nil
+}
+
+// IndexField implements client.FieldIndexer.
+func (c *promptCache) IndexField(ctx context.Context, obj client.Object, field string, values client.IndexerFunc) error {
+	// The inner cache makes the informer without asking this one.
+	if _, err := c.GetInformer(ctx, obj, cache.BlockUntilSynced(false)); err != nil {
+		return err
+	}
+	return c.Cache.IndexField(ctx, obj, field, values)
 }
 
 // RemoveInformer implements cache.Informers.
