@@ -12,8 +12,10 @@ import (
 	"crypto/ecdsa"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -25,6 +27,7 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/discovery/aggregated"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/filters"
+	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 
@@ -115,7 +118,38 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 		return nil, err
 	}
 	s.run()
+	if err := s.awaitReady(ctx); err != nil {
+		s.Stop()
+		return nil, err
+	}
 	return s, nil
+}
+
+// awaitReady asks for /readyz until it is: the library's start hooks run
+// beside us for a moment and tell nobody but readyz.
+func (s *Server) awaitReady(ctx context.Context) error {
+	again := time.NewTicker(200 * time.Microsecond)
+	defer again.Stop()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://coracle.in-process/readyz", nil)
+		if err != nil {
+			return fmt.Errorf("asking for readiness: %w", err)
+		}
+		response, err := s.transport.RoundTrip(req)
+		if err != nil {
+			return fmt.Errorf("asking for readiness: %w", err)
+		}
+		body, _ := io.ReadAll(response.Body)
+		response.Body.Close()
+		if response.StatusCode == http.StatusOK {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the API server to be ready: %w: %s", ctx.Err(), body)
+		case <-again.C:
+		}
+	}
 }
 
 func (s *Server) genericConfig() *genericapiserver.Config {
@@ -129,7 +163,20 @@ func (s *Server) genericConfig() *genericapiserver.Config {
 	c.LongRunningFunc = filters.BasicLongRunningRequestCheck(
 		sets.NewString("watch", "proxy"), sets.NewString("attach", "exec", "proxy", "log", "portforward"))
 	c.BuildHandlerChainFunc = outerChain
+	// The library's own check of its log keeps a goroutine for ever.
+	checks := []healthz.HealthChecker{healthz.PingHealthz, healthz.NamedCheck("etcd", s.checkEtcd)}
+	c.HealthzChecks, c.LivezChecks, c.ReadyzChecks = checks, checks, checks
 	return c
+}
+
+// etcdPatience is how long etcd may take to answer before the server is unhealthy.
+const etcdPatience = 2 * time.Second
+
+func (s *Server) checkEtcd(r *http.Request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), etcdPatience)
+	defer cancel()
+	_, err := s.etcd.Client.Client.Get(ctx, storage.Prefix+"/health")
+	return err
 }
 
 // build makes everything that answers requests; nothing runs yet.
@@ -161,6 +208,8 @@ func (s *Server) build(c *genericapiserver.Config) error {
 		return fmt.Errorf("installing the API: %w", err)
 	}
 	mux := s.generic.Handler.NonGoRestfulMux
+	// Not the list of all paths that the library would answer with.
+	mux.NotFoundHandler(http.NotFoundHandler())
 	docs.Install(mux)
 	access.install(mux)
 	for path, h := range s.config.Extra {

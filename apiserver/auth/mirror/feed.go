@@ -80,18 +80,40 @@ func FromStorage(storage interface {
 			if err != nil {
 				return nil, err
 			}
-			return watch.Filter(w, unwrap), nil
+			return unwrapped(w), nil
 		},
 	}
 }
 
-// unwrap takes objects out of the wrapper in which the watch cache shares
-// their encodings among watchers.
-func unwrap(e watch.Event) (watch.Event, bool) {
-	if shared, ok := e.Object.(runtime.CacheableObject); ok {
-		e.Object = shared.GetObject()
-	}
-	return e, true
+// unwrapped takes objects out of the wrapper in which the watch cache shares
+// their encodings among watchers. (watch.Filter would leave its goroutine
+// behind when nobody takes its last event.)
+func unwrapped(in watch.Interface) watch.Interface {
+	events := make(chan watch.Event)
+	out := watch.NewProxyWatcher(events)
+	go func() {
+		defer close(events)
+		defer in.Stop()
+		for {
+			select {
+			case e, ok := <-in.ResultChan():
+				if !ok {
+					return
+				}
+				if shared, ok := e.Object.(runtime.CacheableObject); ok {
+					e.Object = shared.GetObject()
+				}
+				select {
+				case events <- e:
+				case <-out.StopChan():
+					return
+				}
+			case <-out.StopChan():
+				return
+			}
+		}
+	}()
+	return out
 }
 
 func internal(o metav1.ListOptions) *metainternalversion.ListOptions {
