@@ -361,6 +361,7 @@ func (a *Agent) Shutdown(ctx context.Context) error {
 	}
 	if a.cgroups != nil {
 		errs = append(errs, a.cgroups.Remove(a.config.CgroupRoot))
+		a.cgroups.Prune(filepath.Dir(a.config.CgroupRoot))
 	}
 	return errors.Join(errs...)
 }

@@ -34,7 +34,7 @@ func New() (*Manager, error) {
 	if m.v2 {
 		return m, nil
 	}
-	for _, c := range []string{"cpu", "memory", "pids", "cpuset", "hugetlb", "blkio", "devices", "freezer", "cpuacct", "perf_event", "net_cls", "net_prio", "systemd"} {
+	for _, c := range []string{"cpu", "memory", "pids", "cpuset", "hugetlb", "blkio", "devices", "freezer", "cpuacct", "perf_event", "net_cls", "net_prio", "systemd", "unified"} {
 		dir, err := filepath.EvalSymlinks(filepath.Join(m.mount, c))
 		if err == nil && !slices.Contains(m.controllers, dir) {
 			m.controllers = append(m.controllers, dir)
@@ -186,6 +186,21 @@ func (m *Manager) Remove(path string) error {
 		}
 	}
 	return nil
+}
+
+// Prune removes a cgroup and those above it, up to the first that is in use.
+func (m *Manager) Prune(path string) {
+	roots := m.controllers
+	if m.v2 {
+		roots = []string{m.mount}
+	}
+	for _, root := range roots {
+		for p := filepath.Clean("/" + path); p != "/"; p = filepath.Dir(p) {
+			if err := os.Remove(filepath.Join(root, p)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				break
+			}
+		}
+	}
 }
 
 // removeTree removes directories bottom up; their files are the kernel's.

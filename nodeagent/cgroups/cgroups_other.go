@@ -18,3 +18,6 @@ func (m *Manager) Set(string, Limits) error { return nil }
 
 // Remove does nothing.
 func (m *Manager) Remove(string) error { return nil }
+
+// Prune does nothing.
+func (m *Manager) Prune(string) {}
