@@ -5,6 +5,9 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -28,11 +31,38 @@ type promptCache struct {
 
 // newPromptCache implements cache.NewCacheFunc.
 func newPromptCache(config *rest.Config, options cache.Options) (cache.Cache, error) {
+	options.NewInformer = newListingInformer
 	inner, err := cache.New(config, options)
 	if err != nil {
 		return nil, err
 	}
 	return &promptCache{Cache: inner, informers: map[toolscache.SharedIndexInformer]bool{}, started: make(chan struct{})}, nil
+}
+
+// newListingInformer makes an informer that begins with a list of what the
+// server's watch cache has, and not with a stream of it. Such a stream is
+// consistent with etcd, which costs up to 100 ms when a watch cache was just
+// opened, and is sent object by object; an informer needs neither.
+func newListingInformer(lw toolscache.ListerWatcher, example runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
+	return toolscache.NewSharedIndexInformer(listing{toolscache.ToListerWatcherWithContext(lw)}, example, resync, indexers)
+}
+
+// listing is a source of lists, see k8s.io/client-go/util/watchlist.
+type listing struct {
+	toolscache.ListerWatcherWithContext
+}
+
+// IsWatchListSemanticsUnSupported tells the reflector to list.
+func (listing) IsWatchListSemanticsUnSupported() bool { return true }
+
+// List implements toolscache.ListerWatcher.
+func (l listing) List(options metav1.ListOptions) (runtime.Object, error) {
+	return l.ListWithContext(context.Background(), options)
+}
+
+// Watch implements toolscache.ListerWatcher.
+func (l listing) Watch(options metav1.ListOptions) (watch.Interface, error) {
+	return l.WatchWithContext(context.Background(), options)
 }
 
 // Start implements cache.Informers.
