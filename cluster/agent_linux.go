@@ -91,7 +91,7 @@ func runMember(ctx context.Context, config AgentConfig, o *options, joiner *join
 		defer cancel()
 		node.cleanup(clean)
 		_, failed := network.Cleanup(clean, host.id)
-		err = errors.Join(err, failed)
+		err = errors.Join(err, failed, removeCgroups(host.id, func(string) {}))
 	}()
 	watching, cancel := context.WithCancel(ctx)
 	defer cancel()

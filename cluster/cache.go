@@ -44,7 +44,7 @@ func newPromptCache(config *rest.Config, options cache.Options) (cache.Cache, er
 // consistent with etcd, which costs up to 100 ms when a watch cache was just
 // opened, and is sent object by object; an informer needs neither.
 func newListingInformer(lw toolscache.ListerWatcher, example runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
-	return toolscache.NewSharedIndexInformer(listing{toolscache.ToListerWatcherWithContext(lw)}, example, resync, indexers)
+	return toolscache.NewSharedIndexInformer(listing{draining{toolscache.ToListerWatcherWithContext(lw)}}, example, resync, indexers)
 }
 
 // listing is a source of lists, see k8s.io/client-go/util/watchlist.

@@ -14,7 +14,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"net/netip"
@@ -117,9 +116,14 @@ func (c *Cluster) start(ctx context.Context) error {
 	if c.lock, err = lockDir(dir); err != nil {
 		return err
 	}
+	listeners, err := c.listen()
+	if err != nil {
+		c.lock.undo()
+		return err
+	}
 	c.options.progress("starting etcd and the API server")
 	c.scheme, c.clientScheme = apis.NewScheme(), apis.NewClientScheme()
-	if err := c.startServer(ctx); err != nil {
+	if err := c.startServer(ctx, listeners); err != nil {
 		return err
 	}
 	if err := bootstrap.Run(ctx, c.server.RESTConfig(), c.bootstrapConfig()); err != nil {
@@ -196,9 +200,6 @@ func (c *Cluster) Kubeconfig() string { return c.kubeconfig }
 
 // Config is the configuration in force.
 func (c *Cluster) Config() *v1alpha1.Cluster { return c.config.DeepCopy() }
-
-// ErrInUse says that another process runs a cluster in the data directory.
-var ErrInUse = errors.New("in use by another coracle process")
 
 // AwaitNodes yields a line each time another of the cluster's own nodes
 // becomes Ready, and ends when all are or ctx ends.

@@ -5,8 +5,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -19,32 +21,116 @@ func instanceID(dir string) string {
 
 // dirLock keeps a data directory for one process. The kernel releases it when
 // the process dies.
-type dirLock struct{ file *os.File }
+type dirLock struct {
+	file *os.File
+	// made are the directories that were not there before, innermost first.
+	made []string
+}
 
+const lockName = "lock"
+
+// lockDir takes the data directory, making it when it is not there.
 func lockDir(dir string) (*dirLock, error) {
+	var made []string
+	for d := dir; ; d = filepath.Dir(d) {
+		if _, err := os.Lstat(d); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		made = append(made, d)
+	}
+	l := &dirLock{made: made}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
+		l.undo()
 		return nil, fmt.Errorf("making the data directory: %w", err)
 	}
-	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
-	if err != nil {
+	var err error
+	if l.file, err = os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		l.undo()
 		return nil, fmt.Errorf("locking the data directory: %w", err)
 	}
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		holder, _ := os.ReadFile(file.Name())
-		file.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("data directory %s is %w (pid %s)", dir, ErrInUse, strings.TrimSpace(string(holder)))
+	if err := l.take(dir, syscall.LOCK_NB); err != nil {
+		l.file.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// take gets the kernel's lock; how is LOCK_NB not to wait for it.
+func (l *dirLock) take(dir string, how int) error {
+	err := syscall.Flock(int(l.file.Fd()), syscall.LOCK_EX|how)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return &InUseError{Dir: dir, PID: l.holder()}
+	}
+	if err == nil {
+		err = l.file.Truncate(0)
+	}
+	if err == nil {
+		_, err = l.file.WriteAt([]byte(fmt.Sprintln(os.Getpid())), 0)
+	}
+	if err != nil {
+		return fmt.Errorf("locking the data directory: %w", err)
+	}
+	return nil
+}
+
+// holder is the process that has the lock, 0 if it has not said so yet.
+func (l *dirLock) holder() int {
+	text := make([]byte, 20)
+	n, _ := l.file.ReadAt(text, 0) // short, so always with io.EOF
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text[:n])))
+	if err != nil {
+		return 0
+	}
+	return pid
+}
+
+// undo takes away what lockDir made, as far as nothing else is in it.
+func (l *dirLock) undo() {
+	if len(l.made) == 0 {
+		return
+	}
+	os.Remove(filepath.Join(l.made[0], lockName))
+	for _, dir := range l.made {
+		if os.Remove(dir) != nil {
+			return
 		}
-		return nil, fmt.Errorf("locking the data directory: %w", err)
 	}
-	if err = file.Truncate(0); err == nil {
-		_, err = file.WriteAt([]byte(fmt.Sprintln(os.Getpid())), 0)
-	}
-	if err != nil {
-		file.Close()
-		return nil, fmt.Errorf("locking the data directory: %w", err)
-	}
-	return &dirLock{file: file}, nil
 }
 
 func (l *dirLock) release() { l.file.Close() }
+
+// InUseError says that another process runs a cluster or an agent in a data
+// directory.
+type InUseError struct {
+	Dir string
+	// PID is 0 if it is not known.
+	PID int
+}
+
+func (e *InUseError) Error() string {
+	if e.PID == 0 {
+		return fmt.Sprintf("data directory %s is in use by another coracle process", e.Dir)
+	}
+	return fmt.Sprintf("data directory %s is in use by another coracle process (pid %d)", e.Dir, e.PID)
+}
+
+// Running returns the process that runs a cluster or an agent in dir, if there
+// is one.
+func Running(dir string) (pid int, running bool, err error) {
+	file, err := os.Open(filepath.Join(dir, lockName))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("reading the data directory: %w", err)
+	}
+	defer file.Close()
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return (&dirLock{file: file}).holder(), true, nil
+	}
+	if err != nil {
+		return 0, false, fmt.Errorf("asking for the lock of the data directory: %w", err)
+	}
+	return 0, false, nil
+}

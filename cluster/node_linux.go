@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -103,6 +104,9 @@ func (n *realNode) up(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := n.noteName(); err != nil {
+		return err
+	}
 	if err := n.setupNetwork(ctx, binDir); err != nil {
 		return err
 	}
@@ -119,6 +123,18 @@ func (n *realNode) up(ctx context.Context) error {
 		return err
 	}
 	n.serve(n.name, n.agent.Handler())
+	return nil
+}
+
+// noteName writes the node's name where NodeNames finds it.
+func (n *realNode) noteName() error {
+	err := os.MkdirAll(n.path(), 0o700)
+	if err == nil {
+		err = os.WriteFile(n.path(nameFile), []byte(n.name+"\n"), 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("making the node's directory: %w", err)
+	}
 	return nil
 }
 
@@ -144,7 +160,7 @@ func (n *realNode) startRuntime(ctx context.Context, binDir string) (string, err
 	}
 	var err error
 	n.runtime, err = containerd.New(containerd.Config{
-		BinDir: binDir, Dir: n.path("containerd"), StateDir: fmt.Sprintf("/run/coracle/%s/n%d/containerd", n.id, n.index),
+		BinDir: binDir, Dir: n.path("containerd"), StateDir: filepath.Join(runDir(n.id), fmt.Sprint("n", n.index), "containerd"),
 		SandboxImage: image, CNIConfDir: n.path("cni"), CNIBinDir: binDir, Netns: n.net.Netns,
 	})
 	if err != nil {
@@ -198,7 +214,7 @@ func (n *realNode) newAgent(endpoint string) error {
 	recorder := n.manager.GetEventRecorderFor("kubelet")
 	config := nodeagent.Config{
 		NodeName: n.name, Client: n.manager.GetClient(), Cache: n.manager.GetCache(), Recorder: recorder, Clock: n.clock,
-		RootDir: root, PodLogDir: n.path("logs"), RuntimeEndpoint: endpoint, CgroupRoot: fmt.Sprintf("/coracle-%s/n%d", n.id, n.index),
+		RootDir: root, PodLogDir: n.path("logs"), RuntimeEndpoint: endpoint, CgroupRoot: fmt.Sprintf("%s/n%d", cgroupOf(n.id), n.index),
 		ClusterDNS: n.network.ClusterDNS, ClusterDomain: n.network.ClusterDomain,
 		NodeIPs: []string{n.net.NodeIP}, PodCIDRs: []string{n.podCIDR}, Labels: n.node.Labels, Taints: n.node.Taints,
 		KubeletVersion: apis.KubernetesVersion, SystemReserved: n.node.SystemReserved, MaxPods: int(n.node.MaxPods), ServerPort: n.port,

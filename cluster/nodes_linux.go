@@ -118,6 +118,9 @@ func (c *Cluster) addNodes(_ context.Context, p *parts) error {
 		if _, err := network.Cleanup(ctx, c.id); err != nil {
 			c.options.logger.Error(err, "Removing the pod network")
 		}
+		if err := removeCgroups(c.id, func(string) {}); err != nil {
+			c.options.logger.Error(err, "Removing cgroups")
+		}
 	})
 	host, err := c.nodeHost(p.manager)
 	if err != nil {

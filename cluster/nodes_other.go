@@ -27,3 +27,6 @@ func (c *Cluster) addNodes(context.Context, *parts) error { return nil }
 func RunAgent(context.Context, AgentConfig, ...Option) error {
 	return errors.New("agents need Linux")
 }
+
+// removeFromHost has nothing to do: there are no real nodes.
+func removeFromHost(context.Context, string, func(string)) error { return nil }

@@ -31,17 +31,14 @@ func (c *Cluster) path(elements ...string) string {
 	return filepath.Join(append([]string{c.config.DataDir}, elements...)...)
 }
 
-func (c *Cluster) startServer(ctx context.Context) error {
+func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) error {
 	now := c.options.clock.Now()
 	authority, err := pki.Open(c.path("pki"), now)
 	if err != nil {
+		closeAll(listeners)
 		return err
 	}
 	c.pki = authority
-	listeners, err := c.listen()
-	if err != nil {
-		return err
-	}
 	config := apiserver.Config{
 		Etcd:      etcd.Config{Dir: c.path("etcd"), UnsafeNoFsync: c.config.Storage.UnsafeNoFsync, Errors: func(msg string) { c.options.logger.Info(msg) }},
 		Scheme:    c.scheme,

@@ -36,11 +36,6 @@ func New(config Config) (*Containerd, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"containerd", "containerd-shim-runc-v2", "runc"} {
-		if _, err := os.Stat(filepath.Join(config.BinDir, name)); err != nil {
-			return nil, fmt.Errorf("looking for node program %s: %w", name, err)
-		}
-	}
 	restrict := !hasSysResource()
 	if config.RestrictOOMScore != nil {
 		restrict = *config.RestrictOOMScore
@@ -64,6 +59,11 @@ func (c *Containerd) Ensure(ctx context.Context) error {
 	}
 	if c.process != nil && c.process.alive() {
 		return nil
+	}
+	for _, name := range []string{"containerd", "containerd-shim-runc-v2", "runc"} {
+		if _, err := os.Stat(filepath.Join(c.config.BinDir, name)); err != nil {
+			return fmt.Errorf("looking for node program %s: %w", name, err)
+		}
 	}
 	changed, err := c.writeConfig()
 	if err != nil {
