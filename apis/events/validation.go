@@ -5,7 +5,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
@@ -78,7 +77,7 @@ func ValidateUpdate(e, old *corev1.Event, legacy bool) field.ErrorList {
 		errs = append(errs, validation.ValidateImmutableField(f.now, f.was, field.NewPath(f.name))...)
 	}
 	// Clients that speak JSON lose what is finer than a microsecond.
-	if !equality.Semantic.DeepEqual(e.EventTime.Truncate(time.Microsecond), old.EventTime.Truncate(time.Microsecond)) {
+	if !e.EventTime.Truncate(time.Microsecond).Equal(old.EventTime.Truncate(time.Microsecond)) {
 		errs = append(errs, validation.ValidateImmutableField(e.EventTime, old.EventTime, field.NewPath("eventTime"))...)
 	}
 	return errs
