@@ -56,8 +56,9 @@ type ResetConfig struct {
 	Stop bool
 	// StopTimeout bounds the wait for its end. Default: one minute.
 	StopTimeout time.Duration
-	// Report takes a line for everything that is done. Default: nobody.
-	Report func(string)
+	// Report takes a phrase for everything that was removed, Progress one for
+	// what is waited for. Default: nobody.
+	Report, Progress func(string)
 }
 
 // ErrNotDataDir says that a directory is not of a cluster or agent, so that
@@ -71,6 +72,9 @@ var ErrNotDataDir = errors.New("is not a data directory of coracle")
 func Reset(ctx context.Context, dir string, config ResetConfig) error {
 	if config.Report == nil {
 		config.Report = func(string) {}
+	}
+	if config.Progress == nil {
+		config.Progress = func(string) {}
 	}
 	if config.StopTimeout == 0 {
 		config.StopTimeout = time.Minute
@@ -125,7 +129,7 @@ func (c *ResetConfig) lock(ctx context.Context, dir string) (*dirLock, error) {
 	if used.PID <= 1 {
 		return nil, fmt.Errorf("stopping the process that runs: %w", err)
 	}
-	c.Report(fmt.Sprintf("stopping process %d, at most %s", used.PID, c.StopTimeout))
+	c.Progress(fmt.Sprintf("stopping process %d, at most %s", used.PID, c.StopTimeout))
 	if err := syscall.Kill(used.PID, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return nil, fmt.Errorf("stopping process %d: %w", used.PID, err)
 	}

@@ -21,7 +21,7 @@ func main() {
 	case errors.As(err, &code):
 		os.Exit(int(code))
 	case err != nil:
-		fmt.Fprintln(os.Stderr, "coracle: "+err.Error())
+		fmt.Fprintln(os.Stderr, "coracle: "+oneLine(err).Error())
 		os.Exit(1)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -109,23 +110,20 @@ Nodes join from this or other machines with the token in DATA-DIR/agent-token:
 // up runs the cluster until ctx ends.
 func up(ctx context.Context, config *v1alpha1.Cluster, out io.Writer) error {
 	started := processStart()
-	// A start allocates much and keeps most of it: collecting waits until it is done.
-	debug.SetGCPercent(-1)
+	debug.SetGCPercent(startPercent)
 	quiet()
 	defer klog.Flush()
 	c, err := cluster.Start(ctx, config, cluster.WithLogger(klog.Background()), cluster.WithProgress(func(step string) {
-		fmt.Fprintf(out, "%5.2f s  %s\n", time.Since(started).Seconds(), step)
+		fmt.Fprintln(out, stamp(started), step)
 	}))
 	if err != nil {
-		return err
+		return oneLine(err)
 	}
 	fmt.Fprintf(out, "ready in %.2f s  %s\nexport KUBECONFIG=%s\n", time.Since(started).Seconds(), c.URL(), c.Kubeconfig())
-	debug.SetGCPercent(50)
-	settle := time.AfterFunc(settleAfter, debug.FreeOSMemory)
-	defer settle.Stop()
+	go tendMemory(ctx)
 	go func() {
 		for _, line := range c.AwaitNodes(ctx) {
-			fmt.Fprintf(out, "%5.2f s  %s\n", time.Since(started).Seconds(), line)
+			fmt.Fprintln(out, stamp(started), line)
 		}
 	}()
 	select {
@@ -134,17 +132,17 @@ func up(ctx context.Context, config *v1alpha1.Cluster, out io.Writer) error {
 	case err = <-c.Failed():
 	}
 	c.Stop()
-	return err
+	return oneLine(err)
 }
-
-// settleAfter is when what the start allocated and dropped goes back to the system.
-const settleAfter = 5 * time.Second
 
 // quiet keeps the libraries' own log lines to warnings' file-less minimum: what
 // a user has to know is said by errors, events and conditions.
 func quiet() {
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
+	flags := flag.NewFlagSet("klog", flag.ContinueOnError)
+	klog.InitFlags(flags)
+	_ = flags.Set("stderrthreshold", "FATAL") // a flag that klog has; else errors go to stderr all the same
 	if os.Getenv("CORACLE_LOG") != "" {
 		klog.LogToStderr(true)
 	}
