@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -34,6 +33,6 @@ func dropText() {
 			continue
 		}
 		// The pages are the file's and never written: dropping them changes nothing.
-		_ = unix.Madvise(unsafe.Slice((*byte)(unsafe.Pointer(from)), to-from), unix.MADV_DONTNEED)
+		_, _, _ = unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED)
 	}
 }
