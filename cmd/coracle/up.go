@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"k8s.io/klog/v2"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/cluster"
@@ -143,6 +144,7 @@ func quiet() {
 	flags := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(flags)
 	_ = flags.Set("stderrthreshold", "FATAL") // a flag that klog has; else errors go to stderr all the same
+	ctrllog.SetLogger(klog.Background())
 	if os.Getenv("CORACLE_LOG") != "" {
 		klog.LogToStderr(true)
 	}
