@@ -1,0 +1,158 @@
+//go:build linux
+
+package session
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	. "github.com/onsi/ginkgo/v2"
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// get asks over a connection of its own.
+func get(url string) (string, error) {
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Get(url)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", url, response.Status)
+	}
+	return string(body), err
+}
+
+// helloWithoutNodePort is the sample with a node port that the server picks.
+func helloWithoutNodePort() string {
+	GinkgoHelper()
+	manifest, err := os.ReadFile(hello)
+	Expect(err).NotTo(HaveOccurred())
+	return strings.ReplaceAll(string(manifest), "nodePort: 30080", "")
+}
+
+func (w *workspace) service(name string) *corev1.Service {
+	GinkgoHelper()
+	svc := &corev1.Service{}
+	Expect(w.client.Get(context.Background(), client.ObjectKey{Namespace: w.ns, Name: name}, svc)).To(Succeed())
+	return svc
+}
+
+// answers asks an URL n times from the host and counts who answers.
+func answers(url string, n int) map[string]int {
+	GinkgoHelper()
+	seen := map[string]int{}
+	for range n {
+		body, err := get(url)
+		Expect(err).NotTo(HaveOccurred())
+		seen[body]++
+	}
+	return seen
+}
+
+// answersIn does it from inside a pod.
+func (w *workspace) answersIn(pod, url string, n int) map[string]int {
+	GinkgoHelper()
+	urls := strings.Fields(strings.Repeat(url+" ", n))
+	seen := map[string]int{}
+	for line := range strings.Lines(w.do(append([]string{"exec", pod, "--", "get"}, urls...)...)) {
+		seen[strings.Fields(line)[2]]++ // hello from NAME (you are ...)
+	}
+	return seen
+}
+
+// askers ask an URL without pause from several goroutines until they are told
+// to stop, and return how many requests there were and what failed.
+func askers(url string) (stop func() (int, []error)) {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var failures []error
+	var asked atomic.Int64
+	ctx, cancel := context.WithCancel(context.Background())
+	for range 4 {
+		wg.Go(func() {
+			for ctx.Err() == nil {
+				asked.Add(1)
+				if _, err := get(url); err != nil {
+					mu.Lock()
+					failures = append(failures, fmt.Errorf("%s: %w", time.Now().Format("15:04:05.000"), err))
+					mu.Unlock()
+				}
+			}
+		})
+	}
+	return func() (int, []error) {
+		cancel()
+		wg.Wait()
+		return int(asked.Load()), failures
+	}
+}
+
+var _ = Describe("Services", Ordered, ContinueOnFailure, func() {
+	var w *workspace
+	var cluster, node string
+	BeforeAll(func() {
+		w = daily.workspace("services")
+		w.apply(helloWithoutNodePort())
+		w.do("rollout", "status", "deployment/hello", "--timeout=30s")
+		cluster = "http://" + w.service("hello").Spec.ClusterIP
+		node = fmt.Sprintf("http://%s:%d", w.pods("hello")[0].Status.HostIP, w.service("hello-nodeport").Spec.Ports[0].NodePort)
+	})
+
+	It("spread over all pods from the host", func() {
+		for _, url := range []string{cluster, node} {
+			Expect(answers(url+"/hostname", 60)).To(HaveLen(3), url)
+		}
+	})
+
+	It("spread over all pods from inside a pod, the pod itself among them", func() {
+		for _, url := range []string{cluster, node} {
+			Expect(w.answersIn(w.pods("hello")[0].Name, url, 60)).To(HaveLen(3), url)
+		}
+	})
+
+	It("hold clients to one pod with session affinity ClientIP", func() {
+		w.do("patch", "service", "hello", "-p", `{"spec":{"sessionAffinity":"ClientIP"}}`)
+		Eventually(func() map[string]int { return answers(cluster+"/hostname", 20) }).Should(HaveLen(1), "one pod for one client")
+		Expect(answers(cluster+"/hostname", 40)).To(HaveLen(1))
+		Expect(w.answersIn(w.pods("hello")[1].Name, cluster, 40)).To(HaveLen(1))
+		w.do("patch", "service", "hello", "-p", `{"spec":{"sessionAffinity":"None"}}`)
+		Eventually(func() map[string]int { return answers(cluster+"/hostname", 20) }).Should(HaveLen(3), "all pods again")
+	})
+
+	It("take a deleted pod out before it stops answering", func() {
+		done := askers(cluster)
+		for range 3 {
+			w.do("delete", "pod", w.pods("hello")[0].Name, "--wait=true")
+			w.do("rollout", "status", "deployment/hello", "--timeout=30s")
+		}
+		asked, failures := done()
+		Expect(failures).To(BeEmpty(), "of %d requests", asked)
+		Expect(asked).To(BeNumerically(">", 100))
+	})
+
+	It("lose no request in a rolling update", func() {
+		done := askers(node)
+		w.do("set", "image", "deployment/hello", "web=coracle.dev/sample:v2")
+		w.do("rollout", "status", "deployment/hello", "--timeout=60s")
+		asked, failures := done()
+		Expect(failures).To(BeEmpty(), "of %d requests", asked)
+	})
+
+	It("refuse connections when no pod is ready, at once", func() {
+		w.do("scale", "deployment/hello", "--replicas=0")
+		Eventually(func() string { _, err := get(cluster); return fmt.Sprint(err) }).Should(ContainSubstring("connection refused"))
+		w.do("delete", "service", "hello", "hello-nodeport")
+	})
+})
