@@ -61,7 +61,9 @@ func TestOneProcessForADirectory(t *testing.T) {
 	none := int32(0)
 	second := &v1alpha1.Cluster{DataDir: dir, Listen: "127.0.0.1:0", Nodes: &none}
 	_, err := cluster.Start(context.Background(), second)
-	g.Expect(errors.Is(err, cluster.ErrInUse)).To(BeTrue(), "%v", err)
+	var used *cluster.InUseError
+	g.Expect(errors.As(err, &used)).To(BeTrue(), "%v", err)
+	g.Expect(used.Dir).To(Equal(dir))
 	e.Cluster.Stop()
 	c, err := cluster.Start(context.Background(), second)
 	g.Expect(err).NotTo(HaveOccurred())
