@@ -116,6 +116,10 @@ func (c *Cluster) start(ctx context.Context) error {
 	if c.lock, err = lockDir(dir); err != nil {
 		return err
 	}
+	if err := checkSpace(dir); err != nil {
+		c.lock.undo()
+		return err
+	}
 	listeners, err := c.listen()
 	if err != nil {
 		c.lock.undo()

@@ -21,6 +21,26 @@ func dirEntries() []string {
 	return []string{"etcd", "pki", "kubeconfig", "agent-token", "nodes", "bin", lockName}
 }
 
+// etcd sets 64 MiB aside for each of its log's files, two at first; without
+// that it does not start, and later it ends when it needs another one.
+const spaceNew, spaceOld = 160 << 20, 80 << 20
+
+// checkSpace says, before etcd fails over it, that the disk is full.
+func checkSpace(dir string) error {
+	need := uint64(spaceNew)
+	if _, err := os.Stat(filepath.Join(dir, "etcd", "member", "wal")); err == nil {
+		need = spaceOld
+	}
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(dir, &disk); err != nil {
+		return fmt.Errorf("asking for the space in the data directory: %w", err)
+	}
+	if free := uint64(disk.Bavail) * uint64(disk.Bsize); free < need {
+		return fmt.Errorf("data directory %s: %d MiB are free, at least %d MiB are needed: %w", dir, free>>20, need>>20, syscall.ENOSPC)
+	}
+	return nil
+}
+
 // LocalNode is a real node whose files are in a data directory.
 type LocalNode struct {
 	Name string

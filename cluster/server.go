@@ -109,7 +109,7 @@ func (c *Cluster) serverNames() []string {
 // real nodes, it also binds the first node's address, so that pods and other
 // nodes reach the API.
 func (c *Cluster) listen() ([]net.Listener, error) {
-	first, err := bind(c.config.Listen)
+	first, err := bind(c.config.Listen, net.ListenConfig{})
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,8 @@ func (c *Cluster) listen() ([]net.Listener, error) {
 	c.address = netip.AddrPortFrom(c.address.Addr().Unmap(), c.address.Port())
 	listeners := []net.Listener{first}
 	if address := c.nodeAddress(); c.address.Addr().IsLoopback() && *c.config.Nodes > 0 && address != "" && address != "127.0.0.1" {
-		second, err := bind(net.JoinHostPort(address, fmt.Sprint(c.address.Port())))
+		// The network may set that address up later.
+		second, err := bind(net.JoinHostPort(address, fmt.Sprint(c.address.Port())), net.ListenConfig{Control: bindEarly})
 		if err != nil {
 			first.Close()
 			return nil, err
@@ -130,11 +131,13 @@ func (c *Cluster) listen() ([]net.Listener, error) {
 	return listeners, nil
 }
 
-func bind(address string) (net.Listener, error) {
-	config := net.ListenConfig{Control: bindEarly}
+func bind(address string, config net.ListenConfig) (net.Listener, error) {
 	l, err := config.Listen(context.Background(), "tcp", address)
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("listening on %s: the port is in use; free it or choose another with --listen (port 0 picks a free one)", address)
+	}
+	if errors.Is(err, syscall.EADDRNOTAVAIL) {
+		return nil, fmt.Errorf("listening on %s: this machine does not have that address; choose another with --listen", address)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listening: %w", err)

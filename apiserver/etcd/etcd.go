@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -135,10 +136,21 @@ func (s *Server) Stop() {
 
 func logger(errors func(string)) *zap.Logger {
 	if errors == nil {
-		return zap.NewNop()
+		errors = func(string) {}
 	}
 	core := zapcore.NewNopCore()
-	return zap.New(core, zap.WrapCore(func(zapcore.Core) zapcore.Core { return errorCore{Core: core, report: errors} }))
+	return zap.New(core, zap.WrapCore(func(zapcore.Core) zapcore.Core { return errorCore{Core: core, report: errors} }),
+		zap.WithFatalHook(lastWords{}), zap.WithPanicHook(lastWords{}))
+}
+
+// lastWords ends the process, as etcd wants it where it cannot go on (a full
+// disk, a broken log), but says why in one line.
+type lastWords struct{}
+
+// OnWrite implements zapcore.CheckWriteHook.
+func (lastWords) OnWrite(e *zapcore.CheckedEntry, fields []zapcore.Field) {
+	fmt.Fprintln(os.Stderr, "coracle: "+line(e.Message, fields))
+	os.Exit(1)
 }
 
 // errorCore reports entries at error level as one line each.
@@ -159,14 +171,18 @@ func (c errorCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.Che
 }
 
 func (c errorCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	line := "etcd: " + e.Message
+	c.report(line(e.Message, fields))
+	return nil
+}
+
+func line(message string, fields []zapcore.Field) string {
+	text := "etcd: " + message
 	for _, f := range fields {
 		if err, ok := f.Interface.(error); ok {
-			line += ": " + err.Error()
+			text += ": " + err.Error()
 		}
 	}
-	c.report(line)
-	return nil
+	return text
 }
 
 // named gives the in-process client the one endpoint the feature checker needs.

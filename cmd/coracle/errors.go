@@ -14,7 +14,8 @@ func oneLine(err error) error {
 		return nil
 	}
 	var code exitCode
-	if errors.As(err, &code) {
+	var line lineError
+	if errors.As(err, &code) || errors.As(err, &line) {
 		return err
 	}
 	text := strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' }), "; ")

@@ -25,7 +25,9 @@ func imageCommand() *cobra.Command {
 		Use:   "image",
 		Short: "Get container images into the nodes without a registry",
 		Args:  cobra.NoArgs,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return errors.New("say what to do with images: coracle image load or coracle image build-sample")
+		},
 	}
 	cmd.AddCommand(imageLoadCommand(), buildSampleCommand())
 	return cmd

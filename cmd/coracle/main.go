@@ -43,7 +43,6 @@ controllers, scheduler, nodes and service proxy.
   coracle reset              remove every trace of it`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
 	}
 	cmd.CompletionOptions.DisableDefaultCmd = true
 	cmd.AddCommand(upCommand(), serverCommand(), agentCommand(), kubectlCommand(), imageCommand(), statusCommand(), resetCommand(), versionCommand())
