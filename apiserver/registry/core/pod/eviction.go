@@ -168,7 +168,7 @@ func takeDisruption(b *policyv1.PodDisruptionBudget, pod string, now time.Time) 
 	}
 	switch {
 	case b.Status.ObservedGeneration < b.Generation:
-		return tooManyRequests(fmt.Sprintf("The disruption budget %s is still being processed by the server.", b.Name))
+		return tooManyRequests(fmt.Sprintf("The disruption budget %s is still being processed by the server.", b.Name), unobservedRetry)
 	case b.Status.DisruptionsAllowed < 0:
 		return forbidden("pdb disruptions allowed is negative")
 	case len(b.Status.DisruptedPods) > maxDisrupted:
@@ -178,7 +178,9 @@ func takeDisruption(b *policyv1.PodDisruptionBudget, pod string, now time.Time) 
 		if c := meta.FindStatusCondition(b.Status.Conditions, policyv1.DisruptionAllowedCondition); c != nil && c.Status == metav1.ConditionFalse && c.Reason == policyv1.SyncFailedReason {
 			why = fmt.Sprintf("The disruption budget %s does not allow evicting pods currently because it failed sync: %v", b.Name, c.Message)
 		}
-		return tooManyRequests(why)
+		// Without a time: clients that drain a node tell their user and try again
+		// themselves, where client-go would retry in silence.
+		return tooManyRequests(why, 0)
 	}
 	b.Status.DisruptionsAllowed--
 	if b.Status.DisruptionsAllowed == 0 {
@@ -192,9 +194,13 @@ func takeDisruption(b *policyv1.PodDisruptionBudget, pod string, now time.Time) 
 	return nil
 }
 
-// tooManyRequests asks the client to come back in ten seconds.
-func tooManyRequests(why string) error {
-	err := apierrors.NewTooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", 10)
+// unobservedRetry is in how many seconds a budget should have been looked at.
+const unobservedRetry = 10
+
+// tooManyRequests asks the client to come back in some seconds, or to know
+// itself when.
+func tooManyRequests(why string, seconds int) error {
+	err := apierrors.NewTooManyRequests("Cannot evict pod as it would violate the pod's disruption budget.", seconds)
 	err.ErrStatus.Details.Causes = append(err.ErrStatus.Details.Causes, metav1.StatusCause{Type: policyv1.DisruptionBudgetCause, Message: why})
 	return err
 }
