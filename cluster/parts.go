@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -39,7 +40,9 @@ func (c *Cluster) startParts(ctx context.Context) (*parts, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the manager: %w", err)
 	}
-	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	// The libraries log to the context's logger, else to a global one that
+	// complains when nobody set it.
+	run, cancel := context.WithCancel(logr.NewContext(context.WithoutCancel(ctx), c.options.logger))
 	p := &parts{manager: mgr, cancel: cancel, done: make(chan struct{})}
 	if err := c.addParts(ctx, p); err != nil {
 		cancel()
