@@ -58,23 +58,27 @@ func HealthPaths() []string { return []string{"/livez", "/readyz", "/healthz"} }
 // the request; without any, the request is anonymous or unauthenticated.
 // Everybody but the anonymous is in the group system:authenticated.
 func New(c Config) authenticator.Request {
+	// Credentials that know nothing of audiences are good for the server's own.
+	agnostic := func(r authenticator.Request) authenticator.Request {
+		if len(c.Audiences) == 0 {
+			return r
+		}
+		return authenticator.WrapAudienceAgnosticRequest(c.Audiences, r)
+	}
 	var named []authenticator.Request
-	named = append(named, inProcess{})
+	named = append(named, agnostic(inProcess{}))
 	if p := c.FrontProxy; p != nil {
 		p = p.defaulted()
-		named = append(named, headerrequest.NewDynamicVerifyOptionsSecure(p.CA, p.AllowedNames, p.UserHeaders, p.UIDHeaders, p.GroupHeaders, p.ExtraPrefixes))
+		named = append(named, agnostic(headerrequest.NewDynamicVerifyOptionsSecure(p.CA, p.AllowedNames, p.UserHeaders, p.UIDHeaders, p.GroupHeaders, p.ExtraPrefixes)))
 	}
 	if c.ClientCA != nil {
-		named = append(named, x509.NewDynamic(c.ClientCA, x509.CommonNameUserConversion))
+		named = append(named, agnostic(x509.NewDynamic(c.ClientCA, x509.CommonNameUserConversion)))
 	}
 	if len(c.Tokens) > 0 {
-		tokens := tokenunion.New(c.Tokens...)
+		tokens := c.tokens()
 		named = append(named, bearertoken.New(tokens), websocket.NewProtocolAuthenticator(tokens))
 	}
 	all := group.NewAuthenticatedGroupAdder(union.New(named...))
-	if len(c.Audiences) > 0 {
-		all = authenticator.WrapAudienceAgnosticRequest(c.Audiences, all)
-	}
 	paths := c.AnonymousPaths
 	if paths == nil {
 		paths = HealthPaths()
@@ -87,6 +91,17 @@ func New(c Config) authenticator.Request {
 		conditions = append(conditions, apiserver.AnonymousAuthCondition{Path: p})
 	}
 	return union.NewFailOnError(all, anonymous.NewAuthenticator(conditions))
+}
+
+// tokens asks each authenticator of tokens; static tokens have no audience.
+func (c Config) tokens() authenticator.Token {
+	tokens := slices.Clone(c.Tokens)
+	for i, t := range tokens {
+		if static, ok := t.(*Static); ok && len(c.Audiences) > 0 {
+			tokens[i] = authenticator.WrapAudienceAgnosticToken(c.Audiences, static)
+		}
+	}
+	return tokenunion.New(tokens...)
 }
 
 func (p FrontProxy) defaulted() *FrontProxy {
