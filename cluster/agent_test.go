@@ -1,0 +1,214 @@
+package cluster
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+)
+
+// start runs a control plane without nodes.
+func start(t *testing.T) *Cluster {
+	t.Helper()
+	none := int32(0)
+	c, err := Start(t.Context(), &v1alpha1.Cluster{DataDir: t.TempDir(), Listen: "127.0.0.1:0", Nodes: &none, Storage: v1alpha1.Storage{UnsafeNoFsync: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Stop)
+	return c
+}
+
+func (c *Cluster) joiner(t *testing.T, node string) *joiner {
+	t.Helper()
+	server, err := url.Parse(c.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := c.joinToken()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &joiner{server: server, token: token, node: node, address: "127.0.0.1", clock: clock.RealClock{}}
+}
+
+func TestAgentJoins(t *testing.T) {
+	g := NewWithT(t)
+	c := start(t)
+	first, err := c.joiner(t, "one").joinPatiently(t.Context(), func(string) {})
+	g.Expect(err).NotTo(HaveOccurred())
+	second, err := c.joiner(t, "two").join(t.Context())
+	g.Expect(err).NotTo(HaveOccurred())
+	again, err := c.joiner(t, "one").join(t.Context())
+	g.Expect(err).NotTo(HaveOccurred())
+
+	g.Expect(first.NodePodCIDR).To(Equal("10.244.0.0/24"))
+	g.Expect(second.NodePodCIDR).To(Equal("10.244.1.0/24"))
+	g.Expect(again.NodePodCIDR).To(Equal(first.NodePodCIDR))
+	g.Expect(again.client.Leaf.PublicKey).NotTo(Equal(first.client.Leaf.PublicKey))
+	g.Expect(first.client.Leaf.Subject.CommonName).To(Equal("system:node:one"))
+	g.Expect(first.client.Leaf.Subject.Organization).To(ConsistOf("system:nodes", agentGroup))
+	g.Expect(first.serving.Leaf.DNSNames).To(Equal([]string{"one"}))
+
+	t.Run("it sees what is its own", func(t *testing.T) { seesItsOwn(t, c, first) })
+	t.Run("its API is the server's alone", func(t *testing.T) { servesTheServer(t, c, first) })
+}
+
+func seesItsOwn(t *testing.T, c *Cluster, m *membership) {
+	g := NewWithT(t)
+	remote := newRemote(c.URL(), m)
+	defer remote.dialer.CloseAll()
+	kube, err := client.New(remote.config, client.Options{Scheme: c.Scheme()})
+	g.Expect(err).NotTo(HaveOccurred())
+	ctx := t.Context()
+
+	g.Expect(kube.Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "one"}})).To(Succeed())
+	g.Expect(apierrors.IsForbidden(kube.Create(ctx, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "other"}}))).To(BeTrue())
+	g.Expect(kube.List(ctx, &corev1.PodList{}, client.MatchingFields{"spec.nodeName": "one"})).To(Succeed())
+	g.Expect(apierrors.IsForbidden(kube.List(ctx, &corev1.PodList{}, client.MatchingFields{"spec.nodeName": "two"}))).To(BeTrue())
+	g.Expect(kube.List(ctx, &corev1.ServiceList{})).To(Succeed())
+	g.Eventually(func() error { return kube.List(ctx, &discoveryv1.EndpointSliceList{}) }).Should(Succeed())
+	g.Expect(apierrors.IsForbidden(kube.List(ctx, &corev1.SecretList{}))).To(BeTrue())
+
+	remote.replace(m)
+	g.Expect(kube.List(ctx, &corev1.ServiceList{})).To(Succeed(), "after a renewal")
+}
+
+func servesTheServer(t *testing.T, c *Cluster, m *membership) {
+	g := NewWithT(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	g.Expect(err).NotTo(HaveOccurred())
+	remote := newRemote(c.URL(), m)
+	api := &agentAPI{listener: listener, remote: remote, clients: m}
+	ended := make(chan error, 1)
+	go func() { ended <- api.Start(t.Context()) }()
+
+	node := &corev1.Node{}
+	g.Expect(c.Client().Get(t.Context(), client.ObjectKey{Name: "one"}, node)).To(Succeed())
+	node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "127.0.0.1"}}
+	node.Status.DaemonEndpoints.KubeletEndpoint.Port = api.port()
+	g.Expect(c.Client().Status().Update(t.Context(), node)).To(Succeed())
+
+	ask := func(transport http.RoundTripper, to *url.URL) (int, string) {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, to.JoinPath("healthz").String(), nil)
+		g.Expect(err).NotTo(HaveOccurred())
+		response, err := transport.RoundTrip(request)
+		g.Expect(err).NotTo(HaveOccurred())
+		defer response.Body.Close()
+		text, err := io.ReadAll(response.Body)
+		g.Expect(err).NotTo(HaveOccurred())
+		return response.StatusCode, string(text)
+	}
+	to, transport, err := c.nodes.Connect(t.Context(), "one")
+	g.Expect(err).NotTo(HaveOccurred())
+	code, _ := ask(transport, to)
+	g.Expect(code).To(Equal(http.StatusServiceUnavailable), "before the node is up")
+	api.set("one", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "fine") }))
+	code, text := ask(transport, to)
+	g.Expect(code).To(Equal(http.StatusOK))
+	g.Expect(text).To(Equal("fine"))
+	code, _ = ask(remote.config.Transport, to)
+	g.Expect(code).To(Equal(http.StatusForbidden), "to another node")
+
+	listener.Close()
+	g.Eventually(ended).Should(Receive())
+}
+
+func TestConnectorReachesNodesOfTheProcess(t *testing.T) {
+	g := NewWithT(t)
+	c := start(t)
+	c.nodes.add("here", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	to, transport, err := c.nodes.Connect(t.Context(), "here")
+	g.Expect(err).NotTo(HaveOccurred())
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, to.String(), nil)
+	g.Expect(err).NotTo(HaveOccurred())
+	response, err := transport.RoundTrip(request)
+	g.Expect(err).NotTo(HaveOccurred())
+	response.Body.Close()
+	g.Expect(response.StatusCode).To(Equal(http.StatusTeapot))
+
+	_, _, err = c.nodes.Connect(t.Context(), "nowhere")
+	g.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "got %v", err)
+	_, err = c.joiner(t, "here").joinPatiently(t.Context(), func(string) {})
+	var no *refused
+	g.Expect(errors.As(err, &no)).To(BeTrue())
+	g.Expect(err).To(MatchError(ContainSubstring("runs in the server's own process")))
+}
+
+func TestAgentIsRefused(t *testing.T) {
+	c := start(t)
+	// The server must have allowed joining before it can refuse for a reason.
+	if _, err := c.joiner(t, "first").joinPatiently(t.Context(), func(string) {}); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*joiner){
+		"the server does not know the token":          func(j *joiner) { j.token += "x" },
+		"is not of the cluster that the token is for": func(j *joiner) { j.token = flip(j.token) },
+		"take the content of the file agent-token":    func(j *joiner) { j.token = "secret" },
+		`address "nowhere" is not an IP address`:      func(j *joiner) { j.address = "nowhere" },
+		`node "A B": a lowercase RFC 1123 subdomain`:  func(j *joiner) { j.node = "A B" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			j := c.joiner(t, "node")
+			change(j)
+			_, err := j.join(t.Context())
+			var no *refused
+			g.Expect(errors.As(err, &no)).To(BeTrue(), "got %v", err)
+			g.Expect(err).To(MatchError(ContainSubstring(name)))
+		})
+	}
+}
+
+// flip changes the first digit of a token's hash.
+func flip(token string) string {
+	if token[0] == '0' {
+		return "1" + token[1:]
+	}
+	return "0" + token[1:]
+}
+
+func TestTimeToRenewal(t *testing.T) {
+	now := time.Unix(0, 0)
+	for _, c := range []struct{ left, want time.Duration }{
+		{90 * time.Hour, 60 * time.Hour},
+		{2 * time.Minute, renewRetry},
+		{-time.Hour, renewRetry},
+	} {
+		if got := renewIn(now, now.Add(c.left)); got != c.want {
+			t.Errorf("with %s left: got %s, want %s", c.left, got, c.want)
+		}
+	}
+}
+
+func TestAgentConfigIsChecked(t *testing.T) {
+	token, err := makeToken([]byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, config := range map[string]AgentConfig{
+		`server "10.0.0.1:6443" is not a URL`:    {Server: "10.0.0.1:6443", Token: token},
+		"the join token is not one":              {Server: "https://10.0.0.1:6443", Token: "x"},
+		`node address "nowhere" is not an IP`:    {Server: "https://10.0.0.1:6443", Token: token, Node: v1alpha1.Node{Address: "nowhere"}},
+		`node.name: Invalid value: "Not_A_Name"`: {Server: "https://10.0.0.1:6443", Token: token, Node: v1alpha1.Node{Name: "Not_A_Name"}},
+	} {
+		if _, err := config.complete(); err == nil {
+			t.Errorf("want %q", want)
+		} else {
+			NewWithT(t).Expect(err).To(MatchError(ContainSubstring(want)))
+		}
+	}
+}

@@ -1,0 +1,60 @@
+package cluster
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	. "github.com/onsi/gomega"
+)
+
+func TestLockIsForOneAndNamesItsHolder(t *testing.T) {
+	g := NewWithT(t)
+	dir := filepath.Join(t.TempDir(), "data")
+	_, running, err := Running(dir)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(running).To(BeFalse())
+
+	lock, err := lockDir(dir)
+	g.Expect(err).NotTo(HaveOccurred())
+	pid, running, err := Running(dir)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(running).To(BeTrue())
+	g.Expect(pid).To(Equal(os.Getpid()))
+
+	_, err = lockDir(dir)
+	var used *InUseError
+	g.Expect(errors.As(err, &used)).To(BeTrue(), "got %v", err)
+	g.Expect(*used).To(Equal(InUseError{Dir: dir, PID: os.Getpid()}))
+
+	lock.release()
+	_, running, err = Running(dir)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(running).To(BeFalse(), "a file lock without a process is no cluster")
+	again, err := lockDir(dir)
+	g.Expect(err).NotTo(HaveOccurred())
+	again.release()
+}
+
+func TestUndoneLockLeavesNothingOfItsOwn(t *testing.T) {
+	g := NewWithT(t)
+	root := t.TempDir()
+	lock, err := lockDir(filepath.Join(root, "a", "b"))
+	g.Expect(err).NotTo(HaveOccurred())
+	lock.undo()
+	lock.release()
+	g.Expect(os.ReadDir(root)).To(BeEmpty())
+
+	lock, err = lockDir(root)
+	g.Expect(err).NotTo(HaveOccurred())
+	lock.undo()
+	lock.release()
+	g.Expect(filepath.Join(root, lockName)).To(BeAnExistingFile(), "the directory was there before")
+}
+
+func TestInstanceIDsDiffer(t *testing.T) {
+	if a, b := instanceID("/a"), instanceID("/b"); a == b || len(a) != 6 {
+		t.Errorf("got %q and %q", a, b)
+	}
+}
