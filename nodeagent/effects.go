@@ -62,7 +62,13 @@ func (w *worker) effect(pod *corev1.Pod, a pods.Action) func(ctx context.Context
 	case pods.RemoveContainer:
 		return func(ctx context.Context) func() {
 			_, err := w.agent.runtime.RemoveContainer(ctx, &runtimeapi.RemoveContainerRequest{ContainerId: a.ContainerID})
-			return func() { w.looked = w.looked && ignoreNotFound(err) != nil }
+			return func() {
+				if ignoreNotFound(err) != nil {
+					w.retryLater(a.Key())
+					return
+				}
+				w.looked = false
+			}
 		}
 	case pods.Resize:
 		return w.resizeContainer(pod, a)

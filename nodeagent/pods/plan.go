@@ -324,10 +324,14 @@ func (p *planner) start(c *corev1.Container, backoff time.Duration) {
 	if f := p.State.Of(c.Name).StartFailure; f != nil && p.wait(f.Retry) {
 		return
 	}
-	p.act(Action{
+	a := Action{
 		Kind: StartContainer, Container: c.Name, SandboxID: p.sandbox.ID,
 		Attempt: p.nextAttempt(c.Name), Backoff: backoff,
-	})
+	}
+	if p.State.InFlight[a.Key()] {
+		return // what it has created so far is not to be removed
+	}
+	p.act(a)
 	// Only the newest two of a name are kept: the last for its status and logs.
 	for i, seen := 0, 0; i < len(p.Observed.Containers); i++ {
 		if o := &p.Observed.Containers[i]; o.Name == c.Name && o.State != Running {

@@ -331,3 +331,14 @@ func TestAnyPodGoes(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatIsBeingStartedIsNotRemoved(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld(t, podWith())
+	w.settle()
+	w.in.Containers = []Container{{ID: "half", Name: "main", State: Created, SandboxID: "s0"}}
+	w.state.InFlight[Action{Kind: StartContainer, Container: "main"}.Key()] = true
+	for _, a := range Make(Input{Pod: w.pod, Observed: w.in, State: w.state, Now: w.now}).Actions {
+		g.Expect(a.Kind).NotTo(Equal(RemoveContainer))
+	}
+}
