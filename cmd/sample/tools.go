@@ -3,6 +3,9 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -121,27 +124,64 @@ func write(args []string, in io.Reader) error {
 }
 
 // get prints what an HTTP URL answers, over a connection of its own; more
-// than one URL are asked in turn.
-func get(urls []string, out, errs io.Writer) int {
+// than one URL are asked in turn. --ca FILE names who may sign servers'
+// certificates, --token FILE holds a bearer token.
+func get(args []string, out, errs io.Writer) int {
+	flags := flag.NewFlagSet("get", flag.ContinueOnError)
+	flags.SetOutput(errs)
+	ca, token := flags.String("ca", "", "file of certificates"), flags.String("token", "", "file of a token")
+	if flags.Parse(args) != nil {
+		return 2
+	}
+	trust, bearer := x509.NewCertPool(), ""
+	if *ca != "" {
+		data, err := os.ReadFile(*ca)
+		if err != nil {
+			return report(errs, "get", err)
+		}
+		trust.AppendCertsFromPEM(data)
+	}
+	if *token != "" {
+		data, err := os.ReadFile(*token)
+		if err != nil {
+			return report(errs, "get", err)
+		}
+		bearer = "Bearer " + strings.TrimSpace(string(data))
+	}
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
+		TLSClientConfig:   &tls.Config{RootCAs: trust, MinVersion: tls.VersionTLS12},
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			return (&net.Dialer{Timeout: 3 * time.Second}).DialContext(ctx, network, address)
 		},
 	}}
 	code := 0
-	for _, url := range urls {
-		response, err := client.Get(url)
-		if err == nil {
-			_, err = io.Copy(out, response.Body)
-			response.Body.Close()
-			if err == nil && response.StatusCode >= 400 {
-				err = fmt.Errorf("%s: %s", url, response.Status)
-			}
-		}
-		code |= report(errs, "get", err)
+	for _, url := range flags.Args() {
+		code |= report(errs, "get", fetch(client, url, bearer, out))
 	}
 	return code
+}
+
+func fetch(client *http.Client, url, bearer string, out io.Writer) error {
+	request, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	if bearer != "" {
+		request.Header.Set("Authorization", bearer)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(out, response.Body); err != nil {
+		return err
+	}
+	if response.StatusCode >= 400 {
+		return fmt.Errorf("%s: %s", url, response.Status)
+	}
+	return nil
 }
 
 // shell runs lines of tools, `;` between them, from -c or from its input. It
