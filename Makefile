@@ -6,6 +6,9 @@ CARRIED  := $(PROGRAMS:%=carried/bin/%.gz)
 NODEBIN  := build/node/bin
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 TIMEOUT  ?= 25m
+# What `coracle kubectl version` says of itself; a plain go build leaves it at v0.0.0.
+KUBEVER  := $(shell sed -n 's/^const KubernetesVersion = "\(.*\)"/\1/p' apis/version.go)
+KUBECTL  := -X k8s.io/component-base/version.gitVersion=$(KUBEVER) -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=$(word 2,$(subst ., ,$(KUBEVER)))
 # Where goroutines share memory; the race detector's own build of everything
 # would not fit into CI's time.
 RACE     := ./apiserver ./apiserver/etcd ./apiserver/inprocess ./apiserver/dispatch ./apiserver/auth/... ./apiserver/admission/... \
@@ -20,7 +23,7 @@ up: build ## Install what is missing, build bin/coracle and run a cluster here.
 	$(BIN) up $(ARGS)
 
 build: packages $(CARRIED) ## Build bin/coracle with everything a node needs inside.
-	CGO_ENABLED=0 $(GO) build -tags carry -trimpath -ldflags "-s -w" -o $(BIN) ./cmd/coracle
+	CGO_ENABLED=0 $(GO) build -tags carry -trimpath -ldflags "-s -w $(KUBECTL)" -o $(BIN) ./cmd/coracle
 
 packages: # Debian packages that nodes and the build of runc need.
 	@hack/packages.sh

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
+	"k8s.io/component-base/version"
 	kubectl "k8s.io/kubectl/pkg/cmd"
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
@@ -24,6 +26,9 @@ func kubectlCommand() *cobra.Command {
 	}
 }
 
+// unstamped is the version in a build without the Makefile's linker flags.
+const unstamped = "v0.0.0-master+$Format:%H$"
+
 // runKubectl runs the stock kubectl. Without --kubeconfig and $KUBECONFIG it
 // talks to the cluster in the default data directory.
 func runKubectl(args []string) error {
@@ -31,6 +36,12 @@ func runKubectl(args []string) error {
 	if _, err := os.Stat(file); err == nil && os.Getenv("KUBECONFIG") == "" && !names(args, "--kubeconfig") {
 		if err := os.Setenv("KUBECONFIG", file); err != nil {
 			return err
+		}
+	}
+	if version.Get().GitVersion == unstamped {
+		// kubectl version cannot parse what a plain go build leaves there.
+		if err := version.SetDynamicVersion("v0.0.0-coracle"); err != nil {
+			return fmt.Errorf("setting kubectl's version: %w", err)
 		}
 	}
 	os.Args = append([]string{"kubectl"}, args...)

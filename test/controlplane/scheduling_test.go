@@ -118,6 +118,7 @@ var _ = Describe("scheduling", Ordered, func() {
 		w.apply(deployment("guarded", 2))
 		w.ok("rollout", "status", "deployment/guarded", "--timeout=30s")
 		w.ok("create", "pdb", "guarded", "--selector=app=guarded", "--min-available=2")
+		w.ok("patch", "pdb", "guarded", "--subresource=status", "--type=merge", `-p={"status":{"observedGeneration":1,"disruptionsAllowed":0,"currentHealthy":2,"desiredHealthy":2,"expectedPods":2}}`)
 		name := strings.Fields(w.ok("get", "pods", "-l", "app=guarded", "-o", "name"))[0]
 		node := w.ok("get", name, "-o", "jsonpath={.spec.nodeName}")
 		Expect(w.fails("", "drain", node, "--force", "--pod-selector=app=guarded", "--timeout=2s")).To(ContainSubstring("Cannot evict pod as it would violate the pod's disruption budget"))
