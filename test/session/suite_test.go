@@ -11,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -177,4 +178,21 @@ func freePort() int {
 	Expect(err).NotTo(HaveOccurred())
 	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port
+}
+
+// containers are the IDs of the pods' containers.
+func containers(pods []corev1.Pod) []string {
+	var ids []string
+	for _, p := range pods {
+		for _, c := range p.Status.ContainerStatuses {
+			ids = append(ids, strings.TrimPrefix(c.ContainerID, "containerd://"))
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// replace fills placeholders of a manifest: name, value, name, value.
+func replace(manifest string, pairs ...string) string {
+	return strings.NewReplacer(pairs...).Replace(manifest)
 }
