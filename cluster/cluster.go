@@ -213,6 +213,8 @@ func (c *Cluster) AwaitNodes(ctx context.Context) iter.Seq2[int, string] {
 		if want == 0 {
 			return
 		}
+		// What their objects say may be from before: they must be up again.
+		c.nodes.await(ctx, int(*c.config.Nodes))
 		ready := make(chan int, 1)
 		if err := watchReady(ctx, c.Cache(), ready); err != nil {
 			return

@@ -25,6 +25,8 @@ type connector struct {
 
 	mu     sync.Mutex
 	local  map[string]*localAgent
+	// added is closed, and made anew, when an agent is added.
+	added chan struct{}
 	remote *http.Transport
 	// ranges are pod ranges given to nodes that joined, by node.
 	ranges map[string]string
@@ -39,7 +41,7 @@ type localAgent struct {
 }
 
 func newConnector(c *Cluster) *connector {
-	return &connector{cluster: c, local: map[string]*localAgent{}, ranges: map[string]string{}}
+	return &connector{cluster: c, added: make(chan struct{}), local: map[string]*localAgent{}, ranges: map[string]string{}}
 }
 
 // add serves h as the named node's agent.
@@ -57,6 +59,25 @@ func (n *connector) add(node string, h http.Handler) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.local[node] = a
+	close(n.added)
+	n.added = make(chan struct{})
+}
+
+// await returns when that many nodes of this process are up, or ctx is done.
+func (n *connector) await(ctx context.Context, nodes int) {
+	for {
+		n.mu.Lock()
+		up, added := len(n.local), n.added
+		n.mu.Unlock()
+		if up >= nodes {
+			return
+		}
+		select {
+		case <-added:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 func (n *connector) close() {

@@ -3,8 +3,10 @@ package main
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -32,6 +34,8 @@ const unstamped = "v0.0.0-master+$Format:%H$"
 // runKubectl runs the stock kubectl. Without --kubeconfig and $KUBECONFIG it
 // talks to the cluster in the default data directory.
 func runKubectl(args []string) error {
+	// It handles signals by itself, or ends by them.
+	signal.Reset(syscall.SIGINT, syscall.SIGTERM)
 	file := filepath.Join(v1alpha1.DefaultDataDir(), "kubeconfig")
 	if _, err := os.Stat(file); err == nil && os.Getenv("KUBECONFIG") == "" && !names(args, "--kubeconfig") {
 		if err := os.Setenv("KUBECONFIG", file); err != nil {
