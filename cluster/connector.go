@@ -23,10 +23,10 @@ import (
 type connector struct {
 	cluster *Cluster
 
-	mu     sync.Mutex
-	local  map[string]*localAgent
+	mu    sync.Mutex
+	local map[string]*localAgent
 	// added is closed, and made anew, when an agent is added.
-	added chan struct{}
+	added  chan struct{}
 	remote *http.Transport
 	// ranges are pod ranges given to nodes that joined, by node.
 	ranges map[string]string

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+	"github.com/coracle-k8s/coracle/cluster"
+)
+
+// run runs a command line and returns what it prints.
+func run(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	var out bytes.Buffer
+	cmd := root()
+	cmd.SetOut(&out)
+	cmd.SetErr(&out)
+	cmd.SetArgs(args)
+	err := cmd.ExecuteContext(t.Context())
+	return out.String(), oneLine(err)
+}
+
+func TestFlagsAreSetOverTheFile(t *testing.T) {
+	g := NewWithT(t)
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	g.Expect(os.WriteFile(file, []byte("listen: 127.0.0.1:1\nnodes: 3\nsimulatedNodes: 7\n"), 0o600)).To(Succeed())
+	var f clusterFlags
+	cmd := &cobra.Command{}
+	f.add(cmd, true)
+	g.Expect(cmd.ParseFlags([]string{"--config", file, "--nodes", "0", "--listen", "127.0.0.1:2"})).To(Succeed())
+	config, err := f.config(cmd)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(*config.Nodes).To(BeZero())
+	g.Expect(config.SimulatedNodes).To(BeEquivalentTo(7))
+	g.Expect(config.Listen).To(Equal("127.0.0.1:2"))
+	g.Expect(config.DataDir).To(Equal(v1alpha1.DefaultDataDir()))
+}
+
+func TestErrorsAreOneLineThatSaysWhatToDo(t *testing.T) {
+	dir := t.TempDir()
+	unknown := filepath.Join(dir, "unknown.yaml")
+	if err := os.WriteFile(unknown, []byte("network: {podCidr: x}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	data := filepath.Join(dir, "data")
+	for want, args := range map[string][]string{
+		`unknown command "bogus"`:                  {"bogus"},
+		`unknown field "network.podCidr"`:          {"up", "--config", unknown, "--data-dir", data},
+		"nodes: Invalid value: -1":                 {"up", "--nodes", "-1", "--data-dir", data},
+		"start it with coracle up":                 {"status", "--data-dir", data},
+		"no cluster runs in":                       {"image", "load", unknown, "--data-dir", data},
+		"an agent needs --server and --token":      {"agent"},
+		"take the content of the file agent-token": {"agent", "--server", "https://127.0.0.1:1", "--token", "x"},
+		"is not a data directory of coracle":       {"reset", "--data-dir", dir},
+		"this machine does not have that address":  {"up", "--nodes", "0", "--listen", "192.0.2.77:0", "--data-dir", data},
+	} {
+		t.Run(want, func(t *testing.T) {
+			_, err := run(t, args...)
+			if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %v", err)
+			}
+			if _, err := os.Stat(data); err == nil {
+				t.Errorf("%s was made", data)
+			}
+		})
+	}
+}
+
+func TestResetOfNothing(t *testing.T) {
+	g := NewWithT(t)
+	dir := filepath.Join(t.TempDir(), "none")
+	out, err := run(t, "reset", "--data-dir", dir)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(out).To(Equal("nothing is left of a cluster in " + dir + "\n"))
+}
+
+func TestStatusOfARunningCluster(t *testing.T) {
+	g := NewWithT(t)
+	none := int32(0)
+	c, err := cluster.Start(t.Context(), &v1alpha1.Cluster{DataDir: t.TempDir(), Listen: "127.0.0.1:0", Nodes: &none, SimulatedNodes: 2,
+		Storage: v1alpha1.Storage{UnsafeNoFsync: true}})
+	g.Expect(err).NotTo(HaveOccurred())
+	defer c.Stop()
+	g.Eventually(func() (string, error) { return run(t, "status", "--data-dir", c.Config().DataDir) }).Should(And(
+		ContainSubstring(fmt.Sprintf("pid %d", os.Getpid())), ContainSubstring(c.URL()), ContainSubstring("2 of 2 ready"),
+		ContainSubstring("none"), MatchRegexp(`namespaces +4`)))
+
+	_, err = run(t, "up", "--nodes", "0", "--listen", "127.0.0.1:0", "--data-dir", c.Config().DataDir)
+	g.Expect(err).To(MatchError(ContainSubstring("in use by another coracle process")))
+	_, err = run(t, "reset", "--data-dir", c.Config().DataDir)
+	g.Expect(err).To(MatchError(ContainSubstring("--force")))
+}
+
+func TestOneLine(t *testing.T) {
+	g := NewWithT(t)
+	err := oneLine(oneLine(errors.Join(errors.New("a"), fmt.Errorf("writing: %w", syscall.ENOSPC))))
+	g.Expect(err).To(MatchError("a; writing: no space left on device (the disk is full: free space, or choose another --data-dir)"))
+	g.Expect(errors.Is(err, syscall.ENOSPC)).To(BeTrue())
+	g.Expect(oneLine(exitCode(3))).To(Equal(exitCode(3)))
+}
+
+func TestPodPhases(t *testing.T) {
+	pod := func(phase corev1.PodPhase) corev1.Pod { return corev1.Pod{Status: corev1.PodStatus{Phase: phase}} }
+	for want, pods := range map[string][]corev1.Pod{
+		"none":                           nil,
+		"2 Running, 1 Failed, 1 Pending": {pod("Pending"), pod("Running"), pod("Failed"), pod("Running")},
+	} {
+		if got := podPhases(pods); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestNamesStopsAtTheCommandOfThePod(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want bool
+	}{
+		{[]string{"get", "pods", "--kubeconfig", "x"}, true},
+		{[]string{"--kubeconfig=x", "get"}, true},
+		{[]string{"exec", "pod", "--", "tool", "--kubeconfig", "x"}, false},
+		{[]string{"get", "--kubeconfigs"}, false},
+	} {
+		if got := names(c.args, "--kubeconfig"); got != c.want {
+			t.Errorf("%v: got %t", c.args, got)
+		}
+	}
+}
