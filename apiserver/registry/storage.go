@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
@@ -158,7 +159,12 @@ func (u *scaleUpdate[T]) UpdatedObject(ctx context.Context, current runtime.Obje
 	if !ok {
 		return nil, unexpected[T](current)
 	}
+	var err error
 	was := u.s.of(obj)
+	owners := u.s.owners(obj)
+	if was.ManagedFields, err = owners.ToSubresource(); err != nil {
+		return nil, fmt.Errorf("reading the managed fields of %s: %w", u.name, err)
+	}
 	updated, err := u.info.UpdatedObject(ctx, was.DeepCopy())
 	if err != nil {
 		return nil, err
@@ -178,10 +184,23 @@ func (u *scaleUpdate[T]) UpdatedObject(ctx context.Context, current runtime.Obje
 			fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", scale.UID, obj.GetUID()))
 	}
 	u.s.scale.Set(obj, scale.Spec.Replicas)
+	managed, err := owners.ToParent(scale.ManagedFields)
+	if err != nil {
+		return nil, fmt.Errorf("merging the managed fields of %s: %w", u.name, err)
+	}
+	obj.SetManagedFields(managed)
 	if scale.ResourceVersion != "" {
 		obj.SetResourceVersion(scale.ResourceVersion)
 	}
 	return obj, nil
+}
+
+// owners translates who manages the replicas between the object and its Scale.
+func (s *scaleStorage[T]) owners(obj T) *managedfields.ScaleHandler {
+	version := s.gvk.GroupVersion()
+	return managedfields.NewScaleHandler(obj.GetManagedFields(), version, managedfields.ResourcePathMappings{
+		version.String(): fieldpath.MakePathOrDie("spec", "replicas"),
+	})
 }
 
 func validateScale(scale *autoscalingv1.Scale) field.ErrorList {
