@@ -4,9 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 defs=apiserver/openapi/gen/defs
-rm -rf "$defs" && mkdir -p "$defs"
 header=$(mktemp) && report=$(mktemp)
-trap 'rm -rf "$header" "$report" "$defs"' EXIT
+trap 'rm -f "$header" "$report" "$defs/zz_generated.openapi.go"' EXIT
 go tool openapi-gen --output-dir "$defs" --output-pkg "github.com/coracle-k8s/coracle/$defs" \
 	--output-file zz_generated.openapi.go --go-header-file "$header" --report-filename "$report" \
 	k8s.io/apimachinery/pkg/apis/meta/v1 k8s.io/apimachinery/pkg/runtime k8s.io/apimachinery/pkg/version \
