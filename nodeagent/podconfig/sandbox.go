@@ -33,6 +33,9 @@ func Sandbox(in SandboxInput) (*runtimeapi.PodSandboxConfig, error) {
 	if err != nil {
 		return nil, err
 	}
+	if pod.Spec.HostNetwork {
+		hostname = "" // the sandbox shares the host's name and must not set it
+	}
 	return &runtimeapi.PodSandboxConfig{
 		Metadata: &runtimeapi.PodSandboxMetadata{
 			Name: pod.Name, Namespace: pod.Namespace, Uid: string(pod.UID), Attempt: in.Attempt,

@@ -260,6 +260,9 @@ func (p *planner) advance(c *corev1.Container, init bool) {
 	case o != nil && o.State == Running:
 		p.tend(c, o, m, init)
 	case o != nil && o.State == Exited && !p.again(c, o, init):
+	case p.State.InFlight[Action{Kind: StartContainer, Container: c.Name}.Key()]:
+		// It is being started, with the delay before the next start set already.
+		// What it has created so far is not to be removed.
 	case o != nil && o.State == Exited:
 		if until := backoffUntil(m, o.FinishedAt, p.Now, p.State.MaxBackoff); !until.IsZero() {
 			p.backoff[c.Name] = until
@@ -324,14 +327,10 @@ func (p *planner) start(c *corev1.Container, backoff time.Duration) {
 	if f := p.State.Of(c.Name).StartFailure; f != nil && p.wait(f.Retry) {
 		return
 	}
-	a := Action{
+	p.act(Action{
 		Kind: StartContainer, Container: c.Name, SandboxID: p.sandbox.ID,
 		Attempt: p.nextAttempt(c.Name), Backoff: backoff,
-	}
-	if p.State.InFlight[a.Key()] {
-		return // what it has created so far is not to be removed
-	}
-	p.act(a)
+	})
 	// Only the newest two of a name are kept: the last for its status and logs.
 	for i, seen := 0, 0; i < len(p.Observed.Containers); i++ {
 		if o := &p.Observed.Containers[i]; o.Name == c.Name && o.State != Running {
