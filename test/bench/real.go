@@ -11,10 +11,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-)
 
-// sampleImage is the image that the binary makes by itself.
-const sampleImage = "coracle.dev/sample:latest"
+	"github.com/coracle-k8s/coracle/carried"
+)
 
 // realRuns is how often pods are measured on a real node.
 const realRuns = 5
@@ -70,7 +69,7 @@ func (t *target) podsReady(ctx context.Context, ns, name string, n int) (float64
 	_, err := side(n, n, func(i int) error {
 		p := pod(ns, fmt.Sprintf("%s-%d", name, i))
 		p.Labels["run"] = name
-		p.Spec.Containers[0].Image, p.Spec.Containers[0].ImagePullPolicy = sampleImage, corev1.PullNever
+		p.Spec.Containers[0].Image, p.Spec.Containers[0].ImagePullPolicy = carried.SampleImage, corev1.PullNever
 		return t.client.Create(ctx, p)
 	})
 	if err != nil {

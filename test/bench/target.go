@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -44,6 +45,9 @@ type target struct {
 
 // retry is how often a start is looked at that nothing tells about.
 const retry = time.Millisecond
+
+// libraryPercent is the garbage collector's percentage, runPercent of cmd/coracle.
+const libraryPercent = 150
 
 // launch runs the binary and returns at once.
 func (b *bench) launch(ctx context.Context, args ...string) (*target, error) {
@@ -98,6 +102,8 @@ func (b *bench) upLibrary(ctx context.Context, nodes int) (*target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a data directory: %w", err)
 	}
+	// As coracle up has it when it has started.
+	debug.SetGCPercent(libraryPercent)
 	none := int32(0)
 	t := &target{dir: dir, started: time.Now()}
 	t.cluster, err = cluster.Start(ctx, &v1alpha1.Cluster{DataDir: dir, Listen: "127.0.0.1:0", Nodes: &none, SimulatedNodes: int32(nodes)})
@@ -247,6 +253,10 @@ func (t *target) stop() {
 	if t.command != nil {
 		_ = t.command.Process.Signal(syscall.SIGTERM)
 		_ = t.command.Wait() // whatever it exits with: it is gone
+		// Pods of real nodes outlive it, and what they need on the host.
+		if out, err := exec.Command(t.command.Path, "reset", "--data-dir", t.dir).CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "bench: removing the cluster: %v: %s\n", err, out)
+		}
 	}
 	os.RemoveAll(t.dir)
 }
