@@ -155,6 +155,10 @@ func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		d.fail(w, req, gvr, genericNotFound())
 		return
 	}
+	if !e.allows(info) {
+		d.fail(w, req, gvr, apierrors.NewMethodNotSupported(gvr.GroupResource(), info.Verb))
+		return
+	}
 	storages, err := d.open(req.Context(), e)
 	if err != nil {
 		d.fail(w, req, gvr, apierrors.NewInternalError(err))
@@ -191,7 +195,22 @@ func (e *resource) serves(info *request.RequestInfo) bool {
 		// namespaces/NAME/finalize and status carry their name as namespace too.
 		return info.Namespace == "" || info.Resource == "namespaces"
 	}
-	return true
+	// A list by metadata.name has that name here, too.
+	return info.Namespace != "" || info.Name == "" || info.Verb == "list" || info.Verb == "watch"
+}
+
+// allows says whether the verb fits the path: across namespaces there is only
+// reading, and what changes one object needs its name.
+func (e *resource) allows(info *request.RequestInfo) bool {
+	switch info.Verb {
+	case "list", "watch", "get":
+		return true
+	case "update", "patch", "delete":
+		if info.Name == "" {
+			return false
+		}
+	}
+	return e.ClusterScoped || info.Namespace != ""
 }
 
 func genericNotFound() error {

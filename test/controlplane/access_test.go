@@ -147,7 +147,10 @@ var _ = Describe("access", Ordered, func() {
 	It("lets nobody give away more than he has", func() {
 		w.ok("create", "rolebinding", "edit", "--clusterrole=admin", "--user=joe", "-n", "viewed")
 		joe := newKubectl(userKubeconfig(w, "joe")).in("viewed")
-		Eventually(func() string { out, _, _ := joe.run("", "auth", "can-i", "create", "roles", "-n", "viewed"); return out }).Should(Equal("yes\n"))
+		Eventually(func() string {
+			out, _, _ := joe.run("", "auth", "can-i", "create", "roles", "-n", "viewed")
+			return out
+		}).Should(Equal("yes\n"))
 		Expect(joe.fails("", "create", "role", "too-much", "--verb=*", "--resource=nodes")).To(
 			And(ContainSubstring(`user "joe" (groups=["system:authenticated"]) is attempting to grant RBAC permissions not currently held`), ContainSubstring(`{APIGroups:[""], Resources:["nodes"], Verbs:["*"]}`)))
 		Expect(joe.fails("", "create", "rolebinding", "all", "--clusterrole=cluster-admin", "--user=joe")).To(ContainSubstring("not currently held"))
