@@ -120,6 +120,9 @@ func run() error {
 	ctrllog.SetLogger(logr.Discard())
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)
+	logging := flag.NewFlagSet("klog", flag.ContinueOnError)
+	klog.InitFlags(logging)
+	_ = logging.Set("stderrthreshold", "FATAL") // a flag that klog has
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	if *cpu != "" {
