@@ -77,7 +77,8 @@ func (w *workspace) do(args ...string) string {
 // apply creates the objects of a manifest.
 func (w *workspace) apply(manifest string) {
 	GinkgoHelper()
-	out, err := w.try(manifest, "--namespace", w.ns, "apply", "-f", "-")
+	// An older kubectl takes what begins with a brace for strict JSON.
+	out, err := w.try("---\n"+manifest, "--namespace", w.ns, "apply", "-f", "-")
 	Expect(err).NotTo(HaveOccurred(), out)
 }
 
