@@ -48,6 +48,12 @@ func tool(args []string, in io.Reader, out, errs io.Writer) int {
 		return get(rest, out, errs)
 	case "write":
 		return report(errs, name, write(rest, in))
+	case "rm":
+		code := 0
+		for _, file := range rest {
+			code |= report(errs, name, os.Remove(file))
+		}
+		return code
 	case "kill":
 		return report(errs, name, syscall.Kill(number(rest, 1), syscall.SIGTERM))
 	case "sh":
