@@ -3,7 +3,9 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -47,14 +49,20 @@ const readyTimeout = 5 * time.Minute
 // The caller must hold the data directory for itself: a second member on the
 // same directory waits for bbolt's file lock.
 func Start(ctx context.Context, c Config) (*Server, error) {
-	e, err := embed.StartEtcd(config(c))
+	cfg := config(c)
+	_, err := os.Stat(filepath.Join(cfg.Dir, "member"))
+	fresh := errors.Is(err, fs.ErrNotExist)
+	if !fresh {
+		cfg.TickMs, cfg.ElectionMs = restartTick, restartElection
+	}
+	e, err := embed.StartEtcd(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("starting etcd in %s: %w", c.Dir, err)
 	}
 	s := &Server{etcd: e}
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	if err := s.elect(ctx); err != nil {
+	if err := s.elect(ctx, fresh); err != nil {
 		s.Stop()
 		return nil, fmt.Errorf("starting etcd in %s: %w", c.Dir, err)
 	}
@@ -93,13 +101,19 @@ func config(c Config) *embed.Config {
 	return cfg
 }
 
-// elect makes the member its own leader now, instead of after an election
-// timeout of a second: nobody else could win.
-func (s *Server) elect(ctx context.Context) error {
+// A member that has a log elects itself by its own clock, in milliseconds: it
+// has no peers whose delays the usual second would allow for.
+const restartTick, restartElection = 20, 100
+
+// elect makes a new member its own leader now, instead of after an election
+// timeout: nobody else could win. A member that replays a log must not be told
+// to: raft then looks at entries not yet applied, which etcd may have dropped
+// from memory the moment before, and panics.
+func (s *Server) elect(ctx context.Context, fresh bool) error {
 	id := uint64(s.etcd.Server.MemberID())
 	retry := time.NewTicker(500 * time.Microsecond)
 	defer retry.Stop()
-	for s.etcd.Server.Leader() == 0 {
+	for fresh && s.etcd.Server.Leader() == 0 {
 		// An error means that raft is not up yet: the next tick tries again.
 		_ = s.etcd.Server.Process(ctx, &raftpb.Message{Type: raftpb.MsgTimeoutNow.Enum(), To: &id, From: &id})
 		select {
@@ -134,12 +148,12 @@ func (s *Server) Stop() {
 	})
 }
 
-func logger(errors func(string)) *zap.Logger {
-	if errors == nil {
-		errors = func(string) {}
+func logger(report func(string)) *zap.Logger {
+	if report == nil {
+		report = func(string) {}
 	}
 	core := zapcore.NewNopCore()
-	return zap.New(core, zap.WrapCore(func(zapcore.Core) zapcore.Core { return errorCore{Core: core, report: errors} }),
+	return zap.New(core, zap.WrapCore(func(zapcore.Core) zapcore.Core { return errorCore{Core: core, report: report} }),
 		zap.WithFatalHook(lastWords{}), zap.WithPanicHook(lastWords{}))
 }
 

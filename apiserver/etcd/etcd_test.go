@@ -43,3 +43,19 @@ func TestUnusableDirectoryIsAnError(t *testing.T) {
 	_, err := Start(t.Context(), Config{Dir: "/proc/none"})
 	NewWithT(t).Expect(err).To(MatchError(ContainSubstring("/proc/none")))
 }
+
+// A log of more than a hundred entries is where etcd drops applied ones from
+// memory while raft may still look at them.
+func TestRestartsOnALongLog(t *testing.T) {
+	g := NewWithT(t)
+	config := Config{Dir: t.TempDir(), UnsafeNoFsync: true}
+	for range 8 {
+		s, err := Start(t.Context(), config)
+		g.Expect(err).NotTo(HaveOccurred())
+		for range 150 {
+			_, err = s.Client.Client.Put(t.Context(), "/a", "1")
+			g.Expect(err).NotTo(HaveOccurred())
+		}
+		s.Stop()
+	}
+}
