@@ -45,7 +45,7 @@ func Pause() Image { return Image{Names: []string{PauseImage}, Program: "pause",
 // Sample is the image of the samples: an HTTP server with a few tools.
 func Sample() Image {
 	return Image{Names: []string{SampleImage, SampleImageV2}, Program: "sample", Args: []string{"serve"}, Links: []string{
-		"sh", "cat", "echo", "env", "hostname", "ls", "sleep", "get", "write", "kill", "true", "false", "tar"}}
+		"sh", "cat", "echo", "env", "hostname", "ls", "rm", "sleep", "get", "write", "kill", "true", "false", "tar"}}
 }
 
 // Write writes the image as an archive that `docker load`, `ctr image import`
@@ -61,7 +61,9 @@ func (i Image) Write(out io.Writer, program []byte) error {
 		if err != nil {
 			return fmt.Errorf("naming image %s: %w", n, err)
 		}
-		refs[ref] = image
+		if refs[ref], err = labelled(image, ref.Identifier()); err != nil {
+			return fmt.Errorf("building image %s: %w", n, err)
+		}
 	}
 	if err := tarball.MultiRefWrite(refs, out); err != nil {
 		return fmt.Errorf("writing image %s: %w", i.Names[0], err)
@@ -110,6 +112,18 @@ func (i Image) build(program []byte) (v1.Image, error) {
 		Entrypoint: append([]string{"/" + i.Program}, i.Args...), User: i.User, WorkingDir: "/",
 		Env: []string{"PATH=/bin"},
 	}
+	return mutate.ConfigFile(image, config)
+}
+
+// labelled tells versions apart: images of one program under several names have
+// IDs of their own, so that a pod's status tells which one it runs.
+func labelled(image v1.Image, version string) (v1.Image, error) {
+	config, err := image.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	config = config.DeepCopy()
+	config.Config.Labels = map[string]string{"org.opencontainers.image.version": version}
 	return mutate.ConfigFile(image, config)
 }
 
