@@ -86,7 +86,9 @@ var _ = Describe("the sample Deployment", Ordered, ContinueOnFailure, func() {
 		Expect(err).NotTo(HaveOccurred())
 		Expect(out).To(ContainSubstring("attached\n"))
 		w.ended("reader")
-		Expect(w.do("run", "once", "--image=coracle.dev/sample:v1", "--restart=Never", "--rm", "-i", "--quiet", "--command", "--", "echo", "ran")).To(ContainSubstring("ran"))
+		out, err = w.try("echo ran\n", "-n", w.ns, "run", "once", "--image=coracle.dev/sample:v1", "--restart=Never", "--rm", "-i", "--quiet", "--command", "--", "sh")
+		Expect(err).NotTo(HaveOccurred())
+		Expect(out).To(ContainSubstring("ran\n"))
 	})
 
 	It("has its ports forwarded", func() {

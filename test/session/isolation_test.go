@@ -4,6 +4,7 @@ package session
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,18 +17,19 @@ import (
 func (w *workspace) limit(pod, controller, v1, v2 string) string {
 	GinkgoHelper()
 	id := strings.TrimPrefix(w.pod(pod).Status.ContainerStatuses[0].ContainerID, "containerd://")
-	for _, pattern := range []string{"/sys/fs/cgroup/" + controller + "/coracle-*/*/*/*/" + id + "/" + v1, "/sys/fs/cgroup/" + controller + "/coracle-*/*/*/" + id + "/" + v1,
-		"/sys/fs/cgroup/coracle-*/*/*/*/" + id + "/" + v2, "/sys/fs/cgroup/coracle-*/*/*/" + id + "/" + v2} {
-		files, err := filepath.Glob(pattern)
-		Expect(err).NotTo(HaveOccurred())
-		for _, file := range files {
-			data, err := os.ReadFile(file)
-			Expect(err).NotTo(HaveOccurred())
-			return strings.TrimSpace(string(data))
-		}
+	file := ""
+	for _, root := range []string{"/sys/fs/cgroup/" + controller, "/sys/fs/cgroup"} {
+		_ = filepath.WalkDir(filepath.Join(root, "coracle-"+w.id()), func(path string, d fs.DirEntry, err error) error {
+			if err == nil && (strings.HasSuffix(path, id+"/"+v1) || strings.HasSuffix(path, id+"/"+v2)) {
+				file = path
+			}
+			return nil
+		})
 	}
-	Fail(fmt.Sprintf("container %s has no cgroup file %s or %s", id, v1, v2))
-	return ""
+	Expect(file).NotTo(BeEmpty(), "cgroup file %s or %s of container %s", v1, v2, id)
+	data, err := os.ReadFile(file)
+	Expect(err).NotTo(HaveOccurred())
+	return strings.TrimSpace(string(data))
 }
 
 var _ = Describe("what a pod may and sees", Ordered, ContinueOnFailure, func() {
@@ -70,7 +72,7 @@ var _ = Describe("what a pod may and sees", Ordered, ContinueOnFailure, func() {
 	})
 
 	It("is debugged with an ephemeral container", func() {
-		w.do("debug", "debugged", "--image=coracle.dev/sample:v2", "--container=tools", "--target=c", "--", "sh", "-c", "cat /proc/1/cmdline; sleep 60")
+		w.do("debug", "debugged", "--image=coracle.dev/sample:v2", "--container=tools", "--target=c", "--", "sh", "-c", "cat /proc/1/cmdline; echo; sleep 60")
 		Eventually(func() string { out, _ := w.try("", "-n", w.ns, "logs", "debugged", "-c", "tools"); return out }).Should(ContainSubstring("sample"), "the target's processes")
 		Expect(w.pod("debugged").Status.EphemeralContainerStatuses).To(HaveLen(1))
 		Expect(w.pod("debugged").Status.ContainerStatuses[0].RestartCount).To(BeZero())

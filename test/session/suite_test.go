@@ -64,7 +64,11 @@ func (m *machine) workspace(name string) *workspace {
 	Eventually(func() error {
 		return m.client.Get(context.Background(), client.ObjectKey{Namespace: name, Name: "default"}, &corev1.ServiceAccount{})
 	}).Should(Succeed(), "the namespace's default service account")
-	DeferCleanup(func() { m.kubectl("delete", "namespace", name, "--wait=false") })
+	DeferCleanup(func() {
+		if m.session.ExitCode() < 0 { // it still runs
+			m.kubectl("delete", "namespace", name, "--wait=false")
+		}
+	})
 	return w
 }
 
