@@ -35,7 +35,7 @@ func checkSpace(dir string) error {
 	if err := syscall.Statfs(dir, &disk); err != nil {
 		return fmt.Errorf("asking for the space in the data directory: %w", err)
 	}
-	if free := uint64(disk.Bavail) * uint64(disk.Bsize); free < need {
+	if free := disk.Bavail * uint64(disk.Bsize); free < need {
 		return fmt.Errorf("data directory %s: %d MiB are free, at least %d MiB are needed: %w", dir, free>>20, need>>20, syscall.ENOSPC)
 	}
 	return nil
