@@ -157,6 +157,11 @@ func (n *Network) ensureVeth(machine, inside *netlink.Handle, nsPath string) err
 	if err := machine.LinkSetMaster(link, bridge); err != nil {
 		return fmt.Errorf("joining link %s to its bridge: %w", outside, err)
 	}
+	// With br_netfilter the machine translates while it bridges: a node that asks
+	// the machine's node port gets its own pod only through the port it came by.
+	if err := machine.LinkSetHairpin(link, true); err != nil {
+		return fmt.Errorf("setting hairpin mode of link %s: %w", outside, err)
+	}
 	return ensureUp(machine, outside)
 }
 
