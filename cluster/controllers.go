@@ -69,6 +69,7 @@ func (c *Cluster) addControllers(mgr manager.Manager) error {
 			MaxConcurrentReconciles: int(c.config.Controllers.Concurrency),
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](minRetry, maxRetry),
 		}
+		queueByClock(&options, clk)
 		if err := part.SetupWithManager(mgr, options); err != nil {
 			return fmt.Errorf("setting up the %s controller: %w", name, err)
 		}

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/test/env"
@@ -35,8 +36,9 @@ var _ = Describe("a node that goes silent", Ordered, func() {
 		node := silentNode("silent")
 		status := node.Status
 		Expect(w.Client.Create(ctx, node)).To(Succeed())
+		was := node.DeepCopy()
 		node.Status = status
-		Expect(w.Client.Status().Update(ctx, node)).To(Succeed())
+		Expect(w.Client.Status().Patch(ctx, node, client.MergeFrom(was))).To(Succeed())
 		now := metav1.NowMicro()
 		Expect(w.Client.Create(ctx, &coordinationv1.Lease{ObjectMeta: named("kube-node-lease", "silent"), Spec: coordinationv1.LeaseSpec{RenewTime: &now}})).To(Succeed())
 		w.apply(pod("stays", "nodeName: silent", "tolerations: [{operator: Exists}]"))
