@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	. "github.com/onsi/gomega"
 )
@@ -17,16 +18,29 @@ func TestImageIsReproducibleAndRuns(t *testing.T) {
 	var one, two bytes.Buffer
 	g.Expect(Sample().Write(&one, []byte("program"))).To(Succeed())
 	g.Expect(Sample().Write(&two, []byte("program"))).To(Succeed())
-	g.Expect(one.Bytes()).To(Equal(two.Bytes()))
+	digests := map[string]bool{}
 	for _, n := range Sample().Names {
-		tag, err := name.NewTag(n)
+		image := read(g, one.Bytes(), n)
+		digest, err := image.Digest()
 		g.Expect(err).NotTo(HaveOccurred())
-		image, err := tarball.Image(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(one.Bytes())), nil }, &tag)
+		again, err := read(g, two.Bytes(), n).Digest()
 		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(again).To(Equal(digest))
+		digests[digest.String()] = true
 		config, err := image.ConfigFile()
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(config.Config.Entrypoint).To(Equal([]string{"/sample", "serve"}))
 	}
+	g.Expect(digests).To(HaveLen(len(Sample().Names)), "each tag is an image of its own: a rolling update changes the image ID")
+}
+
+// read finds an image in an archive by its name.
+func read(g *WithT, archive []byte, n string) v1.Image {
+	tag, err := name.NewTag(n)
+	g.Expect(err).NotTo(HaveOccurred())
+	image, err := tarball.Image(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(archive)), nil }, &tag)
+	g.Expect(err).NotTo(HaveOccurred())
+	return image
 }
 
 func TestInstallTakesAFolderOfProgramsOrSaysWhatIsMissing(t *testing.T) {
