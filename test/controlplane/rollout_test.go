@@ -11,31 +11,58 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// extremes follows the pods of an app by a watch: the most that existed and the
-// fewest that were available at once, since full were.
+// extremes follows an app by watches, since all of its pods were available: the
+// most pods that existed and the most that its ReplicaSets asked for at once,
+// and the fewest that were available.
+//
+// maxSurge bounds what is asked for: a ReplicaSet may be a moment late in
+// deleting, and the next one need not wait for it.
 type extremes struct {
-	mu           sync.Mutex
-	full         int
-	pods         map[string]bool
-	reached      bool
-	most, fewest int
-	watcher      watch.Interface
-	done         chan struct{}
+	mu       sync.Mutex
+	full     int
+	pods     map[string]bool
+	sets     map[string]int
+	reached  bool
+	pending  sync.WaitGroup
+	watchers []watch.Interface
+
+	mostPods, mostAsked, fewest int
 }
 
 func follow(w world, namespace, app string, full int) *extremes {
-	watcher, err := w.Client.Watch(GinkgoTB().Context(), &corev1.PodList{}, client.InNamespace(namespace), client.MatchingLabels{"app": app})
-	Expect(err).NotTo(HaveOccurred())
-	e := &extremes{full: full, pods: map[string]bool{}, fewest: full, watcher: watcher, done: make(chan struct{})}
-	go func() {
-		defer close(e.done)
-		for event := range watcher.ResultChan() {
-			if pod, ok := event.Object.(*corev1.Pod); ok {
-				e.note(event.Type, pod)
+	e := &extremes{full: full, pods: map[string]bool{}, sets: map[string]int{}, fewest: full}
+	for _, list := range []client.ObjectList{&appsv1.ReplicaSetList{}, &corev1.PodList{}} {
+		watcher, err := w.Client.Watch(GinkgoTB().Context(), list, client.InNamespace(namespace), client.MatchingLabels{"app": app})
+		Expect(err).NotTo(HaveOccurred())
+		e.watchers = append(e.watchers, watcher)
+		e.pending.Add(1)
+		go func() {
+			defer e.pending.Done()
+			for event := range watcher.ResultChan() {
+				switch obj := event.Object.(type) {
+				case *corev1.Pod:
+					e.note(event.Type, obj)
+				case *appsv1.ReplicaSet:
+					e.ask(event.Type, obj)
+				}
 			}
-		}
-	}()
+		}()
+	}
 	return e
+}
+
+func (e *extremes) ask(event watch.EventType, set *appsv1.ReplicaSet) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.sets[set.Name] = int(*set.Spec.Replicas)
+	if event == watch.Deleted {
+		delete(e.sets, set.Name)
+	}
+	sum := 0
+	for _, n := range e.sets {
+		sum += n
+	}
+	e.mostAsked = max(e.mostAsked, sum)
 }
 
 func (e *extremes) note(event watch.EventType, pod *corev1.Pod) {
@@ -54,15 +81,16 @@ func (e *extremes) note(event watch.EventType, pod *corev1.Pod) {
 	}
 	e.reached = e.reached || available >= e.full
 	if e.reached {
-		e.most, e.fewest = max(e.most, len(e.pods)), min(e.fewest, available)
+		e.mostPods, e.fewest = max(e.mostPods, len(e.pods)), min(e.fewest, available)
 	}
 }
 
-// stop ends the watch and returns what it saw.
-func (e *extremes) stop() (most, fewest int) {
-	e.watcher.Stop()
-	<-e.done
-	return e.most, e.fewest
+// stop ends the watches; what they saw may be read then.
+func (e *extremes) stop() {
+	for _, w := range e.watchers {
+		w.Stop()
+	}
+	e.pending.Wait()
 }
 
 func (e *extremes) began() bool {
@@ -91,9 +119,9 @@ var _ = Describe("a rollout", Ordered, func() {
 		Eventually(seen.began).Should(BeTrue(), "the watch has seen 4 available pods")
 		w.ok("set", "image", "deployment/"+name, "web=example.test/web:2")
 		w.ok("rollout", "status", "deployment/"+name, "--timeout=30s")
-		gotMost, gotFewest := seen.stop()
-		Expect(gotMost).To(BeNumerically("<=", most), "pods at once")
-		Expect(gotFewest).To(BeNumerically(">=", fewest), "available pods at once")
+		seen.stop()
+		Expect(seen.mostAsked).To(BeNumerically("<=", most), "pods asked for at once")
+		Expect(seen.fewest).To(BeNumerically(">=", fewest), "available pods at once")
 	},
 		Entry("one more", "surge", "1", "0", 5, 4),
 		Entry("one fewer", "fewer", "0", "1", 4, 3),
@@ -108,9 +136,9 @@ var _ = Describe("a rollout", Ordered, func() {
 		Eventually(seen.began).Should(BeTrue(), "the watch has seen 3 available pods")
 		w.ok("set", "image", "deployment/again", "web=example.test/web:2")
 		w.ok("rollout", "status", "deployment/again", "--timeout=30s")
-		most, fewest := seen.stop()
-		Expect(most).To(Equal(3))
-		Expect(fewest).To(BeZero())
+		seen.stop()
+		Expect(seen.mostPods).To(Equal(3))
+		Expect(seen.fewest).To(BeZero())
 	})
 
 	It("waits for minReadySeconds", func() {

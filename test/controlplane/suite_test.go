@@ -16,7 +16,9 @@ import (
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/coracle-k8s/coracle/test/env"
 )
@@ -29,6 +31,10 @@ var _ = SynchronizedBeforeSuite(func() []byte {
 }, func(path []byte) { binary = string(path) })
 
 func TestControlPlane(t *testing.T) {
+	// The libraries' own lines belong to the spec that caused them.
+	klog.LogToStderr(false)
+	klog.SetOutput(GinkgoWriter)
+	ctrllog.SetLogger(klog.Background())
 	RegisterFailHandler(Fail)
 	SetDefaultEventuallyTimeout(20 * time.Second)
 	SetDefaultEventuallyPollingInterval(20 * time.Millisecond)
