@@ -115,12 +115,15 @@ func (m *machine) try(in string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// kubectl runs kubectl, which must succeed.
+// kubectl runs kubectl, which must succeed, and returns its standard output.
 func (m *machine) kubectl(args ...string) string {
 	GinkgoHelper()
-	out, err := m.try("", args...)
-	Expect(err).NotTo(HaveOccurred(), "kubectl %s: %s", strings.Join(args, " "), out)
-	return out
+	cmd := m.command(args...)
+	var errs strings.Builder
+	cmd.Stderr = &errs
+	out, err := cmd.Output()
+	Expect(err).NotTo(HaveOccurred(), "kubectl %s: %s%s", strings.Join(args, " "), out, &errs)
+	return string(out)
 }
 
 // start runs a kubectl that goes on until the spec ends.

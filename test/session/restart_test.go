@@ -51,10 +51,10 @@ var _ = Describe("the end of coracle and the next start", Ordered, func() {
 		w.machine = m
 		w.apply(one("after", "", ""))
 		w.ready("after")
-		w.do("scale", "deployment/web", "--replicas=3")
-		w.rolledOut("web")
 		asked, failures := done()
 		Expect(failures).To(BeEmpty(), "of %d requests", asked)
+		w.do("scale", "deployment/web", "--replicas=3")
+		w.rolledOut("web")
 		now := w.pods("web")
 		Expect(names(now)).To(ContainElements(pods))
 		Expect(containers(now)).To(ContainElements(before))
