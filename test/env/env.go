@@ -86,7 +86,7 @@ func Start(t testing.TB, opts ...Option) *Env {
 	if !o.shared {
 		before := goleak.IgnoreCurrent()
 		t.Cleanup(func() {
-			if err := goleak.Find(append(ignored(), before)...); err != nil {
+			if err := goleak.Find(before); err != nil {
 				t.Errorf("the stopped cluster left something behind: %v", err)
 			}
 		})
@@ -108,16 +108,6 @@ func Start(t testing.TB, opts ...Option) *Env {
 		t.Fatalf("making a client: %v", err)
 	}
 	return &Env{Cluster: c, Client: kube, Config: c.RESTConfig()}
-}
-
-// ignored are goroutines that the libraries start once for each process and
-// never end; every entry is one of those.
-func ignored() []goleak.Option {
-	return []goleak.Option{
-		goleak.IgnoreTopFunction("k8s.io/klog/v2.(*flushDaemon).run.func1"),              // flushes klog's buffers
-		goleak.IgnoreTopFunction("go.opencensus.io/stats/view.(*worker).start"),          // etcd's import of opencensus
-		goleak.IgnoreTopFunction("gopkg.in/natefinch/lumberjack%2ev2.(*Logger).millRun"), // etcd's logger
-	}
 }
 
 // TLSConfig connects through the server's socket, as the kubeconfig's user.
