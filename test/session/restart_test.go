@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	. "github.com/onsi/ginkgo/v2"
 	. "github.com/onsi/gomega"
@@ -153,7 +154,7 @@ var _ = Describe("two nodes", Ordered, ContinueOnFailure, func() {
 		port := strconv.Itoa(int(svc.Spec.Ports[0].NodePort))
 		for _, url := range []string{"http://" + svc.Spec.ClusterIP, "http://" + pods[0].Status.HostIP + ":" + port, "http://" + pods[1].Status.HostIP + ":" + port,
 			"http://" + pods[2].Status.HostIP + ":" + port, "http://" + pods[3].Status.HostIP + ":" + port} {
-			Expect(answers(url+"/hostname", 80)).To(HaveLen(4), "from the host, "+url)
+			Eventually(func() map[string]int { return answers(url+"/hostname", 80) }).WithTimeout(15*time.Second).Should(HaveLen(4), "from the host, "+url)
 			for _, p := range pods {
 				Expect(w.answersIn(p.Name, url, 60)).To(HaveLen(4), "from a pod on %s, %s", p.Spec.NodeName, url)
 			}

@@ -112,13 +112,14 @@ var _ = Describe("Services", Ordered, ContinueOnFailure, func() {
 
 	It("spread over all pods from the host", func() {
 		for _, url := range []string{cluster, node} {
-			Expect(answers(url+"/hostname", 60)).To(HaveLen(3), url)
+			// A pod that became ready this moment may still be on its way to the proxy.
+			Eventually(func() map[string]int { return answers(url+"/hostname", 60) }).WithTimeout(15*time.Second).Should(HaveLen(3), url)
 		}
 	})
 
 	It("spread over all pods from inside a pod, the pod itself among them", func() {
 		for _, url := range []string{cluster, node} {
-			Expect(w.answersIn(w.pods("hello")[0].Name, url, 60)).To(HaveLen(3), url)
+			Eventually(func() map[string]int { return w.answersIn(w.pods("hello")[0].Name, url, 60) }).WithTimeout(15*time.Second).Should(HaveLen(3), url)
 		}
 	})
 
