@@ -34,7 +34,9 @@ var daily *machine
 
 var _ = BeforeSuite(func() {
 	if os.Geteuid() != 0 {
-		Skip("these specs run real containers, which needs root: namespaces, cgroups, mounts, nftables")
+		const why = "these specs run real containers, which needs root: namespaces, cgroups, mounts, nftables"
+		fmt.Fprintln(os.Stderr, "test/session skipped: "+why)
+		Skip(why)
 	}
 	Expect(program()).To(BeARegularFile(), "the program is missing: run `make build`, or name it in $CORACLE_BIN")
 	daily = newMachine(0)
