@@ -174,6 +174,9 @@ func describe(pod *corev1.Pod) string {
 		case c.State.Terminated != nil:
 			fmt.Fprintf(&b, " exited %d %s", c.State.Terminated.ExitCode, c.State.Terminated.Reason)
 		}
+		if last := c.LastTerminationState.Terminated; last != nil {
+			fmt.Fprintf(&b, ", before it exited %d %s %s", last.ExitCode, last.Reason, last.Message)
+		}
 	}
 	return b.String()
 }
