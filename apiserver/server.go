@@ -37,6 +37,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/openapi"
 	"github.com/coracle-k8s/coracle/apiserver/pki"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
+	"github.com/coracle-k8s/coracle/apiserver/services"
 	"github.com/coracle-k8s/coracle/apiserver/storage"
 )
 
@@ -81,6 +82,7 @@ type Server struct {
 	transport  *inprocess.Transport
 	frontend   *frontend
 	access     *access
+	services   *services.Network
 
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the frontend has ended
@@ -100,6 +102,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 		c.Issuer = DefaultIssuer
 	}
 	s := &Server{config: c, done: make(chan struct{})}
+	s.services = s.newServices()
 	s.transport = inprocess.New(&user.DefaultInfo{Name: user.APIServerUser, Groups: []string{user.SystemPrivilegedGroup, user.AllAuthenticated}})
 	started := make(chan error, 1)
 	go func() {
@@ -262,6 +265,10 @@ func (s *Server) RESTConfig() *rest.Config {
 // Resources are what the server serves, for the parts that work on all of them.
 func (s *Server) Resources() []*registry.Resource { return s.config.Resources }
 
+// Services is how the server calls Services; what it is asked for before the
+// server is built fails.
+func (s *Server) Services() *services.Network { return s.services }
+
 // Done is closed when the server has ended: by Stop, or because a listener or
 // etcd broke, which Err tells.
 func (s *Server) Done() <-chan struct{} { return s.done }
@@ -278,6 +285,7 @@ func (s *Server) Stop() {
 		<-s.done
 	}
 	s.transport.Stop()
+	s.services.Stop()
 	if s.access != nil {
 		s.access.stop()
 	}

@@ -1,0 +1,43 @@
+package apiserver
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metainternalversion "k8s.io/apimachinery/pkg/apis/meta/internalversion"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apiserver/pkg/endpoints/request"
+
+	"github.com/coracle-k8s/coracle/apiserver/services"
+)
+
+// newServices finds Services in the server's own watch caches.
+func (s *Server) newServices() *services.Network {
+	return services.New(services.Config{
+		Service: func(ctx context.Context, namespace, name string) (*corev1.Service, error) {
+			return get[*corev1.Service](ctx, s, "services", namespace, name)
+		},
+		Endpoints: s.endpointSlices,
+		Self:      s.config.Listeners[0].Addr().String(),
+	})
+}
+
+func (s *Server) endpointSlices(ctx context.Context, namespace, service string) ([]*discoveryv1.EndpointSlice, error) {
+	store, err := s.dispatcher.Store(discoveryv1.Resource("endpointslices"))
+	if err != nil {
+		return nil, err
+	}
+	list, err := store.List(request.WithNamespace(ctx, namespace), &metainternalversion.ListOptions{
+		ResourceVersion: "0", LabelSelector: labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: service}),
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices := list.(*discoveryv1.EndpointSliceList)
+	out := make([]*discoveryv1.EndpointSlice, len(slices.Items))
+	for i := range slices.Items {
+		out[i] = &slices.Items[i]
+	}
+	return out, nil
+}
