@@ -72,8 +72,13 @@ func (w *workspace) answersIn(pod, url string, n int) map[string]int {
 	return seen
 }
 
-// askers ask an URL without pause from several goroutines until they are told
-// to stop, and return how many requests there were and what failed.
+// pace is the time between two requests of an asker. Each request is a
+// connection, and the kernel keeps the port of a closed one for a minute or two:
+// without a pause the ports run out, and it is this that the test would find.
+const pace = 20 * time.Millisecond
+
+// askers ask an URL from several goroutines until they are told to stop, and
+// return how many requests there were and what failed.
 func askers(url string) (stop func() (int, []error)) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -82,7 +87,9 @@ func askers(url string) (stop func() (int, []error)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	for range 4 {
 		wg.Go(func() {
-			for ctx.Err() == nil {
+			next := time.NewTicker(pace)
+			defer next.Stop()
+			for ; ctx.Err() == nil; <-next.C {
 				asked.Add(1)
 				if _, err := get(url); err != nil {
 					mu.Lock()
