@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/coracle-k8s/coracle/apis/admissionregistration"
 	"github.com/coracle-k8s/coracle/apis/apps"
 	"github.com/coracle-k8s/coracle/apis/authentication"
 	"github.com/coracle-k8s/coracle/apis/authorization"
@@ -32,6 +33,7 @@ func NewScheme() *runtime.Scheme {
 	s.AddUnversionedTypes(unversioned, &metav1.Status{}, &metav1.APIVersions{}, &metav1.APIGroupList{}, &metav1.APIGroup{}, &metav1.APIResourceList{})
 	for _, install := range []func(*runtime.Scheme) error{
 		core.Install,
+		admissionregistration.Install,
 		apps.Install,
 		authentication.Install,
 		authorization.Install,

@@ -228,7 +228,7 @@ func (s *Server) env() registry.Env {
 	return registry.Env{
 		Scheme: s.config.Scheme, RESTOptions: s.getter, Clock: s.config.Clock, Nodes: s.config.Nodes,
 		Tokens: s.access.tokens, Authenticator: s.access.authenticator, APIAudiences: s.access.audiences,
-		Authorizer: s.access.authorizer, Rules: s.access.rules, Escalation: s.access.escalation, Services: s.config.Services,
+		Authorizer: s.access.authorizer, Rules: s.access.rules, Escalation: s.access.escalation, Services: s.config.Services, Mapper: s.Mapper(),
 	}
 }
 

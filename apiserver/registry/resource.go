@@ -13,6 +13,7 @@ import (
 	"net/url"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
@@ -89,6 +90,8 @@ type Env struct {
 	Escalation EscalationChecker
 	// Services configures Service addresses and ports.
 	Services ServiceNetwork
+	// Mapper knows the resource of a kind.
+	Mapper meta.RESTMapper
 }
 
 // EscalationChecker decides whether the user in the context may grant what a

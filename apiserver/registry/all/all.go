@@ -3,6 +3,12 @@ package all
 
 import (
 	"github.com/coracle-k8s/coracle/apiserver/registry"
+	"github.com/coracle-k8s/coracle/apiserver/registry/admissionregistration/mutatingadmissionpolicy"
+	"github.com/coracle-k8s/coracle/apiserver/registry/admissionregistration/mutatingadmissionpolicybinding"
+	"github.com/coracle-k8s/coracle/apiserver/registry/admissionregistration/mutatingwebhookconfiguration"
+	"github.com/coracle-k8s/coracle/apiserver/registry/admissionregistration/validatingadmissionpolicy"
+	"github.com/coracle-k8s/coracle/apiserver/registry/admissionregistration/validatingadmissionpolicybinding"
+	"github.com/coracle-k8s/coracle/apiserver/registry/admissionregistration/validatingwebhookconfiguration"
 	"github.com/coracle-k8s/coracle/apiserver/registry/apps/controllerrevision"
 	"github.com/coracle-k8s/coracle/apiserver/registry/apps/daemonset"
 	"github.com/coracle-k8s/coracle/apiserver/registry/apps/deployment"
@@ -86,5 +92,12 @@ func Resources() []*registry.Resource {
 		lease.New(),
 
 		endpointslice.New(),
+
+		mutatingadmissionpolicy.New(),
+		mutatingadmissionpolicybinding.New(),
+		mutatingwebhookconfiguration.New(),
+		validatingadmissionpolicy.New(),
+		validatingadmissionpolicybinding.New(),
+		validatingwebhookconfiguration.New(),
 	}
 }
