@@ -92,7 +92,8 @@ var _ = Describe("the end of coracle and the next start", Ordered, func() {
 		Eventually(func() []corev1.Pod { return w.pods("web") }).Should(SatisfyAll(HaveLen(3), HaveEach(HaveField("Status.Phase", corev1.PodRunning))))
 		w.ready(names(w.pods("web"))...)
 		Eventually(func() error { _, err := get(url); return err }).Should(Succeed(), "the Service with its address of before")
-		Expect(w.pods("web")[0].Status.ContainerStatuses[0].RestartCount).To(BeEquivalentTo(1))
+		// Until the agent has looked, the status is that of before the stop.
+		Eventually(func() int32 { return w.pods("web")[0].Status.ContainerStatuses[0].RestartCount }).Should(BeEquivalentTo(1))
 	})
 
 	It("is reset after kill -9", func() {
