@@ -18,8 +18,12 @@ import (
 	"github.com/coracle-k8s/coracle/apis/core"
 	"github.com/coracle-k8s/coracle/apis/discovery"
 	"github.com/coracle-k8s/coracle/apis/events"
+	"github.com/coracle-k8s/coracle/apis/networking"
+	"github.com/coracle-k8s/coracle/apis/node"
 	"github.com/coracle-k8s/coracle/apis/policy"
 	"github.com/coracle-k8s/coracle/apis/rbac"
+	"github.com/coracle-k8s/coracle/apis/scheduling"
+	"github.com/coracle-k8s/coracle/apis/storage"
 )
 
 // NewScheme returns a scheme of every API group that Coracle serves: wire
@@ -41,8 +45,12 @@ func NewScheme() *runtime.Scheme {
 		coordination.Install,
 		discovery.Install,
 		events.Install,
+		networking.Install,
+		node.Install,
 		policy.Install,
 		rbac.Install,
+		scheduling.Install,
+		storage.Install,
 	} {
 		if err := install(s); err != nil {
 			panic(fmt.Sprintf("making the scheme: %v", err))

@@ -35,6 +35,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/auth/node"
 	"github.com/coracle-k8s/coracle/apiserver/auth/rbac"
 	"github.com/coracle-k8s/coracle/apiserver/auth/tokens"
+	"github.com/coracle-k8s/coracle/apiserver/bootstrap"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
@@ -130,6 +131,7 @@ func (a *access) admit() error {
 		Get:               a.get,
 		ListPods:          a.listPods,
 		UpdateQuotaStatus: a.updateQuotaStatus,
+		PriorityClasses:   true,
 	})
 	var err error
 	a.chain, err = admission.Chain(admission.Deps{Live: a.live, Clock: a.server.config.Clock, Quota: quota.NewConfiguration(nil, a.server.config.Clock)})
@@ -183,27 +185,34 @@ func (a *access) start(ctx context.Context) {
 	a.running.Go(func() { _ = a.graph.Run(ctx) })
 	a.running.Go(func() { _ = a.chain.Run(ctx) })
 	a.live.Warm()
-	a.running.Go(func() { a.reconcileRoles(ctx) })
+	a.running.Go(func() {
+		if a.server.ensure(ctx, rbac.Reconcile) {
+			a.roles.Reconciled()
+		}
+		a.server.ensure(ctx, bootstrap.SystemClasses)
+	})
 }
 
-// rolesRetry is how long after a failure the default roles are written again.
-const rolesRetry = time.Second
+// ensureRetry is how long after a failure the system's objects are written again.
+const ensureRetry = time.Second
 
-func (a *access) reconcileRoles(ctx context.Context) {
+// ensure writes objects of the system until it succeeds or ctx is done, which
+// it tells.
+func (s *Server) ensure(ctx context.Context, write func(context.Context, client.Client) error) bool {
 	for ctx.Err() == nil {
-		c, err := client.New(a.server.RESTConfig(), client.Options{Scheme: apis.NewClientScheme(), Mapper: a.server.Mapper()})
+		c, err := client.New(s.RESTConfig(), client.Options{Scheme: apis.NewClientScheme(), Mapper: s.Mapper()})
 		if err == nil {
-			err = rbac.Reconcile(ctx, c)
+			err = write(ctx, c)
 		}
 		if err == nil {
-			a.roles.Reconciled()
-			return
+			return true
 		}
 		select {
 		case <-ctx.Done():
-		case <-a.server.config.Clock.After(rolesRetry):
+		case <-s.config.Clock.After(ensureRetry):
 		}
 	}
+	return false
 }
 
 // stop waits for what start started; its context has ended.

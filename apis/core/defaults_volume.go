@@ -76,7 +76,11 @@ func SetPersistentVolumeDefaults(pv *corev1.PersistentVolume) {
 	setIfZero(&pv.Spec.PersistentVolumeReclaimPolicy, corev1.PersistentVolumeReclaimRetain)
 	setIfNil(&pv.Spec.VolumeMode, corev1.PersistentVolumeFilesystem)
 	roundResources(pv.Spec.Capacity)
-	s := &pv.Spec.PersistentVolumeSource
+	SetPersistentVolumeSourceDefaults(&pv.Spec.PersistentVolumeSource)
+}
+
+// SetPersistentVolumeSourceDefaults fills in what the source of a volume leaves out.
+func SetPersistentVolumeSourceDefaults(s *corev1.PersistentVolumeSource) {
 	switch {
 	case s.HostPath != nil:
 		setIfNil(&s.HostPath.Type, corev1.HostPathUnset)

@@ -21,6 +21,9 @@ type Table[T Object] struct {
 	Columns []metav1.TableColumnDefinition
 	// Cells of one row, one value a column.
 	Cells func(obj T, now time.Time) []any
+	// InList, when given, replaces Cells for the rows of a list, where one row
+	// may depend on the others.
+	InList func(list runtime.Object) func(obj T, now time.Time) []any
 }
 
 // Column is a column of strings that is always shown.
@@ -36,6 +39,11 @@ func NameColumn() metav1.TableColumnDefinition {
 // Integer makes a column hold numbers.
 func Integer(name string) metav1.TableColumnDefinition {
 	return metav1.TableColumnDefinition{Name: name, Type: "integer"}
+}
+
+// Boolean makes a column hold true or false.
+func Boolean(name string) metav1.TableColumnDefinition {
+	return metav1.TableColumnDefinition{Name: name, Type: "boolean"}
 }
 
 // Wide marks a column for -o wide.
@@ -70,13 +78,13 @@ func (c *tableConvertor[T]) ConvertToTable(ctx context.Context, obj, options run
 	if o, ok := options.(*metav1.TableOptions); !ok || o == nil || !o.NoHeaders {
 		out.ColumnDefinitions = c.table.Columns
 	}
-	now := c.clock.Now()
+	now, makeCells := c.clock.Now(), c.table.Cells
 	row := func(o runtime.Object) error {
 		item, ok := o.(T)
 		if !ok {
 			return unexpected[T](o)
 		}
-		cells := c.table.Cells(item, now)
+		cells := makeCells(item, now)
 		if len(cells) != len(c.table.Columns) {
 			return fmt.Errorf("making a row of %s: %d cells for %d columns", item.GetName(), len(cells), len(c.table.Columns))
 		}
@@ -85,6 +93,9 @@ func (c *tableConvertor[T]) ConvertToTable(ctx context.Context, obj, options run
 	}
 	if list, err := meta.ListAccessor(obj); err == nil {
 		out.ResourceVersion, out.Continue, out.RemainingItemCount = list.GetResourceVersion(), list.GetContinue(), list.GetRemainingItemCount()
+		if c.table.InList != nil {
+			makeCells = c.table.InList(obj)
+		}
 		return out, meta.EachListItem(obj, row)
 	}
 	if o, ok := obj.(metav1.Object); ok {

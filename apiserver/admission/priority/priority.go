@@ -8,16 +8,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/utils/ptr"
-)
 
-// Priorities of the two classes that exist without an object.
-const (
-	ClusterCritical = 2 * 1000 * 1000 * 1000
-	NodeCritical    = ClusterCritical + 1000
+	"github.com/coracle-k8s/coracle/apis/scheduling"
 )
 
 // Classes looks priority classes up. They are not changed.
@@ -97,7 +92,7 @@ func (p *Plugin) admitPod(ctx context.Context, a admission.Attributes, pod *core
 // marked so (there is one, unless two were stored at once), or priority 0.
 func (p *Plugin) classOf(ctx context.Context, a admission.Attributes, pod *corev1.Pod) (*schedulingv1.PriorityClass, error) {
 	if name := pod.Spec.PriorityClassName; name != "" {
-		if class, ok := builtin(name); ok {
+		if class, ok := scheduling.SystemClass(name); ok {
 			return class, nil
 		}
 		class, ok, err := p.classes.PriorityClass(ctx, name)
@@ -120,30 +115,6 @@ func (p *Plugin) classOf(ctx context.Context, a admission.Attributes, pod *corev
 		}
 	}
 	return class, nil
-}
-
-// BuiltIn are the classes that the system needs; they are created as objects
-// too where the scheduling group is served.
-func BuiltIn() []*schedulingv1.PriorityClass {
-	class := func(name string, value int32, description string) *schedulingv1.PriorityClass {
-		return &schedulingv1.PriorityClass{
-			ObjectMeta: metav1.ObjectMeta{Name: name}, Value: value, Description: description,
-			PreemptionPolicy: ptr.To(corev1.PreemptLowerPriority),
-		}
-	}
-	return []*schedulingv1.PriorityClass{
-		class("system-node-critical", NodeCritical, "Used for system critical pods that must not be moved from their current node."),
-		class("system-cluster-critical", ClusterCritical, "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."),
-	}
-}
-
-func builtin(name string) (*schedulingv1.PriorityClass, bool) {
-	for _, c := range BuiltIn() {
-		if c.Name == name {
-			return c, true
-		}
-	}
-	return nil, false
 }
 
 // Validate refuses a second default class.

@@ -39,11 +39,24 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry/core/serviceaccount"
 	"github.com/coracle-k8s/coracle/apiserver/registry/discovery/endpointslice"
 	newevent "github.com/coracle-k8s/coracle/apiserver/registry/events/event"
+	"github.com/coracle-k8s/coracle/apiserver/registry/networking/ingress"
+	"github.com/coracle-k8s/coracle/apiserver/registry/networking/ingressclass"
+	"github.com/coracle-k8s/coracle/apiserver/registry/networking/ipaddress"
+	"github.com/coracle-k8s/coracle/apiserver/registry/networking/networkpolicy"
+	"github.com/coracle-k8s/coracle/apiserver/registry/networking/servicecidr"
+	"github.com/coracle-k8s/coracle/apiserver/registry/node/runtimeclass"
 	"github.com/coracle-k8s/coracle/apiserver/registry/policy/poddisruptionbudget"
 	"github.com/coracle-k8s/coracle/apiserver/registry/rbac/clusterrole"
 	"github.com/coracle-k8s/coracle/apiserver/registry/rbac/clusterrolebinding"
 	"github.com/coracle-k8s/coracle/apiserver/registry/rbac/role"
 	"github.com/coracle-k8s/coracle/apiserver/registry/rbac/rolebinding"
+	"github.com/coracle-k8s/coracle/apiserver/registry/scheduling/priorityclass"
+	"github.com/coracle-k8s/coracle/apiserver/registry/storage/csidriver"
+	"github.com/coracle-k8s/coracle/apiserver/registry/storage/csinode"
+	"github.com/coracle-k8s/coracle/apiserver/registry/storage/csistoragecapacity"
+	"github.com/coracle-k8s/coracle/apiserver/registry/storage/storageclass"
+	"github.com/coracle-k8s/coracle/apiserver/registry/storage/volumeattachment"
+	"github.com/coracle-k8s/coracle/apiserver/registry/storage/volumeattributesclass"
 )
 
 // Resources returns every resource, in the order in which discovery shows them.
@@ -82,12 +95,29 @@ func Resources() []*registry.Resource {
 		selfsubjectrulesreview.New(),
 		subjectaccessreview.New(),
 
+		ingressclass.New(),
+		ingress.New(),
+		ipaddress.New(),
+		networkpolicy.New(),
+		servicecidr.New(),
+
 		poddisruptionbudget.New(),
 
 		clusterrolebinding.New(),
 		clusterrole.New(),
 		rolebinding.New(),
 		role.New(),
+
+		csidriver.New(),
+		csinode.New(),
+		csistoragecapacity.New(),
+		storageclass.New(),
+		volumeattachment.New(),
+		volumeattributesclass.New(),
+
+		priorityclass.New(),
+
+		runtimeclass.New(),
 
 		lease.New(),
 

@@ -70,7 +70,7 @@ func TestTables(t *testing.T) {
 func tableOf(t *testing.T, built map[schema.GroupVersionResource]map[string]rest.Storage, gvk schema.GroupVersionKind, obj runtime.Object) *metav1.Table {
 	t.Helper()
 	for _, r := range Resources() {
-		if r.GVK != gvk {
+		if r.GVK != gvk && r.GVK.GroupVersion().WithKind(r.GVK.Kind+"List") != gvk {
 			continue
 		}
 		table, err := built[r.GVR()][""].(rest.TableConvertor).ConvertToTable(context.Background(), obj, nil)

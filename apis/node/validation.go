@@ -1,0 +1,70 @@
+package node
+
+import (
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	"k8s.io/apimachinery/pkg/api/validation"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/coracle-k8s/coracle/apis/core"
+)
+
+// ValidateRuntimeClass validates a new RuntimeClass.
+func ValidateRuntimeClass(c *nodev1.RuntimeClass) field.ErrorList {
+	errs := validation.ValidateObjectMeta(&c.ObjectMeta, false, validation.NameIsDNSSubdomain, field.NewPath("metadata"))
+	handler := field.NewPath("handler")
+	if c.Handler == "" {
+		errs = append(errs, field.Required(handler, ""))
+	} else {
+		for _, msg := range validation.NameIsDNSLabel(c.Handler, false) {
+			errs = append(errs, field.Invalid(handler, c.Handler, msg))
+		}
+	}
+	if o := c.Overhead; o != nil {
+		errs = append(errs, core.ValidateResourceRequirements(&corev1.ResourceRequirements{Limits: o.PodFixed}, field.NewPath("overhead"))...)
+	}
+	if s := c.Scheduling; s != nil {
+		errs = append(errs, validateScheduling(s, field.NewPath("scheduling"))...)
+	}
+	return errs
+}
+
+func validateScheduling(s *nodev1.Scheduling, path *field.Path) field.ErrorList {
+	errs := metav1validation.ValidateLabels(s.NodeSelector, path.Child("nodeSelector"))
+	at := path.Child("tolerations")
+	errs = append(errs, core.ValidateTolerations(s.Tolerations, at)...)
+	seen := map[corev1.Toleration]bool{}
+	for i, t := range s.Tolerations {
+		key := corev1.Toleration{Key: t.Key, Operator: t.Operator, Value: t.Value, Effect: t.Effect}
+		if seen[key] {
+			errs = append(errs, field.Duplicate(at.Index(i), t))
+		}
+		seen[key] = true
+	}
+	return errs
+}
+
+// ValidateRuntimeClassUpdate validates a changed RuntimeClass: it keeps its
+// handler.
+func ValidateRuntimeClassUpdate(c, old *nodev1.RuntimeClass) field.ErrorList {
+	errs := append(ValidateRuntimeClass(c), validation.ValidateObjectMetaUpdate(&c.ObjectMeta, &old.ObjectMeta, field.NewPath("metadata"))...)
+	return append(errs, validation.ValidateImmutableField(c.Handler, old.Handler, field.NewPath("handler"))...)
+}
+
+// RuntimeClassWarnings tells of node labels that are deprecated.
+func RuntimeClassWarnings(c *nodev1.RuntimeClass) []string {
+	if c.Scheduling == nil {
+		return nil
+	}
+	var warnings []string
+	for _, key := range slices.Sorted(maps.Keys(c.Scheduling.NodeSelector)) {
+		if msg := core.DeprecatedNodeLabel(key); msg != "" {
+			warnings = append(warnings, field.NewPath("scheduling", "nodeSelector").String()+": "+msg)
+		}
+	}
+	return warnings
+}
