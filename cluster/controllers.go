@@ -29,6 +29,7 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/rootca"
 	"github.com/coracle-k8s/coracle/controllers/serviceaccount"
 	"github.com/coracle-k8s/coracle/controllers/serviceaccount/tokens"
+	"github.com/coracle-k8s/coracle/controllers/statefulset"
 	"github.com/coracle-k8s/coracle/controllers/tainteviction"
 )
 
@@ -49,6 +50,7 @@ func (c *Cluster) addControllers(mgr manager.Manager) error {
 		"deployment":             deployment.New(kube, clk, recorder("deployment-controller")),
 		"replicaset":             replicaset.New(kube, clk, recorder("replicaset-controller")),
 		"replication controller": replication.New(kube, clk, recorder("replication-controller")),
+		"statefulset":            statefulset.New(kube, clk, recorder("statefulset-controller")),
 		"endpointslice":          endpointslice.New(endpointslice.Config{Client: kube, Clock: clk, Recorder: recorder("endpoint-slice-controller")}),
 		"endpoints":              endpoints.New(kube, clk, recorder("endpoint-controller")),
 		"node lifecycle": nodelifecycle.New(kube, clk, recorder("node-controller"),

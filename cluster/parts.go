@@ -122,6 +122,8 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		{&corev1.Pod{}, index.PodOrphan, index.ByOrphan},
 		{&appsv1.ReplicaSet{}, index.Owner, index.ByOwner},
 		{&appsv1.ReplicaSet{}, index.PodOrphan, index.ByOrphan},
+		{&appsv1.ControllerRevision{}, index.Owner, index.ByOwner},
+		{&appsv1.ControllerRevision{}, index.PodOrphan, index.ByOrphan},
 	} {
 		if err := indexer.IndexField(ctx, i.object, i.name, i.values); err != nil {
 			return fmt.Errorf("indexing %T by %s: %w", i.object, i.name, err)

@@ -11,9 +11,9 @@ import (
 const (
 	// PodNode indexes Pods by spec.nodeName; pods that are not bound have no entry.
 	PodNode = "spec.nodeName"
-	// Owner indexes Pods and ReplicaSets by the UID of their controlling owner.
+	// Owner indexes Pods, ReplicaSets and ControllerRevisions by the UID of their controlling owner.
 	Owner = "controller-uid"
-	// PodOrphan indexes Pods and ReplicaSets that no controller owns under "true",
+	// PodOrphan indexes those of them that no controller owns under "true",
 	// for controllers that look for objects to adopt.
 	PodOrphan = "orphan"
 )

@@ -158,13 +158,3 @@ func NewPod(set *appsv1.ReplicaSet, gvk schema.GroupVersionKind) *corev1.Pod {
 		Spec: template.Spec,
 	}
 }
-
-// PodChangeMatters reports whether an update of a pod can change the plan or
-// the status of its owner. A pod's IP, its node or its container states cannot.
-func PodChangeMatters(old, new *corev1.Pod) bool {
-	return old.Status.Phase != new.Status.Phase ||
-		(old.DeletionTimestamp == nil) != (new.DeletionTimestamp == nil) ||
-		!apiequality.Semantic.DeepEqual(podstate.Condition(old, corev1.PodReady), podstate.Condition(new, corev1.PodReady)) ||
-		!apiequality.Semantic.DeepEqual(old.Labels, new.Labels) ||
-		!apiequality.Semantic.DeepEqual(old.OwnerReferences, new.OwnerReferences)
-}

@@ -277,27 +277,3 @@ func TestNewPod(t *testing.T) {
 		t.Error("the pod shares its labels with the template")
 	}
 }
-
-func TestPodChangeMatters(t *testing.T) {
-	base := pod("a")
-	for _, tc := range []struct {
-		name   string
-		change func(*corev1.Pod)
-		want   bool
-	}{
-		{"nothing", func(*corev1.Pod) {}, false},
-		{"an IP", func(p *corev1.Pod) { p.Status.PodIP = "10.0.0.1" }, false},
-		{"a node", on("other"), false},
-		{"readiness", unready, true},
-		{"the phase", phase(corev1.PodFailed), true},
-		{"a label", label("a", "b"), true},
-		{"deletion", deleted, true},
-		{"the owner", func(p *corev1.Pod) { p.OwnerReferences = []metav1.OwnerReference{{UID: "x"}} }, true},
-	} {
-		changed := base.DeepCopy()
-		tc.change(changed)
-		if got := PodChangeMatters(base, changed); got != tc.want {
-			t.Errorf("%s: %v", tc.name, got)
-		}
-	}
-}

@@ -34,8 +34,11 @@ const (
 
 // Judge says what owner should do with obj. It is pure.
 func Judge(owner metav1.Object, selector labels.Selector, obj metav1.Object) Verdict {
+	return judge(owner, selector.Matches(labels.Set(obj.GetLabels())), obj)
+}
+
+func judge(owner metav1.Object, matches bool, obj metav1.Object) Verdict {
 	ref := metav1.GetControllerOfNoCopy(obj)
-	matches := selector.Matches(labels.Set(obj.GetLabels()))
 	switch {
 	case ref != nil && ref.UID != owner.GetUID():
 		return Ignore
@@ -65,6 +68,8 @@ type Claimer struct {
 	GVK   schema.GroupVersionKind
 	// Selector is the controller's selector. It must not be empty.
 	Selector labels.Selector
+	// Member, when set, is what an object must be beside matching the selector.
+	Member func(metav1.Object) bool
 
 	rechecked bool
 	recheck   error
@@ -77,7 +82,8 @@ func Claim[T client.Object](ctx context.Context, c *Claimer, objs []T) ([]T, err
 	var errs []error
 	claimed := make([]T, 0, len(objs))
 	for _, obj := range objs {
-		switch Judge(c.Owner, c.Selector, obj) {
+		matches := c.Selector.Matches(labels.Set(obj.GetLabels())) && (c.Member == nil || c.Member(obj))
+		switch judge(c.Owner, matches, obj) {
 		case Keep:
 			claimed = append(claimed, obj)
 		case Adopt:

@@ -1,0 +1,116 @@
+package history
+
+import (
+	"context"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers/internal/claim"
+)
+
+// Store reads and writes the revisions of one owner.
+type Store struct {
+	// Client reads from a cache that has index.Owner and index.PodOrphan on
+	// ControllerRevisions.
+	Client client.Client
+	// Live reads past the cache.
+	Live client.Reader
+	// Owner is the owner and GVK its kind; Selector is its selector.
+	Owner    client.Object
+	GVK      schema.GroupVersionKind
+	Selector labels.Selector
+}
+
+// List returns the owner's revisions, sorted, after adopting orphans that its
+// selector matches.
+func (s *Store) List(ctx context.Context) ([]*appsv1.ControllerRevision, error) {
+	owned, err := s.list(ctx, client.MatchingFields{index.Owner: string(s.Owner.GetUID())})
+	if err != nil {
+		return nil, err
+	}
+	orphans, err := s.list(ctx, client.MatchingFields{index.PodOrphan: "true"}, client.MatchingLabelsSelector{Selector: s.Selector})
+	if err != nil {
+		return nil, err
+	}
+	claimer := &claim.Claimer{Client: s.Client, Live: s.Live, Owner: s.Owner, GVK: s.GVK, Selector: s.Selector}
+	revs, err := claim.Claim(ctx, claimer, append(owned, orphans...))
+	if err != nil {
+		return nil, fmt.Errorf("claiming ControllerRevisions: %w", err)
+	}
+	Sort(revs)
+	return revs, nil
+}
+
+func (s *Store) list(ctx context.Context, opts ...client.ListOption) ([]*appsv1.ControllerRevision, error) {
+	var list appsv1.ControllerRevisionList
+	opts = append(opts, client.InNamespace(s.Owner.GetNamespace()), client.UnsafeDisableDeepCopy)
+	if err := s.Client.List(ctx, &list, opts...); err != nil {
+		return nil, fmt.Errorf("listing ControllerRevisions: %w", err)
+	}
+	revs := make([]*appsv1.ControllerRevision, len(list.Items))
+	for i := range list.Items {
+		revs[i] = &list.Items[i]
+	}
+	return revs, nil
+}
+
+// Apply carries out a decision. It returns the revision as it is then, and the
+// number of collisions that its name had to avoid, collisions included.
+func (s *Store) Apply(ctx context.Context, d Decision, collisions int32) (*appsv1.ControllerRevision, int32, error) {
+	switch {
+	case d.Create:
+		return s.create(ctx, d.Revision, collisions)
+	case d.Number > 0:
+		renumbered := d.Revision.DeepCopy()
+		renumbered.Revision = d.Number
+		if err := s.Client.Update(ctx, renumbered); err != nil {
+			return nil, collisions, fmt.Errorf("renumbering ControllerRevision %s: %w", renumbered.Name, err)
+		}
+		return renumbered, collisions, nil
+	default:
+		return d.Revision, collisions, nil
+	}
+}
+
+// create tries other names as long as another revision has the name. The same
+// revision under that name is one that the cache does not show yet.
+func (s *Store) create(ctx context.Context, rev *appsv1.ControllerRevision, collisions int32) (*appsv1.ControllerRevision, int32, error) {
+	for {
+		created := rev.DeepCopy()
+		Rename(created, s.Owner.GetName(), collisions)
+		err := s.Client.Create(ctx, created)
+		if err == nil {
+			return created, collisions, nil
+		}
+		if !apierrors.IsAlreadyExists(err) {
+			return nil, collisions, fmt.Errorf("creating ControllerRevision %s: %w", created.Name, err)
+		}
+		existing := &appsv1.ControllerRevision{}
+		if err := s.Live.Get(ctx, client.ObjectKeyFromObject(created), existing); err != nil {
+			return nil, collisions, fmt.Errorf("reading ControllerRevision %s, which exists: %w", created.Name, err)
+		}
+		if Equal(existing, rev) && (metav1.GetControllerOfNoCopy(existing) == nil || metav1.IsControlledBy(existing, s.Owner)) {
+			return existing, collisions, nil
+		}
+		collisions++
+	}
+}
+
+// Delete deletes revisions; one that is gone already is as good.
+func (s *Store) Delete(ctx context.Context, revs []*appsv1.ControllerRevision) error {
+	for _, r := range revs {
+		gone := &appsv1.ControllerRevision{ObjectMeta: metav1.ObjectMeta{Namespace: r.Namespace, Name: r.Name}}
+		err := s.Client.Delete(ctx, gone, client.Preconditions{UID: &r.UID})
+		if client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("deleting ControllerRevision %s: %w", r.Name, err)
+		}
+	}
+	return nil
+}

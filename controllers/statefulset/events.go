@@ -1,0 +1,39 @@
+package statefulset
+
+import (
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/record"
+)
+
+const reasonConflict = "ConflictingController"
+
+// events are about one set; the words are upstream's.
+type events struct {
+	recorder record.EventRecorder
+	set      *appsv1.StatefulSet
+}
+
+// did says how verb (Create, Update, Delete) went for a pod.
+func (e events) did(verb, pod string, err error) {
+	if err == nil {
+		e.recorder.Event(e.set, corev1.EventTypeNormal, "Successful"+verb, fmt.Sprintf("%s Pod %s in StatefulSet %s successful", verb, pod, e.set.Name))
+		return
+	}
+	e.recorder.Event(e.set, corev1.EventTypeWarning, "Failed"+verb, fmt.Sprintf("%s Pod %s in StatefulSet %s failed error: %s", verb, pod, e.set.Name, err))
+}
+
+func (e events) createdClaim(claim, pod string, err error) {
+	if err == nil {
+		e.recorder.Event(e.set, corev1.EventTypeNormal, "SuccessfulCreate", fmt.Sprintf("Create Claim %s Pod %s in StatefulSet %s success", claim, pod, e.set.Name))
+		return
+	}
+	e.recorder.Event(e.set, corev1.EventTypeWarning, "FailedCreate", fmt.Sprintf("Create Claim %s for Pod %s in StatefulSet %s failed error: %s", claim, pod, e.set.Name, err))
+}
+
+func (e events) conflict(claim string) {
+	e.recorder.Event(e.set, corev1.EventTypeWarning, reasonConflict,
+		fmt.Sprintf("PersistentVolumeClaim %s has a conflicting OwnerReference that acts as a manging controller, the retention policy is ignored for this claim", claim))
+}

@@ -1,0 +1,233 @@
+package statefulset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers/internal/claim"
+	"github.com/coracle-k8s/coracle/controllers/internal/expect"
+	"github.com/coracle-k8s/coracle/controllers/internal/history"
+	"github.com/coracle-k8s/coracle/controllers/internal/pace"
+)
+
+// ControllerName is the name under which the controller logs and counts.
+const ControllerName = "statefulset-controller"
+
+// podEventInterval is how often the events of its pods may wake a set. It is
+// short, because in an ordered set each pod waits for the one before it.
+const podEventInterval = 10 * time.Millisecond
+
+// Reconciler reconciles StatefulSets. Make it with New.
+type Reconciler struct {
+	client   client.Client
+	live     client.Reader
+	clock    clock.Clock
+	recorder record.EventRecorder
+	expected *expect.Tracker
+	pacer    *pace.Pacer
+}
+
+// New returns a Reconciler. Its client reads from a cache that has the indexes
+// index.Owner and index.PodOrphan on Pods and ControllerRevisions.
+func New(c client.Client, clk clock.Clock, rec record.EventRecorder) *Reconciler {
+	return &Reconciler{
+		client: c, live: c, clock: clk, recorder: rec,
+		expected: expect.New(clk),
+		pacer:    pace.New(clk, podEventInterval),
+	}
+}
+
+// Reconcile takes one StatefulSet one step further.
+func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	r.pacer.Mark(req)
+	set := &appsv1.StatefulSet{}
+	if err := r.client.Get(ctx, req.NamespacedName, set, client.UnsafeDisableDeepCopy); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.pacer.Forget(req)
+		}
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
+	if err != nil || selector.Empty() {
+		// Validation rejects such objects; retrying would not help.
+		log.FromContext(ctx).V(1).Info("unusable selector", "error", err)
+		return reconcile.Result{}, nil
+	}
+	store := &history.Store{Client: r.client, Live: r.live, Owner: set, GVK: kind, Selector: selector}
+	observed, revisions, err := r.observe(ctx, set, selector, store)
+	if err != nil {
+		return result(0, err)
+	}
+	plan := MakePlan(observed, r.clock.Now())
+	failure := r.apply(ctx, set, plan)
+	if err := r.writeStatus(ctx, set, plan.Status); err != nil {
+		return result(0, errors.Join(failure, err))
+	}
+	if failure == nil {
+		failure = store.Delete(ctx, history.Excess(revisions, live(observed), set.Spec.RevisionHistoryLimit))
+	}
+	again := plan.RequeueAfter
+	if !observed.Settled && again == 0 {
+		// Should a watch event be lost, nothing else would wake us.
+		again = expect.Timeout
+	}
+	return result(again, failure)
+}
+
+// result leaves a conflict to the event that caused it, which is in the queue
+// already or about to be.
+func result(again time.Duration, err error) (reconcile.Result, error) {
+	if apierrors.IsConflict(err) {
+		return reconcile.Result{}, nil
+	}
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{RequeueAfter: again}, nil
+}
+
+// observe asks whether expectations are met before it lists, not after:
+// otherwise the events that meet them could arrive in between.
+func (r *Reconciler) observe(ctx context.Context, set *appsv1.StatefulSet, selector labels.Selector, store *history.Store) (Observed, []*appsv1.ControllerRevision, error) {
+	o := Observed{Set: set, Settled: r.expected.Satisfied(set.UID)}
+	revisions, err := store.List(ctx)
+	if err != nil {
+		return o, nil, err
+	}
+	if err := r.observeRevisions(ctx, &o, revisions, store); err != nil {
+		return o, nil, err
+	}
+	if o.Pods, err = r.pods(ctx, set, selector); err != nil {
+		return o, nil, err
+	}
+	o.Claims, err = r.claims(ctx, o)
+	return o, revisions, err
+}
+
+func (r *Reconciler) observeRevisions(ctx context.Context, o *Observed, revisions []*appsv1.ControllerRevision, store *history.Store) error {
+	set := o.Set
+	collisions := ptr.Deref(set.Status.CollisionCount, 0)
+	wanted, err := history.New(set, kind, &set.Spec.Template, history.Next(revisions), collisions)
+	if err != nil {
+		return err
+	}
+	update, collisions, err := store.Apply(ctx, history.Decide(revisions, wanted), collisions)
+	if err != nil {
+		return err
+	}
+	o.Collisions = collisions
+	o.Update = Revision{Name: update.Name, Template: &set.Spec.Template}
+	o.Current = o.Update
+	for _, rev := range revisions {
+		if rev.Name == set.Status.CurrentRevision && rev.Name != update.Name {
+			template, err := history.Template(rev)
+			if err != nil {
+				return err
+			}
+			o.Current = Revision{Name: rev.Name, Template: template}
+		}
+	}
+	return nil
+}
+
+// live says which revisions are in use.
+func live(o Observed) func(*appsv1.ControllerRevision) bool {
+	names := map[string]bool{o.Current.Name: true, o.Update.Name: true}
+	for _, p := range o.Pods {
+		names[revisionOf(p)] = true
+	}
+	return func(rev *appsv1.ControllerRevision) bool { return names[rev.Name] }
+}
+
+func (r *Reconciler) pods(ctx context.Context, set *appsv1.StatefulSet, selector labels.Selector) ([]*corev1.Pod, error) {
+	owned, err := r.listPods(ctx, set.Namespace, client.MatchingFields{index.Owner: string(set.UID)})
+	if err != nil {
+		return nil, err
+	}
+	orphans, err := r.listPods(ctx, set.Namespace, client.MatchingFields{index.PodOrphan: "true"}, client.MatchingLabelsSelector{Selector: selector})
+	if err != nil {
+		return nil, err
+	}
+	claimer := &claim.Claimer{
+		Client: r.client, Live: r.live, Owner: set, GVK: kind, Selector: selector,
+		Member: func(pod metav1.Object) bool { return isMember(set, pod) },
+	}
+	pods, err := claim.Claim(ctx, claimer, append(owned, orphans...))
+	if err != nil {
+		return nil, fmt.Errorf("claiming pods: %w", err)
+	}
+	return pods, nil
+}
+
+func (r *Reconciler) listPods(ctx context.Context, namespace string, opts ...client.ListOption) ([]*corev1.Pod, error) {
+	var list corev1.PodList
+	opts = append(opts, client.InNamespace(namespace), client.UnsafeDisableDeepCopy)
+	if err := r.client.List(ctx, &list, opts...); err != nil {
+		return nil, fmt.Errorf("listing pods: %w", err)
+	}
+	pods := make([]*corev1.Pod, len(list.Items))
+	for i := range list.Items {
+		pods[i] = &list.Items[i]
+	}
+	return pods, nil
+}
+
+// claims reads the claims of all ordinals that are wanted or have a pod.
+func (r *Reconciler) claims(ctx context.Context, o Observed) (map[string]*corev1.PersistentVolumeClaim, error) {
+	claims := map[string]*corev1.PersistentVolumeClaim{}
+	read := func(ordinal int) error {
+		for i := range o.Set.Spec.VolumeClaimTemplates {
+			name := claimName(o.Set, &o.Set.Spec.VolumeClaimTemplates[i], ordinal)
+			c := &corev1.PersistentVolumeClaim{}
+			err := r.client.Get(ctx, client.ObjectKey{Namespace: o.Set.Namespace, Name: name}, c, client.UnsafeDisableDeepCopy)
+			switch {
+			case err == nil:
+				claims[name] = c
+			case !apierrors.IsNotFound(err):
+				return fmt.Errorf("reading claim %s: %w", name, err)
+			}
+		}
+		return nil
+	}
+	for i := range sizeOf(o.Set) {
+		if err := read(startOf(o.Set) + i); err != nil {
+			return nil, err
+		}
+	}
+	for _, p := range o.Pods {
+		if n := ordinalOf(p); n >= 0 && !wanted(o.Set, n) {
+			if err := read(n); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return claims, nil
+}
+
+func (r *Reconciler) writeStatus(ctx context.Context, set *appsv1.StatefulSet, status appsv1.StatefulSetStatus) error {
+	if apiequality.Semantic.DeepEqual(set.Status, status) {
+		return nil
+	}
+	updated := set.DeepCopy()
+	updated.Status = status
+	if err := r.client.Status().Update(ctx, updated); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("writing status: %w", err)
+	}
+	return nil
+}
