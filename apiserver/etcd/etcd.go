@@ -1,8 +1,10 @@
-// Package etcd runs one etcd member inside this process, without a socket.
+// Package etcd runs one etcd member inside this process, without a socket, or
+// connects to one that runs elsewhere.
 package etcd
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,6 +27,11 @@ import (
 
 // Config is what a member needs.
 type Config struct {
+	// Endpoints are URLs of an etcd that runs elsewhere; with any, no member
+	// runs here and of the other fields only TLS counts.
+	Endpoints []string
+	// TLS is for https endpoints; nil trusts the system's authorities.
+	TLS *tls.Config
 	// Dir holds the member's log and database; it is created if it is missing.
 	Dir string
 	// UnsafeNoFsync acknowledges writes that a crash of the machine may lose.
@@ -33,22 +40,26 @@ type Config struct {
 	Errors func(msg string)
 }
 
-// Server is a running member.
+// Server is a running member, or the connection to one elsewhere.
 type Server struct {
-	// Client talks to the member by function calls; Stop closes it.
+	// Client talks to the member, by function calls if it is here; Stop closes it.
 	Client *kubernetes.Client
-	etcd   *embed.Etcd
+	etcd   *embed.Etcd // nil if it runs elsewhere
 	stop   sync.Once
 }
 
 // readyTimeout bounds the replay of a large log on a slow disk.
 const readyTimeout = 5 * time.Minute
 
-// Start runs a single-member etcd and returns when it can serve.
+// Start runs a single-member etcd, or connects to one elsewhere, and returns
+// when it can serve.
 //
 // The caller must hold the data directory for itself: a second member on the
 // same directory waits for bbolt's file lock.
 func Start(ctx context.Context, c Config) (*Server, error) {
+	if len(c.Endpoints) > 0 {
+		return connect(ctx, c)
+	}
 	cfg := config(c)
 	_, err := os.Stat(filepath.Join(cfg.Dir, "member"))
 	fresh := errors.Is(err, fs.ErrNotExist)
@@ -79,9 +90,15 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 // far it is only while all its watches are up to date. So whoever waits for
 // that, as a watch cache does, needs a client for itself.
 func (s *Server) NewClient() *kubernetes.Client {
-	c := &kubernetes.Client{Client: v3client.New(s.etcd.Server)}
-	c.Kubernetes = c
-	return c
+	var c *clientv3.Client
+	if s.etcd != nil {
+		c = v3client.New(s.etcd.Server)
+	} else {
+		c = another(s.Client.Client)
+	}
+	k := &kubernetes.Client{Client: c}
+	k.Kubernetes = k
+	return k
 }
 
 func config(c Config) *embed.Config {
@@ -134,8 +151,13 @@ func (s *Server) elect(ctx context.Context, fresh bool) error {
 	}
 }
 
-// Err yields the error that stopped the member by itself.
-func (s *Server) Err() <-chan error { return s.etcd.Err() }
+// Err yields the error that stopped the member by itself; one elsewhere has none.
+func (s *Server) Err() <-chan error {
+	if s.etcd == nil {
+		return nil
+	}
+	return s.etcd.Err()
+}
 
 // Stop closes the member; what was acknowledged is on disk. Others'
 // clients must have been closed. It may be called more than once.
@@ -144,7 +166,9 @@ func (s *Server) Stop() {
 		if s.Client != nil {
 			s.Client.Close()
 		}
-		s.etcd.Close()
+		if s.etcd != nil {
+			s.etcd.Close()
+		}
 	})
 }
 
