@@ -14,6 +14,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/authentication"
 	"github.com/coracle-k8s/coracle/apis/authorization"
 	"github.com/coracle-k8s/coracle/apis/autoscaling"
+	"github.com/coracle-k8s/coracle/apis/batch"
 	"github.com/coracle-k8s/coracle/apis/coordination"
 	"github.com/coracle-k8s/coracle/apis/core"
 	"github.com/coracle-k8s/coracle/apis/discovery"
@@ -42,6 +43,7 @@ func NewScheme() *runtime.Scheme {
 		authentication.Install,
 		authorization.Install,
 		autoscaling.Install,
+		batch.Install,
 		coordination.Install,
 		discovery.Install,
 		events.Install,

@@ -102,7 +102,7 @@ func (d deletable) Resources(context.Context) ([]namespace.Resource, error) {
 }
 
 // alias says that the resource is another view of one in the list.
-func alias(r *registry.Resource) bool { return r.GVK.Group == "events.k8s.io" }
+func alias(r *registry.Resource) bool { return r.StoredAs != nil }
 
 // collectable are the kinds that may own or be owned.
 func collectable(all []*registry.Resource) garbagecollector.FixedResources {

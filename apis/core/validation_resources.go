@@ -76,6 +76,11 @@ func resourceName(fldPath *field.Path, name corev1.ResourceName) field.ErrorList
 	return nil
 }
 
+// ValidateContainerResourceName validates the name of what a container may request.
+func ValidateContainerResourceName(name corev1.ResourceName, fldPath *field.Path) field.ErrorList {
+	return containerResourceName(fldPath, name)
+}
+
 func containerResourceName(fldPath *field.Path, name corev1.ResourceName) field.ErrorList {
 	if errs := resourceName(fldPath, name); len(errs) > 0 {
 		return errs

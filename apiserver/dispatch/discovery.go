@@ -76,11 +76,15 @@ func (d *Dispatcher) apiResources(gv schema.GroupVersion) []metav1.APIResource {
 
 func described(r *registry.Resource) []metav1.APIResource {
 	var list []metav1.APIResource
+	stored := r.GVK
+	if r.StoredAs != nil {
+		stored = *r.StoredAs
+	}
 	if len(r.Verbs) > 0 {
 		list = append(list, metav1.APIResource{
 			Name: r.Plural, SingularName: r.Singular, Namespaced: !r.ClusterScoped, Kind: r.GVK.Kind, Verbs: r.Verbs,
 			ShortNames: r.ShortNames, Categories: r.Categories,
-			StorageVersionHash: discovery.StorageVersionHash(r.GVK.Group, r.GVK.Version, r.GVK.Kind),
+			StorageVersionHash: discovery.StorageVersionHash(stored.Group, stored.Version, stored.Kind),
 		})
 	}
 	for _, sub := range r.Subresources {

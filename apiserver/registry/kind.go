@@ -36,6 +36,9 @@ type Kind[T Object] struct {
 	Plural, Singular       string
 	ShortNames, Categories []string
 	ClusterScoped          bool
+	// OtherVersions of the group serve the same stored objects, converted; In
+	// gives their resources.
+	OtherVersions []schema.GroupVersion
 	// New and NewList return empty objects.
 	New     func() T
 	NewList func() runtime.Object
@@ -123,6 +126,29 @@ func (k Kind[T]) Resource() *Resource {
 	return r
 }
 
+// In gives the server's view of the kind in another version of its group: the
+// same storage, by conversions that the scheme has.
+func (k Kind[T]) In(gv schema.GroupVersion) *Resource {
+	r := k.Resource()
+	stored := k.GVK
+	r.GVK, r.StoredAs = gv.WithKind(k.GVK.Kind), &stored
+	for i := range r.Subresources {
+		if r.Subresources[i].GVK == stored {
+			r.Subresources[i].GVK = r.GVK
+		}
+	}
+	r.Build = func(env Env) (map[string]rest.Storage, error) {
+		store, err := env.Store(schema.GroupResource{Group: k.GVK.Group, Resource: k.Plural})
+		if err != nil {
+			return nil, err
+		}
+		shared := *store
+		shared.DestroyFunc = func() {} // whoever opened the store closes it
+		return k.storages(env, &shared)
+	}
+	return r
+}
+
 func (k Kind[T]) singular() string {
 	if k.Singular != "" {
 		return k.Singular
@@ -156,6 +182,11 @@ func (k Kind[T]) build(env Env) (map[string]rest.Storage, error) {
 	if k.Configure != nil {
 		k.Configure(store)
 	}
+	return k.storages(env, store)
+}
+
+func (k Kind[T]) storages(env Env, store *genericregistry.Store) (map[string]rest.Storage, error) {
+	s := newStrategy(k, env.Scheme)
 	storages := map[string]rest.Storage{"": &objectStorage{Store: store, shortNames: k.ShortNames, categories: k.Categories}}
 	if k.Status != nil {
 		storages["status"] = newStatusStorage(store, statusStrategy[T]{s})

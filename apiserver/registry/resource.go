@@ -30,6 +30,8 @@ import (
 type Resource struct {
 	// GVK is the kind on the wire.
 	GVK schema.GroupVersionKind
+	// StoredAs is the kind whose storage this one shows, nil for its own.
+	StoredAs *schema.GroupVersionKind
 	// Plural is the resource's name in URLs; Singular defaults to the kind in lower case.
 	Plural, Singular string
 	// ShortNames and Categories are what kubectl accepts instead of Plural.

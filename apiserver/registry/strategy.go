@@ -114,7 +114,11 @@ func (s strategy[T]) reset(roots ...string) map[fieldpath.APIVersion]*fieldpath.
 	for _, root := range roots {
 		set.Insert(fieldpath.MakePathOrDie(root))
 	}
-	return map[fieldpath.APIVersion]*fieldpath.Set{fieldpath.APIVersion(s.kind.GVK.GroupVersion().String()): set}
+	sets := map[fieldpath.APIVersion]*fieldpath.Set{fieldpath.APIVersion(s.kind.GVK.GroupVersion().String()): set}
+	for _, gv := range s.kind.OtherVersions {
+		sets[fieldpath.APIVersion(gv.String())] = set
+	}
+	return sets
 }
 
 // statusStrategy updates only the status.

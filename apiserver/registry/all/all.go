@@ -20,6 +20,9 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry/authorization/selfsubjectaccessreview"
 	"github.com/coracle-k8s/coracle/apiserver/registry/authorization/selfsubjectrulesreview"
 	"github.com/coracle-k8s/coracle/apiserver/registry/authorization/subjectaccessreview"
+	"github.com/coracle-k8s/coracle/apiserver/registry/autoscaling/horizontalpodautoscaler"
+	"github.com/coracle-k8s/coracle/apiserver/registry/batch/cronjob"
+	"github.com/coracle-k8s/coracle/apiserver/registry/batch/job"
 	"github.com/coracle-k8s/coracle/apiserver/registry/coordination/lease"
 	"github.com/coracle-k8s/coracle/apiserver/registry/core/binding"
 	"github.com/coracle-k8s/coracle/apiserver/registry/core/configmap"
@@ -94,6 +97,12 @@ func Resources() []*registry.Resource {
 		selfsubjectaccessreview.New(),
 		selfsubjectrulesreview.New(),
 		subjectaccessreview.New(),
+
+		horizontalpodautoscaler.New(),
+		horizontalpodautoscaler.NewV1(),
+
+		cronjob.New(),
+		job.New(),
 
 		ingressclass.New(),
 		ingress.New(),

@@ -14,6 +14,8 @@ import (
 // New returns the resource.
 func New() *registry.Resource {
 	r := core.New()
+	stored := r.GVK
+	r.StoredAs = &stored
 	r.GVK = eventsv1.SchemeGroupVersion.WithKind("Event")
 	r.Build = func(env registry.Env) (map[string]rest.Storage, error) {
 		store, err := env.Store(corev1.Resource("events"))

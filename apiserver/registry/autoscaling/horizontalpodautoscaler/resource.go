@@ -1,0 +1,56 @@
+// Package horizontalpodautoscaler serves HorizontalPodAutoscalers of
+// autoscaling/v2, which is what is stored, and autoscaling/v1.
+package horizontalpodautoscaler
+
+import (
+	"fmt"
+	"time"
+
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/coracle-k8s/coracle/apis/autoscaling"
+	"github.com/coracle-k8s/coracle/apiserver/registry"
+)
+
+// New returns the resource.
+func New() *registry.Resource { return kind().Resource() }
+
+// NewV1 returns the resource in autoscaling/v1.
+func NewV1() *registry.Resource { return kind().In(autoscalingv1.SchemeGroupVersion) }
+
+func kind() registry.Kind[*autoscalingv2.HorizontalPodAutoscaler] {
+	return registry.Kind[*autoscalingv2.HorizontalPodAutoscaler]{
+		GVK:            autoscalingv2.SchemeGroupVersion.WithKind("HorizontalPodAutoscaler"),
+		OtherVersions:  []schema.GroupVersion{autoscalingv1.SchemeGroupVersion},
+		Plural:         "horizontalpodautoscalers",
+		ShortNames:     []string{"hpa"},
+		Categories:     []string{"all"},
+		New:            func() *autoscalingv2.HorizontalPodAutoscaler { return &autoscalingv2.HorizontalPodAutoscaler{} },
+		NewList:        func() runtime.Object { return &autoscalingv2.HorizontalPodAutoscalerList{} },
+		Validate:       registry.Pure(autoscaling.ValidateHorizontalPodAutoscaler),
+		ValidateUpdate: registry.PureUpdate(autoscaling.ValidateHorizontalPodAutoscalerUpdate),
+		Status: &registry.Status[*autoscalingv2.HorizontalPodAutoscaler]{
+			Validate: registry.PureUpdate(autoscaling.ValidateHorizontalPodAutoscalerStatusUpdate),
+		},
+		Table: &registry.Table[*autoscalingv2.HorizontalPodAutoscaler]{
+			Columns: []metav1.TableColumnDefinition{
+				registry.NameColumn(), registry.Column("Reference"), registry.Column("Targets"), registry.Column("MinPods"),
+				registry.Column("MaxPods"), registry.Column("Replicas"), registry.Column("Age"),
+			},
+			Cells: cells,
+		},
+	}
+}
+
+func cells(h *autoscalingv2.HorizontalPodAutoscaler, now time.Time) []any {
+	least := "<unset>"
+	if h.Spec.MinReplicas != nil {
+		least = fmt.Sprint(*h.Spec.MinReplicas)
+	}
+	return []any{h.Name, h.Spec.ScaleTargetRef.Kind + "/" + h.Spec.ScaleTargetRef.Name, metrics(h.Spec.Metrics, h.Status.CurrentMetrics),
+		least, int64(h.Spec.MaxReplicas), int64(h.Status.CurrentReplicas), registry.Age(h.CreationTimestamp, now)}
+}
