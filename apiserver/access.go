@@ -2,9 +2,6 @@ package apiserver
 
 import (
 	"context"
-	"crypto"
-	"crypto/x509"
-	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -16,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
-	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/authentication/authenticatorfactory"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
@@ -29,8 +26,6 @@ import (
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/apis/quota"
 	"github.com/coracle-k8s/coracle/apiserver/admission"
-	"github.com/coracle-k8s/coracle/apiserver/auth/authn"
-	"github.com/coracle-k8s/coracle/apiserver/auth/authz"
 	"github.com/coracle-k8s/coracle/apiserver/auth/mirror"
 	"github.com/coracle-k8s/coracle/apiserver/auth/node"
 	"github.com/coracle-k8s/coracle/apiserver/auth/rbac"
@@ -51,6 +46,11 @@ type access struct {
 	discovery     *tokens.Discovery
 	escalation    registry.EscalationChecker
 
+	// runners follow files while the server runs.
+	runners []func(context.Context) error
+	// requestHeader is what a front proxy tells, nil without one.
+	requestHeader *authenticatorfactory.RequestHeaderConfig
+
 	server  *Server
 	roles   *rbac.Live
 	graph   *node.Graph
@@ -59,9 +59,9 @@ type access struct {
 	running sync.WaitGroup
 }
 
-func newAccess(s *Server) (*access, error) {
+func newAccess(ctx context.Context, s *Server) (*access, error) {
 	a := &access{server: s, audiences: authenticator.Audiences{s.config.Issuer}}
-	if err := a.authentication(); err != nil {
+	if err := a.authentication(ctx); err != nil {
 		return nil, err
 	}
 	if err := a.authorization(); err != nil {
@@ -71,57 +71,6 @@ func newAccess(s *Server) (*access, error) {
 		return nil, err
 	}
 	return a, nil
-}
-
-func (a *access) authentication() error {
-	c := a.server.config
-	signer, err := tokens.NewSigner(tokens.SignerConfig{Issuer: c.Issuer, Audiences: a.audiences, Key: c.ServiceAccountKey, Clock: c.Clock})
-	if err != nil {
-		return err
-	}
-	a.signer, a.tokens = signer, issuer{signer}
-	keys := []crypto.PublicKey{c.ServiceAccountKey.Public()}
-	checked, err := tokens.NewAuthenticator(tokens.AuthenticatorConfig{Issuers: []string{c.Issuer}, Audiences: a.audiences, Keys: keys, Getter: bound{a.server}, Clock: c.Clock})
-	if err != nil {
-		return err
-	}
-	users := map[string]user.Info{}
-	for token, u := range c.Tokens {
-		users[token] = u
-	}
-	static, err := authn.NewStatic(users)
-	if err != nil {
-		return err
-	}
-	if a.discovery, err = tokens.NewDiscovery(c.Issuer, "https://"+c.Listeners[0].Addr().String(), "", keys); err != nil {
-		return err
-	}
-	roots := c.Authority.Pool()
-	a.authenticator = authn.New(authn.Config{
-		ClientCA: func() (x509.VerifyOptions, bool) {
-			return x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, true
-		},
-		Tokens: []authenticator.Token{static, checked}, Audiences: a.audiences,
-	})
-	return nil
-}
-
-func (a *access) authorization() error {
-	watched := func(group, resource string) cache.ListerWatcher {
-		return a.watch(schema.GroupResource{Group: group, Resource: resource})
-	}
-	const group = "rbac.authorization.k8s.io"
-	a.roles = rbac.NewLive(rbac.Watches{
-		ClusterRoles: watched(group, "clusterroles"), Roles: watched(group, "roles"),
-		ClusterRoleBindings: watched(group, "clusterrolebindings"), RoleBindings: watched(group, "rolebindings"),
-	})
-	a.graph = node.NewGraph(watched("", "pods"), watched("", "persistentvolumes"))
-	var err error
-	if a.authorizer, a.rules, err = authz.New(authz.Config{Node: node.New(a.graph), RBAC: rbac.New(a.roles)}); err != nil {
-		return err
-	}
-	a.escalation = &rbac.EscalationChecker{Authorizer: a.authorizer, Resolver: rbac.NewResolver(a.roles)}
-	return nil
 }
 
 // admit makes the admission chain over the server's own storages.
@@ -184,6 +133,9 @@ func (a *access) start(ctx context.Context) {
 	a.running.Go(func() { _ = a.roles.Run(ctx) }) // ends with ctx, without error
 	a.running.Go(func() { _ = a.graph.Run(ctx) })
 	a.running.Go(func() { _ = a.chain.Run(ctx) })
+	for _, run := range a.runners {
+		a.running.Go(func() { _ = run(ctx) })
+	}
 	a.live.Warm()
 	a.running.Go(func() {
 		if a.server.ensure(ctx, rbac.Reconcile) {
@@ -217,67 +169,6 @@ func (s *Server) ensure(ctx context.Context, write func(context.Context, client.
 
 // stop waits for what start started; its context has ended.
 func (a *access) stop() { a.running.Wait() }
-
-// issuer adapts the signer to what the registry asks for.
-type issuer struct{ tokens.Issuer }
-
-func (i issuer) IssueToken(ctx context.Context, r registry.TokenRequest) (string, time.Time, error) {
-	claims := tokens.TokenClaims{
-		Namespace: r.ServiceAccount.Namespace, ServiceAccount: *ref(r.ServiceAccount),
-		Audiences: r.Audiences, Expiration: time.Duration(r.Seconds) * time.Second,
-	}
-	if r.Pod != nil {
-		claims.Pod = ref(r.Pod)
-	}
-	if r.Secret != nil {
-		claims.Secret = ref(r.Secret)
-	}
-	if r.Node != nil {
-		claims.Node = ref(r.Node)
-	}
-	return i.Issue(ctx, claims)
-}
-
-func ref(o metav1.Object) *tokens.Ref { return &tokens.Ref{Name: o.GetName(), UID: string(o.GetUID())} }
-
-// bound looks up what tokens are bound to.
-type bound struct{ server *Server }
-
-func get[T runtime.Object](ctx context.Context, s *Server, resource, namespace, name string) (T, error) {
-	var none T
-	store, err := s.dispatcher.Store(schema.GroupResource{Resource: resource})
-	if err != nil {
-		return none, err
-	}
-	if namespace != "" {
-		ctx = request.WithNamespace(ctx, namespace)
-	}
-	obj, err := store.Get(ctx, name, &metav1.GetOptions{ResourceVersion: "0"})
-	if err != nil {
-		return none, err
-	}
-	t, ok := obj.(T)
-	if !ok {
-		return none, fmt.Errorf("reading %s %s: got %T", resource, name, obj)
-	}
-	return t, nil
-}
-
-func (b bound) ServiceAccount(ctx context.Context, namespace, name string) (*corev1.ServiceAccount, error) {
-	return get[*corev1.ServiceAccount](ctx, b.server, "serviceaccounts", namespace, name)
-}
-
-func (b bound) Pod(ctx context.Context, namespace, name string) (*corev1.Pod, error) {
-	return get[*corev1.Pod](ctx, b.server, "pods", namespace, name)
-}
-
-func (b bound) Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error) {
-	return get[*corev1.Secret](ctx, b.server, "secrets", namespace, name)
-}
-
-func (b bound) Node(ctx context.Context, name string) (*corev1.Node, error) {
-	return get[*corev1.Node](ctx, b.server, "nodes", "", name)
-}
 
 // lazyStorage opens a resource when it is listed first.
 type lazyStorage struct {

@@ -31,7 +31,10 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 
+	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+	"github.com/coracle-k8s/coracle/apiserver/audit"
 	"github.com/coracle-k8s/coracle/apiserver/dispatch"
+	"github.com/coracle-k8s/coracle/apiserver/encryption"
 	"github.com/coracle-k8s/coracle/apiserver/etcd"
 	"github.com/coracle-k8s/coracle/apiserver/inprocess"
 	"github.com/coracle-k8s/coracle/apiserver/openapi"
@@ -68,6 +71,12 @@ type Config struct {
 	Services registry.ServiceNetwork
 	// Extra handlers by path, behind authentication and authorization.
 	Extra map[string]http.Handler
+	// Settings are what a cluster's configuration says of its API server. They
+	// are defaulted, not validated.
+	Settings v1alpha1.APIServer
+	// Report is told of what goes wrong beside requests, such as a changed file
+	// that is not taken. Default nobody.
+	Report func(error)
 	// Clock defaults to the real one.
 	Clock clock.WithTicker
 }
@@ -83,10 +92,14 @@ type Server struct {
 	frontend   *frontend
 	access     *access
 	services   *services.Network
+	encryption *encryption.Transformers // nil without
+	audit      *audit.Log               // nil without
 
-	cancel context.CancelFunc
-	done   chan struct{} // closed when the frontend has ended
-	err    error         // why, to be read after done
+	ctx     context.Context // ends with the server
+	cancel  context.CancelFunc
+	serving bool
+	done    chan struct{} // closed when the frontend has ended
+	err     error         // why, to be read after done
 }
 
 // DefaultIssuer is who signs service account tokens unless configured.
@@ -101,8 +114,13 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	if c.Issuer == "" {
 		c.Issuer = DefaultIssuer
 	}
+	if c.Report == nil {
+		c.Report = func(error) {}
+	}
+	c.Settings.Default()
 	s := &Server{config: c, done: make(chan struct{})}
 	s.services = s.newServices()
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.transport = inprocess.New(&user.DefaultInfo{Name: user.APIServerUser, Groups: []string{user.SystemPrivilegedGroup, user.AllAuthenticated}})
 	started := make(chan error, 1)
 	go func() {
@@ -111,11 +129,11 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 		started <- err
 	}()
 	generic := s.genericConfig()
-	if err := <-started; err != nil {
-		s.closeListeners()
-		return nil, err
+	err := <-started
+	if err == nil {
+		err = s.build(generic)
 	}
-	if err := s.build(generic); err != nil {
+	if err != nil {
 		s.closeListeners()
 		s.Stop()
 		return nil, err
@@ -162,6 +180,9 @@ func (s *Server) genericConfig() *genericapiserver.Config {
 	c.LoopbackClientConfig = s.RESTConfig()
 	c.SkipOpenAPIInstallation = true
 	c.EnableProfiling = false
+	c.RequestTimeout = s.config.Settings.RequestTimeout.Duration
+	c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight = int(s.config.Settings.MaxRequestsInFlight), int(s.config.Settings.MaxMutatingRequestsInFlight)
+	c.CorsAllowedOriginList = s.config.Settings.CORSAllowedOrigins
 	c.AggregatedDiscoveryGroupManager = aggregated.NewResourceManager("apis")
 	c.LongRunningFunc = filters.BasicLongRunningRequestCheck(
 		sets.NewString("watch", "proxy"), sets.NewString("attach", "exec", "proxy", "log", "portforward"))
@@ -185,11 +206,15 @@ func (s *Server) checkEtcd(r *http.Request) error {
 // build makes everything that answers requests; nothing runs yet.
 func (s *Server) build(c *genericapiserver.Config) error {
 	s.getter = storage.NewGetter(s.etcd.NewClient, s.config.Scheme, serializer.NewCodecFactory(s.config.Scheme))
-	access, err := newAccess(s)
+	if err := s.openFiles(c); err != nil {
+		return err
+	}
+	access, err := newAccess(s.ctx, s)
 	if err != nil {
 		return err
 	}
 	s.access = access
+	c.Authentication.RequestHeaderConfig = access.requestHeader
 	c.Authentication.Authenticator, c.Authentication.APIAudiences = access.authenticator, access.audiences
 	c.Authorization.Authorizer, c.RuleResolver = access.authorizer, access.rules
 	c.AdmissionControl = access.chain
@@ -220,9 +245,37 @@ func (s *Server) build(c *genericapiserver.Config) error {
 	}
 	s.generic.PrepareRun()
 	s.frontend = &frontend{listeners: s.config.Listeners, cert: s.config.Certificate, clientCA: s.config.Authority.Pool(), handler: s.generic.Handler}
+	if access.requestHeader != nil {
+		// The proxy's authorities may change; clients show what they have.
+		s.frontend.clientCA = nil
+	}
 	s.transport.Serve(innerChain(s.generic.Handler.Director, c))
 	return nil
 }
+
+// openFiles reads the configuration files of encryption and audit.
+func (s *Server) openFiles(c *genericapiserver.Config) error {
+	var err error
+	if e := s.config.Settings.Encryption; e.ConfigFile != "" {
+		s.encryption, err = encryption.Open(s.ctx, encryption.Config{File: e.ConfigFile, Reload: e.Reload, ServerID: s.id(), Report: s.config.Report})
+		if err != nil {
+			return err
+		}
+		s.getter.Encrypt(s.encryption)
+		c.AddHealthChecks(s.encryption.HealthChecks()...)
+	}
+	if s.config.Settings.Audit.PolicyFile == "" {
+		return nil
+	}
+	if s.audit, err = audit.Open(s.config.Settings.Audit); err != nil {
+		return err
+	}
+	c.AuditBackend, c.AuditPolicyRuleEvaluator = s.audit.Backend, s.audit.PolicyRuleEvaluator
+	return s.audit.Start()
+}
+
+// id tells the servers of a process apart in metrics.
+func (s *Server) id() string { return s.config.Listeners[0].Addr().String() }
 
 func (s *Server) env() registry.Env {
 	return registry.Env{
@@ -233,13 +286,15 @@ func (s *Server) env() registry.Env {
 }
 
 func (s *Server) run() {
-	ctx, cancel := context.WithCancel(context.Background())
-	s.cancel = cancel
-	s.generic.RunPostStartHooks(ctx)
-	s.access.start(ctx)
+	s.generic.RunPostStartHooks(s.ctx)
+	if s.encryption != nil {
+		s.access.runners = append(s.access.runners, s.encryption.Run)
+	}
+	s.access.start(s.ctx)
+	s.serving = true
 	go func() {
 		defer close(s.done)
-		s.err = s.frontend.serve(ctx, s.etcd.Err())
+		s.err = s.frontend.serve(s.ctx, s.etcd.Err())
 	}()
 }
 
@@ -280,14 +335,19 @@ func (s *Server) Err() error { return s.err }
 // Stop ends every request, closes the storages and then etcd. It takes no
 // longer than a few seconds and may be called once.
 func (s *Server) Stop() {
-	if s.cancel != nil {
-		s.cancel()
+	s.cancel()
+	if s.serving {
 		<-s.done
 	}
 	s.transport.Stop()
 	s.services.Stop()
 	if s.access != nil {
 		s.access.stop()
+	}
+	if s.audit != nil {
+		if err := s.audit.Close(); err != nil {
+			s.config.Report(err)
+		}
 	}
 	if s.dispatcher != nil {
 		s.dispatcher.Destroy()

@@ -48,6 +48,8 @@ func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) err
 		Issuer:    "https://kubernetes.default.svc." + c.config.Network.ClusterDomain,
 		Services:  c.serviceNetwork(),
 		Clock:     c.options.clock,
+		Settings:  c.config.APIServer,
+		Report:    func(err error) { c.options.logger.Error(err, "the API server") },
 	}
 	if err := c.credentials(&config); err != nil {
 		closeAll(listeners)

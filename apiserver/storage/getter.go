@@ -17,6 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/storage/etcd3"
 	"k8s.io/apiserver/pkg/storage/storagebackend"
 	"k8s.io/apiserver/pkg/storage/storagebackend/factory"
+	"k8s.io/apiserver/pkg/storage/value"
 	"k8s.io/apiserver/pkg/storage/value/encrypt/identity"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/utils/clock"
@@ -41,8 +42,9 @@ type Getter struct {
 		etcd3.Compactor
 		Stop()
 	}
-	scheme     *runtime.Scheme
-	serializer runtime.StorageSerializer
+	scheme       *runtime.Scheme
+	serializer   runtime.StorageSerializer
+	transformers value.ResourceTransformers // nil without encryption
 }
 
 // NewGetter serves storages until Stop. newClient makes the client of a
@@ -51,6 +53,18 @@ func NewGetter(newClient func() *kubernetes.Client, scheme *runtime.Scheme, seri
 	client := newClient()
 	return &Getter{newClient: newClient, client: client, scheme: scheme, serializer: serializer,
 		compactor: etcd3.NewCompactor(client.Client, compaction, clock.RealClock{}, nil)}
+}
+
+// Encrypt makes storages opened from now on pass what they store through t.
+func (g *Getter) Encrypt(t value.ResourceTransformers) { g.transformers = t }
+
+// Transformer is what the objects of a resource are stored through, custom
+// resources too. Without encryption it refuses to read what is encrypted.
+func (g *Getter) Transformer(gr schema.GroupResource) value.Transformer {
+	if g.transformers == nil {
+		return identity.NewEncryptCheckTransformer()
+	}
+	return g.transformers.TransformerForResource(gr)
 }
 
 // Stop ends compaction. Storages are closed by those who opened them.
@@ -105,7 +119,7 @@ func (g *Getter) open(config *storagebackend.ConfigForResource, prefix string,
 	versioner := storage.APIObjectVersioner{}
 	client, clk := g.newClient(), newEndingClock()
 	store, err := etcd3.New(client, g.compactor, config.Codec, newFunc, newListFunc, config.Prefix, prefix, config.GroupResource,
-		identity.NewEncryptCheckTransformer(), etcd3.NewDefaultLeaseManagerConfig(), untyped{etcd3.NewDefaultDecoder(config.Codec, versioner)}, versioner)
+		g.Transformer(config.GroupResource), etcd3.NewDefaultLeaseManagerConfig(), untyped{etcd3.NewDefaultDecoder(config.Codec, versioner)}, versioner)
 	if err != nil {
 		client.Close()
 		return nil, nil, fmt.Errorf("opening the storage of %s: %w", config.GroupResource, err)

@@ -32,17 +32,38 @@ func TestDefaultsAreValid(t *testing.T) {
 func TestValidateNamesTheField(t *testing.T) {
 	minus := int32(-1)
 	for want, change := range map[string]func(*Cluster){
-		"apiVersion":                    func(c *Cluster) { c.APIVersion = "v1" },
-		"kind":                          func(c *Cluster) { c.Kind = "Pod" },
-		"listen":                        func(c *Cluster) { c.Listen = "6443" },
-		"nodes":                         func(c *Cluster) { c.Nodes = &minus },
-		"simulatedNodes":                func(c *Cluster) { c.SimulatedNodes = -1 },
-		"network.serviceCIDR":           func(c *Cluster) { c.Network.ServiceCIDR = "10.96.0.1/16" },
-		"network.podCIDR":               func(c *Cluster) { c.Network.PodCIDR = "10.96.128.0/17" },
-		"network.nodePorts":             func(c *Cluster) { c.Network.NodePorts = "32767-30000" },
-		"network.clusterDNS[0]":         func(c *Cluster) { c.Network.ClusterDNS = []string{"dns"} },
-		"node.name":                     func(c *Cluster) { c.Node.Name = "Not_A_Name" },
-		"node.containerRuntimeEndpoint": func(c *Cluster) { two := int32(2); c.Nodes = &two; c.Node.ContainerRuntimeEndpoint = "/x.sock" },
+		"apiVersion":                                 func(c *Cluster) { c.APIVersion = "v1" },
+		"kind":                                       func(c *Cluster) { c.Kind = "Pod" },
+		"listen":                                     func(c *Cluster) { c.Listen = "6443" },
+		"nodes":                                      func(c *Cluster) { c.Nodes = &minus },
+		"simulatedNodes":                             func(c *Cluster) { c.SimulatedNodes = -1 },
+		"network.serviceCIDR":                        func(c *Cluster) { c.Network.ServiceCIDR = "10.96.0.1/16" },
+		"network.podCIDR":                            func(c *Cluster) { c.Network.PodCIDR = "10.96.128.0/17" },
+		"network.nodePorts":                          func(c *Cluster) { c.Network.NodePorts = "32767-30000" },
+		"network.clusterDNS[0]":                      func(c *Cluster) { c.Network.ClusterDNS = []string{"dns"} },
+		"node.name":                                  func(c *Cluster) { c.Node.Name = "Not_A_Name" },
+		"node.containerRuntimeEndpoint":              func(c *Cluster) { two := int32(2); c.Nodes = &two; c.Node.ContainerRuntimeEndpoint = "/x.sock" },
+		"apiServer.requestTimeout":                   func(c *Cluster) { c.APIServer.RequestTimeout.Duration = 1 },
+		"apiServer.maxRequestsInFlight":              func(c *Cluster) { c.APIServer.MaxRequestsInFlight = -1 },
+		"apiServer.corsAllowedOrigins[0]":            func(c *Cluster) { c.APIServer.CORSAllowedOrigins = []string{"example.com"} },
+		"apiServer.encryption.reload":                func(c *Cluster) { c.APIServer.Encryption.Reload = true },
+		"apiServer.authentication.anonymousPaths":    func(c *Cluster) { c.APIServer.Authentication.ConfigFile = "x" },
+		"apiServer.authentication.anonymousPaths[0]": func(c *Cluster) { c.APIServer.Authentication.AnonymousPaths = []string{"livez"} },
+		"apiServer.authentication.tokenWebhook.version": func(c *Cluster) {
+			c.APIServer.Authentication.TokenWebhook = TokenWebhook{KubeconfigFile: "x", Version: "v2"}
+		},
+		"apiServer.authentication.requestHeader.clientCAFile": func(c *Cluster) { c.APIServer.Authentication.RequestHeader.AllowedNames = []string{"proxy"} },
+		"apiServer.authentication.requestHeader.uidHeaders[0]": func(c *Cluster) {
+			c.APIServer.Authentication.RequestHeader.UIDHeaders = []string{" "}
+		},
+		"apiServer.admission.disablePlugins[0]": func(c *Cluster) {
+			c.APIServer.Admission = Admission{EnablePlugins: []string{"A"}, DisablePlugins: []string{"A"}}
+		},
+		"apiServer.audit.logPath":    func(c *Cluster) { c.APIServer.Audit.PolicyFile = "x" },
+		"apiServer.audit.policyFile": func(c *Cluster) { c.APIServer.Audit.LogPath = "x" },
+		"apiServer.audit.logFormat":  func(c *Cluster) { c.APIServer.Audit.LogFormat = "xml" },
+		"apiServer.audit.logMode":    func(c *Cluster) { c.APIServer.Audit.LogMode = "later" },
+		"apiServer.audit.logMaxAge":  func(c *Cluster) { c.APIServer.Audit.LogMaxAge = -1 },
 	} {
 		t.Run(want, func(t *testing.T) {
 			c := &Cluster{}

@@ -8,6 +8,7 @@ import (
 // DeepCopy returns a copy that shares nothing with c.
 func (c *Cluster) DeepCopy() *Cluster {
 	out := *c
+	c.APIServer.deepCopyInto(&out.APIServer)
 	out.ExtraNames = slices.Clone(c.ExtraNames)
 	if c.Nodes != nil {
 		nodes := *c.Nodes

@@ -36,6 +36,7 @@ func (c *Cluster) Default() {
 			corev1.ResourcePods: resource.MustParse("110"), corev1.ResourceEphemeralStorage: resource.MustParse("1Ti"),
 		}
 	}
+	c.APIServer.Default()
 	set(&c.Controllers.Concurrency, 5)
 	set(&c.Controllers.TerminatedPodThreshold, 12500)
 	set(&c.Controllers.NodeMonitorGracePeriod.Duration, 40*time.Second)

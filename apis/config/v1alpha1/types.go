@@ -39,6 +39,7 @@ type Cluster struct {
 
 	Network     Network     `json:"network,omitempty"`
 	Storage     Storage     `json:"storage,omitempty"`
+	APIServer   APIServer   `json:"apiServer,omitempty"`
 	Node        Node        `json:"node,omitempty"`
 	Simulation  Simulation  `json:"simulation,omitempty"`
 	Controllers Controllers `json:"controllers,omitempty"`

@@ -47,6 +47,7 @@ func (c *Cluster) Validate() field.ErrorList {
 	if c.Controllers.Concurrency < 1 {
 		errs = append(errs, field.Invalid(field.NewPath("controllers", "concurrency"), c.Controllers.Concurrency, "must be at least 1"))
 	}
+	errs = append(errs, c.APIServer.Validate(field.NewPath("apiServer"))...)
 	return append(errs, c.Network.validate(field.NewPath("network"))...)
 }
 

@@ -36,7 +36,7 @@ type Config struct {
 	// Audiences of this server, for authenticators that know none.
 	Audiences authenticator.Audiences
 	// AnonymousPaths are what one may ask without a name; nil means
-	// HealthPaths, empty means none.
+	// HealthPaths, empty means none, AllPaths any.
 	AnonymousPaths []string
 }
 
@@ -50,6 +50,9 @@ type FrontProxy struct {
 	// the prefix X-Remote-Extra-.
 	UserHeaders, UIDHeaders, GroupHeaders, ExtraPrefixes headerrequest.StringSliceProvider
 }
+
+// AllPaths stands for every path in Config.AnonymousPaths.
+const AllPaths = "*"
 
 // HealthPaths are open to everybody by default.
 func HealthPaths() []string { return []string{"/livez", "/readyz", "/healthz"} }
@@ -88,20 +91,46 @@ func New(c Config) authenticator.Request {
 	}
 	conditions := make([]apiserver.AnonymousAuthCondition, 0, len(paths))
 	for _, p := range paths {
+		if p == AllPaths {
+			conditions = nil
+			break
+		}
 		conditions = append(conditions, apiserver.AnonymousAuthCondition{Path: p})
 	}
 	return union.NewFailOnError(all, anonymous.NewAuthenticator(conditions))
 }
 
-// tokens asks each authenticator of tokens; static tokens have no audience.
+// tokens asks each authenticator of tokens; static and bootstrap tokens have no
+// audience.
 func (c Config) tokens() authenticator.Token {
 	tokens := slices.Clone(c.Tokens)
 	for i, t := range tokens {
-		if static, ok := t.(*Static); ok && len(c.Audiences) > 0 {
-			tokens[i] = authenticator.WrapAudienceAgnosticToken(c.Audiences, static)
+		switch t.(type) {
+		case *Static, Bootstrap:
+			if len(c.Audiences) > 0 {
+				tokens[i] = authenticator.WrapAudienceAgnosticToken(c.Audiences, t)
+			}
 		}
 	}
 	return tokenunion.New(tokens...)
+}
+
+// Paths gives a configuration of anonymous users as Config.AnonymousPaths; nil
+// for nil.
+func Paths(c *apiserver.AnonymousAuthConfig) []string {
+	switch {
+	case c == nil:
+		return nil
+	case !c.Enabled:
+		return []string{}
+	case len(c.Conditions) == 0:
+		return []string{AllPaths}
+	}
+	paths := make([]string, 0, len(c.Conditions))
+	for _, condition := range c.Conditions {
+		paths = append(paths, condition.Path)
+	}
+	return paths
 }
 
 func (p FrontProxy) defaulted() *FrontProxy {

@@ -1,0 +1,185 @@
+package v1alpha1
+
+import (
+	"fmt"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// Default fills every field that was left out.
+func (a *APIServer) Default() {
+	set(&a.RequestTimeout.Duration, time.Minute)
+	set(&a.MaxRequestsInFlight, 400)
+	set(&a.MaxMutatingRequestsInFlight, 200)
+	yes(&a.Profiling)
+	yes(&a.Authentication.BootstrapTokens)
+	set(&a.Authentication.TokenWebhook.Version, "v1")
+	set(&a.Authentication.TokenWebhook.CacheTTL.Duration, 2*time.Minute)
+	h := &a.Authentication.RequestHeader
+	list(&h.UsernameHeaders, "X-Remote-User")
+	list(&h.UIDHeaders, "X-Remote-Uid")
+	list(&h.GroupHeaders, "X-Remote-Group")
+	list(&h.ExtraHeaderPrefixes, "X-Remote-Extra-")
+	if a.Authentication.AnonymousPaths == nil && a.Authentication.ConfigFile == "" {
+		a.Authentication.AnonymousPaths = []string{"/livez", "/readyz", "/healthz"}
+	}
+	set(&a.Audit.LogFormat, "json")
+	set(&a.Audit.LogMode, "blocking")
+	set(&a.Audit.LogMaxSize, 100)
+}
+
+func yes(field **bool) {
+	if *field == nil {
+		on := true
+		*field = &on
+	}
+}
+
+func list(field *[]string, value string) {
+	if len(*field) == 0 {
+		*field = []string{value}
+	}
+}
+
+// Validate checks defaulted settings; files are looked at when the server starts.
+func (a *APIServer) Validate(at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if a.RequestTimeout.Duration < time.Second {
+		errs = append(errs, field.Invalid(at.Child("requestTimeout"), a.RequestTimeout.Duration.String(), "must be at least 1s"))
+	}
+	for name, n := range map[string]int32{"maxRequestsInFlight": a.MaxRequestsInFlight, "maxMutatingRequestsInFlight": a.MaxMutatingRequestsInFlight} {
+		if n < 1 {
+			errs = append(errs, field.Invalid(at.Child(name), n, "must be at least 1"))
+		}
+	}
+	for i, origin := range a.CORSAllowedOrigins {
+		if err := checkOrigin(origin); err != nil {
+			errs = append(errs, field.Invalid(at.Child("corsAllowedOrigins").Index(i), origin, err.Error()))
+		}
+	}
+	errs = append(errs, a.Authentication.validate(at.Child("authentication"))...)
+	errs = append(errs, a.Admission.validate(at.Child("admission"))...)
+	errs = append(errs, a.Audit.validate(at.Child("audit"))...)
+	if a.Encryption.Reload && a.Encryption.ConfigFile == "" {
+		errs = append(errs, field.Forbidden(at.Child("encryption", "reload"), "there is no configFile to reload"))
+	}
+	return errs
+}
+
+// checkOrigin has upstream's rules: an expression that is not anchored would
+// match more than is meant.
+func checkOrigin(pattern string) error {
+	if _, err := regexp.Compile(pattern); err != nil {
+		return err
+	}
+	if !strings.HasPrefix(pattern, "^") && !strings.HasPrefix(pattern, "//") && !strings.HasSuffix(pattern, "$") {
+		return fmt.Errorf("must start with ^ or //, or end with $")
+	}
+	return nil
+}
+
+func (a *Authentication) validate(at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if a.ConfigFile != "" && a.AnonymousPaths != nil {
+		errs = append(errs, field.Forbidden(at.Child("anonymousPaths"), "configFile says who may be anonymous"))
+	}
+	for i, p := range a.AnonymousPaths {
+		if p != "*" && (!strings.HasPrefix(p, "/") || path.Clean(p) != p) {
+			errs = append(errs, field.Invalid(at.Child("anonymousPaths").Index(i), p, `must be "*" or a clean path that starts with /`))
+		}
+	}
+	if slices.Contains(a.AnonymousPaths, "*") && len(a.AnonymousPaths) > 1 {
+		errs = append(errs, field.Invalid(at.Child("anonymousPaths"), a.AnonymousPaths, `"*" must stand alone`))
+	}
+	errs = append(errs, a.TokenWebhook.validate(at.Child("tokenWebhook"))...)
+	return append(errs, a.RequestHeader.validate(at.Child("requestHeader"))...)
+}
+
+func (w *TokenWebhook) validate(at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if versions := []string{"v1", "v1beta1"}; !slices.Contains(versions, w.Version) {
+		errs = append(errs, field.NotSupported(at.Child("version"), w.Version, versions))
+	}
+	if w.CacheTTL.Duration < 0 {
+		errs = append(errs, field.Invalid(at.Child("cacheTTL"), w.CacheTTL.Duration.String(), "must not be negative"))
+	}
+	return errs
+}
+
+func (h *RequestHeader) validate(at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for name, headers := range map[string][]string{
+		"usernameHeaders": h.UsernameHeaders, "uidHeaders": h.UIDHeaders,
+		"groupHeaders": h.GroupHeaders, "extraHeaderPrefixes": h.ExtraHeaderPrefixes,
+	} {
+		for i, header := range headers {
+			if strings.TrimSpace(header) == "" {
+				errs = append(errs, field.Invalid(at.Child(name).Index(i), header, "must not be empty"))
+			}
+		}
+	}
+	if len(h.AllowedNames) > 0 && h.ClientCAFile == "" {
+		errs = append(errs, field.Required(at.Child("clientCAFile"), "headers are believed from who has a certificate only"))
+	}
+	return errs
+}
+
+func (a *Admission) validate(at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, name := range a.DisablePlugins {
+		if slices.Contains(a.EnablePlugins, name) {
+			errs = append(errs, field.Invalid(at.Child("disablePlugins").Index(i), name, "is in enablePlugins too"))
+		}
+	}
+	return errs
+}
+
+func (a *Audit) validate(at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	written := a.LogPath != "" || a.WebhookKubeconfigFile != ""
+	if a.PolicyFile != "" && !written {
+		errs = append(errs, field.Required(at.Child("logPath"), "events must go somewhere: there or to a webhook"))
+	}
+	if a.PolicyFile == "" && written {
+		errs = append(errs, field.Required(at.Child("policyFile"), "without a policy nothing is recorded"))
+	}
+	if formats := []string{"json", "legacy"}; !slices.Contains(formats, a.LogFormat) {
+		errs = append(errs, field.NotSupported(at.Child("logFormat"), a.LogFormat, formats))
+	}
+	if modes := []string{"blocking", "batch", "blocking-strict"}; !slices.Contains(modes, a.LogMode) {
+		errs = append(errs, field.NotSupported(at.Child("logMode"), a.LogMode, modes))
+	}
+	for name, n := range map[string]int32{"logMaxSize": a.LogMaxSize, "logMaxBackups": a.LogMaxBackups, "logMaxAge": a.LogMaxAge} {
+		if n < 0 {
+			errs = append(errs, field.Invalid(at.Child(name), n, "must not be negative"))
+		}
+	}
+	return errs
+}
+
+// deepCopyInto makes out share nothing with a.
+func (a *APIServer) deepCopyInto(out *APIServer) {
+	*out = *a
+	out.Profiling = clonePointer(a.Profiling)
+	out.Authentication.BootstrapTokens = clonePointer(a.Authentication.BootstrapTokens)
+	out.CORSAllowedOrigins = slices.Clone(a.CORSAllowedOrigins)
+	out.Authentication.AnonymousPaths = slices.Clone(a.Authentication.AnonymousPaths)
+	in, h := a.Authentication.RequestHeader, &out.Authentication.RequestHeader
+	h.AllowedNames, h.UsernameHeaders, h.UIDHeaders = slices.Clone(in.AllowedNames), slices.Clone(in.UsernameHeaders), slices.Clone(in.UIDHeaders)
+	h.GroupHeaders, h.ExtraHeaderPrefixes = slices.Clone(in.GroupHeaders), slices.Clone(in.ExtraHeaderPrefixes)
+	out.Admission.EnablePlugins = slices.Clone(a.Admission.EnablePlugins)
+	out.Admission.DisablePlugins = slices.Clone(a.Admission.DisablePlugins)
+}
+
+func clonePointer[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	v := *p
+	return &v
+}

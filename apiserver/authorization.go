@@ -1,0 +1,44 @@
+package apiserver
+
+import (
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/coracle-k8s/coracle/apiserver/auth/authz"
+	"github.com/coracle-k8s/coracle/apiserver/auth/node"
+	"github.com/coracle-k8s/coracle/apiserver/auth/rbac"
+)
+
+func (a *access) authorization() error {
+	watched := func(group, resource string) cache.ListerWatcher {
+		return a.watch(schema.GroupResource{Group: group, Resource: resource})
+	}
+	const group = "rbac.authorization.k8s.io"
+	a.roles = rbac.NewLive(rbac.Watches{
+		ClusterRoles: watched(group, "clusterroles"), Roles: watched(group, "roles"),
+		ClusterRoleBindings: watched(group, "clusterrolebindings"), RoleBindings: watched(group, "rolebindings"),
+	})
+	a.graph = node.NewGraph(watched("", "pods"), watched("", "persistentvolumes"))
+	if err := a.authorizers(node.New(a.graph), rbac.New(a.roles)); err != nil {
+		return err
+	}
+	a.escalation = &rbac.EscalationChecker{Authorizer: a.authorizer, Resolver: rbac.NewResolver(a.roles)}
+	return nil
+}
+
+// authorizers are those of the configuration file, or upstream's usual ones.
+func (a *access) authorizers(node, rbac authz.Full) error {
+	c := a.server.config
+	if c.Settings.Authorization.ConfigFile == "" {
+		var err error
+		a.authorizer, a.rules, err = authz.New(authz.Config{Node: node, RBAC: rbac})
+		return err
+	}
+	file, err := authz.OpenFile(authz.FileConfig{File: c.Settings.Authorization.ConfigFile, Node: node, RBAC: rbac, Report: c.Report})
+	if err != nil {
+		return err
+	}
+	a.runners = append(a.runners, file.Run)
+	a.authorizer, a.rules = file, file
+	return nil
+}
