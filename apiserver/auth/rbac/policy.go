@@ -43,7 +43,8 @@ func editRules() []rbacv1.PolicyRule {
 		allow("impersonate", "core", "serviceaccounts"),
 		allow(write, "core", "pods pods/attach pods/proxy pods/exec pods/portforward"),
 		allow("create", "core", "pods/eviction"),
-		allow(write, "core", "replicationcontrollers replicationcontrollers/scale serviceaccounts services services/proxy persistentvolumeclaims configmaps secrets events"),
+		allow(write, "core", "replicationcontrollers replicationcontrollers/scale serviceaccounts services services/proxy persistentvolumeclaims configmaps secrets"),
+		allow(write, "core events.k8s.io", "events"),
 		allow("create", "core", "serviceaccounts/token"),
 		allow(write, "apps", "statefulsets statefulsets/scale daemonsets deployments deployments/scale deployments/rollback replicasets replicasets/scale"),
 		allow(write, "autoscaling", "horizontalpodautoscalers"),
@@ -59,7 +60,8 @@ func editRules() []rbacv1.PolicyRule {
 func viewRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{
 		allow(read, "core", "pods replicationcontrollers replicationcontrollers/scale serviceaccounts services services/status endpoints persistentvolumeclaims persistentvolumeclaims/status configmaps"),
-		allow(read, "core", "limitranges resourcequotas bindings events pods/status resourcequotas/status namespaces/status replicationcontrollers/status pods/log"),
+		allow(read, "core", "limitranges resourcequotas bindings pods/status resourcequotas/status namespaces/status replicationcontrollers/status pods/log"),
+		allow(read, "core events.k8s.io", "events"),
 		// In a namespace this reads that one namespace.
 		allow(read, "core", "namespaces"),
 		allow(read, "discovery.k8s.io", "endpointslices"),
@@ -85,6 +87,7 @@ func publicRoles() []rbacv1.ClusterRole {
 		clusterRole("system:public-info-viewer", urls("get", health+" /version /version/")),
 		clusterRole("system:monitoring",
 			urls("get", "/metrics /metrics/slis /livez /livez/* /readyz /readyz/* /healthz /healthz/*"),
+			allow("get", "core", "nodes/metrics"),
 			urls("get", "/flagz"),
 			urls("get", "/statusz"),
 		),
@@ -105,7 +108,7 @@ func NodeRules() []rbacv1.PolicyRule {
 		allow("create get list watch", "core", "nodes"),
 		allow("update patch", "core", "nodes/status"),
 		allow("update patch", "core", "nodes"),
-		allow("create update patch", "core", "events"),
+		events(),
 		allow(read, "core", "pods"),
 		// Mirror pods.
 		allow("create delete", "core", "pods"),
@@ -125,6 +128,7 @@ func NodeRules() []rbacv1.PolicyRule {
 		allow("get", "resource.k8s.io", "resourceclaims"),
 		allow("deletecollection", "resource.k8s.io", "resourceslices"),
 		allow(read, "certificates.k8s.io", "clustertrustbundles"),
+		allow("get list watch create", "certificates.k8s.io", "podcertificaterequests"),
 		allow("get", "core", "serviceaccounts"),
 	}
 }
@@ -221,7 +225,9 @@ func schedulerRules() []rbacv1.PolicyRule {
 		allow(read, "resource.k8s.io", "deviceclasses"),
 		allow("get list watch update patch", "resource.k8s.io", "resourceclaims"),
 		allow("get list watch update patch", "resource.k8s.io", "resourceclaims/status"),
-		allow("get list watch update patch", "core", "pods/finalizers"),
+		allow("create delete", "resource.k8s.io", "resourceclaims"),
+		allow("update patch", "resource.k8s.io", "resourceclaims/binding"),
+		allow("update", "core", "pods/finalizers"),
 		allow(read, "resource.k8s.io", "resourceslices"),
 		allow(read, "resource.k8s.io", "devicetaintrules"),
 	}

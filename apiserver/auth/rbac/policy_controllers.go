@@ -261,6 +261,7 @@ func lifecycleControllers() []rbacv1.ClusterRole {
 			allow("update", "core", "pods/finalizers"),
 			allow("get list watch create delete", "resource.k8s.io", "resourceclaims"),
 			allow("update patch", "resource.k8s.io", "resourceclaims resourceclaims/status"),
+			allow("update patch", "resource.k8s.io", "resourceclaims/binding"),
 			allow("update patch", "core", "pods/status"),
 			events(),
 		),
