@@ -16,16 +16,22 @@ import (
 	"k8s.io/pod-security-admission/metrics"
 	"k8s.io/utils/clock"
 
+	"github.com/coracle-k8s/coracle/apiserver/admission/defaultingressclass"
+	"github.com/coracle-k8s/coracle/apiserver/admission/defaultstorageclass"
 	"github.com/coracle-k8s/coracle/apiserver/admission/limitranger"
 	"github.com/coracle-k8s/coracle/apiserver/admission/namespacelifecycle"
 	"github.com/coracle-k8s/coracle/apiserver/admission/noderestriction"
 	"github.com/coracle-k8s/coracle/apiserver/admission/ownerreferencespermission"
 	"github.com/coracle-k8s/coracle/apiserver/admission/podsecurity"
+	"github.com/coracle-k8s/coracle/apiserver/admission/podtopologylabels"
 	"github.com/coracle-k8s/coracle/apiserver/admission/priority"
 	"github.com/coracle-k8s/coracle/apiserver/admission/resourcequota"
+	"github.com/coracle-k8s/coracle/apiserver/admission/runtimeclass"
 	"github.com/coracle-k8s/coracle/apiserver/admission/serviceaccount"
+	"github.com/coracle-k8s/coracle/apiserver/admission/storageobjectinuse"
 	"github.com/coracle-k8s/coracle/apiserver/admission/taintnodesbycondition"
 	"github.com/coracle-k8s/coracle/apiserver/admission/tainttolerationdefaults"
+	"github.com/coracle-k8s/coracle/apiserver/admission/volumeresize"
 )
 
 // Deps is what the chain is made from.
@@ -79,10 +85,18 @@ func Chain(d Deps) (*Admission, error) {
 		security,
 		priority.New(d.Live),
 		tainttolerationdefaults.New(),
+		defaultstorageclass.New(d.Live),
+		storageobjectinuse.New(),
 	}
 	if o := d.OwnerReferences; o != nil {
 		plugins = append(plugins, ownerreferencespermission.New(o.Authorizer, o.Mapper))
 	}
+	plugins = append(plugins,
+		volumeresize.New(d.Live),
+		runtimeclass.New(d.Live),
+		defaultingressclass.New(d.Live),
+		podtopologylabels.New(d.Live),
+	)
 	plugins = append(plugins, d.Dynamic...)
 	a := &Admission{run: []func(context.Context) error{d.Live.Run}}
 	if d.Quota != nil {

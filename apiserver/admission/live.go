@@ -45,6 +45,7 @@ type Live struct {
 	serviceAccounts *mirror.Mirror[*corev1.ServiceAccount]
 	quotas          *mirror.Mirror[*corev1.ResourceQuota]
 	priorityClasses *mirror.Mirror[*schedulingv1.PriorityClass] // nil without the group
+	classes         classes
 }
 
 // defaultAccountPatience is how long a pod waits for the account default of its
@@ -61,6 +62,7 @@ func NewLive(c LiveConfig) *Live {
 		limitRanges:     mirror.New(c.Watch(corev1.Resource("limitranges")), indexed[*corev1.LimitRange]()),
 		serviceAccounts: mirror.New[*corev1.ServiceAccount](c.Watch(corev1.Resource("serviceaccounts")), nil),
 		quotas:          mirror.New(c.Watch(corev1.Resource("resourcequotas")), indexed[*corev1.ResourceQuota]()),
+		classes:         newClasses(c),
 	}
 	if c.PriorityClasses {
 		l.priorityClasses = mirror.New[*schedulingv1.PriorityClass](c.Watch(schema.GroupResource{Group: schedulingv1.GroupName, Resource: "priorityclasses"}), nil)
@@ -75,7 +77,8 @@ func indexed[T mirror.Object]() map[string]mirror.Index[T] {
 // Run feeds Live until ctx is done.
 func (l *Live) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	for _, run := range []func(context.Context) error{l.namespaces.Run, l.limitRanges.Run, l.serviceAccounts.Run, l.quotas.Run} {
+	all := append(l.classes.run(), l.namespaces.Run, l.limitRanges.Run, l.serviceAccounts.Run, l.quotas.Run)
+	for _, run := range all {
 		g.Go(func() error { return run(ctx) })
 	}
 	if l.priorityClasses != nil {
@@ -211,15 +214,7 @@ func (l *Live) PriorityClass(ctx context.Context, name string) (*schedulingv1.Pr
 	if l.priorityClasses == nil {
 		return nil, false, nil
 	}
-	l.priorityClasses.Demand()
-	if class, ok := l.priorityClasses.Get("", name); ok {
-		return class, true, nil
-	}
-	class, err := live[*schedulingv1.PriorityClass](ctx, l, schema.GroupResource{Group: schedulingv1.GroupName, Resource: "priorityclasses"}, "", name)
-	if apierrors.IsNotFound(err) {
-		return nil, false, nil
-	}
-	return class, err == nil, err
+	return named(ctx, l, l.priorityClasses, resource(schedulingv1.GroupName, "priorityclasses"), name)
 }
 
 // PriorityClasses gives all classes.
