@@ -17,7 +17,7 @@ RACE     := ./apiserver ./apiserver/etcd ./apiserver/inprocess ./apiserver/dispa
 .PHONY: help up build test race lint bench verify generate clean packages
 
 help: ## Show the targets.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t12
 
 up: build ## Install what is missing, build bin/coracle and run a cluster here.
 	$(BIN) up $(ARGS)
@@ -72,6 +72,8 @@ bench: build ## Measure start, memory, throughput; JSON lines.
 
 generate: ## Render the OpenAPI documents again.
 	hack/generate-openapi.sh
+
+include test/conformance/conformance.mk
 
 verify: lint test ## What CI runs.
 
