@@ -15,6 +15,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/authorization"
 	"github.com/coracle-k8s/coracle/apis/autoscaling"
 	"github.com/coracle-k8s/coracle/apis/batch"
+	"github.com/coracle-k8s/coracle/apis/certificates"
 	"github.com/coracle-k8s/coracle/apis/coordination"
 	"github.com/coracle-k8s/coracle/apis/core"
 	"github.com/coracle-k8s/coracle/apis/discovery"
@@ -44,6 +45,7 @@ func NewScheme() *runtime.Scheme {
 		authorization.Install,
 		autoscaling.Install,
 		batch.Install,
+		certificates.Install,
 		coordination.Install,
 		discovery.Install,
 		events.Install,

@@ -83,7 +83,7 @@ func (a *access) admit() error {
 		PriorityClasses:   true,
 	})
 	var err error
-	a.chain, err = admission.Chain(admission.Deps{Live: a.live, Clock: a.server.config.Clock, Quota: quota.NewConfiguration(nil, a.server.config.Clock)})
+	a.chain, err = admission.Chain(admission.Deps{Live: a.live, Clock: a.server.config.Clock, Quota: quota.NewConfiguration(nil, a.server.config.Clock), Authorizer: a.authorizer})
 	return err
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apiserver"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
+	"github.com/coracle-k8s/coracle/controllers/certificates"
 	"github.com/coracle-k8s/coracle/controllers/deployment"
 	"github.com/coracle-k8s/coracle/controllers/endpoints"
 	"github.com/coracle-k8s/coracle/controllers/endpointslice"
@@ -62,6 +63,9 @@ func (c *Cluster) addControllers(mgr manager.Manager) error {
 		"service account":       serviceaccount.New(kube),
 		"service account token": tokens.New(tokens.Config{Client: kube, Live: mgr.GetAPIReader(), Tokens: legacyTokens{c.server}, CA: func() []byte { return c.pki.PEM }}),
 		"root CA":               rootca.New(kube, rootca.Config{CA: func() []byte { return c.pki.PEM }}),
+		"CSR approving":         certificates.NewApprover(kube),
+		"CSR signing":           certificates.NewSigner(kube, clk, c.pki),
+		"CSR cleaning":          certificates.NewCleaner(kube, clk),
 		"garbage collector": garbagecollector.New(garbagecollector.Config{
 			Client: kube, Live: mgr.GetAPIReader(), Cache: mgr.GetCache(), Recorder: recorder("garbage-collector-controller"),
 			Resources: collectable(c.server.Resources()),

@@ -16,6 +16,10 @@ import (
 	"k8s.io/pod-security-admission/metrics"
 	"k8s.io/utils/clock"
 
+	"github.com/coracle-k8s/coracle/apiserver/admission/certificateapproval"
+	"github.com/coracle-k8s/coracle/apiserver/admission/certificatesigning"
+	"github.com/coracle-k8s/coracle/apiserver/admission/certificatesubjectrestriction"
+	"github.com/coracle-k8s/coracle/apiserver/admission/clustertrustbundleattest"
 	"github.com/coracle-k8s/coracle/apiserver/admission/defaultingressclass"
 	"github.com/coracle-k8s/coracle/apiserver/admission/defaultstorageclass"
 	"github.com/coracle-k8s/coracle/apiserver/admission/limitranger"
@@ -47,6 +51,9 @@ type Deps struct {
 	// OwnerReferences turns on what upstream leaves off by default: setting
 	// owners needs rights on them.
 	OwnerReferences *OwnerReferences
+	// Authorizer says who approves, signs and attests for signers of
+	// certificates; nil leaves that to authorization of the requests alone.
+	Authorizer authorizer.UnconditionalAuthorizer
 	// Dynamic are webhooks and policies; they come after the built-in plugins
 	// and before quota.
 	Dynamic []admission.Interface
@@ -91,12 +98,11 @@ func Chain(d Deps) (*Admission, error) {
 	if o := d.OwnerReferences; o != nil {
 		plugins = append(plugins, ownerreferencespermission.New(o.Authorizer, o.Mapper))
 	}
-	plugins = append(plugins,
-		volumeresize.New(d.Live),
-		runtimeclass.New(d.Live),
-		defaultingressclass.New(d.Live),
-		podtopologylabels.New(d.Live),
-	)
+	plugins = append(plugins, volumeresize.New(d.Live), runtimeclass.New(d.Live))
+	if d.Authorizer != nil {
+		plugins = append(plugins, certificateapproval.New(d.Authorizer), certificatesigning.New(d.Authorizer), clustertrustbundleattest.New(d.Authorizer))
+	}
+	plugins = append(plugins, certificatesubjectrestriction.New(), defaultingressclass.New(d.Live), podtopologylabels.New(d.Live))
 	plugins = append(plugins, d.Dynamic...)
 	a := &Admission{run: []func(context.Context) error{d.Live.Run}}
 	if d.Quota != nil {

@@ -140,6 +140,22 @@ func (a *Authority) Sign(csrPEM []byte, r Request, now time.Time) ([]byte, error
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
 }
 
+// Issue completes t with a serial number and signs it for key; it returns PEM.
+// Who calls it has checked everything that t says.
+func (a *Authority) Issue(t *x509.Certificate, key any) ([]byte, error) {
+	if err := number(t); err != nil {
+		return nil, err
+	}
+	der, err := x509.CreateCertificate(rand.Reader, t, a.cert, key, a.key)
+	if err != nil {
+		return nil, fmt.Errorf("signing a certificate: %w", err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
+}
+
+// NotAfter is when the authority's own certificate ends.
+func (a *Authority) NotAfter() time.Time { return a.cert.NotAfter }
+
 // Pool trusts the authority alone.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()

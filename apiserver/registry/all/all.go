@@ -23,6 +23,9 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry/autoscaling/horizontalpodautoscaler"
 	"github.com/coracle-k8s/coracle/apiserver/registry/batch/cronjob"
 	"github.com/coracle-k8s/coracle/apiserver/registry/batch/job"
+	"github.com/coracle-k8s/coracle/apiserver/registry/certificates/certificatesigningrequest"
+	"github.com/coracle-k8s/coracle/apiserver/registry/certificates/clustertrustbundle"
+	"github.com/coracle-k8s/coracle/apiserver/registry/certificates/podcertificaterequest"
 	"github.com/coracle-k8s/coracle/apiserver/registry/coordination/lease"
 	"github.com/coracle-k8s/coracle/apiserver/registry/core/binding"
 	"github.com/coracle-k8s/coracle/apiserver/registry/core/configmap"
@@ -138,5 +141,9 @@ func Resources() []*registry.Resource {
 		validatingadmissionpolicy.New(),
 		validatingadmissionpolicybinding.New(),
 		validatingwebhookconfiguration.New(),
+
+		certificatesigningrequest.New(),
+		clustertrustbundle.New(),
+		podcertificaterequest.New(),
 	}
 }

@@ -1,0 +1,125 @@
+package certificates
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+	"strings"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	"k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/types"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+const (
+	maxUID      = 128
+	maxKey      = 10 * 1024
+	maxChain    = 100 * 1024
+	minLifetime = 60 * 60           // seconds
+	maxBuiltIn  = 24 * 60 * 60      // of Kubernetes' own signers
+	maxLifetime = 91 * 24 * 60 * 60 // of all others
+)
+
+var pkcs10Path = specPath.Child("stubPKCS10Request")
+
+// ValidatePodCertificateRequest validates a new request and that who makes it
+// holds the key.
+func ValidatePodCertificateRequest(r *certificatesv1.PodCertificateRequest) field.ErrorList {
+	errs := validation.ValidateObjectMeta(&r.ObjectMeta, true, validation.NameIsDNSSubdomain, metaPath)
+	s := &r.Spec
+	errs = append(errs, ValidateSignerName(s.SignerName, specPath.Child("signerName"))...)
+	errs = append(errs, validateUserAnnotations(s.UnverifiedUserAnnotations, specPath.Child("unverifiedUserAnnotations"))...)
+	for _, ref := range []struct {
+		field, name string
+		uid         types.UID
+	}{
+		{"pod", s.PodName, s.PodUID}, {"serviceAccount", s.ServiceAccountName, s.ServiceAccountUID}, {"node", string(s.NodeName), s.NodeUID},
+	} {
+		for _, msg := range validation.NameIsDNSSubdomain(ref.name, false) {
+			errs = append(errs, field.Invalid(specPath.Child(ref.field+"Name"), ref.name, msg))
+		}
+		at := specPath.Child(ref.field + "UID")
+		if ref.uid == "" {
+			errs = append(errs, field.Invalid(at, ref.uid, "must not be empty"))
+		} else if len(ref.uid) > maxUID {
+			errs = append(errs, field.TooLong(at, ref.uid, maxUID))
+		}
+	}
+	at := specPath.Child("maxExpirationSeconds")
+	if s.MaxExpirationSeconds == nil {
+		return append(errs, field.Required(at, "must be set"))
+	}
+	longest := int32(maxLifetime)
+	if builtIn(s.SignerName) {
+		longest = maxBuiltIn
+	}
+	if n := *s.MaxExpirationSeconds; n < minLifetime || n > longest {
+		errs = append(errs, field.Invalid(at, n, fmt.Sprintf("must be in the range [%d, %d]", minLifetime, longest)))
+	}
+	return append(errs, validateKey(r)...)
+}
+
+func validateUserAnnotations(annotations map[string]string, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for key := range annotations {
+		errs = append(errs, utilvalidation.IsDomainPrefixedKey(path, strings.ToLower(key))...)
+	}
+	if validation.ValidateAnnotationsSize(annotations) != nil {
+		errs = append(errs, field.TooLong(path, "", validation.TotalAnnotationSizeLimitB))
+	}
+	return errs
+}
+
+func validateKey(r *certificatesv1.PodCertificateRequest) field.ErrorList {
+	if len(r.Spec.StubPKCS10Request) == 0 {
+		return field.ErrorList{field.Invalid(specPath, field.OmitValueType{}, "exactly one of (stubPKCS10Request) or (pkixPublicKey, proofOfPossession) must be set")}
+	}
+	return validateStub(r.Spec.StubPKCS10Request)
+}
+
+// keyFault says what is wrong with a public key and how it looks.
+func keyFault(key any) (value any, fault string) {
+	switch k := key.(type) {
+	case ed25519.PublicKey:
+	case *ecdsa.PublicKey:
+		if k.Curve != elliptic.P256() && k.Curve != elliptic.P384() && k.Curve != elliptic.P521() {
+			return "curve " + k.Curve.Params().Name, "elliptic public keys must use curve P256, P384, or P521"
+		}
+	case *rsa.PublicKey:
+		if bits := k.Size() * 8; bits != 3072 && bits != 4096 {
+			return fmt.Sprintf("%d-bit modulus", bits), "RSA keys must have modulus size 3072 or 4096"
+		}
+	default:
+		return field.OmitValueType{}, "unknown public key type; supported types are Ed25519, ECDSA, and RSA"
+	}
+	return nil, ""
+}
+
+func validateStub(der []byte) field.ErrorList {
+	if len(der) > maxKey {
+		return field.ErrorList{field.TooLong(pkcs10Path, "", maxKey)}
+	}
+	request, err := x509.ParseCertificateRequest(der)
+	if err != nil {
+		return field.ErrorList{field.Invalid(pkcs10Path, field.OmitValueType{}, "must be a valid PKCS#10 CSR")}
+	}
+	if value, fault := keyFault(request.PublicKey); fault != "" {
+		return field.ErrorList{field.Invalid(pkcs10Path, value, fault)}
+	}
+	// What the request asks for besides is the signer's to judge.
+	if request.CheckSignature() != nil {
+		return field.ErrorList{field.Invalid(pkcs10Path, field.OmitValueType{}, "invalid signature")}
+	}
+	return nil
+}
+
+// ValidatePodCertificateRequestUpdate validates a changed request, whose spec stays.
+func ValidatePodCertificateRequestUpdate(r, old *certificatesv1.PodCertificateRequest) field.ErrorList {
+	errs := validation.ValidateObjectMetaUpdate(&r.ObjectMeta, &old.ObjectMeta, metaPath)
+	return append(errs, validation.ValidateImmutableField(r.Spec, old.Spec, specPath)...)
+}

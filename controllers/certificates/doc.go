@@ -1,0 +1,17 @@
+// Package certificates decides about CertificateSigningRequests of the cluster's
+// own signers, and clears requests away. Three reconcilers share the watch:
+//
+//   - Approver approves what agents ask for themselves, when whoever asks may
+//     create certificatesigningrequests/nodeclient or /selfnodeclient;
+//   - Signer signs approved requests with the cluster's authority;
+//   - Cleaner deletes old CertificateSigningRequests and PodCertificateRequests.
+//
+// Invariants:
+//
+//  1. Only requests that fit their signer are signed; others get the condition
+//     Failed and are never looked at again.
+//  2. A certificate outlives neither what was asked for nor its authority.
+//  3. A request is deleted at its deadline by a timer of its own; nothing polls.
+//
+// See https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/.
+package certificates

@@ -1,0 +1,81 @@
+package certificates
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"time"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coracle-k8s/coracle/apis/certificates"
+)
+
+// Authority signs certificates.
+type Authority interface {
+	// Issue completes the template with a serial number, signs it for the key
+	// and returns it as PEM.
+	Issue(template *x509.Certificate, key any) ([]byte, error)
+	// NotAfter is when the authority's own certificate ends.
+	NotAfter() time.Time
+}
+
+// Signer signs approved requests of the signers kubernetes.io/kubelet-serving,
+// kubernetes.io/kube-apiserver-client-kubelet and kubernetes.io/kube-apiserver-client.
+type Signer struct {
+	client    client.Client
+	clock     clock.PassiveClock
+	authority Authority
+}
+
+// NewSigner makes a Signer that reads requests through c's cache.
+func NewSigner(c client.Client, clk clock.PassiveClock, a Authority) *Signer {
+	return &Signer{client: c, clock: clk, authority: a}
+}
+
+// SetupWithManager wakes the Signer for every request.
+func (s *Signer) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
+	return ctrl.NewControllerManagedBy(mgr).Named("certificatesigningrequest-signing-controller").
+		For(&certificatesv1.CertificateSigningRequest{}).WithOptions(opts).Complete(s)
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (s *Signer) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	var r certificatesv1.CertificateSigningRequest
+	if err := s.client.Get(ctx, req.NamespacedName, &r); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	if !toSign(&r) {
+		return reconcile.Result{}, nil
+	}
+	request, err := certificates.Parse(r.Spec.Request)
+	if err != nil {
+		return reconcile.Result{}, reconcile.TerminalError(fmt.Errorf("unable to parse csr %q: %w", r.Name, err))
+	}
+	if err := certificates.Acceptable(r.Spec.SignerName, request, r.Spec.Usages); err != nil {
+		r.Status.Conditions = append(r.Status.Conditions, certificatesv1.CertificateSigningRequestCondition{
+			Type: certificatesv1.CertificateFailed, Status: corev1.ConditionTrue, Reason: "SignerValidationFailure", Message: err.Error(),
+		})
+	} else if r.Status.Certificate, err = s.sign(request, &r.Spec); err != nil {
+		return reconcile.Result{}, fmt.Errorf("error auto signing csr: %w", err)
+	}
+	if err := s.client.Status().Update(ctx, &r); client.IgnoreNotFound(err) != nil {
+		return reconcile.Result{}, fmt.Errorf("error updating signature for csr: %w", err)
+	}
+	return reconcile.Result{}, nil
+}
+
+func (s *Signer) sign(request *x509.CertificateRequest, spec *certificatesv1.CertificateSigningRequestSpec) ([]byte, error) {
+	t, err := template(request, spec, defaultLife, s.clock.Now(), s.authority.NotAfter())
+	if err != nil {
+		return nil, err
+	}
+	return s.authority.Issue(t, request.PublicKey)
+}
