@@ -17,6 +17,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/controllers/certificates"
+	"github.com/coracle-k8s/coracle/controllers/clusterroleaggregation"
 	"github.com/coracle-k8s/coracle/controllers/deployment"
 	"github.com/coracle-k8s/coracle/controllers/endpoints"
 	"github.com/coracle-k8s/coracle/controllers/endpointslice"
@@ -66,6 +67,7 @@ func (c *Cluster) addControllers(mgr manager.Manager) error {
 		"CSR approving":         certificates.NewApprover(kube),
 		"CSR signing":           certificates.NewSigner(kube, clk, c.pki),
 		"CSR cleaning":          certificates.NewCleaner(kube, clk),
+		"role aggregation":      clusterroleaggregation.New(kube),
 		"garbage collector": garbagecollector.New(garbagecollector.Config{
 			Client: kube, Live: mgr.GetAPIReader(), Cache: mgr.GetCache(), Recorder: recorder("garbage-collector-controller"),
 			Resources: collectable(c.server.Resources()),

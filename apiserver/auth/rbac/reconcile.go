@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
@@ -13,10 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/component-helpers/auth/rbac/validation"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	apisrbac "github.com/coracle-k8s/coracle/apis/rbac"
 )
 
 // Reconcile writes the default policy: it creates what is missing and adds
@@ -74,42 +74,12 @@ func newDefaults() defaults {
 	}
 	// Each of them contains the one before.
 	for _, name := range []string{"view", "edit", "admin"} {
-		d.clusterRoles[name].Rules = Aggregate(d.clusterRoles[name], all)
+		d.clusterRoles[name].Rules = apisrbac.Aggregate(d.clusterRoles[name], all)
 	}
 	for _, r := range pointers(Roles()) {
 		d.roles[r.Namespace+"/"+r.Name] = r
 	}
 	return d
-}
-
-// Aggregate gives the rules that role has by its aggregation rule over all
-// roles: those of the selected, by name, without repetition. An invalid
-// selector selects nothing.
-func Aggregate(role *rbacv1.ClusterRole, all []*rbacv1.ClusterRole) []rbacv1.PolicyRule {
-	if role.AggregationRule == nil {
-		return role.Rules
-	}
-	sorted := slices.SortedFunc(slices.Values(all), func(a, b *rbacv1.ClusterRole) int {
-		return strings.Compare(a.Name, b.Name)
-	})
-	var rules []rbacv1.PolicyRule
-	for i := range role.AggregationRule.ClusterRoleSelectors {
-		selector, err := metav1.LabelSelectorAsSelector(&role.AggregationRule.ClusterRoleSelectors[i])
-		if err != nil {
-			continue
-		}
-		for _, r := range sorted {
-			if r.Name == role.Name || !selector.Matches(labels.Set(r.Labels)) {
-				continue
-			}
-			for _, rule := range r.Rules {
-				if !slices.ContainsFunc(rules, func(have rbacv1.PolicyRule) bool { return equality.Semantic.DeepEqual(have, rule) }) {
-					rules = append(rules, rule)
-				}
-			}
-		}
-	}
-	return rules
 }
 
 type object interface {
