@@ -34,7 +34,7 @@ func (a *access) authorizers(node, rbac authz.Full) error {
 		a.authorizer, a.rules, err = authz.New(authz.Config{Node: node, RBAC: rbac})
 		return err
 	}
-	file, err := authz.OpenFile(authz.FileConfig{File: c.Settings.Authorization.ConfigFile, Node: node, RBAC: rbac, Report: c.Report})
+	file, err := authz.OpenFile(authz.FileConfig{File: c.Settings.Authorization.ConfigFile, Node: node, RBAC: rbac, ServerID: a.server.id(), Report: c.Report})
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/apiserver/pkg/server/options/encryptionconfig"
+	"k8s.io/apiserver/pkg/server/options/encryptionconfig/metrics"
 	"k8s.io/apiserver/pkg/storage/value"
 
 	"github.com/coracle-k8s/coracle/apiserver/follow"
@@ -77,6 +78,7 @@ func (t *Transformers) Run(ctx context.Context) error {
 	if !t.config.Reload {
 		return nil
 	}
+	metrics.RecordEncryptionConfigLastConfigInfo(t.config.ServerID, t.current.Load().EncryptionFileContentHash)
 	follow.File(ctx, t.config.File, t.content, func([]byte) error {
 		next, err := t.load(ctx)
 		if err != nil {
@@ -92,7 +94,14 @@ func (t *Transformers) Run(ctx context.Context) error {
 		}
 		t.before = t.current.Swap(next)
 		return nil
-	}, t.config.Report)
+	}, func(_ []byte, err error) {
+		if err != nil {
+			metrics.RecordEncryptionConfigAutomaticReloadFailure(t.config.ServerID)
+			t.config.Report(err)
+			return
+		}
+		metrics.RecordEncryptionConfigAutomaticReloadSuccess(t.config.ServerID, t.current.Load().EncryptionFileContentHash)
+	})
 	return nil
 }
 

@@ -15,31 +15,32 @@ import (
 // upstream's.
 const period = time.Minute
 
-// File calls changed with the content of path each time it is another one than
-// before, until ctx is done; content is what is in force already. What changed
+// File calls use with the content of path each time it is another one than
+// before, until ctx is done; content is what is in force already. What use
 // refuses is tried again after a while, because what it depends on may come.
-// Errors are given to report, each once.
-func File(ctx context.Context, path string, content []byte, changed func([]byte) error, report func(error)) {
+// note is told of each content that was taken, and of each error, once while it
+// lasts.
+func File(ctx context.Context, path string, content []byte, use func([]byte) error, note func(taken []byte, err error)) {
 	last := ""
-	note := func(err error) {
+	fail := func(err error) {
 		if err != nil && err.Error() != last {
-			report(fmt.Errorf("reading %s again: %w", path, err))
-		}
-		last = ""
-		if err != nil {
 			last = err.Error()
+			note(nil, fmt.Errorf("reading %s again: %w", path, err))
 		}
 	}
 	look := func() {
 		data, err := os.ReadFile(path)
-		if err != nil || bytes.Equal(data, content) {
-			note(err)
+		if err == nil && !bytes.Equal(data, content) {
+			if err = use(data); err == nil {
+				content = data
+				note(data, nil)
+			}
+		}
+		if err != nil {
+			fail(err)
 			return
 		}
-		if err = changed(data); err == nil {
-			content = data
-		}
-		note(err)
+		last = ""
 	}
-	filesystem.WatchUntil(ctx, period, path, look, note)
+	filesystem.WatchUntil(ctx, period, path, look, fail)
 }

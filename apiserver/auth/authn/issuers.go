@@ -19,6 +19,7 @@ import (
 	authenticationcel "k8s.io/apiserver/pkg/authentication/cel"
 	tokenunion "k8s.io/apiserver/pkg/authentication/token/union"
 	"k8s.io/apiserver/pkg/server/dynamiccertificates"
+	"k8s.io/apiserver/pkg/server/options/authenticationconfig/metrics"
 	"k8s.io/apiserver/plugin/pkg/authenticator/token/oidc"
 
 	"github.com/coracle-k8s/coracle/apiserver/follow"
@@ -83,7 +84,16 @@ func OpenIssuers(ctx context.Context, c IssuersConfig) (*Issuers, error) {
 
 // Run follows the file until ctx is done. It returns nil.
 func (i *Issuers) Run(ctx context.Context) error {
-	follow.File(ctx, i.config.File, i.content, func(data []byte) error { return i.reload(ctx, data) }, i.config.Report)
+	metrics.RegisterMetrics()
+	metrics.RecordAuthenticationConfigLastConfigInfo(i.config.ServerID, string(i.content))
+	follow.File(ctx, i.config.File, i.content, func(data []byte) error { return i.reload(ctx, data) }, func(taken []byte, err error) {
+		if err != nil {
+			metrics.RecordAuthenticationConfigAutomaticReloadFailure(i.config.ServerID)
+			i.config.Report(err)
+			return
+		}
+		metrics.RecordAuthenticationConfigAutomaticReloadSuccess(i.config.ServerID, string(taken))
+	})
 	return nil
 }
 

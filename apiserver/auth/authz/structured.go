@@ -17,6 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
 	authorizationcel "k8s.io/apiserver/pkg/authorization/cel"
 	"k8s.io/apiserver/pkg/authorization/union"
+	reloads "k8s.io/apiserver/pkg/server/options/authorizationconfig/metrics"
 	webhookutil "k8s.io/apiserver/pkg/util/webhook"
 	"k8s.io/apiserver/plugin/pkg/authorizer/webhook"
 	webhookmetrics "k8s.io/apiserver/plugin/pkg/authorizer/webhook/metrics"
@@ -37,6 +38,8 @@ type FileConfig struct {
 	// File is an AuthorizationConfiguration.
 	File       string
 	Node, RBAC Full
+	// ServerID tells servers apart in metrics.
+	ServerID string
 	// Report is told of a changed file that is not taken.
 	Report func(error)
 }
@@ -73,7 +76,16 @@ func OpenFile(c FileConfig) (*File, error) {
 
 // Run follows the file until ctx is done. It returns nil.
 func (f *File) Run(ctx context.Context) error {
-	follow.File(ctx, f.config.File, f.content, f.use, f.config.Report)
+	reloads.RegisterMetrics()
+	reloads.RecordAuthorizationConfigLastConfigInfo(f.config.ServerID, string(f.content))
+	follow.File(ctx, f.config.File, f.content, f.use, func(taken []byte, err error) {
+		if err != nil {
+			reloads.RecordAuthorizationConfigAutomaticReloadFailure(f.config.ServerID)
+			f.config.Report(err)
+			return
+		}
+		reloads.RecordAuthorizationConfigAutomaticReloadSuccess(f.config.ServerID, string(taken))
+	})
 	return nil
 }
 
