@@ -142,6 +142,7 @@ func (a *access) start(ctx context.Context) {
 			a.roles.Reconciled()
 		}
 		a.server.ensure(ctx, bootstrap.SystemClasses)
+		a.server.ensure(ctx, bootstrap.ServiceRange(a.server.config.Services.CIDR))
 	})
 }
 

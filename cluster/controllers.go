@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -48,7 +49,7 @@ func (c *Cluster) addControllers(mgr manager.Manager) error {
 		return fmt.Errorf("making a metadata client: %w", err)
 	}
 	kube, clk, recorder := mgr.GetClient(), c.options.clock, mgr.GetEventRecorderFor
-	for name, part := range map[string]setup{
+	parts := map[string]setup{
 		"deployment":             deployment.New(kube, clk, recorder("deployment-controller")),
 		"replicaset":             replicaset.New(kube, clk, recorder("replicaset-controller")),
 		"replication controller": replication.New(kube, clk, recorder("replication-controller")),
@@ -72,7 +73,10 @@ func (c *Cluster) addControllers(mgr manager.Manager) error {
 			Client: kube, Live: mgr.GetAPIReader(), Cache: mgr.GetCache(), Recorder: recorder("garbage-collector-controller"),
 			Resources: collectable(c.server.Resources()),
 		}),
-	} {
+	}
+	maps.Copy(parts, c.networkControllers(mgr))
+	maps.Copy(parts, c.volumeControllers(mgr))
+	for name, part := range parts {
 		options := controller.Options{
 			MaxConcurrentReconciles: int(c.config.Controllers.Concurrency),
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](minRetry, maxRetry),

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -11,24 +12,41 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
+// book says who has which address, in objects that everybody can read. What is
+// in the book is true; memory only knows where to look first.
+type book interface {
+	// claim writes down that svc has ip; errAllocated if somebody else has it.
+	claim(ctx context.Context, ip netip.Addr, svc *corev1.Service) error
+	// release strikes out what claim wrote for svc.
+	release(ctx context.Context, ip netip.Addr, svc *corev1.Service) error
+	// ranges are those that addresses may be taken from now, apart from the
+	// one that the server was configured with.
+	ranges(ctx context.Context) ([]netip.Prefix, error)
+}
+
 // allocator knows which ClusterIPs and node ports are in use. There is one per
-// API server process, which is the only one to write Services, so that memory
-// is enough: the first use rebuilds it from what is stored.
+// API server process; the first use rebuilds it from what is stored.
 //
 // Invariants: 1. what a stored Service has is taken; 2. what is taken belongs
-// to a stored Service or to a transaction that is still open.
+// to a stored Service or to a transaction that is still open; 3. an address
+// that is taken is in the book, unless the Service was stored before there was
+// one.
 type allocator struct {
-	load func(ctx context.Context) ([]corev1.Service, error)
+	load   func(ctx context.Context) ([]corev1.Service, error)
+	book   book
+	random func(int) int
+	base   netip.Prefix // the configured range
 
 	mu       sync.Mutex
 	loaded   bool
-	ips      *addresses
+	used     map[netip.Addr]bool
+	pools    map[netip.Prefix]*addresses // agree with used
 	ports    *pool
 	portBase int
 }
 
-func newAllocator(n registry.ServiceNetwork, random func(int) int, load func(context.Context) ([]corev1.Service, error)) (*allocator, error) {
-	ips, err := newAddresses(n.CIDR, random)
+func newAllocator(n registry.ServiceNetwork, random func(int) int, b book, load func(context.Context) ([]corev1.Service, error)) (*allocator, error) {
+	base, err := newAddresses(n.CIDR, random)
 	if err != nil {
 		return nil, err
 	}
@@ -39,18 +57,22 @@ func newAllocator(n registry.ServiceNetwork, random func(int) int, load func(con
 	if n.NodePortSize <= reserved {
 		reserved = 0
 	}
-	return &allocator{load: load, ips: ips, ports: newPool(n.NodePortSize, reserved, random), portBase: n.NodePortBase}, nil
+	return &allocator{
+		load: load, book: b, random: random, base: base.prefix, used: map[netip.Addr]bool{},
+		pools: map[netip.Prefix]*addresses{base.prefix: base},
+		ports: newPool(n.NodePortSize, reserved, random), portBase: n.NodePortBase,
+	}, nil
 }
 
-// family of the range.
+// family of the ranges.
 func (a *allocator) family() corev1.IPFamily {
-	if a.ips.prefix.Addr().Is4() {
+	if a.base.Addr().Is4() {
 		return corev1.IPv4Protocol
 	}
 	return corev1.IPv6Protocol
 }
 
-// ready rebuilds the pools once. The caller holds mu.
+// ready rebuilds what is taken, once. The caller holds mu.
 func (a *allocator) ready(ctx context.Context) error {
 	if a.loaded {
 		return nil
@@ -60,10 +82,8 @@ func (a *allocator) ready(ctx context.Context) error {
 		return fmt.Errorf("reading the addresses and ports of services: %w", err)
 	}
 	for i := range services {
-		for _, ip := range clusterIPs(&services[i]) {
-			if n, ok := a.index(ip); ok {
-				a.ips.take(n)
-			}
+		for _, ip := range addrs(&services[i]) {
+			a.hold(ip)
 		}
 		for _, port := range nodePorts(&services[i]) {
 			if n, ok := a.port(port); ok {
@@ -75,12 +95,57 @@ func (a *allocator) ready(ctx context.Context) error {
 	return nil
 }
 
-func (a *allocator) index(ip string) (int, bool) {
-	addr, err := netip.ParseAddr(ip)
-	if err != nil {
-		return 0, false
+// addrs are the clusterIPs of a Service that are addresses.
+func addrs(s *corev1.Service) []netip.Addr {
+	var all []netip.Addr
+	for _, ip := range clusterIPs(s) {
+		if addr, err := netip.ParseAddr(ip); err == nil {
+			all = append(all, addr)
+		}
 	}
-	return a.ips.index(addr)
+	return all
+}
+
+// hold takes an address in memory, false if it is taken. The caller holds mu.
+func (a *allocator) hold(ip netip.Addr) bool {
+	if a.used[ip] {
+		return false
+	}
+	a.used[ip] = true
+	for _, p := range a.pools {
+		if n, ok := p.index(ip); ok {
+			p.take(n)
+		}
+	}
+	return true
+}
+
+// drop is the reverse of hold. The caller holds mu.
+func (a *allocator) drop(ip netip.Addr) {
+	delete(a.used, ip)
+	for _, p := range a.pools {
+		if n, ok := p.index(ip); ok {
+			p.free(n)
+		}
+	}
+}
+
+// pool is what there is in a range. The caller holds mu.
+func (a *allocator) pool(prefix netip.Prefix) (*addresses, error) {
+	if p, ok := a.pools[prefix]; ok {
+		return p, nil
+	}
+	p, err := newAddresses(prefix.String(), a.random)
+	if err != nil {
+		return nil, err
+	}
+	for ip := range a.used {
+		if n, ok := p.index(ip); ok {
+			p.take(n)
+		}
+	}
+	a.pools[prefix] = p
+	return p, nil
 }
 
 func (a *allocator) port(port int32) (int, bool) {
@@ -89,82 +154,161 @@ func (a *allocator) port(port int32) (int, bool) {
 }
 
 // release frees what a deleted Service had.
-func (a *allocator) release(svc *corev1.Service) {
+func (a *allocator) release(ctx context.Context, svc *corev1.Service) error {
+	var errs []error
+	for _, ip := range addrs(svc) {
+		errs = append(errs, a.book.release(ctx, ip, svc))
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.loaded {
-		return
+		return errors.Join(errs...)
 	}
-	for _, ip := range clusterIPs(svc) {
-		if n, ok := a.index(ip); ok {
-			a.ips.free(n)
-		}
+	for _, ip := range addrs(svc) {
+		a.drop(ip)
 	}
 	for _, port := range nodePorts(svc) {
 		if n, ok := a.port(port); ok {
 			a.ports.free(n)
 		}
 	}
+	return errors.Join(errs...)
 }
 
 // transaction takes at once and gives back when it ends: what it took if it
 // failed, what it no longer needs if it succeeded.
 type transaction struct {
-	a                *allocator
-	taken, abandoned []func()
+	a   *allocator
+	svc *corev1.Service
+	// dryRun writes nothing into the book.
+	dryRun                   bool
+	takenIPs, abandonedIPs   []netip.Addr
+	takenPorts, abandonPorts []int
+	foreign                  []netip.Addr // somebody else's, found on the way
 }
 
-// begin makes sure that the pools are right.
-func (a *allocator) begin(ctx context.Context) (*transaction, error) {
+// begin makes sure that memory is right.
+func (a *allocator) begin(ctx context.Context, svc *corev1.Service, dryRun bool) (*transaction, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err := a.ready(ctx); err != nil {
 		return nil, err
 	}
-	return &transaction{a: a}, nil
+	return &transaction{a: a, svc: svc, dryRun: dryRun}, nil
 }
 
-// end must be called once.
-func (t *transaction) end(success bool) {
-	t.a.mu.Lock()
-	defer t.a.mu.Unlock()
-	give := t.taken
+// end must be called once. The book is put right before memory, so that no
+// address is given out that is still in it.
+func (t *transaction) end(ctx context.Context, success bool) {
+	ips, ports := t.takenIPs, t.takenPorts
 	if success {
-		give = t.abandoned
+		ips, ports = t.abandonedIPs, t.abandonPorts
 	}
-	for _, f := range give {
-		f()
+	if !t.dryRun {
+		for _, ip := range ips {
+			// What cannot be struck out now is found by repair.
+			_ = t.a.book.release(context.WithoutCancel(ctx), ip, t.svc)
+		}
+	}
+	t.a.mu.Lock()
+	defer t.a.mu.Unlock()
+	for _, ip := range append(ips, t.foreign...) {
+		t.a.drop(ip)
+	}
+	for _, n := range ports {
+		t.a.ports.free(n)
 	}
 }
 
-func (t *transaction) takeIP(ip string) error {
-	t.a.mu.Lock()
-	defer t.a.mu.Unlock()
-	n, ok := t.a.index(ip)
-	if !ok {
-		return fmt.Errorf("the provided IP (%v) is not in the valid range. The range of valid IPs is %v", ip, t.a.ips.prefix)
+// claim writes an address that memory has taken into the book.
+func (t *transaction) claim(ctx context.Context, ip netip.Addr) error {
+	if t.dryRun {
+		t.takenIPs = append(t.takenIPs, ip)
+		return nil
 	}
-	if !t.a.ips.take(n) {
-		return errAllocated
+	if err := t.a.book.claim(ctx, ip, t.svc); err != nil {
+		t.foreign = append(t.foreign, ip)
+		return err
 	}
-	t.taken = append(t.taken, func() { t.a.ips.free(n) })
+	t.takenIPs = append(t.takenIPs, ip)
 	return nil
 }
 
-func (t *transaction) nextIP() (string, error) {
+func (t *transaction) takeIP(ctx context.Context, ip string) error {
+	outside := fmt.Errorf("the provided IP (%v) is not in the valid range. The range of valid IPs is %v", ip, t.a.base)
+	addr, err := netip.ParseAddr(ip)
+	if err != nil {
+		return outside
+	}
+	ranges := []netip.Prefix{t.a.base}
+	if !t.a.base.Contains(addr) {
+		if ranges, err = t.a.book.ranges(ctx); err != nil {
+			return err
+		}
+	}
+	t.a.mu.Lock()
+	inside := false
+	for _, r := range ranges {
+		if p, err := t.a.pool(r); err == nil {
+			_, ok := p.index(addr)
+			inside = inside || ok
+		}
+	}
+	held := inside && t.a.hold(addr)
+	t.a.mu.Unlock()
+	switch {
+	case !inside:
+		return outside
+	case !held:
+		return errAllocated
+	}
+	return t.claim(ctx, addr)
+}
+
+func (t *transaction) nextIP(ctx context.Context) (string, error) {
+	more, err := t.a.book.ranges(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, r := range append([]netip.Prefix{t.a.base}, more...) {
+		for {
+			addr, ok, err := t.reserve(r)
+			if err != nil {
+				return "", err
+			}
+			if !ok {
+				break
+			}
+			err = t.claim(ctx, addr)
+			if errors.Is(err, errAllocated) {
+				continue
+			}
+			return addr.String(), err
+		}
+	}
+	return "", errFull
+}
+
+// reserve takes any free address of a range in memory.
+func (t *transaction) reserve(r netip.Prefix) (netip.Addr, bool, error) {
 	t.a.mu.Lock()
 	defer t.a.mu.Unlock()
-	n, ok := t.a.ips.next()
-	if !ok {
-		return "", errFull
+	p, err := t.a.pool(r)
+	if err != nil {
+		return netip.Addr{}, false, err
 	}
-	t.taken = append(t.taken, func() { t.a.ips.free(n) })
-	return t.a.ips.at(n).String(), nil
+	n, ok := p.next()
+	if !ok {
+		return netip.Addr{}, false, nil
+	}
+	addr := p.at(n)
+	t.a.hold(addr)
+	return addr, true, nil
 }
 
 func (t *transaction) abandonIP(ip string) {
-	if n, ok := t.a.index(ip); ok {
-		t.abandoned = append(t.abandoned, func() { t.a.ips.free(n) })
+	if addr, err := netip.ParseAddr(ip); err == nil {
+		t.abandonedIPs = append(t.abandonedIPs, addr)
 	}
 }
 
@@ -178,7 +322,7 @@ func (t *transaction) takePort(port int32) error {
 	if !t.a.ports.take(n) {
 		return errPortTaken
 	}
-	t.taken = append(t.taken, func() { t.a.ports.free(n) })
+	t.takenPorts = append(t.takenPorts, n)
 	return nil
 }
 
@@ -189,12 +333,12 @@ func (t *transaction) nextPort() (int32, error) {
 	if !ok {
 		return 0, errFull
 	}
-	t.taken = append(t.taken, func() { t.a.ports.free(n) })
+	t.takenPorts = append(t.takenPorts, n)
 	return int32(t.a.portBase + n), nil
 }
 
 func (t *transaction) abandonPort(port int32) {
 	if n, ok := t.a.port(port); ok {
-		t.abandoned = append(t.abandoned, func() { t.a.ports.free(n) })
+		t.abandonPorts = append(t.abandonPorts, n)
 	}
 }

@@ -29,25 +29,27 @@ func (a *allocator) beginUpdate(ctx context.Context, obj, old runtime.Object, o 
 
 func (a *allocator) afterDelete(obj runtime.Object, o *metav1.DeleteOptions) {
 	if s, ok := obj.(*corev1.Service); ok && (o == nil || !dryrun.IsDryRun(o.DryRun)) {
-		a.release(s)
+		// What stays in the book is found by repair: the Service is gone already.
+		_ = a.release(context.Background(), s)
 	}
 }
 
 // allocate gives s what it lacks in comparison with old, nil for a new one. A
 // dry run is shown what it would get, and then it is given back.
 func (a *allocator) allocate(ctx context.Context, s, old *corev1.Service, dryRun bool) (genericregistry.FinishFunc, error) {
-	t, err := a.begin(ctx)
+	t, err := a.begin(ctx, s, dryRun)
 	if err != nil {
 		return nil, apierrors.NewInternalError(err)
 	}
 	syncClusterIPs(s, old)
-	for _, step := range []func(s, old *corev1.Service) error{t.families, t.clusterIPs, t.nodePorts, t.healthCheckPort} {
+	addresses := func(s, old *corev1.Service) error { return t.clusterIPs(ctx, s, old) }
+	for _, step := range []func(s, old *corev1.Service) error{t.families, addresses, t.nodePorts, t.healthCheckPort} {
 		if err := step(s, old); err != nil {
-			t.end(false)
+			t.end(ctx, false)
 			return nil, err
 		}
 	}
-	return func(_ context.Context, success bool) { t.end(success && !dryRun) }, nil
+	return func(ctx context.Context, success bool) { t.end(ctx, success && !dryRun) }, nil
 }
 
 func invalid(s *corev1.Service, errs ...*field.Error) error {
@@ -90,13 +92,13 @@ func (t *transaction) families(s, _ *corev1.Service) error {
 	return nil
 }
 
-func (t *transaction) clusterIPs(s, old *corev1.Service) error {
+func (t *transaction) clusterIPs(ctx context.Context, s, old *corev1.Service) error {
 	var was []string
 	if old != nil {
 		was = clusterIPs(old)
 	}
 	if hasAddress(s) && !headless(s) && len(clusterIPs(s)) == 0 {
-		ip, err := t.nextIP()
+		ip, err := t.nextIP(ctx)
 		if err != nil {
 			return apierrors.NewInternalError(fmt.Errorf("failed to allocate a serviceIP: %w", err))
 		}
@@ -108,7 +110,7 @@ func (t *transaction) clusterIPs(s, old *corev1.Service) error {
 		if slices.Contains(was, ip) {
 			continue
 		}
-		if err := t.takeIP(ip); err != nil {
+		if err := t.takeIP(ctx, ip); err != nil {
 			return invalid(s, field.Invalid(field.NewPath("spec", "clusterIPs"), s.Spec.ClusterIPs, fmt.Sprintf("failed to allocate IP %v: %v", ip, err)))
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -96,7 +97,7 @@ func TestAddresses(t *testing.T) {
 func TestAllocatorAgainstRecount(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	stored := map[string]*corev1.Service{}
-	a, err := newAllocator(registry.ServiceNetwork{CIDR: "10.0.0.0/26", NodePortBase: 30000, NodePortSize: 40}, r.IntN,
+	a, err := newAllocator(registry.ServiceNetwork{CIDR: "10.0.0.0/26", NodePortBase: 30000, NodePortSize: 40}, r.IntN, newLedger(),
 		func(context.Context) ([]corev1.Service, error) { return nil, nil })
 	if err != nil {
 		t.Fatal(err)
@@ -183,15 +184,13 @@ func randomService(r *rand.Rand, name string, old *corev1.Service) *corev1.Servi
 
 func recount(t *testing.T, step int, a *allocator, stored map[string]*corev1.Service) {
 	t.Helper()
-	ips, ports := map[int]string{}, map[int]string{}
+	ips, ports := map[netip.Addr]string{}, map[int]string{}
 	for name, s := range stored {
-		for _, ip := range clusterIPs(s) {
-			if n, ok := a.index(ip); ok {
-				if ips[n] != "" {
-					t.Fatalf("step %d: %s and %s both have %s", step, ips[n], name, ip)
-				}
-				ips[n] = name
+		for _, ip := range addrs(s) {
+			if ips[ip] != "" {
+				t.Fatalf("step %d: %s and %s both have %s", step, ips[ip], name, ip)
 			}
+			ips[ip] = name
 		}
 		for _, port := range nodePorts(s) {
 			if n, ok := a.port(port); ok {
@@ -202,9 +201,14 @@ func recount(t *testing.T, step int, a *allocator, stored map[string]*corev1.Ser
 			}
 		}
 	}
-	for i := range a.ips.size {
-		if a.ips.has(i) != (ips[i] != "") {
-			t.Fatalf("step %d: address %s: pool says %v, stored by %q", step, a.ips.at(i), a.ips.has(i), ips[i])
+	base, written := a.pools[a.base], a.book.(*ledger).owners
+	for i := range base.size {
+		ip := base.at(i)
+		if base.has(i) != (ips[ip] != "") || a.used[ip] != base.has(i) {
+			t.Fatalf("step %d: address %s: pool says %v, stored by %q", step, ip, base.has(i), ips[ip])
+		}
+		if written[ip] != ips[ip] {
+			t.Fatalf("step %d: address %s: the book says %q, stored by %q", step, ip, written[ip], ips[ip])
 		}
 	}
 	for i := range a.ports.size {
@@ -215,7 +219,7 @@ func recount(t *testing.T, step int, a *allocator, stored map[string]*corev1.Ser
 }
 
 func TestAllocateWords(t *testing.T) {
-	a, err := newAllocator(registry.ServiceNetwork{CIDR: "10.0.0.0/24", NodePortBase: 30000, NodePortSize: 2768}, func(int) int { return 0 },
+	a, err := newAllocator(registry.ServiceNetwork{CIDR: "10.0.0.0/24", NodePortBase: 30000, NodePortSize: 2768}, func(int) int { return 0 }, newLedger(),
 		func(context.Context) ([]corev1.Service, error) {
 			return []corev1.Service{{Spec: corev1.ServiceSpec{ClusterIP: "10.0.0.1", ClusterIPs: []string{"10.0.0.1"}, Type: corev1.ServiceTypeNodePort,
 				Ports: []corev1.ServicePort{{Port: 80, NodePort: 30080}}}}}, nil
@@ -252,7 +256,7 @@ func TestAllocateWords(t *testing.T) {
 
 // TestTypeTransitions changes nothing but the type.
 func TestTypeTransitions(t *testing.T) {
-	a, err := newAllocator(registry.ServiceNetwork{CIDR: "10.0.0.0/24", NodePortBase: 30000, NodePortSize: 2768}, func(int) int { return 0 },
+	a, err := newAllocator(registry.ServiceNetwork{CIDR: "10.0.0.0/24", NodePortBase: 30000, NodePortSize: 2768}, func(int) int { return 0 }, newLedger(),
 		func(context.Context) ([]corev1.Service, error) { return nil, nil })
 	if err != nil {
 		t.Fatal(err)
@@ -301,5 +305,71 @@ func TestTypeTransitions(t *testing.T) {
 		}
 		recount(t, 0, a, map[string]*corev1.Service{"x": next})
 		s = next
+	}
+}
+
+// ledger is a book in memory: the name of the Service by address.
+type ledger struct {
+	owners map[netip.Addr]string
+	more   []netip.Prefix
+}
+
+func newLedger() *ledger { return &ledger{owners: map[netip.Addr]string{}} }
+
+func (l *ledger) claim(_ context.Context, ip netip.Addr, svc *corev1.Service) error {
+	if owner, ok := l.owners[ip]; ok && owner != svc.Name {
+		return errAllocated
+	}
+	l.owners[ip] = svc.Name
+	return nil
+}
+
+func (l *ledger) release(_ context.Context, ip netip.Addr, svc *corev1.Service) error {
+	if l.owners[ip] == svc.Name {
+		delete(l.owners, ip)
+	}
+	return nil
+}
+
+func (l *ledger) ranges(context.Context) ([]netip.Prefix, error) { return l.more, nil }
+
+// TestMoreRanges fills the configured range and goes on in another one, past
+// addresses that others hold.
+func TestMoreRanges(t *testing.T) {
+	l := newLedger()
+	a, err := newAllocator(registry.ServiceNetwork{CIDR: "10.0.0.0/30", NodePortBase: 30000, NodePortSize: 40}, func(int) int { return 0 }, l,
+		func(context.Context) ([]corev1.Service, error) { return nil, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.owners[netip.MustParseAddr("10.0.0.1")] = "somebody"
+	create := func(name, ip string) (string, error) {
+		s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: corev1.ServiceSpec{ClusterIP: ip}}
+		core.SetServiceDefaults(s)
+		finish, err := a.beginCreate(context.Background(), s, &metav1.CreateOptions{})
+		if err == nil {
+			finish(context.Background(), true)
+		}
+		return s.Spec.ClusterIP, err
+	}
+	if ip, err := create("a", ""); err != nil || ip != "10.0.0.2" {
+		t.Fatalf("the one that is left: %s, %v", ip, err)
+	}
+	if _, err := create("b", ""); err == nil || !strings.Contains(err.Error(), "range is full") {
+		t.Fatalf("a full range: %v", err)
+	}
+	if _, err := create("c", "10.1.0.9"); err == nil || !strings.Contains(err.Error(), "is not in the valid range") {
+		t.Fatalf("an unknown range: %v", err)
+	}
+	l.more = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/24")}
+	if ip, err := create("b", ""); err != nil || !l.more[0].Contains(netip.MustParseAddr(ip)) {
+		t.Fatalf("in the new range: %s, %v", ip, err)
+	}
+	if ip, err := create("c", "10.1.0.9"); err != nil || ip != "10.1.0.9" {
+		t.Fatalf("a certain address of the new range: %s, %v", ip, err)
+	}
+	delete(l.owners, netip.MustParseAddr("10.0.0.1"))
+	if ip, err := create("d", ""); err != nil || ip != "10.0.0.1" {
+		t.Fatalf("what somebody gave back: %s, %v", ip, err)
 	}
 }

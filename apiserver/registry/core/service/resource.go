@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -50,7 +51,11 @@ func New() *registry.Resource {
 }
 
 func extend(env registry.Env, store *genericregistry.Store, storages map[string]rest.Storage) error {
-	a, err := newAllocator(env.Services, rand.IntN, func(ctx context.Context) ([]corev1.Service, error) {
+	base, err := netip.ParsePrefix(env.Services.CIDR)
+	if err != nil {
+		return fmt.Errorf("reading the range of cluster IPs: %w", err)
+	}
+	a, err := newAllocator(env.Services, rand.IntN, objects{store: env.Store, base: base.Masked()}, func(ctx context.Context) ([]corev1.Service, error) {
 		list, err := store.List(request.WithNamespace(ctx, metav1.NamespaceAll), nil)
 		if err != nil {
 			return nil, err

@@ -1,0 +1,65 @@
+package networking
+
+import (
+	"net/netip"
+
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// What the allocator of ClusterIPs is called, how the range is that the server
+// was configured with, and what keeps ranges from being deleted while they are
+// used: https://kubernetes.io/docs/reference/networking/virtual-ips/.
+const (
+	AllocatorName = "ipallocator.k8s.io"
+	DefaultCIDR   = "kubernetes"
+	CIDRFinalizer = "networking.k8s.io/service-cidr-finalizer"
+)
+
+// AddressOf is the object that says that svc has ip.
+func AddressOf(svc *corev1.Service, ip netip.Addr) *networkingv1.IPAddress {
+	family := corev1.IPv4Protocol
+	if ip.Is6() {
+		family = corev1.IPv6Protocol
+	}
+	return &networkingv1.IPAddress{
+		ObjectMeta: metav1.ObjectMeta{Name: ip.String(), Labels: map[string]string{
+			networkingv1.LabelIPAddressFamily: string(family), networkingv1.LabelManagedBy: AllocatorName,
+		}},
+		Spec: networkingv1.IPAddressSpec{ParentRef: &networkingv1.ParentReference{Resource: "services", Namespace: svc.Namespace, Name: svc.Name}},
+	}
+}
+
+// Managed says whether the allocator wrote the address.
+func Managed(ip *networkingv1.IPAddress) bool {
+	return ip.Labels[networkingv1.LabelManagedBy] == AllocatorName
+}
+
+// BelongsTo says whether the allocator gave the address to svc.
+func BelongsTo(ip *networkingv1.IPAddress, svc *corev1.Service) bool {
+	r := ip.Spec.ParentRef
+	return Managed(ip) && r != nil && *r == networkingv1.ParentReference{Resource: "services", Namespace: svc.Namespace, Name: svc.Name}
+}
+
+// Ready says whether addresses may be taken from a range. One that no
+// controller has looked at yet is ready.
+func Ready(c *networkingv1.ServiceCIDR) bool {
+	if c.DeletionTimestamp != nil {
+		return false
+	}
+	condition := meta.FindStatusCondition(c.Status.Conditions, networkingv1.ServiceCIDRConditionReady)
+	return condition == nil || condition.Status == metav1.ConditionTrue
+}
+
+// Prefixes of a range, without those that are no prefixes.
+func Prefixes(c *networkingv1.ServiceCIDR) []netip.Prefix {
+	var all []netip.Prefix
+	for _, cidr := range c.Spec.CIDRs {
+		if p, err := netip.ParsePrefix(cidr); err == nil {
+			all = append(all, p.Masked())
+		}
+	}
+	return all
+}

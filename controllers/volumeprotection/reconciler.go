@@ -1,0 +1,173 @@
+package volumeprotection
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// Names of the controllers, as upstream's.
+const (
+	ClaimsName            = "persistentvolumeclaim-protection-controller"
+	VolumesName           = "persistentvolume-protection-controller"
+	AttributesClassesName = "volumeattributesclass-protection-controller"
+)
+
+// Claims protects PersistentVolumeClaims.
+type Claims struct {
+	client client.Client
+	live   client.Reader
+}
+
+// NewClaims reads through c, which is expected to be backed by a cache, and
+// through live past it before it lets a claim go.
+func NewClaims(c client.Client, live client.Reader) *Claims { return &Claims{client: c, live: live} }
+
+// SetupWithManager wakes the reconciler for claims, and for claims of pods that change or go.
+func (r *Claims) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
+	return ctrl.NewControllerManagedBy(mgr).Named(ClaimsName).
+		For(&corev1.PersistentVolumeClaim{}).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.deletingOf), builder.WithPredicates(predicate.Funcs{
+			CreateFunc: func(event.CreateEvent) bool { return false },
+			UpdateFunc: func(e event.UpdateEvent) bool { return e.ObjectNew.GetDeletionTimestamp() != nil },
+		})).
+		WithOptions(opts).Complete(r)
+}
+
+// deletingOf are the claims of a pod that are being deleted.
+func (r *Claims) deletingOf(ctx context.Context, o client.Object) []reconcile.Request {
+	pod, ok := o.(*corev1.Pod)
+	if !ok {
+		return nil
+	}
+	var requests []reconcile.Request
+	for _, name := range claimNames(pod) {
+		key := types.NamespacedName{Namespace: pod.Namespace, Name: name}
+		var claim corev1.PersistentVolumeClaim
+		if err := r.client.Get(ctx, key, &claim, client.UnsafeDisableDeepCopy); err == nil && claim.DeletionTimestamp != nil {
+			requests = append(requests, reconcile.Request{NamespacedName: key})
+		}
+	}
+	return requests
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *Claims) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	var claim corev1.PersistentVolumeClaim
+	return protect(ctx, r.client, req, &claim, claimFinalizer, func() (bool, error) {
+		var pods corev1.PodList
+		if err := r.client.List(ctx, &pods, client.InNamespace(claim.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+			return false, fmt.Errorf("listing pods: %w", err)
+		}
+		if claimUsed(&claim, pods.Items) {
+			return true, nil
+		}
+		var now corev1.PodList
+		if err := r.live.List(ctx, &now, client.InNamespace(claim.Namespace)); err != nil {
+			return false, fmt.Errorf("listing pods: %w", err)
+		}
+		return claimUsed(&claim, now.Items), nil
+	})
+}
+
+// Volumes protects PersistentVolumes.
+type Volumes struct{ client client.Client }
+
+// NewVolumes reads through c, which is expected to be backed by a cache.
+func NewVolumes(c client.Client) *Volumes { return &Volumes{client: c} }
+
+// SetupWithManager wakes the reconciler for volumes.
+func (r *Volumes) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
+	return ctrl.NewControllerManagedBy(mgr).Named(VolumesName).For(&corev1.PersistentVolume{}).WithOptions(opts).Complete(r)
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *Volumes) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	var pv corev1.PersistentVolume
+	return protect(ctx, r.client, req, &pv, volumeFinalizer, func() (bool, error) { return pv.Status.Phase == corev1.VolumeBound, nil })
+}
+
+// AttributesClasses protects VolumeAttributesClasses.
+type AttributesClasses struct{ client client.Client }
+
+// NewAttributesClasses reads through c, which is expected to be backed by a cache.
+func NewAttributesClasses(c client.Client) *AttributesClasses { return &AttributesClasses{client: c} }
+
+// SetupWithManager wakes the reconciler for classes, and for those of claims
+// and volumes that change or go.
+func (r *AttributesClasses) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
+	notNew := builder.WithPredicates(predicate.Funcs{CreateFunc: func(event.CreateEvent) bool { return false }})
+	return ctrl.NewControllerManagedBy(mgr).Named(AttributesClassesName).
+		For(&storagev1.VolumeAttributesClass{}).
+		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.deleting), notNew).
+		Watches(&corev1.PersistentVolume{}, handler.EnqueueRequestsFromMapFunc(r.deleting), notNew).
+		WithOptions(opts).Complete(r)
+}
+
+// deleting are the classes that are being deleted, few if any: which of them an
+// object had before it changed, it does not say.
+func (r *AttributesClasses) deleting(ctx context.Context, _ client.Object) []reconcile.Request {
+	var classes storagev1.VolumeAttributesClassList
+	if err := r.client.List(ctx, &classes, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing volume attributes classes")
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range classes.Items {
+		if classes.Items[i].DeletionTimestamp != nil {
+			requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Name: classes.Items[i].Name}})
+		}
+	}
+	return requests
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *AttributesClasses) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	var class storagev1.VolumeAttributesClass
+	return protect(ctx, r.client, req, &class, classFinalizer, func() (bool, error) {
+		var claims corev1.PersistentVolumeClaimList
+		if err := r.client.List(ctx, &claims, client.UnsafeDisableDeepCopy); err != nil {
+			return false, fmt.Errorf("listing claims: %w", err)
+		}
+		var volumes corev1.PersistentVolumeList
+		if err := r.client.List(ctx, &volumes, client.UnsafeDisableDeepCopy); err != nil {
+			return false, fmt.Errorf("listing volumes: %w", err)
+		}
+		return classUsed(class.Name, claims.Items, volumes.Items), nil
+	})
+}
+
+// protect reads obj and does with its finalizer what is planned.
+func protect(ctx context.Context, c client.Client, req reconcile.Request, obj client.Object, finalizer string, used func() (bool, error)) (reconcile.Result, error) {
+	if err := c.Get(ctx, req.NamespacedName, obj); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	switch plan(obj, finalizer) {
+	case add:
+		controllerutil.AddFinalizer(obj, finalizer)
+	case removeUnlessUsed:
+		if keep, err := used(); err != nil || keep {
+			return reconcile.Result{}, err
+		}
+		controllerutil.RemoveFinalizer(obj, finalizer)
+	default:
+		return reconcile.Result{}, nil
+	}
+	if err := c.Update(ctx, obj); client.IgnoreNotFound(err) != nil {
+		return reconcile.Result{}, fmt.Errorf("protecting %s: %w", req, err)
+	}
+	return reconcile.Result{}, nil
+}
