@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -82,8 +83,15 @@ func (a *access) admit() error {
 		UpdateQuotaStatus: a.updateQuotaStatus,
 		PriorityClasses:   true,
 	})
-	var err error
-	a.chain, err = admission.Chain(admission.Deps{Live: a.live, Clock: a.server.config.Clock, Quota: quota.NewConfiguration(nil, a.server.config.Clock), Authorizer: a.authorizer})
+	chosen := a.server.config.Settings.Admission
+	selection, err := admission.NewSelection(chosen.EnablePlugins, chosen.DisablePlugins, chosen.ConfigFile)
+	if err != nil {
+		return fmt.Errorf("apiServer.admission: %w", err)
+	}
+	a.chain, err = admission.Chain(admission.Deps{
+		Live: a.live, Clock: a.server.config.Clock, Quota: quota.NewConfiguration(nil, a.server.config.Clock),
+		Authorizer: a.authorizer, Mapper: a.server.Mapper(), Dynamic: a.dynamicAdmission(), Selection: selection,
+	})
 	return err
 }
 

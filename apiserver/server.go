@@ -92,6 +92,7 @@ type Server struct {
 	frontend   *frontend
 	access     *access
 	services   *services.Network
+	docs       *openapi.Documents
 	encryption *encryption.Transformers // nil without
 	audit      *audit.Log               // nil without
 
@@ -118,7 +119,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 		c.Report = func(error) {}
 	}
 	c.Settings.Default()
-	s := &Server{config: c, done: make(chan struct{})}
+	s := &Server{config: c, done: make(chan struct{}), docs: openapi.New()}
 	s.services = s.newServices()
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.transport = inprocess.New(&user.DefaultInfo{Name: user.APIServerUser, Groups: []string{user.SystemPrivilegedGroup, user.AllAuthenticated}})
@@ -223,10 +224,9 @@ func (s *Server) build(c *genericapiserver.Config) error {
 	if err != nil {
 		return fmt.Errorf("building the generic API server: %w", err)
 	}
-	docs := openapi.New()
 	s.dispatcher, err = dispatch.New(dispatch.Config{
 		Scheme: s.config.Scheme, Resources: s.config.Resources, Env: s.env(), Admission: access.chain,
-		TypeConverter: docs.TypeConverter(), Authorizer: access.authorizer,
+		TypeConverter: s.docs.TypeConverter(), Authorizer: access.authorizer,
 		Equivalents: s.generic.EquivalentResourceRegistry, MaxRequestBodyBytes: c.MaxRequestBodyBytes,
 	})
 	if err != nil {
@@ -238,7 +238,7 @@ func (s *Server) build(c *genericapiserver.Config) error {
 	mux := s.generic.Handler.NonGoRestfulMux
 	// Not the list of all paths that the library would answer with.
 	mux.NotFoundHandler(http.NotFoundHandler())
-	docs.Install(mux)
+	s.docs.Install(mux)
 	access.install(mux)
 	for path, h := range s.config.Extra {
 		mux.Handle(path, h)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -113,6 +114,20 @@ func (d *Dispatcher) Store(gr schema.GroupResource) (*genericregistry.Store, err
 		return nil, fmt.Errorf("looking up the store of %s: it stores nothing", gr)
 	}
 	return store, nil
+}
+
+// Stores says whether the resource is stored, and read by Store in that version.
+func (d *Dispatcher) Stores(gvr schema.GroupVersionResource) bool {
+	e := d.resources[gvr]
+	if e == nil || d.stores[gvr.GroupResource()] != e {
+		return false
+	}
+	store, err := d.Store(gvr.GroupResource())
+	if err != nil {
+		return false
+	}
+	kinds, _, err := d.config.Scheme.ObjectKinds(store.New())
+	return err == nil && slices.Contains(kinds, e.GVK)
 }
 
 // Destroy closes every storage that was opened.

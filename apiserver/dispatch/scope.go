@@ -30,7 +30,7 @@ func (d *Dispatcher) scope(e *resource, sub string, st rest.Storage) (*handlers.
 	s := &handlers.RequestScope{
 		Namer:      handlers.ContextBasedNaming{Namer: runtime.Namer(meta.NewAccessor()), ClusterScoped: e.ClusterScoped},
 		Serializer: d.codecs, ParameterCodec: d.parameterCodec,
-		Creater: scheme, Convertor: scheme, Defaulter: scheme, Typer: scheme,
+		Creater: scheme, Convertor: convertor{scheme}, Defaulter: scheme, Typer: scheme,
 		UnsafeConvertor:             runtime.UnsafeObjectConvertor(scheme),
 		Authorizer:                  d.config.Authorizer,
 		EquivalentResourceMapper:    d.config.Equivalents,

@@ -86,12 +86,19 @@ type Authorization struct {
 	ConfigFile string `json:"configFile,omitempty"`
 }
 
-// Admission configures admission plugins, by upstream's names.
+// Admission configures admission plugins, by upstream's names: NamespaceLifecycle,
+// LimitRanger and so on, see
+// https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/.
+// A name that is no plugin's is an error.
 type Admission struct {
 	// EnablePlugins are on besides those that are by default.
 	EnablePlugins []string `json:"enablePlugins,omitempty"`
 	// DisablePlugins are off though they are on by default.
 	DisablePlugins []string `json:"disablePlugins,omitempty"`
+	// ConfigFile is an AdmissionConfiguration (apiserver.config.k8s.io/v1):
+	// configurations of single plugins, in it or in files that it names, such
+	// as PodSecurity's defaults and the credentials for webhooks. Default none.
+	ConfigFile string `json:"configFile,omitempty"`
 }
 
 // Audit configures the audit log. Without a policy there is none, and it costs

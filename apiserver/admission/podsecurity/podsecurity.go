@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 
 	admissionv1 "k8s.io/api/admission/v1"
@@ -18,6 +19,7 @@ import (
 	"k8s.io/apiserver/pkg/warning"
 	podadmission "k8s.io/pod-security-admission/admission"
 	admissionapi "k8s.io/pod-security-admission/admission/api"
+	"k8s.io/pod-security-admission/admission/api/load"
 	"k8s.io/pod-security-admission/api"
 	"k8s.io/pod-security-admission/metrics"
 	"k8s.io/pod-security-admission/policy"
@@ -41,6 +43,16 @@ type Config struct {
 	Metrics metrics.Recorder
 }
 
+// Load reads a PodSecurityConfiguration, the plugin's part of an
+// AdmissionConfiguration; nil has no labels mean privileged, latest.
+func Load(config io.Reader) (*admissionapi.PodSecurityConfiguration, error) {
+	c, err := load.LoadFromReader(config)
+	if err != nil {
+		return nil, fmt.Errorf("reading the pod security configuration: %w", err)
+	}
+	return c, nil
+}
+
 // Plugin is PodSecurity.
 type Plugin struct {
 	*admission.Handler
@@ -52,9 +64,10 @@ var _ admission.ValidationInterface = &Plugin{}
 // New makes the plugin. It fails on invalid defaults.
 func New(c Config) (*Plugin, error) {
 	if c.Defaults == nil {
-		c.Defaults = &admissionapi.PodSecurityConfiguration{Defaults: admissionapi.PodSecurityDefaults{
-			Enforce: "privileged", EnforceVersion: "latest", Audit: "privileged", AuditVersion: "latest", Warn: "privileged", WarnVersion: "latest",
-		}}
+		var err error
+		if c.Defaults, err = Load(nil); err != nil {
+			return nil, err
+		}
 	}
 	if c.Metrics == nil {
 		c.Metrics = unrecorded{}

@@ -9,11 +9,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apiserver/pkg/admission"
 	generic "k8s.io/apiserver/pkg/admission/plugin/resourcequota"
+	resourcequotaapi "k8s.io/apiserver/pkg/admission/plugin/resourcequota/apis/resourcequota"
+	"k8s.io/apiserver/pkg/admission/plugin/resourcequota/apis/resourcequota/validation"
 	quota "k8s.io/apiserver/pkg/quota/v1"
 	quotaregistry "k8s.io/apiserver/pkg/quota/v1/generic"
 	"k8s.io/apiserver/pkg/storage"
@@ -37,6 +40,7 @@ type Plugin struct {
 	*admission.Handler
 	quotas        Quotas
 	configuration quota.Configuration
+	limited       *resourcequotaapi.Configuration
 
 	running   chan struct{} // closed when evaluator is set
 	once      sync.Once
@@ -47,12 +51,22 @@ type Plugin struct {
 var _ admission.ValidationInterface = &Plugin{}
 
 // New makes the plugin. configuration has the evaluators of resources, normally
-// those of package apis/quota.
-func New(quotas Quotas, configuration quota.Configuration) *Plugin {
+// those of package apis/quota. config is the plugin's part of an
+// AdmissionConfiguration, which may limit resources to where a quota covers
+// them; nil limits none.
+func New(quotas Quotas, configuration quota.Configuration, config io.Reader) (*Plugin, error) {
+	limited, err := generic.LoadConfiguration(config)
+	if err != nil {
+		return nil, fmt.Errorf("reading the quota configuration: %w", err)
+	}
+	if errs := validation.ValidateConfiguration(limited); len(errs) > 0 {
+		return nil, fmt.Errorf("checking the quota configuration: %w", errs.ToAggregate())
+	}
 	return &Plugin{
+		limited: limited,
 		Handler: admission.NewHandler(admission.Create, admission.Update),
 		quotas:  quotas, configuration: configuration, running: make(chan struct{}),
-	}
+	}, nil
 }
 
 // Run evaluates until ctx is done. A Plugin runs once.
@@ -60,7 +74,7 @@ func (p *Plugin) Run(ctx context.Context) error {
 	p.once.Do(func() {
 		accessor := &accessor{ctx: ctx, quotas: p.quotas, charged: map[string]*corev1.ResourceQuota{}}
 		p.evaluator = generic.NewQuotaEvaluator(accessor, p.configuration.IgnoredResources(),
-			quotaregistry.NewRegistry(p.configuration.Evaluators()), nil, nil, workers, ctx.Done())
+			quotaregistry.NewRegistry(p.configuration.Evaluators()), nil, p.limited, workers, ctx.Done())
 		p.done = ctx.Done()
 		close(p.running)
 	})
@@ -77,7 +91,8 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	if err != nil {
 		return admission.NewForbidden(a, fmt.Errorf("error resolving quota: %w", err))
 	}
-	if len(quotas) == 0 {
+	// Limited resources need a quota that covers them.
+	if len(quotas) == 0 && len(p.limited.LimitedResources) == 0 {
 		return nil
 	}
 	select {

@@ -135,6 +135,12 @@ func (m *Mirror[T]) next() (synced, stopped bool, changed <-chan struct{}) {
 	return m.synced, m.stopped, m.changed
 }
 
+// Changed gives a channel that closes at the next change after this call.
+func (m *Mirror[T]) Changed() <-chan struct{} {
+	_, _, changed := m.next()
+	return changed
+}
+
 // Get finds an object; namespace is empty for cluster-scoped kinds.
 func (m *Mirror[T]) Get(namespace, name string) (T, bool) {
 	m.mu.RLock()

@@ -1,0 +1,112 @@
+package dynamic
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/admission"
+)
+
+// patience is how long a request waits for a plugin that is being made,
+// upstream's figure. It takes a few milliseconds.
+const patience = 10 * time.Second
+
+// plugin makes the plugin behind it when the first object of its resources
+// appears. T is admission.MutationInterface or admission.ValidationInterface.
+type plugin[T admission.Interface] struct {
+	*admission.Handler
+	config    Config
+	resources []schema.GroupResource
+	build     func(ctx context.Context, running *sync.WaitGroup) (T, error)
+	running   sync.WaitGroup // what build started, which ends with its ctx
+
+	checked chan struct{} // closed when the storage was asked
+	wanted  chan struct{} // closed when there is an object, or soon may be
+	want    sync.Once
+	made    chan struct{} // closed when inner or err is set
+	inner   T
+	err     error
+}
+
+func newPlugin[T admission.Interface](c Config, build func(context.Context, *sync.WaitGroup) (T, error), resources ...string) *plugin[T] {
+	p := &plugin[T]{
+		Handler: admission.NewHandler(admission.Connect, admission.Create, admission.Delete, admission.Update),
+		config:  c, build: build,
+		checked: make(chan struct{}), wanted: make(chan struct{}), made: make(chan struct{}),
+	}
+	for _, r := range resources {
+		p.resources = append(p.resources, resource(r))
+	}
+	return p
+}
+
+func (p *plugin[T]) demand() { p.want.Do(func() { close(p.wanted) }) }
+
+// Run asks the storage, waits for the first object and then makes the plugin,
+// which runs until ctx is done. A plugin runs once.
+func (p *plugin[T]) Run(ctx context.Context) error {
+	for _, r := range p.resources {
+		// Who cannot be sure looks closer.
+		if kept, err := p.config.Kept(ctx, r); kept || err != nil {
+			p.demand()
+		}
+	}
+	close(p.checked)
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-p.wanted:
+	}
+	p.inner, p.err = p.build(ctx, &p.running)
+	close(p.made)
+	<-ctx.Done()
+	p.running.Wait()
+	return nil
+}
+
+var errNotReady = errors.New("not yet ready to handle request") // upstream's words
+
+// awake gives the plugin that a request has to pass, nil if there is none.
+func (p *plugin[T]) awake(ctx context.Context, a admission.Attributes) (inner T, err error) {
+	if a.GetOperation() == admission.Create && slices.Contains(p.resources, a.GetResource().GroupResource()) {
+		p.demand()
+	}
+	if exempt(a) {
+		return inner, nil
+	}
+	select {
+	case <-p.made:
+		return p.inner, p.err
+	default:
+	}
+	return p.wait(ctx, a)
+}
+
+func (p *plugin[T]) wait(ctx context.Context, a admission.Attributes) (inner T, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	select {
+	case <-p.checked:
+	case <-ctx.Done():
+		return inner, admission.NewForbidden(a, errNotReady)
+	}
+	select {
+	case <-p.wanted:
+	default:
+		return inner, nil
+	}
+	select {
+	case <-p.made:
+	case <-ctx.Done():
+		return inner, admission.NewForbidden(a, errNotReady)
+	}
+	if p.err != nil {
+		return inner, admission.NewForbidden(a, fmt.Errorf("making dynamic admission: %w", p.err))
+	}
+	return p.inner, nil
+}

@@ -1,0 +1,140 @@
+package admission
+
+import (
+	"io"
+
+	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/storage/names"
+
+	"github.com/coracle-k8s/coracle/apiserver/admission/certificateapproval"
+	"github.com/coracle-k8s/coracle/apiserver/admission/certificatesigning"
+	"github.com/coracle-k8s/coracle/apiserver/admission/certificatesubjectrestriction"
+	"github.com/coracle-k8s/coracle/apiserver/admission/clustertrustbundleattest"
+	"github.com/coracle-k8s/coracle/apiserver/admission/defaultingressclass"
+	"github.com/coracle-k8s/coracle/apiserver/admission/defaultstorageclass"
+	"github.com/coracle-k8s/coracle/apiserver/admission/dynamic"
+	"github.com/coracle-k8s/coracle/apiserver/admission/limitranger"
+	"github.com/coracle-k8s/coracle/apiserver/admission/namespacelifecycle"
+	"github.com/coracle-k8s/coracle/apiserver/admission/noderestriction"
+	"github.com/coracle-k8s/coracle/apiserver/admission/ownerreferencespermission"
+	"github.com/coracle-k8s/coracle/apiserver/admission/podsecurity"
+	"github.com/coracle-k8s/coracle/apiserver/admission/podtopologylabels"
+	"github.com/coracle-k8s/coracle/apiserver/admission/priority"
+	"github.com/coracle-k8s/coracle/apiserver/admission/resourcequota"
+	"github.com/coracle-k8s/coracle/apiserver/admission/runtimeclass"
+	"github.com/coracle-k8s/coracle/apiserver/admission/serviceaccount"
+	"github.com/coracle-k8s/coracle/apiserver/admission/storageobjectinuse"
+	"github.com/coracle-k8s/coracle/apiserver/admission/taintnodesbycondition"
+	"github.com/coracle-k8s/coracle/apiserver/admission/tainttolerationdefaults"
+	"github.com/coracle-k8s/coracle/apiserver/admission/volumeresize"
+)
+
+// plugin is one line of the list.
+type plugin struct {
+	// name is upstream's.
+	name string
+	// off says that the plugin must be enabled by name.
+	off bool
+	// make returns nil if the chain's dependencies leave the plugin out. A
+	// plugin with a method Run(context.Context) error is run with the chain.
+	make func(d Deps, config io.Reader) (admission.Interface, error)
+}
+
+// plain makes a plugin that has no configuration and cannot fail.
+func plain(of func(d Deps) admission.Interface) func(Deps, io.Reader) (admission.Interface, error) {
+	return func(d Deps, _ io.Reader) (admission.Interface, error) { return of(d), nil }
+}
+
+// authorized makes a plugin that asks for rights; a chain without an
+// authorizer has none of these.
+func authorized(of func(authorizer.UnconditionalAuthorizer) admission.Interface) func(Deps, io.Reader) (admission.Interface, error) {
+	return func(d Deps, _ io.Reader) (admission.Interface, error) {
+		if d.Authorizer == nil {
+			return nil, nil
+		}
+		return of(d.Authorizer), nil
+	}
+}
+
+// ordered lists the plugins in the order in which they run. It is upstream's;
+// those that are left out have no use without their feature.
+func ordered() []plugin {
+	return []plugin{
+		{name: "NamespaceLifecycle", make: plain(func(d Deps) admission.Interface { return namespacelifecycle.New(d.Live, d.Clock) })},
+		{name: "LimitRanger", make: plain(func(d Deps) admission.Interface { return limitranger.New(d.Live) })},
+		{name: "ServiceAccount", make: plain(func(d Deps) admission.Interface { return serviceaccount.New(d.Live, names.SimpleNameGenerator) })},
+		// Upstream's installers turn NodeRestriction on; agents are held to it here, too.
+		{name: "NodeRestriction", make: plain(func(d Deps) admission.Interface { return noderestriction.New(d.Live) })},
+		{name: "TaintNodesByCondition", make: plain(func(Deps) admission.Interface { return taintnodesbycondition.New() })},
+		{name: "PodSecurity", make: podSecurity},
+		{name: "Priority", make: plain(func(d Deps) admission.Interface { return priority.New(d.Live) })},
+		{name: "DefaultTolerationSeconds", make: plain(func(Deps) admission.Interface { return tainttolerationdefaults.New() })},
+		{name: "DefaultStorageClass", make: plain(func(d Deps) admission.Interface { return defaultstorageclass.New(d.Live) })},
+		{name: "StorageObjectInUseProtection", make: plain(func(Deps) admission.Interface { return storageobjectinuse.New() })},
+		{name: "OwnerReferencesPermissionEnforcement", off: true, make: plain(ownerReferences)},
+		{name: "PersistentVolumeClaimResize", make: plain(func(d Deps) admission.Interface { return volumeresize.New(d.Live) })},
+		{name: "RuntimeClass", make: plain(func(d Deps) admission.Interface { return runtimeclass.New(d.Live) })},
+		{name: "CertificateApproval", make: authorized(func(a authorizer.UnconditionalAuthorizer) admission.Interface { return certificateapproval.New(a) })},
+		{name: "CertificateSigning", make: authorized(func(a authorizer.UnconditionalAuthorizer) admission.Interface { return certificatesigning.New(a) })},
+		{name: "ClusterTrustBundleAttest", make: authorized(func(a authorizer.UnconditionalAuthorizer) admission.Interface { return clustertrustbundleattest.New(a) })},
+		{name: "CertificateSubjectRestriction", make: plain(func(Deps) admission.Interface { return certificatesubjectrestriction.New() })},
+		{name: "DefaultIngressClass", make: plain(func(d Deps) admission.Interface { return defaultingressclass.New(d.Live) })},
+		{name: "PodTopologyLabels", make: plain(func(d Deps) admission.Interface { return podtopologylabels.New(d.Live) })},
+		{name: "MutatingAdmissionPolicy", make: plain(mutatingPolicies)},
+		{name: "MutatingAdmissionWebhook", make: mutatingWebhooks},
+		{name: "ValidatingAdmissionPolicy", make: plain(validatingPolicies)},
+		{name: "ValidatingAdmissionWebhook", make: validatingWebhooks},
+		{name: "ResourceQuota", make: resourceQuota},
+	}
+}
+
+func podSecurity(d Deps, config io.Reader) (admission.Interface, error) {
+	defaults, err := podsecurity.Load(config)
+	if err != nil {
+		return nil, err
+	}
+	return podsecurity.New(podsecurity.Config{Objects: d.Live, Metrics: d.PodSecurityMetrics, Defaults: defaults})
+}
+
+func ownerReferences(d Deps) admission.Interface {
+	if d.Authorizer == nil || d.Mapper == nil {
+		return nil
+	}
+	return ownerreferencespermission.New(d.Authorizer, d.Mapper)
+}
+
+func mutatingPolicies(d Deps) admission.Interface {
+	if d.Dynamic == nil {
+		return nil
+	}
+	return dynamic.MutatingPolicies(*d.Dynamic)
+}
+
+func mutatingWebhooks(d Deps, config io.Reader) (admission.Interface, error) {
+	if d.Dynamic == nil {
+		return nil, nil
+	}
+	return dynamic.MutatingWebhooks(*d.Dynamic, config)
+}
+
+func validatingPolicies(d Deps) admission.Interface {
+	if d.Dynamic == nil {
+		return nil
+	}
+	return dynamic.ValidatingPolicies(*d.Dynamic)
+}
+
+func validatingWebhooks(d Deps, config io.Reader) (admission.Interface, error) {
+	if d.Dynamic == nil {
+		return nil, nil
+	}
+	return dynamic.ValidatingWebhooks(*d.Dynamic, config)
+}
+
+func resourceQuota(d Deps, config io.Reader) (admission.Interface, error) {
+	if d.Quota == nil {
+		return nil, nil
+	}
+	return resourcequota.New(d.Live, d.Quota, config)
+}

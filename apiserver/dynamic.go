@@ -1,0 +1,149 @@
+package apiserver
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"go.etcd.io/etcd/client/v3/kubernetes"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metainternalversion "k8s.io/apimachinery/pkg/apis/meta/internalversion"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/client-go/discovery"
+	dynamicclient "k8s.io/client-go/dynamic"
+	"k8s.io/client-go/rest"
+
+	"github.com/coracle-k8s/coracle/apiserver/admission/dynamic"
+	"github.com/coracle-k8s/coracle/apiserver/storage"
+)
+
+// dynamicAdmission connects webhooks and policies to this server.
+func (a *access) dynamicAdmission() *dynamic.Config {
+	s := a.server
+	return &dynamic.Config{
+		Watch: a.watch, Kept: s.kept, Namespaces: a.live, Params: &params{server: s},
+		Mapper: &mapper{RESTMapper: s.Mapper(), server: s}, TypeConverter: s.docs.TypeConverter(),
+		Authorizer: a.authorizer, Services: s.services, Wrap: s.services.Wrap,
+	}
+}
+
+// kept counts keys, which opens no watch cache. What another server on the
+// same etcd will store is not known, so there the answer is yes.
+func (s *Server) kept(ctx context.Context, gr schema.GroupResource) (bool, error) {
+	if len(s.config.Etcd.Endpoints) > 0 {
+		return true, nil
+	}
+	n, err := s.etcd.Client.Count(ctx, storage.Prefix+"/"+gr.Group+"/"+gr.Resource+"/", kubernetes.CountOptions{})
+	if err != nil {
+		return false, fmt.Errorf("counting %s: %w", gr, err)
+	}
+	return n > 0, nil
+}
+
+// jsonConfig is RESTConfig for clients of objects without Go types.
+func (s *Server) jsonConfig() *rest.Config {
+	c := s.RESTConfig()
+	c.ContentConfig = rest.ContentConfig{}
+	return c
+}
+
+// params reads built-in kinds from their storages, other kinds by request.
+type params struct{ server *Server }
+
+func (p *params) Get(ctx context.Context, gvr schema.GroupVersionResource, namespace, name string) (runtime.Object, error) {
+	if p.server.dispatcher.Stores(gvr) {
+		store, err := p.server.dispatcher.Store(gvr.GroupResource())
+		if err != nil {
+			return nil, err
+		}
+		return store.Get(request.WithNamespace(ctx, namespace), name, &metav1.GetOptions{})
+	}
+	c, err := dynamicclient.NewForConfig(p.server.jsonConfig())
+	if err != nil {
+		return nil, err
+	}
+	if namespace == "" {
+		return c.Resource(gvr).Get(ctx, name, metav1.GetOptions{})
+	}
+	return c.Resource(gvr).Namespace(namespace).Get(ctx, name, metav1.GetOptions{})
+}
+
+func (p *params) List(ctx context.Context, gvr schema.GroupVersionResource, namespace string, selector labels.Selector) ([]runtime.Object, error) {
+	list, err := p.list(ctx, gvr, namespace, selector)
+	if err != nil {
+		return nil, err
+	}
+	return meta.ExtractList(list)
+}
+
+func (p *params) list(ctx context.Context, gvr schema.GroupVersionResource, namespace string, selector labels.Selector) (runtime.Object, error) {
+	if p.server.dispatcher.Stores(gvr) {
+		store, err := p.server.dispatcher.Store(gvr.GroupResource())
+		if err != nil {
+			return nil, err
+		}
+		return store.List(request.WithNamespace(ctx, namespace), &metainternalversion.ListOptions{LabelSelector: selector})
+	}
+	c, err := dynamicclient.NewForConfig(p.server.jsonConfig())
+	if err != nil {
+		return nil, err
+	}
+	options := metav1.ListOptions{LabelSelector: selector.String()}
+	if namespace == "" {
+		return c.Resource(gvr).List(ctx, options)
+	}
+	return c.Resource(gvr).Namespace(namespace).List(ctx, options)
+}
+
+// mapper knows the built-in kinds, and asks discovery for others.
+type mapper struct {
+	meta.RESTMapper
+	server *Server
+
+	mu        sync.Mutex
+	discovery *discovery.DiscoveryClient
+}
+
+// RESTMapping implements meta.RESTMapper.
+func (m *mapper) RESTMapping(gk schema.GroupKind, versions ...string) (*meta.RESTMapping, error) {
+	mapping, err := m.RESTMapper.RESTMapping(gk, versions...)
+	if err == nil || len(versions) == 0 {
+		return mapping, err
+	}
+	client, clientErr := m.client()
+	if clientErr != nil {
+		return nil, clientErr
+	}
+	for _, version := range versions {
+		gv := schema.GroupVersion{Group: gk.Group, Version: version}
+		served, err := client.ServerResourcesForGroupVersion(gv.String())
+		if err != nil {
+			continue // no such group or version, most likely
+		}
+		for _, r := range served.APIResources {
+			if r.Kind != gk.Kind || len(r.Verbs) == 0 || r.Group != "" && r.Group != gk.Group {
+				continue
+			}
+			scope := meta.RESTScopeRoot
+			if r.Namespaced {
+				scope = meta.RESTScopeNamespace
+			}
+			return &meta.RESTMapping{Resource: gv.WithResource(r.Name), GroupVersionKind: gv.WithKind(gk.Kind), Scope: scope}, nil
+		}
+	}
+	return nil, err
+}
+
+func (m *mapper) client() (*discovery.DiscoveryClient, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var err error
+	if m.discovery == nil {
+		m.discovery, err = discovery.NewDiscoveryClientForConfig(m.server.jsonConfig())
+	}
+	return m.discovery, err
+}
