@@ -154,7 +154,9 @@ var _ = Describe("dynamic admission", Ordered, func() {
 			a.Patch = []byte(`[{"op":"add","path":"/data/` + key + `","value":"yes"}]`)
 		}
 		// The first changes only what the second has changed.
-		first := newHook(func(r *admissionv1.AdmissionRequest, a *admissionv1.AdmissionResponse) { patch(r, a, "first", "second") })
+		first := newHook(func(r *admissionv1.AdmissionRequest, a *admissionv1.AdmissionResponse) {
+			patch(r, a, "first", "second")
+		})
 		second := newHook(func(r *admissionv1.AdmissionRequest, a *admissionv1.AdmissionResponse) { patch(r, a, "second", "") })
 		webhook := func(name string, h *hook) admissionregistrationv1.MutatingWebhook {
 			return admissionregistrationv1.MutatingWebhook{
@@ -312,4 +314,3 @@ var _ = Describe("dynamic admission", Ordered, func() {
 		}
 	})
 })
-
