@@ -19,7 +19,9 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/controllers/certificates"
 	"github.com/coracle-k8s/coracle/controllers/clusterroleaggregation"
+	"github.com/coracle-k8s/coracle/controllers/daemonset"
 	"github.com/coracle-k8s/coracle/controllers/deployment"
+	"github.com/coracle-k8s/coracle/controllers/disruption"
 	"github.com/coracle-k8s/coracle/controllers/endpoints"
 	"github.com/coracle-k8s/coracle/controllers/endpointslice"
 	"github.com/coracle-k8s/coracle/controllers/garbagecollector"
@@ -53,6 +55,8 @@ func (c *Cluster) addControllers(mgr manager.Manager) error {
 		"deployment":             deployment.New(kube, clk, recorder("deployment-controller")),
 		"replicaset":             replicaset.New(kube, clk, recorder("replicaset-controller")),
 		"replication controller": replication.New(kube, clk, recorder("replication-controller")),
+		"daemonset":              daemonset.New(kube, clk, recorder("daemonset-controller")),
+		"disruption":             disruption.New(kube, clk, recorder("controllermanager")),
 		"statefulset":            statefulset.New(kube, clk, recorder("statefulset-controller")),
 		"endpointslice":          endpointslice.New(endpointslice.Config{Client: kube, Clock: clk, Recorder: recorder("endpoint-slice-controller")}),
 		"endpoints":              endpoints.New(kube, clk, recorder("endpoint-controller")),

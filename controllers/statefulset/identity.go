@@ -10,10 +10,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+
+	"github.com/coracle-k8s/coracle/controllers/internal/history"
 )
 
 // kind is the kind of owner in the pods' owner references.
 var kind = appsv1.SchemeGroupVersion.WithKind("StatefulSet")
+
+// revisionKind is how its revisions are named.
+var revisionKind = history.Kind{GroupVersionKind: kind, HashLabel: "controller.kubernetes.io/hash"}
 
 // parse splits a pod's name into its set's name and its ordinal, which is -1
 // when the name is not of that form.

@@ -69,7 +69,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		log.FromContext(ctx).V(1).Info("unusable selector", "error", err)
 		return reconcile.Result{}, nil
 	}
-	store := &history.Store{Client: r.client, Live: r.live, Owner: set, GVK: kind, Selector: selector}
+	store := &history.Store{Client: r.client, Live: r.live, Owner: set, Kind: revisionKind, Selector: selector}
 	observed, revisions, err := r.observe(ctx, set, selector, store)
 	if err != nil {
 		return result(0, err)
@@ -106,7 +106,7 @@ func result(again time.Duration, err error) (reconcile.Result, error) {
 // otherwise the events that meet them could arrive in between.
 func (r *Reconciler) observe(ctx context.Context, set *appsv1.StatefulSet, selector labels.Selector, store *history.Store) (Observed, []*appsv1.ControllerRevision, error) {
 	o := Observed{Set: set, Settled: r.expected.Satisfied(set.UID)}
-	revisions, err := store.List(ctx)
+	revisions, err := store.List(ctx, set.Status.CurrentRevision, set.Status.UpdateRevision)
 	if err != nil {
 		return o, nil, err
 	}
@@ -123,7 +123,7 @@ func (r *Reconciler) observe(ctx context.Context, set *appsv1.StatefulSet, selec
 func (r *Reconciler) observeRevisions(ctx context.Context, o *Observed, revisions []*appsv1.ControllerRevision, store *history.Store) error {
 	set := o.Set
 	collisions := ptr.Deref(set.Status.CollisionCount, 0)
-	wanted, err := history.New(set, kind, &set.Spec.Template, history.Next(revisions), collisions)
+	wanted, err := history.New(set, revisionKind, &set.Spec.Template, history.Next(revisions), collisions)
 	if err != nil {
 		return err
 	}

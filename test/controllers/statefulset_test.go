@@ -72,8 +72,8 @@ func TestStatefulSetLife(t *testing.T) {
 	})
 	m.Eventually(func() string {
 		st := status()
-		return fmt.Sprint(st.AvailableReplicas, st.CurrentReplicas, st.UpdatedReplicas, st.UpdateRevision == first)
-	}).Should(Equal(fmt.Sprint(3, 2, 1, true)), "the canary is rolled back to the first revision")
+		return fmt.Sprint(st.AvailableReplicas, st.CurrentReplicas, st.UpdatedReplicas, st.UpdateRevision == first, st.CurrentRevision == first)
+	}).Should(Equal(fmt.Sprint(3, 2, 1, true, false)), "the canary is rolled back to the first revision")
 
 	edit(m, s, func(s *appsv1.StatefulSet) { s.Spec.Replicas = ptr.To[int32](0) })
 	settled(0)

@@ -29,8 +29,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/rand"
 )
 
-// HashLabel is the label of a revision that has the hash of its data.
-const HashLabel = "controller.kubernetes.io/hash"
+// Kind is a kind of owner.
+type Kind struct {
+	schema.GroupVersionKind
+	// HashLabel is the label of its revisions that has the hash of their data.
+	HashLabel string
+}
 
 // longestPrefix is how much of its owner's name a revision's name may have.
 const longestPrefix = 223
@@ -82,7 +86,7 @@ func Template(rev *appsv1.ControllerRevision) (*corev1.PodTemplateSpec, error) {
 
 // New returns the revision that records a template of owner. It has the
 // template's labels and the owner's annotations.
-func New(owner metav1.Object, gvk schema.GroupVersionKind, t *corev1.PodTemplateSpec, number int64, collisions int32) (*appsv1.ControllerRevision, error) {
+func New(owner metav1.Object, kind Kind, t *corev1.PodTemplateSpec, number int64, collisions int32) (*appsv1.ControllerRevision, error) {
 	data, err := Data(t)
 	if err != nil {
 		return nil, err
@@ -92,18 +96,18 @@ func New(owner metav1.Object, gvk schema.GroupVersionKind, t *corev1.PodTemplate
 			Namespace:       owner.GetNamespace(),
 			Labels:          maps.Clone(t.Labels),
 			Annotations:     maps.Clone(owner.GetAnnotations()),
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(owner, gvk)},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(owner, kind.GroupVersionKind)},
 		},
 		Data:     runtime.RawExtension{Raw: data},
 		Revision: number,
 	}
-	Rename(rev, owner.GetName(), collisions)
+	kind.Rename(rev, owner.GetName(), collisions)
 	return rev, nil
 }
 
 // Rename gives rev the name that follows from its data, its owner's name and
 // the number of collisions.
-func Rename(rev *appsv1.ControllerRevision, owner string, collisions int32) {
+func (k Kind) Rename(rev *appsv1.ControllerRevision, owner string, collisions int32) {
 	h := fnv.New32()
 	h.Write(rev.Data.Raw)
 	h.Write([]byte(strconv.FormatInt(int64(collisions), 10)))
@@ -112,7 +116,7 @@ func Rename(rev *appsv1.ControllerRevision, owner string, collisions int32) {
 	if rev.Labels == nil {
 		rev.Labels = map[string]string{}
 	}
-	rev.Labels[HashLabel] = hash
+	rev.Labels[k.HashLabel] = hash
 }
 
 // Sort orders revisions by number, oldest first.

@@ -17,7 +17,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/index"
 )
 
-var kind = appsv1.SchemeGroupVersion.WithKind("StatefulSet")
+var kind = Kind{appsv1.SchemeGroupVersion.WithKind("StatefulSet"), "hash"}
 
 func owner() *appsv1.StatefulSet {
 	return &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "ns", UID: "u", Annotations: map[string]string{"note": "n"}}}
@@ -45,7 +45,7 @@ func TestNewRecordsTheTemplate(t *testing.T) {
 	if got := string(r.Data.Raw); got != want {
 		t.Errorf("data %s", got)
 	}
-	if r.Name != "web-"+r.Labels[HashLabel] || r.Labels["app"] != "a" || r.Annotations["note"] != "n" || !metav1.IsControlledBy(r, owner()) {
+	if r.Name != "web-"+r.Labels["hash"] || r.Labels["app"] != "a" || r.Annotations["note"] != "n" || !metav1.IsControlledBy(r, owner()) {
 		t.Errorf("metadata %+v", r.ObjectMeta)
 	}
 	got, err := Template(r)
@@ -53,11 +53,11 @@ func TestNewRecordsTheTemplate(t *testing.T) {
 		t.Errorf("template %v, %v", got, err)
 	}
 	other := r.DeepCopy()
-	Rename(other, "web", 1)
+	kind.Rename(other, "web", 1)
 	if other.Name == r.Name {
 		t.Error("a collision changes no name")
 	}
-	Rename(other, strings.Repeat("x", 253), 0)
+	kind.Rename(other, strings.Repeat("x", 253), 0)
 	if len(other.Name) > 253 {
 		t.Errorf("name of %d characters", len(other.Name))
 	}
@@ -120,7 +120,7 @@ func store(objs ...client.Object) *Store {
 	c := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(objs...).
 		WithIndex(&appsv1.ControllerRevision{}, index.Owner, index.ByOwner).
 		WithIndex(&appsv1.ControllerRevision{}, index.PodOrphan, index.ByOrphan).Build()
-	return &Store{Client: c, Live: c, Owner: owner(), GVK: kind, Selector: labels.SelectorFromSet(labels.Set{"app": "a"})}
+	return &Store{Client: c, Live: c, Owner: owner(), Kind: kind, Selector: labels.SelectorFromSet(labels.Set{"app": "a"})}
 }
 
 func TestStoreAdoptsAvoidsCollisionsAndRenumbers(t *testing.T) {

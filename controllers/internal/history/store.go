@@ -3,12 +3,12 @@ package history
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coracle-k8s/coracle/apis/index"
@@ -22,15 +22,16 @@ type Store struct {
 	Client client.Client
 	// Live reads past the cache.
 	Live client.Reader
-	// Owner is the owner and GVK its kind; Selector is its selector.
+	// Owner is the owner; Selector is its selector.
 	Owner    client.Object
-	GVK      schema.GroupVersionKind
+	Kind     Kind
 	Selector labels.Selector
 }
 
 // List returns the owner's revisions, sorted, after adopting orphans that its
-// selector matches.
-func (s *Store) List(ctx context.Context) ([]*appsv1.ControllerRevision, error) {
+// selector matches. Those that are known to exist are read from the server when
+// the cache does not show them yet.
+func (s *Store) List(ctx context.Context, known ...string) ([]*appsv1.ControllerRevision, error) {
 	owned, err := s.list(ctx, client.MatchingFields{index.Owner: string(s.Owner.GetUID())})
 	if err != nil {
 		return nil, err
@@ -39,13 +40,33 @@ func (s *Store) List(ctx context.Context) ([]*appsv1.ControllerRevision, error) 
 	if err != nil {
 		return nil, err
 	}
-	claimer := &claim.Claimer{Client: s.Client, Live: s.Live, Owner: s.Owner, GVK: s.GVK, Selector: s.Selector}
+	claimer := &claim.Claimer{Client: s.Client, Live: s.Live, Owner: s.Owner, GVK: s.Kind.GroupVersionKind, Selector: s.Selector}
 	revs, err := claim.Claim(ctx, claimer, append(owned, orphans...))
 	if err != nil {
 		return nil, fmt.Errorf("claiming ControllerRevisions: %w", err)
 	}
+	for _, name := range known {
+		if revs, err = s.include(ctx, revs, name); err != nil {
+			return nil, err
+		}
+	}
 	Sort(revs)
 	return revs, nil
+}
+
+func (s *Store) include(ctx context.Context, revs []*appsv1.ControllerRevision, name string) ([]*appsv1.ControllerRevision, error) {
+	if name == "" || slices.ContainsFunc(revs, func(r *appsv1.ControllerRevision) bool { return r.Name == name }) {
+		return revs, nil
+	}
+	rev := &appsv1.ControllerRevision{}
+	err := s.Live.Get(ctx, client.ObjectKey{Namespace: s.Owner.GetNamespace(), Name: name}, rev)
+	switch {
+	case apierrors.IsNotFound(err) || err == nil && !metav1.IsControlledBy(rev, s.Owner):
+		return revs, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading ControllerRevision %s: %w", name, err)
+	}
+	return append(revs, rev), nil
 }
 
 func (s *Store) list(ctx context.Context, opts ...client.ListOption) ([]*appsv1.ControllerRevision, error) {
@@ -68,15 +89,30 @@ func (s *Store) Apply(ctx context.Context, d Decision, collisions int32) (*appsv
 	case d.Create:
 		return s.create(ctx, d.Revision, collisions)
 	case d.Number > 0:
-		renumbered := d.Revision.DeepCopy()
-		renumbered.Revision = d.Number
-		if err := s.Client.Update(ctx, renumbered); err != nil {
-			return nil, collisions, fmt.Errorf("renumbering ControllerRevision %s: %w", renumbered.Name, err)
-		}
-		return renumbered, collisions, nil
+		renumbered, err := s.renumber(ctx, d)
+		return renumbered, collisions, err
 	default:
 		return d.Revision, collisions, nil
 	}
+}
+
+// renumber does not leave a conflict to a later reconcile: nothing wakes the
+// owner when a revision changes.
+func (s *Store) renumber(ctx context.Context, d Decision) (*appsv1.ControllerRevision, error) {
+	renumbered := d.Revision.DeepCopy()
+	renumbered.Revision = d.Number
+	err := s.Client.Update(ctx, renumbered)
+	if apierrors.IsConflict(err) {
+		if err := s.Live.Get(ctx, client.ObjectKeyFromObject(d.Revision), renumbered); err != nil {
+			return nil, fmt.Errorf("reading ControllerRevision %s again: %w", d.Revision.Name, err)
+		}
+		renumbered.Revision = max(renumbered.Revision, d.Number)
+		err = s.Client.Update(ctx, renumbered)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("renumbering ControllerRevision %s: %w", d.Revision.Name, err)
+	}
+	return renumbered, nil
 }
 
 // create tries other names as long as another revision has the name. The same
@@ -84,7 +120,7 @@ func (s *Store) Apply(ctx context.Context, d Decision, collisions int32) (*appsv
 func (s *Store) create(ctx context.Context, rev *appsv1.ControllerRevision, collisions int32) (*appsv1.ControllerRevision, int32, error) {
 	for {
 		created := rev.DeepCopy()
-		Rename(created, s.Owner.GetName(), collisions)
+		s.Kind.Rename(created, s.Owner.GetName(), collisions)
 		err := s.Client.Create(ctx, created)
 		if err == nil {
 			return created, collisions, nil

@@ -19,20 +19,29 @@ type Pacer struct {
 	interval time.Duration
 
 	mu   sync.Mutex
-	last map[reconcile.Request]time.Time
+	last map[reconcile.Request]mark
+}
+
+type mark struct {
+	at       time.Time
+	interval time.Duration
 }
 
 // New returns a Pacer that lets events of one object start a reconcile at most
 // once per interval.
 func New(clk clock.PassiveClock, interval time.Duration) *Pacer {
-	return &Pacer{clock: clk, interval: interval, last: map[reconcile.Request]time.Time{}}
+	return &Pacer{clock: clk, interval: interval, last: map[reconcile.Request]mark{}}
 }
 
 // Mark notes that req is being reconciled now.
-func (p *Pacer) Mark(req reconcile.Request) {
+func (p *Pacer) Mark(req reconcile.Request) { p.MarkFor(req, p.interval) }
+
+// MarkFor is Mark for an object that takes so long that it should have another
+// interval.
+func (p *Pacer) MarkFor(req reconcile.Request, interval time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.last[req] = p.clock.Now()
+	p.last[req] = mark{p.clock.Now(), interval}
 }
 
 // Forget drops what is known of an object that is gone.
@@ -50,7 +59,7 @@ func (p *Pacer) Delay(req reconcile.Request) time.Duration {
 	if !ok {
 		return 0
 	}
-	return min(max(0, p.interval-p.clock.Since(last)), p.interval)
+	return min(max(0, last.interval-p.clock.Since(last.at)), last.interval)
 }
 
 // Enqueue adds req to q, now or after its Delay. Both kinds of queue keep the

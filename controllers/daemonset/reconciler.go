@@ -1,0 +1,231 @@
+package daemonset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers/internal/claim"
+	"github.com/coracle-k8s/coracle/controllers/internal/expect"
+	"github.com/coracle-k8s/coracle/controllers/internal/history"
+	"github.com/coracle-k8s/coracle/controllers/internal/pace"
+	"github.com/coracle-k8s/coracle/controllers/internal/slowstart"
+)
+
+// ControllerName is the name under which the controller logs and counts.
+const ControllerName = "daemonset-controller"
+
+const (
+	// podEventInterval is how often the events of pods and nodes may wake a set.
+	podEventInterval = 40 * time.Millisecond
+	// perNode lengthens it: a look at a node costs a microsecond or two.
+	perNode = 100 * time.Microsecond
+)
+
+// Reconciler reconciles DaemonSets. Make it with New.
+type Reconciler struct {
+	client   client.Client
+	live     client.Reader
+	clock    clock.Clock
+	recorder record.EventRecorder
+	expected *expect.Tracker
+	pacer    *pace.Pacer
+	backoff  *backoff
+}
+
+// New returns a Reconciler. Its client reads from a cache that has the indexes
+// index.Owner and index.PodOrphan on Pods and ControllerRevisions.
+func New(c client.Client, clk clock.Clock, rec record.EventRecorder) *Reconciler {
+	return &Reconciler{
+		client: c, live: c, clock: clk, recorder: rec,
+		expected: expect.New(clk),
+		pacer:    pace.New(clk, podEventInterval),
+		backoff:  newBackoff(),
+	}
+}
+
+// Reconcile takes one DaemonSet one step further.
+func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	r.pacer.Mark(req)
+	set := &appsv1.DaemonSet{}
+	if err := r.client.Get(ctx, req.NamespacedName, set, client.UnsafeDisableDeepCopy); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.pacer.Forget(req)
+		}
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	if s := set.Spec.Selector; s == nil || len(s.MatchLabels)+len(s.MatchExpressions) == 0 {
+		r.recorder.Event(set, corev1.EventTypeWarning, reasonSelectingAll, selectingAllMessage)
+		return reconcile.Result{}, nil
+	}
+	if set.DeletionTimestamp != nil {
+		return reconcile.Result{}, nil
+	}
+	selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
+	if err != nil {
+		// Validation rejects such objects; retrying would not help.
+		log.FromContext(ctx).V(1).Info("unusable selector", "error", err)
+		return reconcile.Result{}, nil
+	}
+	o, old, err := r.observe(ctx, set, selector)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	r.pacer.MarkFor(req, podEventInterval+perNode*time.Duration(len(o.Nodes)))
+	plan := MakePlan(o, r.clock.Now())
+	failure := r.apply(ctx, set, plan)
+	if err := r.writeStatus(ctx, set, plan.Status); err != nil && !apierrors.IsConflict(err) {
+		return reconcile.Result{}, errors.Join(failure, err)
+	}
+	if failure == nil && o.Settled {
+		failure = r.store(set, selector).Delete(ctx, history.Excess(old, live(o.Pods), set.Spec.RevisionHistoryLimit))
+	}
+	if !o.Settled && plan.RequeueAfter == 0 {
+		// Should a watch event be lost, nothing else would wake us.
+		plan.RequeueAfter = expect.Timeout
+	}
+	return reconcile.Result{RequeueAfter: plan.RequeueAfter}, failure
+}
+
+// observe asks whether expectations are met before it lists, not after:
+// otherwise the events that meet them could arrive in between. It also returns
+// the set's old revisions.
+func (r *Reconciler) observe(ctx context.Context, set *appsv1.DaemonSet, selector labels.Selector) (Observed, []*appsv1.ControllerRevision, error) {
+	o := Observed{Set: set, Settled: r.expected.Satisfied(set.UID), NotBefore: r.backoff.notBefore(set.UID, set.Generation, r.clock.Now())}
+	var nodes corev1.NodeList
+	if err := r.client.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
+		return o, nil, fmt.Errorf("listing nodes: %w", err)
+	}
+	o.Nodes = make([]*corev1.Node, len(nodes.Items))
+	for i := range nodes.Items {
+		o.Nodes[i] = &nodes.Items[i]
+	}
+	var err error
+	if o.Pods, err = r.pods(ctx, set, selector); err != nil {
+		return o, nil, err
+	}
+	current, old, err := r.revisions(ctx, set, selector, o.Pods)
+	if err != nil {
+		return o, nil, err
+	}
+	o.Hash = current.Labels[appsv1.DefaultDaemonSetUniqueLabelKey]
+	return o, old, nil
+}
+
+func (r *Reconciler) pods(ctx context.Context, set *appsv1.DaemonSet, selector labels.Selector) ([]*corev1.Pod, error) {
+	owned, err := r.listPods(ctx, set.Namespace, client.MatchingFields{index.Owner: string(set.UID)})
+	if err != nil {
+		return nil, err
+	}
+	orphans, err := r.listPods(ctx, set.Namespace, client.MatchingFields{index.PodOrphan: "true"}, client.MatchingLabelsSelector{Selector: selector})
+	if err != nil {
+		return nil, err
+	}
+	claimer := &claim.Claimer{Client: r.client, Live: r.live, Owner: set, GVK: kind, Selector: selector}
+	pods, err := claim.Claim(ctx, claimer, append(owned, orphans...))
+	if err != nil {
+		return nil, fmt.Errorf("claiming pods: %w", err)
+	}
+	return pods, nil
+}
+
+func (r *Reconciler) listPods(ctx context.Context, namespace string, opts ...client.ListOption) ([]*corev1.Pod, error) {
+	var list corev1.PodList
+	opts = append(opts, client.InNamespace(namespace), client.UnsafeDisableDeepCopy)
+	if err := r.client.List(ctx, &list, opts...); err != nil {
+		return nil, fmt.Errorf("listing pods: %w", err)
+	}
+	pods := make([]*corev1.Pod, len(list.Items))
+	for i := range list.Items {
+		pods[i] = &list.Items[i]
+	}
+	return pods, nil
+}
+
+func (r *Reconciler) apply(ctx context.Context, set *appsv1.DaemonSet, plan Plan) error {
+	for _, e := range plan.Events {
+		r.recorder.Event(set, e.Type, e.Reason, e.Message)
+	}
+	for _, node := range plan.Failed {
+		r.backoff.failed(set.UID, set.Generation, node, r.clock.Now())
+	}
+	ev := events{recorder: r.recorder, about: set}
+	return errors.Join(r.create(ctx, set, plan, ev), r.delete(ctx, set, plan.Delete, ev))
+}
+
+func (r *Reconciler) create(ctx context.Context, set *appsv1.DaemonSet, plan Plan, ev events) error {
+	n := len(plan.Create)
+	if n == 0 {
+		return nil
+	}
+	r.expected.ExpectCreations(set.UID, n)
+	called, _, err := slowstart.Run(n, func(i int) error {
+		pod := newPod(set, plan.hash, plan.Create[i])
+		err := r.client.Create(ctx, pod)
+		if err == nil {
+			ev.created(pod.Name)
+			return nil
+		}
+		r.expected.CreationsObserved(set.UID, 1)
+		if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+			// Nothing to retry or report: the set goes, too.
+			return nil
+		}
+		ev.createFailed(err)
+		return fmt.Errorf("creating a pod for node %s: %w", plan.Create[i], err)
+	})
+	r.expected.CreationsObserved(set.UID, n-called)
+	return err
+}
+
+func (r *Reconciler) delete(ctx context.Context, set *appsv1.DaemonSet, pods []*corev1.Pod, ev events) error {
+	uids := make([]types.UID, len(pods))
+	for i, p := range pods {
+		uids[i] = p.UID
+	}
+	r.expected.ExpectDeletions(set.UID, uids...)
+	_, err := slowstart.All(len(pods), func(i int) error {
+		// The server needs the name and the UID, and the cached pod is shared.
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: pods[i].Namespace, Name: pods[i].Name}}
+		err := r.client.Delete(ctx, pod, client.Preconditions{UID: &uids[i]})
+		if err == nil {
+			ev.deleted(pod.Name)
+			return nil
+		}
+		r.expected.DeletionObserved(set.UID, uids[i])
+		// Conflict: another pod has the name by now, so this one is gone too.
+		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+			return nil
+		}
+		ev.deleteFailed(err)
+		return fmt.Errorf("deleting pod %s: %w", pod.Name, err)
+	})
+	return err
+}
+
+func (r *Reconciler) writeStatus(ctx context.Context, set *appsv1.DaemonSet, status appsv1.DaemonSetStatus) error {
+	if apiequality.Semantic.DeepEqual(set.Status, status) {
+		return nil
+	}
+	updated := set.DeepCopy()
+	updated.Status = status
+	if err := r.client.Status().Update(ctx, updated); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("writing status: %w", err)
+	}
+	return nil
+}
