@@ -20,12 +20,15 @@ import (
 	"github.com/coracle-k8s/coracle/apis/core"
 	"github.com/coracle-k8s/coracle/apis/discovery"
 	"github.com/coracle-k8s/coracle/apis/events"
+	"github.com/coracle-k8s/coracle/apis/flowcontrol"
 	"github.com/coracle-k8s/coracle/apis/networking"
 	"github.com/coracle-k8s/coracle/apis/node"
 	"github.com/coracle-k8s/coracle/apis/policy"
 	"github.com/coracle-k8s/coracle/apis/rbac"
+	"github.com/coracle-k8s/coracle/apis/resource"
 	"github.com/coracle-k8s/coracle/apis/scheduling"
 	"github.com/coracle-k8s/coracle/apis/storage"
+	"github.com/coracle-k8s/coracle/apis/storagemigration"
 )
 
 // NewScheme returns a scheme of every API group that Coracle serves: wire
@@ -49,12 +52,15 @@ func NewScheme() *runtime.Scheme {
 		coordination.Install,
 		discovery.Install,
 		events.Install,
+		flowcontrol.Install,
 		networking.Install,
 		node.Install,
 		policy.Install,
 		rbac.Install,
+		resource.Install,
 		scheduling.Install,
 		storage.Install,
+		storagemigration.Install,
 	} {
 		if err := install(s); err != nil {
 			panic(fmt.Sprintf("making the scheme: %v", err))

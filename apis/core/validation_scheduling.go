@@ -274,3 +274,8 @@ func spreadLabelKeys(fldPath *field.Path, c *corev1.TopologySpreadConstraint) fi
 	}
 	return errs
 }
+
+// ValidateNodeSelector validates a selector of nodes outside of pods.
+func ValidateNodeSelector(s *corev1.NodeSelector, path *field.Path) field.ErrorList {
+	return nodeSelector(path, s)
+}

@@ -45,6 +45,8 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry/core/serviceaccount"
 	"github.com/coracle-k8s/coracle/apiserver/registry/discovery/endpointslice"
 	newevent "github.com/coracle-k8s/coracle/apiserver/registry/events/event"
+	"github.com/coracle-k8s/coracle/apiserver/registry/flowcontrol/flowschema"
+	"github.com/coracle-k8s/coracle/apiserver/registry/flowcontrol/prioritylevelconfiguration"
 	"github.com/coracle-k8s/coracle/apiserver/registry/networking/ingress"
 	"github.com/coracle-k8s/coracle/apiserver/registry/networking/ingressclass"
 	"github.com/coracle-k8s/coracle/apiserver/registry/networking/ipaddress"
@@ -56,6 +58,11 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry/rbac/clusterrolebinding"
 	"github.com/coracle-k8s/coracle/apiserver/registry/rbac/role"
 	"github.com/coracle-k8s/coracle/apiserver/registry/rbac/rolebinding"
+	"github.com/coracle-k8s/coracle/apiserver/registry/resource/deviceclass"
+	"github.com/coracle-k8s/coracle/apiserver/registry/resource/devicetaintrule"
+	"github.com/coracle-k8s/coracle/apiserver/registry/resource/resourceclaim"
+	"github.com/coracle-k8s/coracle/apiserver/registry/resource/resourceclaimtemplate"
+	"github.com/coracle-k8s/coracle/apiserver/registry/resource/resourceslice"
 	"github.com/coracle-k8s/coracle/apiserver/registry/scheduling/priorityclass"
 	"github.com/coracle-k8s/coracle/apiserver/registry/storage/csidriver"
 	"github.com/coracle-k8s/coracle/apiserver/registry/storage/csinode"
@@ -63,6 +70,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry/storage/storageclass"
 	"github.com/coracle-k8s/coracle/apiserver/registry/storage/volumeattachment"
 	"github.com/coracle-k8s/coracle/apiserver/registry/storage/volumeattributesclass"
+	"github.com/coracle-k8s/coracle/apiserver/registry/storagemigration/storageversionmigration"
 )
 
 // Resources returns every resource, in the order in which discovery shows them.
@@ -145,5 +153,16 @@ func Resources() []*registry.Resource {
 		certificatesigningrequest.New(),
 		clustertrustbundle.New(),
 		podcertificaterequest.New(),
+
+		flowschema.New(),
+		prioritylevelconfiguration.New(),
+
+		deviceclass.New(),
+		devicetaintrule.New(),
+		resourceclaim.New(),
+		resourceclaimtemplate.New(),
+		resourceslice.New(),
+
+		storageversionmigration.New(),
 	}
 }

@@ -1,0 +1,235 @@
+package resource
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	resourcev1 "k8s.io/api/resource/v1"
+	"k8s.io/apimachinery/pkg/api/validate/content"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+var (
+	metaPath = field.NewPath("metadata")
+	specPath = field.NewPath("spec")
+)
+
+// each validates the items of a list that may have max of them; -1 is no bound.
+func each[T any](items []T, max int, path *field.Path, validate func(*T, *field.Path) field.ErrorList) field.ErrorList {
+	if max >= 0 && len(items) > max {
+		return field.ErrorList{field.TooMany(path, len(items), max)}
+	}
+	var errs field.ErrorList
+	for i := range items {
+		errs = append(errs, validate(&items[i], path.Index(i))...)
+	}
+	return errs
+}
+
+// set is each for lists whose items differ in key.
+func set[T any, K comparable](items []T, max int, path *field.Path, key func(*T) K, validate func(*T, *field.Path) field.ErrorList) field.ErrorList {
+	if max >= 0 && len(items) > max {
+		return field.ErrorList{field.TooMany(path, len(items), max)}
+	}
+	errs := each(items, -1, path, validate)
+	seen := map[K]bool{}
+	for i := range items {
+		k := key(&items[i])
+		if seen[k] {
+			errs = append(errs, field.Duplicate(path.Index(i), k))
+		}
+		seen[k] = true
+	}
+	return errs
+}
+
+func itself(s *string) string { return *s }
+
+func oneOf[T ~string](value T, path *field.Path, supported ...T) field.ErrorList {
+	switch {
+	case value == "":
+		return field.ErrorList{field.Required(path, "")}
+	case slices.Contains(supported, value):
+		return nil
+	}
+	return field.ErrorList{field.NotSupported(path, value, supported)}
+}
+
+// invalid makes errors of messages about a value.
+func invalid(path *field.Path, value any, messages []string) field.ErrorList {
+	var errs field.ErrorList
+	for _, msg := range messages {
+		errs = append(errs, field.Invalid(path, value, msg))
+	}
+	return errs
+}
+
+func label(name string, path *field.Path) field.ErrorList {
+	return invalid(path, name, utilvalidation.IsDNS1123Label(name))
+}
+
+// driver names are those of CSI drivers.
+func validateDriver(name string, path *field.Path) field.ErrorList {
+	if name == "" {
+		return field.ErrorList{field.Required(path, "")}
+	}
+	var errs field.ErrorList
+	if len(name) > resourcev1.DriverNameMaxLength {
+		errs = append(errs, field.TooLong(path, "", resourcev1.DriverNameMaxLength))
+	}
+	return append(errs, invalid(path, name, utilvalidation.IsDNS1123Subdomain(strings.ToLower(name)))...)
+}
+
+func validatePool(name string, path *field.Path) field.ErrorList {
+	if name == "" {
+		return field.ErrorList{field.Required(path, "")}
+	}
+	var errs field.ErrorList
+	if len(name) > resourcev1.PoolNameMaxLength {
+		errs = append(errs, field.TooLong(path, "", resourcev1.PoolNameMaxLength))
+	}
+	for _, part := range strings.Split(name, "/") {
+		errs = append(errs, invalid(path, part, utilvalidation.IsDNS1123Subdomain(part))...)
+	}
+	return errs
+}
+
+var uid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+func validateUID(value string, path *field.Path) field.ErrorList {
+	if uid.MatchString(value) {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(path, value,
+		"uid must be in RFC 4122 normalized form, `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx` with lowercase hexadecimal characters")}
+}
+
+// validateName validates the name of an attribute or capacity, with or without
+// a domain before a slash.
+func validateName(name string, path *field.Path) field.ErrorList {
+	domain, id, qualified := strings.Cut(name, "/")
+	if !qualified {
+		return validateID(name, path)
+	}
+	var errs field.ErrorList
+	if domain == "" {
+		errs = append(errs, field.Invalid(path, "", "the domain must not be empty"))
+	} else {
+		errs = append(errs, validateDriver(domain, path)...)
+	}
+	if id == "" {
+		return append(errs, field.Invalid(path, "", "the name must not be empty"))
+	}
+	return append(errs, validateID(id, path)...)
+}
+
+func validateFullName(name string, path *field.Path) field.ErrorList {
+	errs := validateName(name, path)
+	if !strings.Contains(name, "/") {
+		errs = append(errs, field.Invalid(path, name, "a fully qualified name must be a domain and a name separated by a slash"))
+	}
+	return errs
+}
+
+func validateID(id string, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if len(id) > resourcev1.DeviceMaxIDLength {
+		errs = append(errs, field.TooLong(path, "", resourcev1.DeviceMaxIDLength))
+	}
+	return append(errs, invalid(path, id, content.IsCIdentifier(id))...)
+}
+
+// validateJSON wants an object of at most max bytes; stored ones may be longer.
+func validateJSON(raw runtime.RawExtension, max int, stored bool, path *field.Path) field.ErrorList {
+	const omitted = "<value omitted>"
+	if len(raw.Raw) == 0 {
+		return field.ErrorList{field.Required(path, "")}
+	}
+	if !stored && len(raw.Raw) > max {
+		return field.ErrorList{field.TooLong(path, "", max)}
+	}
+	var v any
+	if err := json.Unmarshal(raw.Raw, &v); err != nil {
+		return field.ErrorList{field.Invalid(path, omitted, fmt.Sprintf("error parsing data as JSON: %v", err))}
+	}
+	switch v.(type) {
+	case nil:
+		return field.ErrorList{field.Required(path, "")}
+	case map[string]any:
+		return nil
+	}
+	return field.ErrorList{field.Invalid(path, omitted, "must be a valid JSON object")}
+}
+
+func validateConfiguration(c resourcev1.DeviceConfiguration, stored bool, path *field.Path) field.ErrorList {
+	path = path.Child("opaque")
+	if c.Opaque == nil {
+		return field.ErrorList{field.Required(path, "")}
+	}
+	errs := validateDriver(c.Opaque.Driver, path.Child("driver"))
+	return append(errs, validateJSON(c.Opaque.Parameters, resourcev1.OpaqueParametersMaxLength, stored, path.Child("parameters"))...)
+}
+
+func effects() []resourcev1.DeviceTaintEffect {
+	return []resourcev1.DeviceTaintEffect{resourcev1.DeviceTaintEffectNoExecute, resourcev1.DeviceTaintEffectNoSchedule, resourcev1.DeviceTaintEffectNone}
+}
+
+// validateTaint takes an effect that a stored taint has as it is.
+func validateTaint(t, old *resourcev1.DeviceTaint, path *field.Path) field.ErrorList {
+	errs := metav1validation.ValidateLabelName(t.Key, path.Child("key"))
+	if t.Value != "" {
+		errs = append(errs, invalid(path.Child("value"), t.Value, utilvalidation.IsValidLabelValue(t.Value))...)
+	}
+	if old == nil || old.Effect != t.Effect {
+		errs = append(errs, oneOf(t.Effect, path.Child("effect"), effects()...)...)
+	}
+	return errs
+}
+
+func validateToleration(t *resourcev1.DeviceToleration, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if t.Key != "" {
+		errs = append(errs, metav1validation.ValidateLabelName(t.Key, path.Child("key"))...)
+	}
+	switch t.Operator {
+	case resourcev1.DeviceTolerationOpExists:
+		if t.Value != "" {
+			errs = append(errs, field.Invalid(path.Child("value"), t.Value, "must be empty for operator `Exists`"))
+		}
+	case resourcev1.DeviceTolerationOpEqual:
+		errs = append(errs, invalid(path.Child("value"), t.Value, utilvalidation.IsValidLabelValue(t.Value))...)
+	default:
+		errs = append(errs, oneOf(t.Operator, path.Child("operator"), resourcev1.DeviceTolerationOpEqual, resourcev1.DeviceTolerationOpExists)...)
+	}
+	if t.Effect != "" {
+		errs = append(errs, oneOf(t.Effect, path.Child("effect"), effects()...)...)
+	}
+	return errs
+}
+
+// validateBinding validates the conditions under which a device is bound to a
+// claim or fails to be.
+func validateBinding(conditions, failures []string, path *field.Path) field.ErrorList {
+	good, bad := path.Child("bindingConditions"), path.Child("bindingFailureConditions")
+	name := func(s *string, at *field.Path) field.ErrorList { return metav1validation.ValidateLabelName(*s, at) }
+	errs := set(conditions, resourcev1.BindingConditionsMaxSize, good, itself, name)
+	errs = append(errs, set(failures, resourcev1.BindingFailureConditionsMaxSize, bad, itself, name)...)
+	for i, f := range failures {
+		if slices.Contains(conditions, f) {
+			errs = append(errs, field.Invalid(bad.Index(i), f, "bindingFailureConditions must not overlap with bindingConditions"))
+		}
+	}
+	if len(conditions) == 0 && len(failures) > 0 {
+		errs = append(errs, field.Invalid(good, conditions, "bindingConditions are required to use bindingFailureConditions"))
+	}
+	if len(failures) == 0 && len(conditions) > 0 {
+		errs = append(errs, field.Invalid(bad, failures, "bindingFailureConditions are required to use bindingConditions"))
+	}
+	return errs
+}

@@ -1,0 +1,113 @@
+package resource
+
+import (
+	"fmt"
+
+	"gopkg.in/inf.v0"
+	resourcev1 "k8s.io/api/resource/v1"
+	apiresource "k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// maxOptions is how many values a policy may list.
+const maxOptions = 10
+
+func validateCapacity(c *resourcev1.DeviceCapacity, shared bool, path *field.Path) field.ErrorList {
+	policy, path := c.RequestPolicy, path.Child("requestPolicy")
+	switch {
+	case policy == nil:
+		return nil
+	case !shared:
+		return field.ErrorList{field.Forbidden(path, "allowMultipleAllocations must be true")}
+	case len(policy.ValidValues) > 0 && policy.ValidRange != nil:
+		return field.ErrorList{field.Forbidden(path, `exactly one policy can be specified, cannot specify "validValues" and "validRange" at the same time`)}
+	case len(policy.ValidValues) > 0:
+		if policy.Default == nil {
+			return field.ErrorList{field.Required(path.Child("default"), "required when validValues is defined")}
+		}
+		return validateValues(*policy.Default, c.Value, policy.ValidValues, path.Child("validValues"))
+	case policy.ValidRange != nil:
+		if policy.Default == nil {
+			return field.ErrorList{field.Required(path.Child("default"), "required when validRange is defined")}
+		}
+		return validateRange(*policy.Default, c.Value, policy.ValidRange, path.Child("validRange"))
+	}
+	return nil
+}
+
+func validateValues(standard, whole apiresource.Quantity, values []apiresource.Quantity, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i := 1; i < len(values); i++ {
+		if values[i-1].Cmp(values[i]) > 0 {
+			errs = append(errs, field.Invalid(path.Index(i), values[i].String(), "values must be sorted in ascending order"))
+		}
+	}
+	found := false
+	errs = append(errs, set(values, maxOptions, path,
+		func(q *apiresource.Quantity) string { c := q.DeepCopy(); return c.AsDec().String() },
+		func(q *apiresource.Quantity, at *field.Path) field.ErrorList {
+			found = found || q.Cmp(standard) == 0
+			if q.Cmp(whole) > 0 {
+				return field.ErrorList{field.Invalid(at, q.String(), fmt.Sprintf("option is larger than capacity value: %s", whole.String()))}
+			}
+			return nil
+		})...)
+	if !found {
+		errs = append(errs, field.Invalid(path, standard.String(), "default value is not valid according to the requestPolicy"))
+	}
+	return errs
+}
+
+// above reports a quantity that is larger than another.
+func above(q, than apiresource.Quantity, at *field.Path, value apiresource.Quantity, message string) field.ErrorList {
+	if q.Cmp(than) <= 0 {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(at, value.String(), fmt.Sprintf("%s: %s", message, than.String()))}
+}
+
+func validateRange(standard, whole apiresource.Quantity, r *resourcev1.CapacityRequestPolicyRange, path *field.Path) field.ErrorList {
+	if r.Min == nil {
+		return field.ErrorList{field.Required(path.Child("min"), "required when validRange is defined")}
+	}
+	errs := above(*r.Min, whole, path.Child("min"), *r.Min, "min is larger than capacity value")
+	if standard.Cmp(*r.Min) < 0 {
+		errs = append(errs, field.Invalid(path.Child("default"), standard.String(), fmt.Sprintf("default is less than min: %s", r.Min.String())))
+	}
+	if r.Max != nil {
+		errs = append(errs, above(*r.Min, *r.Max, path.Child("max"), *r.Min, "min is larger than max")...)
+		errs = append(errs, above(*r.Max, whole, path.Child("max"), *r.Max, "max is larger than capacity value")...)
+		errs = append(errs, above(standard, *r.Max, path.Child("default"), standard, "default is more than max")...)
+	}
+	if r.Step == nil {
+		return errs
+	}
+	at := path.Child("step")
+	if r.Step.Sign() <= 0 {
+		return append(errs, field.Invalid(at, r.Step.String(), "must be greater than zero"))
+	}
+	first := r.Min.DeepCopy()
+	first.Add(*r.Step)
+	if first.Cmp(whole) > 0 {
+		errs = append(errs, field.Invalid(at, r.Step.String(), fmt.Sprintf("one step %s is larger than capacity value: %s", first.String(), whole.String())))
+	}
+	reached := sets.New[string]()
+	for _, q := range []*apiresource.Quantity{&standard, r.Max} {
+		if q != nil && !reached.Has(q.String()) && !steps(*q, *r.Min, *r.Step) {
+			errs = append(errs, field.Invalid(at, q.String(), fmt.Sprintf("value is not a multiple of a given step (%s) from (%s)", r.Step.String(), r.Min.String())))
+		}
+		if q != nil {
+			reached.Insert(q.String())
+		}
+	}
+	return errs
+}
+
+// steps says that value is min and a whole number of steps, which are above 0.
+// Decimals know no overflow; quantities as numbers do.
+func steps(value, min, step apiresource.Quantity) bool {
+	distance := new(inf.Dec).Sub(value.AsDec(), min.AsDec())
+	count := new(inf.Dec).QuoRound(distance, step.AsDec(), 0, inf.RoundDown)
+	return new(inf.Dec).Mul(count, step.AsDec()).Cmp(distance) == 0
+}

@@ -1,0 +1,28 @@
+// Package devicetaintrule serves resource.k8s.io/v1 DeviceTaintRules.
+package devicetaintrule
+
+import (
+	resourcev1 "k8s.io/api/resource/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/coracle-k8s/coracle/apis/resource"
+	"github.com/coracle-k8s/coracle/apiserver/registry"
+)
+
+// New returns the resource.
+func New() *registry.Resource {
+	return registry.Kind[*resourcev1.DeviceTaintRule]{
+		GVK:                    resourcev1.SchemeGroupVersion.WithKind("DeviceTaintRule"),
+		Plural:                 "devicetaintrules",
+		ClusterScoped:          true,
+		RequireResourceVersion: true,
+		New:                    func() *resourcev1.DeviceTaintRule { return &resourcev1.DeviceTaintRule{} },
+		NewList:                func() runtime.Object { return &resourcev1.DeviceTaintRuleList{} },
+		Validate:               registry.Pure(resource.ValidateDeviceTaintRule),
+		ValidateUpdate:         registry.PureUpdate(resource.ValidateDeviceTaintRuleUpdate),
+		Status: &registry.Status[*resourcev1.DeviceTaintRule]{
+			KeepMetadata: true,
+			Validate:     registry.PureUpdate(resource.ValidateDeviceTaintRuleStatusUpdate),
+		},
+	}.Resource()
+}
