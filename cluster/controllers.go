@@ -19,12 +19,14 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/controllers/certificates"
 	"github.com/coracle-k8s/coracle/controllers/clusterroleaggregation"
+	"github.com/coracle-k8s/coracle/controllers/cronjob"
 	"github.com/coracle-k8s/coracle/controllers/daemonset"
 	"github.com/coracle-k8s/coracle/controllers/deployment"
 	"github.com/coracle-k8s/coracle/controllers/disruption"
 	"github.com/coracle-k8s/coracle/controllers/endpoints"
 	"github.com/coracle-k8s/coracle/controllers/endpointslice"
 	"github.com/coracle-k8s/coracle/controllers/garbagecollector"
+	"github.com/coracle-k8s/coracle/controllers/job"
 	"github.com/coracle-k8s/coracle/controllers/namespace"
 	"github.com/coracle-k8s/coracle/controllers/nodelifecycle"
 	"github.com/coracle-k8s/coracle/controllers/podgc"
@@ -36,6 +38,7 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/serviceaccount/tokens"
 	"github.com/coracle-k8s/coracle/controllers/statefulset"
 	"github.com/coracle-k8s/coracle/controllers/tainteviction"
+	"github.com/coracle-k8s/coracle/controllers/ttlafterfinished"
 )
 
 // Retries of a failed reconcile start at 5 ms and double up to half a minute.
@@ -64,6 +67,9 @@ func (c *Cluster) addControllers(mgr manager.Manager) error {
 			nodelifecycle.Config{GracePeriod: c.config.Controllers.NodeMonitorGracePeriod.Duration}),
 		"taint eviction":        tainteviction.New(kube, clk, recorder("taint-eviction-controller")),
 		"pod GC":                podgc.New(kube, clk, int(c.config.Controllers.TerminatedPodThreshold)),
+		"job":                   job.New(kube, clk, recorder("job-controller")),
+		"cronjob":               cronjob.New(kube, clk, recorder("cronjob-controller")),
+		"TTL after finished":    ttlafterfinished.New(kube, clk),
 		"resource quota":        resourcequota.New(kube, clk),
 		"namespace":             namespace.New(namespace.Config{Client: kube, Metadata: meta, Resources: deletable(c.server.Resources()), Clock: clk}),
 		"service account":       serviceaccount.New(kube),

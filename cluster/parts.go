@@ -8,6 +8,7 @@ import (
 
 	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/rest"
@@ -124,6 +125,7 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		{&appsv1.ReplicaSet{}, index.PodOrphan, index.ByOrphan},
 		{&appsv1.ControllerRevision{}, index.Owner, index.ByOwner},
 		{&appsv1.ControllerRevision{}, index.PodOrphan, index.ByOrphan},
+		{&batchv1.Job{}, index.Owner, index.ByOwner},
 	} {
 		if err := indexer.IndexField(ctx, i.object, i.name, i.values); err != nil {
 			return fmt.Errorf("indexing %T by %s: %w", i.object, i.name, err)

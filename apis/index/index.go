@@ -11,7 +11,7 @@ import (
 const (
 	// PodNode indexes Pods by spec.nodeName; pods that are not bound have no entry.
 	PodNode = "spec.nodeName"
-	// Owner indexes Pods, ReplicaSets and ControllerRevisions by the UID of their controlling owner.
+	// Owner indexes Pods, ReplicaSets, ControllerRevisions and Jobs by the UID of their controlling owner.
 	Owner = "controller-uid"
 	// PodOrphan indexes those of them that no controller owns under "true",
 	// for controllers that look for objects to adopt.

@@ -68,6 +68,9 @@ type Claimer struct {
 	GVK   schema.GroupVersionKind
 	// Selector is the controller's selector. It must not be empty.
 	Selector labels.Selector
+	// Finalizer, when set, is given to what is adopted and taken from what is
+	// released.
+	Finalizer string
 	// Member, when set, is what an object must be beside matching the selector.
 	Member func(metav1.Object) bool
 
@@ -113,7 +116,11 @@ func (c *Claimer) adopt(ctx context.Context, obj client.Object) (bool, error) {
 	if err := c.ownerLives(ctx); err != nil {
 		return false, fmt.Errorf("adopting %s: %w", client.ObjectKeyFromObject(obj), err)
 	}
-	err := c.patch(ctx, obj, []any{OwnerReference(c.Owner, c.GVK)})
+	meta := map[string]any{"ownerReferences": []any{OwnerReference(c.Owner, c.GVK)}}
+	if c.Finalizer != "" {
+		meta["finalizers"] = []string{c.Finalizer}
+	}
+	err := c.patch(ctx, obj, meta)
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
@@ -124,7 +131,11 @@ func (c *Claimer) adopt(ctx context.Context, obj client.Object) (bool, error) {
 }
 
 func (c *Claimer) release(ctx context.Context, obj client.Object) error {
-	err := c.patch(ctx, obj, []any{map[string]any{"$patch": "delete", "uid": c.Owner.GetUID()}})
+	meta := map[string]any{"ownerReferences": []any{map[string]any{"$patch": "delete", "uid": c.Owner.GetUID()}}}
+	if c.Finalizer != "" {
+		meta["$deleteFromPrimitiveList/finalizers"] = []string{c.Finalizer}
+	}
+	err := c.patch(ctx, obj, meta)
 	// Invalid: the object of that UID is gone, or no longer has the reference.
 	if apierrors.IsNotFound(err) || apierrors.IsInvalid(err) {
 		return nil
@@ -137,10 +148,11 @@ func (c *Claimer) release(ctx context.Context, obj client.Object) error {
 
 // patch names the object's UID, so that the server refuses it for another
 // object of the same name. A copy is patched: cached objects are shared.
-func (c *Claimer) patch(ctx context.Context, obj client.Object, refs []any) error {
-	body, err := json.Marshal(map[string]any{"metadata": map[string]any{"uid": obj.GetUID(), "ownerReferences": refs}})
+func (c *Claimer) patch(ctx context.Context, obj client.Object, meta map[string]any) error {
+	meta["uid"] = obj.GetUID()
+	body, err := json.Marshal(map[string]any{"metadata": meta})
 	if err != nil {
-		return fmt.Errorf("encoding owner references: %w", err)
+		return fmt.Errorf("encoding metadata: %w", err)
 	}
 	copied, ok := obj.DeepCopyObject().(client.Object)
 	if !ok {

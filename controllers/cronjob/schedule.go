@@ -1,0 +1,81 @@
+package cronjob
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/robfig/cron/v3"
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/coracle-k8s/coracle/apis/batch"
+)
+
+// slack is how long after its time a schedule is looked at, so that a clock
+// that is put back a little does not make it early.
+const slack = 100 * time.Millisecond
+
+// manyMissed times are worth a warning.
+const manyMissed = 100
+
+var errTooDense = errors.New("time difference between two schedules is less than 1 second")
+
+// zoned is the schedule with the time zone of the spec, if it has none itself.
+func zoned(c *batchv1.CronJob) (cron.Schedule, error) {
+	text := c.Spec.Schedule
+	if zone := ptr.Deref(c.Spec.TimeZone, ""); c.Spec.TimeZone != nil && !strings.Contains(text, "TZ") {
+		if _, err := time.LoadLocation(zone); err == nil {
+			text = fmt.Sprintf("TZ=%s %s", zone, text)
+		}
+	}
+	return batch.ParseSchedule(text)
+}
+
+// last finds the latest time of the schedule after since and not after now,
+// zero if there is none, and how many it missed, roughly: it does not go
+// through all of them.
+func last(s cron.Schedule, since, now time.Time) (at time.Time, missed int64, err error) {
+	first := s.Next(since)
+	second := s.Next(first)
+	switch {
+	case now.Before(first):
+		return time.Time{}, 0, nil
+	case now.Before(second):
+		return first, 0, nil
+	}
+	// A schedule that never comes (February 31) has only zero times.
+	step := int64(second.Sub(first).Round(time.Second).Seconds())
+	if step < 1 {
+		return time.Time{}, 0, errTooDense
+	}
+	missed = int64(now.Sub(first).Seconds())/step + 1
+	// One step back, because steps may differ (30 6-16/4 * * 1-5).
+	from := first.Add(time.Duration((missed-2)*step) * time.Second)
+	for t := s.Next(from); !t.After(now); t = s.Next(t) {
+		at = t
+	}
+	return at, missed, nil
+}
+
+// since is the last time that needs no more looking at.
+func since(c *batchv1.CronJob, status *batchv1.CronJobStatus) time.Time {
+	if status.LastScheduleTime != nil {
+		return status.LastScheduleTime.Time
+	}
+	return c.CreationTimestamp.Time
+}
+
+// untilNext is how long it is to the next time of the schedule.
+func untilNext(c *batchv1.CronJob, status *batchv1.CronJobStatus, s cron.Schedule, now time.Time) time.Duration {
+	earliest := since(c, status)
+	at, missed, err := last(s, earliest, now)
+	switch {
+	case err != nil, at.IsZero() && missed > 0:
+		at = now
+	case at.IsZero():
+		at = earliest
+	}
+	return s.Next(at).Add(slack).Sub(now)
+}

@@ -1,0 +1,67 @@
+package cronjob
+
+import (
+	"context"
+	"fmt"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+)
+
+// ControllerName is the name under which the controller logs and counts.
+const ControllerName = "cronjob-controller"
+
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// SetupWithManager registers the controller. A CronJob wakes it when it
+// changes, at its next scheduled time, and when one of its Jobs changes.
+func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
+	r.live = mgr.GetAPIReader()
+	opts.Reconciler = r
+	c, err := controller.New(ControllerName, mgr, opts)
+	if err != nil {
+		return fmt.Errorf("building %s: %w", ControllerName, err)
+	}
+	if err := c.Watch(source.Kind(mgr.GetCache(), &batchv1.CronJob{}, r.handler())); err != nil {
+		return fmt.Errorf("watching CronJobs: %w", err)
+	}
+	owned := handler.TypedEnqueueRequestForOwner[*batchv1.Job](mgr.GetScheme(), mgr.GetRESTMapper(), &batchv1.CronJob{}, handler.OnlyControllerOwner())
+	if err := c.Watch(source.Kind(mgr.GetCache(), &batchv1.Job{}, owned)); err != nil {
+		return fmt.Errorf("watching Jobs: %w", err)
+	}
+	return nil
+}
+
+// handler wakes a CronJob whose schedule changed only at the next time of the
+// new one: a time it would have had before was not missed.
+func (r *Reconciler) handler() handler.TypedEventHandler[*batchv1.CronJob, reconcile.Request] {
+	request := func(c *batchv1.CronJob) reconcile.Request {
+		return reconcile.Request{NamespacedName: client.ObjectKeyFromObject(c)}
+	}
+	return handler.TypedFuncs[*batchv1.CronJob, reconcile.Request]{
+		CreateFunc: func(_ context.Context, e event.TypedCreateEvent[*batchv1.CronJob], q queue) { q.Add(request(e.Object)) },
+		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[*batchv1.CronJob], q queue) { q.Add(request(e.Object)) },
+		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[*batchv1.CronJob], q queue) {
+			old, c := e.ObjectOld, e.ObjectNew
+			if old.Spec.Schedule == c.Spec.Schedule && ptr.Equal(old.Spec.TimeZone, c.Spec.TimeZone) {
+				q.Add(request(c))
+				return
+			}
+			s, err := zoned(c)
+			if err != nil {
+				r.recorder.Eventf(c, corev1.EventTypeWarning, "UnParseableCronJobSchedule", "unparseable schedule for cronjob: %s", c.Spec.Schedule)
+				return
+			}
+			q.AddAfter(request(c), untilNext(c, &c.Status, s, r.clock.Now()))
+		},
+	}
+}

@@ -1,0 +1,72 @@
+package job
+
+import (
+	"slices"
+	"strconv"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/coracle-k8s/coracle/apis/batch"
+)
+
+// kind is the kind in owner references.
+func kind() schema.GroupVersionKind { return batchv1.SchemeGroupVersion.WithKind("Job") }
+
+const (
+	// indexVariable tells containers the completion index of their pod.
+	indexVariable = "JOB_COMPLETION_INDEX"
+	// maxPrefix is how much of a pod's name is not random.
+	maxPrefix = 58
+)
+
+// NewPod returns a pod to create for j.
+func NewPod(j *batchv1.Job, b Birth) *corev1.Pod {
+	t := j.Spec.Template.DeepCopy()
+	p := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			GenerateName: j.Name + "-", Namespace: j.Namespace,
+			Labels: t.Labels, Annotations: t.Annotations, Finalizers: t.Finalizers,
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(j, kind())},
+		},
+		Spec: t.Spec,
+	}
+	if !slices.Contains(p.Finalizers, batchv1.JobTrackingFinalizer) {
+		p.Finalizers = append(p.Finalizers, batchv1.JobTrackingFinalizer)
+	}
+	if batch.IsIndexed(&j.Spec) {
+		setIndex(p, j, b)
+	}
+	return p
+}
+
+func setIndex(p *corev1.Pod, j *batchv1.Job, b Birth) {
+	for _, list := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
+		for i := range list {
+			if !slices.ContainsFunc(list[i].Env, func(e corev1.EnvVar) bool { return e.Name == indexVariable }) {
+				list[i].Env = append(list[i].Env, corev1.EnvVar{Name: indexVariable, ValueFrom: &corev1.EnvVarSource{
+					FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.labels['" + batchv1.JobCompletionIndexAnnotation + "']"}}})
+			}
+		}
+	}
+	index := strconv.Itoa(b.Index)
+	set := func(m *map[string]string, key, value string) {
+		if *m == nil {
+			*m = map[string]string{}
+		}
+		(*m)[key] = value
+	}
+	set(&p.Annotations, batchv1.JobCompletionIndexAnnotation, index)
+	set(&p.Labels, batchv1.JobCompletionIndexAnnotation, index)
+	p.Spec.Hostname = j.Name + "-" + index
+	suffix := "-" + index + "-"
+	p.GenerateName = j.Name[:min(len(j.Name), maxPrefix-len(suffix))] + suffix
+	if j.Spec.BackoffLimitPerIndex != nil {
+		set(&p.Annotations, batchv1.JobIndexFailureCountAnnotation, strconv.Itoa(int(b.Failures)))
+		if b.Ignored > 0 {
+			set(&p.Annotations, batchv1.JobIndexIgnoredFailureCountAnnotation, strconv.Itoa(int(b.Ignored)))
+		}
+	}
+}

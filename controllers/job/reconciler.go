@@ -1,0 +1,285 @@
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coracle-k8s/coracle/apis/batch"
+	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers/internal/claim"
+	"github.com/coracle-k8s/coracle/controllers/internal/expect"
+	"github.com/coracle-k8s/coracle/controllers/internal/pace"
+	"github.com/coracle-k8s/coracle/controllers/internal/slowstart"
+)
+
+// podEventInterval is how often the events of its pods may wake a Job; many
+// pods that end in the meantime are counted in one status write.
+const podEventInterval = 50 * time.Millisecond
+
+// errNamespaceTerminating stops the creation of pods without being reported.
+var errNamespaceTerminating = errors.New("namespace is being terminated")
+
+// Reconciler runs Jobs. Make it with New.
+type Reconciler struct {
+	client   client.Client
+	live     client.Reader
+	clock    clock.Clock
+	recorder record.EventRecorder
+	expected *expect.Tracker
+	pacer    *pace.Pacer
+	memory   *memory
+}
+
+// New returns a Reconciler. Its client reads from a cache that has the indexes
+// index.Owner and index.PodOrphan on pods.
+func New(c client.Client, clk clock.Clock, rec record.EventRecorder) *Reconciler {
+	return &Reconciler{client: c, live: c, clock: clk, recorder: rec,
+		expected: expect.New(clk), pacer: pace.New(clk, podEventInterval), memory: newMemory()}
+}
+
+// ours says whether the Job is for this controller.
+func ours(j *batchv1.Job) bool {
+	return j.Spec.ManagedBy == nil || *j.Spec.ManagedBy == batchv1.JobControllerName
+}
+
+// Reconcile brings one Job's pods and status up to date.
+func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	r.pacer.Mark(req)
+	j := &batchv1.Job{}
+	if err := r.client.Get(ctx, req.NamespacedName, j, client.UnsafeDisableDeepCopy); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.pacer.Forget(req)
+		}
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	if !ours(j) {
+		return reconcile.Result{}, nil
+	}
+	if batch.IsFinished(&j.Status) {
+		r.memory.forget(j.UID)
+		return reconcile.Result{}, nil
+	}
+	if !r.memory.current(j.UID, j.ResourceVersion) {
+		// The events that show what was written wake us; should one be lost, time does.
+		return reconcile.Result{RequeueAfter: expect.Timeout}, nil
+	}
+	o, err := r.observe(ctx, j)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	return r.sync(ctx, o)
+}
+
+// sync carries out invariant 1 of the package, step by step.
+func (r *Reconciler) sync(ctx context.Context, o Observed) (reconcile.Result, error) {
+	ev := events{recorder: r.recorder, job: o.Job}
+	v := newView(o, r.clock.Now())
+	plan := v.plan()
+	out, failure := r.apply(ctx, o.Job, plan, ev)
+	t := v.track(plan, out)
+	stored, err := r.store(ctx, o.Job, t.Status)
+	if err != nil {
+		return quietly(errors.Join(failure, err))
+	}
+	r.memory.setBackoff(o.Job.UID, t.Backoff)
+	ev.transition(&t)
+	untracked, err := r.untrack(ctx, o.Job, t.Untrack)
+	failure = errors.Join(failure, err)
+	// What was untracked is counted by the next write, the one that its events
+	// lead to. Only the end is written at once.
+	if status, end := t.Settle(untracked, r.clock.Now()); end != nil && failure == nil {
+		if _, err := r.store(ctx, stored, status); err != nil {
+			return quietly(err)
+		}
+		ev.ended(&status, end)
+	}
+	again := plan.Again
+	if !o.Settled && again == 0 {
+		again = expect.Timeout
+	}
+	return reconcile.Result{RequeueAfter: again}, failure
+}
+
+// quietly leaves a conflict to the event that it is due to.
+func quietly(err error) (reconcile.Result, error) {
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		return reconcile.Result{}, nil
+	}
+	return reconcile.Result{}, err
+}
+
+// observe asks whether expectations are met before it lists, not after:
+// otherwise the events that meet them could arrive in between.
+func (r *Reconciler) observe(ctx context.Context, j *batchv1.Job) (Observed, error) {
+	o := Observed{Job: j, Settled: r.expected.Satisfied(j.UID), Backoff: r.memory.backoff(j.UID)}
+	selector, err := metav1.LabelSelectorAsSelector(j.Spec.Selector)
+	if err != nil {
+		return o, fmt.Errorf("reading the selector of %s: %w", client.ObjectKeyFromObject(j), err)
+	}
+	candidates, err := r.pods(ctx, j.Namespace, client.MatchingFields{index.Owner: string(j.UID)})
+	if err != nil {
+		return o, err
+	}
+	orphans, err := r.pods(ctx, j.Namespace, client.MatchingFields{index.PodOrphan: "true"}, matching(selector))
+	if err != nil {
+		return o, err
+	}
+	claimer := &claim.Claimer{Client: r.client, Live: r.live, Owner: j, GVK: kind(), Selector: selector, Finalizer: batchv1.JobTrackingFinalizer}
+	if o.Pods, err = claim.Claim(ctx, claimer, append(candidates, orphans...)); err != nil {
+		return o, fmt.Errorf("claiming pods: %w", err)
+	}
+	return o, nil
+}
+
+func matching(s labels.Selector) client.ListOption { return client.MatchingLabelsSelector{Selector: s} }
+
+func (r *Reconciler) pods(ctx context.Context, namespace string, opts ...client.ListOption) ([]*corev1.Pod, error) {
+	var list corev1.PodList
+	opts = append(opts, client.InNamespace(namespace), client.UnsafeDisableDeepCopy)
+	if err := r.client.List(ctx, &list, opts...); err != nil {
+		return nil, fmt.Errorf("listing pods: %w", err)
+	}
+	pods := make([]*corev1.Pod, len(list.Items))
+	for i := range list.Items {
+		pods[i] = &list.Items[i]
+	}
+	return pods, nil
+}
+
+// store writes a status that says anything new, and returns the Job as it is then.
+func (r *Reconciler) store(ctx context.Context, j *batchv1.Job, status batchv1.JobStatus) (*batchv1.Job, error) {
+	if apiequality.Semantic.DeepEqual(j.Status, status) {
+		return j, nil
+	}
+	updated := j.DeepCopy()
+	updated.Status = status
+	if err := r.client.Status().Update(ctx, updated); err != nil {
+		if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+			return nil, err
+		}
+		return nil, fmt.Errorf("writing status of %s: %w", client.ObjectKeyFromObject(j), err)
+	}
+	r.memory.wrote(j.UID, updated.ResourceVersion)
+	return updated, nil
+}
+
+func (r *Reconciler) apply(ctx context.Context, j *batchv1.Job, p Plan, ev events) (Outcome, error) {
+	if len(p.Delete) > 0 {
+		deleted, err := r.delete(ctx, j, p, ev)
+		return Outcome{Deleted: deleted}, err
+	}
+	if len(p.Create) > 0 {
+		n, err := r.create(ctx, j, p.Create, ev)
+		return Outcome{Created: n}, err
+	}
+	return Outcome{}, nil
+}
+
+func (r *Reconciler) create(ctx context.Context, j *batchv1.Job, births []Birth, ev events) (int, error) {
+	r.expected.ExpectCreations(j.UID, len(births))
+	called, succeeded, err := slowstart.Run(len(births), func(i int) error {
+		pod := NewPod(j, births[i])
+		err := r.client.Create(ctx, pod)
+		if err == nil {
+			ev.created(pod.Name)
+			return nil
+		}
+		r.expected.CreationsObserved(j.UID, 1)
+		if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+			return errNamespaceTerminating
+		}
+		ev.createFailed(err)
+		return err
+	})
+	r.expected.CreationsObserved(j.UID, len(births)-called)
+	if errors.Is(err, errNamespaceTerminating) {
+		err = nil
+	}
+	return succeeded, err
+}
+
+// delete asks pods to go and returns those that will.
+func (r *Reconciler) delete(ctx context.Context, j *batchv1.Job, p Plan, ev events) ([]*corev1.Pod, error) {
+	uids := make([]types.UID, len(p.Delete))
+	for i, pod := range p.Delete {
+		uids[i] = pod.UID
+	}
+	r.expected.ExpectDeletions(j.UID, uids...)
+	if p.Untrack {
+		r.memory.untrack(j.UID, tracked(p.Delete)...)
+	}
+	var mu sync.Mutex
+	var deleted []*corev1.Pod
+	_, err := slowstart.All(len(p.Delete), func(i int) error {
+		err := r.deleteOne(ctx, j, p.Delete[i], p.Untrack)
+		if client.IgnoreNotFound(err) != nil {
+			r.expected.DeletionObserved(j.UID, uids[i])
+			ev.deleteFailed(err)
+			return err
+		}
+		if err != nil {
+			r.expected.DeletionObserved(j.UID, uids[i])
+		} else {
+			ev.deleted(p.Delete[i].Name)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		deleted = append(deleted, p.Delete[i])
+		return nil
+	})
+	return deleted, err
+}
+
+func (r *Reconciler) deleteOne(ctx context.Context, j *batchv1.Job, pod *corev1.Pod, untrack bool) error {
+	if untrack {
+		if err := r.untrackOne(ctx, j.UID, pod); err != nil {
+			return err
+		}
+	}
+	named := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name}}
+	return r.client.Delete(ctx, named, client.Preconditions{UID: &pod.UID})
+}
+
+// untrack removes the finalizer of pods and returns those that are without.
+func (r *Reconciler) untrack(ctx context.Context, j *batchv1.Job, pods []*corev1.Pod) ([]*corev1.Pod, error) {
+	if len(pods) == 0 {
+		return nil, nil
+	}
+	r.memory.untrack(j.UID, tracked(pods)...)
+	var mu sync.Mutex
+	var done []*corev1.Pod
+	_, err := slowstart.All(len(pods), func(i int) error {
+		if err := client.IgnoreNotFound(r.untrackOne(ctx, j.UID, pods[i])); err != nil {
+			return fmt.Errorf("removing tracking finalizer: %w", err)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		done = append(done, pods[i])
+		return nil
+	})
+	return done, err
+}
+
+func (r *Reconciler) untrackOne(ctx context.Context, job types.UID, pod *corev1.Pod) error {
+	err := removeFinalizer(ctx, r.client, pod)
+	if err != nil {
+		// There will be no event to wait for, or it came already.
+		r.memory.untracked(job, pod.UID)
+	}
+	return err
+}

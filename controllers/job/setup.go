@@ -1,0 +1,170 @@
+package job
+
+import (
+	"context"
+	"fmt"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers/internal/podevents"
+)
+
+// ControllerName is the name under which the controller logs and counts.
+const ControllerName = "job-controller"
+
+type queue = podevents.Queue
+
+// SetupWithManager registers the controller and the one that lets go pods that
+// nobody counts. Jobs wake it when they change, pods their Job, at most once
+// per podEventInterval.
+func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
+	r.live = mgr.GetAPIReader()
+	mine, orphaned := opts, opts
+	mine.Reconciler, orphaned.Reconciler = r, &orphans{client: r.client}
+	jobs, err := controller.New(ControllerName, mgr, mine)
+	if err != nil {
+		return fmt.Errorf("building %s: %w", ControllerName, err)
+	}
+	rest, err := controller.New("job-orphan-pods", mgr, orphaned)
+	if err != nil {
+		return fmt.Errorf("building the controller of orphaned pods: %w", err)
+	}
+	var job, pod client.Object = &batchv1.Job{}, &corev1.Pod{}
+	for _, w := range []struct {
+		c   controller.Controller
+		obj client.Object
+		h   handler.EventHandler
+	}{{jobs, job, r.jobHandler()}, {jobs, pod, r.PodHandler()}, {rest, job, r.endHandler()}, {rest, pod, handler.EnqueueRequestsFromMapFunc(abandoned)}} {
+		if err := w.c.Watch(source.Kind(mgr.GetCache(), w.obj, w.h)); err != nil {
+			return fmt.Errorf("watching %T: %w", w.obj, err)
+		}
+	}
+	return nil
+}
+
+func requestFor(o client.Object) reconcile.Request {
+	return reconcile.Request{NamespacedName: client.ObjectKeyFromObject(o)}
+}
+
+// jobHandler wakes a Job at once if its spec changed, and no sooner than its
+// pods' events do if only the status, which is our own writing, did.
+func (r *Reconciler) jobHandler() handler.EventHandler {
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { q.Add(requestFor(e.Object)) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
+			if e.ObjectOld.GetUID() != e.ObjectNew.GetUID() {
+				r.forget(e.ObjectOld)
+			}
+			if e.ObjectOld.GetGeneration() == e.ObjectNew.GetGeneration() && (e.ObjectOld.GetDeletionTimestamp() == nil) == (e.ObjectNew.GetDeletionTimestamp() == nil) {
+				r.pacer.Enqueue(q, requestFor(e.ObjectNew))
+				return
+			}
+			q.Add(requestFor(e.ObjectNew))
+		},
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) {
+			r.forget(e.Object)
+			q.Add(requestFor(e.Object))
+		},
+	}
+}
+
+func (r *Reconciler) forget(job client.Object) {
+	r.expected.Forget(job.GetUID())
+	r.memory.forget(job.GetUID())
+}
+
+// PodHandler meets expectations and wakes Jobs. A test without a cache may
+// feed it by hand.
+func (r *Reconciler) PodHandler() handler.EventHandler {
+	inner := (&podevents.Handler{GVK: kind(), Expected: r.expected, Wake: r.pacer.Enqueue, Adopters: r.adopters, Matters: matters}).EventHandler()
+	return handler.Funcs{
+		CreateFunc: inner.Create,
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
+			if e.ObjectOld.GetUID() != e.ObjectNew.GetUID() {
+				r.released(e.ObjectOld)
+			}
+			if !hasFinalizer(e.ObjectNew) {
+				// The old owner's, should the reference have gone along with it.
+				r.released(e.ObjectOld)
+				r.released(e.ObjectNew)
+			}
+			inner.Update(ctx, e, q)
+		},
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
+			r.released(e.Object)
+			inner.Delete(ctx, e, q)
+		},
+	}
+}
+
+func (r *Reconciler) released(pod client.Object) {
+	if ref := metav1.GetControllerOfNoCopy(pod); ref != nil && isJob(ref) {
+		r.memory.untracked(ref.UID, pod.GetUID())
+	}
+}
+
+// matters adds restarts, which count towards the backoff limit, and the
+// finalizer to what wakes the owner of a pod.
+func matters(old, new *corev1.Pod) bool {
+	return podevents.ChangeMatters(old, new) || hasFinalizer(old) != hasFinalizer(new) || allRestarts(old) != allRestarts(new)
+}
+
+func allRestarts(p *corev1.Pod) (n int32) {
+	for _, list := range [][]corev1.ContainerStatus{p.Status.ContainerStatuses, p.Status.InitContainerStatuses} {
+		for i := range list {
+			n += list[i].RestartCount
+		}
+	}
+	return n
+}
+
+// adopters are the Jobs whose selector an orphan matches.
+func (r *Reconciler) adopters(ctx context.Context, pod *corev1.Pod) []reconcile.Request {
+	var list batchv1.JobList
+	if err := r.client.List(ctx, &list, client.InNamespace(pod.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		log.FromContext(ctx).Error(err, "listing adopters")
+		return nil
+	}
+	var out []reconcile.Request
+	for i := range list.Items {
+		selector, err := metav1.LabelSelectorAsSelector(list.Items[i].Spec.Selector)
+		if err == nil && !selector.Empty() && selector.Matches(labels.Set(pod.Labels)) {
+			out = append(out, requestFor(&list.Items[i]))
+		}
+	}
+	return out
+}
+
+// abandoned picks the pods with finalizer that go or that no one controls.
+func abandoned(_ context.Context, pod client.Object) []reconcile.Request {
+	ref := metav1.GetControllerOfNoCopy(pod)
+	if !hasFinalizer(pod) || ref != nil && (!isJob(ref) || pod.GetDeletionTimestamp() == nil) {
+		return nil
+	}
+	return []reconcile.Request{requestFor(pod)}
+}
+
+// endHandler wakes the pods of a Job that is gone.
+func (r *Reconciler) endHandler() handler.EventHandler {
+	return handler.Funcs{DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
+		pods, err := r.pods(ctx, e.Object.GetNamespace(), client.MatchingFields{index.Owner: string(e.Object.GetUID())})
+		if err != nil {
+			log.FromContext(ctx).Error(err, "listing the pods of a job that is gone")
+		}
+		for _, p := range pods {
+			q.Add(requestFor(p))
+		}
+	}}
+}

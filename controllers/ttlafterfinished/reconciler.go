@@ -1,0 +1,87 @@
+// Package ttlafterfinished deletes Jobs spec.ttlSecondsAfterFinished after
+// they have finished, and with them their pods.
+package ttlafterfinished
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+)
+
+// ControllerName is the name under which the controller logs and counts.
+const ControllerName = "ttl-after-finished-controller"
+
+// Reconciler deletes Jobs whose time has come. Make it with New.
+type Reconciler struct {
+	client client.Client
+	live   client.Reader
+	clock  clock.PassiveClock
+}
+
+// New returns a Reconciler that reads Jobs through c.
+func New(c client.Client, clk clock.PassiveClock) *Reconciler {
+	return &Reconciler{client: c, live: c, clock: clk}
+}
+
+// SetupWithManager registers the controller; finished Jobs wake it.
+func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
+	r.live = mgr.GetAPIReader()
+	opts.Reconciler = r
+	c, err := controller.New(ControllerName, mgr, opts)
+	if err != nil {
+		return fmt.Errorf("building %s: %w", ControllerName, err)
+	}
+	finished := predicate.NewTypedPredicateFuncs(func(j *batchv1.Job) bool { _, ok := Expiry(j); return ok })
+	if err := c.Watch(source.Kind(mgr.GetCache(), &batchv1.Job{}, &handler.TypedEnqueueRequestForObject[*batchv1.Job]{}, finished)); err != nil {
+		return fmt.Errorf("watching Jobs: %w", err)
+	}
+	return nil
+}
+
+// Reconcile deletes the Job, or waits for the rest of its time. It asks the
+// server before it deletes: the TTL may have been raised a moment ago.
+func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	for _, from := range []client.Reader{r.client, r.live} {
+		j := &batchv1.Job{}
+		if err := from.Get(ctx, req.NamespacedName, j); err != nil {
+			return reconcile.Result{}, client.IgnoreNotFound(err)
+		}
+		at, ok := Expiry(j)
+		if !ok {
+			return reconcile.Result{}, nil
+		}
+		if left := at.Sub(r.clock.Now()); left > 0 {
+			return reconcile.Result{RequeueAfter: left}, nil
+		}
+		if from == r.live {
+			err := r.client.Delete(ctx, j, client.PropagationPolicy(metav1.DeletePropagationForeground), client.Preconditions{UID: &j.UID})
+			return reconcile.Result{}, client.IgnoreNotFound(err)
+		}
+	}
+	return reconcile.Result{}, nil
+}
+
+// Expiry is when the Job should go, if it has finished and has a TTL.
+func Expiry(j *batchv1.Job) (time.Time, bool) {
+	if j.Spec.TTLSecondsAfterFinished == nil || j.DeletionTimestamp != nil {
+		return time.Time{}, false
+	}
+	for _, c := range j.Status.Conditions {
+		if (c.Type == batchv1.JobComplete || c.Type == batchv1.JobFailed) && c.Status == corev1.ConditionTrue && !c.LastTransitionTime.IsZero() {
+			return c.LastTransitionTime.Add(time.Duration(*j.Spec.TTLSecondsAfterFinished) * time.Second), true
+		}
+	}
+	return time.Time{}, false
+}
