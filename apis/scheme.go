@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/coracle-k8s/coracle/apis/admissionregistration"
+	"github.com/coracle-k8s/coracle/apis/apiextensions"
+	"github.com/coracle-k8s/coracle/apis/apiregistration"
 	"github.com/coracle-k8s/coracle/apis/apps"
 	"github.com/coracle-k8s/coracle/apis/authentication"
 	"github.com/coracle-k8s/coracle/apis/authorization"
@@ -43,6 +45,8 @@ func NewScheme() *runtime.Scheme {
 	for _, install := range []func(*runtime.Scheme) error{
 		core.Install,
 		admissionregistration.Install,
+		apiextensions.Install,
+		apiregistration.Install,
 		apps.Install,
 		authentication.Install,
 		authorization.Install,

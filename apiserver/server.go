@@ -15,10 +15,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -33,6 +33,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/apiserver/audit"
+	"github.com/coracle-k8s/coracle/apiserver/customresources"
 	"github.com/coracle-k8s/coracle/apiserver/dispatch"
 	"github.com/coracle-k8s/coracle/apiserver/encryption"
 	"github.com/coracle-k8s/coracle/apiserver/etcd"
@@ -95,9 +96,12 @@ type Server struct {
 	docs       *openapi.Documents
 	encryption *encryption.Transformers // nil without
 	audit      *audit.Log               // nil without
+	custom     *customresources.Server
+	changes    changes
 
 	ctx     context.Context // ends with the server
 	cancel  context.CancelFunc
+	running sync.WaitGroup // what ends with ctx
 	serving bool
 	done    chan struct{} // closed when the frontend has ended
 	err     error         // why, to be read after done
@@ -190,7 +194,8 @@ func (s *Server) genericConfig() *genericapiserver.Config {
 	c.BuildHandlerChainFunc = outerChain
 	// The library's own check of its log keeps a goroutine for ever.
 	checks := []healthz.HealthChecker{healthz.PingHealthz, healthz.NamedCheck("etcd", s.checkEtcd)}
-	c.HealthzChecks, c.LivezChecks, c.ReadyzChecks = checks, checks, checks
+	c.HealthzChecks, c.LivezChecks = checks, checks
+	c.ReadyzChecks = append(checks[:len(checks):len(checks)], healthz.NamedCheck("poststarthook/crd-informer-synced", s.checkCustom))
 	return c
 }
 
@@ -224,6 +229,10 @@ func (s *Server) build(c *genericapiserver.Config) error {
 	if err != nil {
 		return fmt.Errorf("building the generic API server: %w", err)
 	}
+	if err := s.buildCustom(c); err != nil {
+		return err
+	}
+	s.docs.AddSource(s.custom)
 	s.dispatcher, err = dispatch.New(dispatch.Config{
 		Scheme: s.config.Scheme, Resources: s.config.Resources, Env: s.env(), Admission: access.chain,
 		TypeConverter: s.docs.TypeConverter(), Authorizer: access.authorizer,
@@ -238,6 +247,7 @@ func (s *Server) build(c *genericapiserver.Config) error {
 	mux := s.generic.Handler.NonGoRestfulMux
 	// Not the list of all paths that the library would answer with.
 	mux.NotFoundHandler(http.NotFoundHandler())
+	mux.HandlePrefix("/apis/", s.custom)
 	s.docs.Install(mux)
 	access.install(mux)
 	for path, h := range s.config.Extra {
@@ -282,6 +292,7 @@ func (s *Server) env() registry.Env {
 		Scheme: s.config.Scheme, RESTOptions: s.getter, Clock: s.config.Clock, Nodes: s.config.Nodes,
 		Tokens: s.access.tokens, Authenticator: s.access.authenticator, APIAudiences: s.access.audiences,
 		Authorizer: s.access.authorizer, Rules: s.access.rules, Escalation: s.access.escalation, Services: s.config.Services, Mapper: s.Mapper(),
+		Definitions: s.custom,
 	}
 }
 
@@ -291,6 +302,7 @@ func (s *Server) run() {
 		s.access.runners = append(s.access.runners, s.encryption.Run)
 	}
 	s.access.start(s.ctx)
+	s.running.Go(func() { s.custom.Run(s.ctx) })
 	s.serving = true
 	go func() {
 		defer close(s.done)
@@ -317,9 +329,6 @@ func (s *Server) RESTConfig() *rest.Config {
 	}
 }
 
-// Resources are what the server serves, for the parts that work on all of them.
-func (s *Server) Resources() []*registry.Resource { return s.config.Resources }
-
 // Services is how the server calls Services; what it is asked for before the
 // server is built fails.
 func (s *Server) Services() *services.Network { return s.services }
@@ -341,6 +350,7 @@ func (s *Server) Stop() {
 	}
 	s.transport.Stop()
 	s.services.Stop()
+	s.running.Wait()
 	if s.access != nil {
 		s.access.stop()
 	}
@@ -367,17 +377,4 @@ func (s *Server) Stop() {
 // controller that fills such Secrets.
 func (s *Server) LegacyToken(sa *corev1.ServiceAccount, secret *corev1.Secret) (string, error) {
 	return s.access.signer.IssueLegacy(sa.Namespace, *ref(sa), secret.Name)
-}
-
-// Mapper knows the built-in resources without asking for discovery.
-func (s *Server) Mapper() meta.RESTMapper {
-	mapper := meta.NewDefaultRESTMapper(nil)
-	for _, r := range s.config.Resources {
-		scope := meta.RESTScopeNamespace
-		if r.ClusterScoped {
-			scope = meta.RESTScopeRoot
-		}
-		mapper.AddSpecific(r.GVK, r.GVR(), r.GVK.GroupVersion().WithResource(r.Singular), scope)
-	}
-	return mapper
 }

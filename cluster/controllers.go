@@ -16,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apiserver"
-	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/controllers/certificates"
 	"github.com/coracle-k8s/coracle/controllers/clusterroleaggregation"
 	"github.com/coracle-k8s/coracle/controllers/cronjob"
@@ -71,7 +70,7 @@ func (c *Cluster) addControllers(mgr manager.Manager) error {
 		"cronjob":               cronjob.New(kube, clk, recorder("cronjob-controller")),
 		"TTL after finished":    ttlafterfinished.New(kube, clk),
 		"resource quota":        resourcequota.New(kube, clk),
-		"namespace":             namespace.New(namespace.Config{Client: kube, Metadata: meta, Resources: deletable(c.server.Resources()), Clock: clk}),
+		"namespace":             namespace.New(namespace.Config{Client: kube, Metadata: meta, Resources: deletable{c.server}, Clock: clk}),
 		"service account":       serviceaccount.New(kube),
 		"service account token": tokens.New(tokens.Config{Client: kube, Live: mgr.GetAPIReader(), Tokens: legacyTokens{c.server}, CA: func() []byte { return c.pki.PEM }}),
 		"root CA":               rootca.New(kube, rootca.Config{CA: func() []byte { return c.pki.PEM }}),
@@ -81,7 +80,7 @@ func (c *Cluster) addControllers(mgr manager.Manager) error {
 		"role aggregation":      clusterroleaggregation.New(kube),
 		"garbage collector": garbagecollector.New(garbagecollector.Config{
 			Client: kube, Live: mgr.GetAPIReader(), Cache: mgr.GetCache(), Recorder: recorder("garbage-collector-controller"),
-			Resources: collectable(c.server.Resources()),
+			Resources: collectable{c.server},
 		}),
 	}
 	maps.Copy(parts, c.networkControllers(mgr))
@@ -108,29 +107,33 @@ func (l legacyTokens) Generate(sa *corev1.ServiceAccount, secret *corev1.Secret)
 }
 
 // deletable are the namespaced resources that a namespace's end deletes.
-type deletable []*registry.Resource
+type deletable struct{ server *apiserver.Server }
 
 // Resources implements namespace.Discoverer.
 func (d deletable) Resources(context.Context) ([]namespace.Resource, error) {
 	var list []namespace.Resource
-	for _, r := range d {
-		if !r.ClusterScoped && slices.Contains(r.Verbs, "delete") && slices.Contains(r.Verbs, "list") && !alias(r) {
-			list = append(list, namespace.Resource{GroupVersionResource: r.GVR(), Collection: slices.Contains(r.Verbs, "deletecollection")})
+	for _, r := range d.server.Served() {
+		if r.Namespaced && !r.Alternative && !r.Unused && slices.Contains(r.Verbs, "delete") && slices.Contains(r.Verbs, "list") {
+			list = append(list, namespace.Resource{GroupVersionResource: r.GVK.GroupVersion().WithResource(r.Plural), Collection: slices.Contains(r.Verbs, "deletecollection")})
 		}
 	}
 	return list, nil
 }
 
-// alias says that the resource is another view of one in the list.
-func alias(r *registry.Resource) bool { return r.StoredAs != nil }
-
 // collectable are the kinds that may own or be owned.
-func collectable(all []*registry.Resource) garbagecollector.FixedResources {
+type collectable struct{ server *apiserver.Server }
+
+// Kinds implements garbagecollector.Resources.
+func (c collectable) Kinds() []schema.GroupVersionKind {
 	var kinds []schema.GroupVersionKind
-	for _, r := range all {
-		if !alias(r) && !(r.GVK.Group == "" && r.GVK.Kind == "Event") && slices.Contains(r.Verbs, "delete") && slices.Contains(r.Verbs, "watch") {
+	for _, r := range c.server.Served() {
+		event := r.GVK.Group == "" && r.GVK.Kind == "Event"
+		if !event && !r.Alternative && !r.Unused && slices.Contains(r.Verbs, "delete") && slices.Contains(r.Verbs, "watch") {
 			kinds = append(kinds, r.GVK)
 		}
 	}
 	return kinds
 }
+
+// Changed implements garbagecollector.Resources.
+func (c collectable) Changed() <-chan struct{} { return c.server.ServedChanged() }

@@ -8,6 +8,7 @@ header=$(mktemp) && report=$(mktemp)
 trap 'rm -f "$header" "$report" "$defs/zz_generated.openapi.go"' EXIT
 go tool openapi-gen --output-dir "$defs" --output-pkg "github.com/coracle-k8s/coracle/$defs" \
 	--output-file zz_generated.openapi.go --go-header-file "$header" --report-filename "$report" \
+	k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1 k8s.io/kube-aggregator/pkg/apis/apiregistration/v1 \
 	k8s.io/apimachinery/pkg/apis/meta/v1 k8s.io/apimachinery/pkg/runtime k8s.io/apimachinery/pkg/version \
 	k8s.io/apimachinery/pkg/util/intstr k8s.io/apimachinery/pkg/api/resource \
 	k8s.io/api/core/v1 k8s.io/api/apps/v1 k8s.io/api/discovery/v1 k8s.io/api/coordination/v1 k8s.io/api/rbac/v1 \

@@ -6,12 +6,9 @@
 package openapi
 
 import (
-	"bytes"
-	"compress/gzip"
 	"embed"
 	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"strings"
@@ -35,7 +32,10 @@ const (
 )
 
 // Documents are the rendered descriptions of the built-in API.
-type Documents struct{ types *TypeConverter }
+type Documents struct {
+	types   *TypeConverter
+	sources sources
+}
 
 // New reads nothing yet.
 func New() *Documents {
@@ -53,6 +53,10 @@ func text(name string) string {
 // TypeConverter is the merge schema of the built-in kinds.
 func (d *Documents) TypeConverter() *TypeConverter { return d.types }
 
+// AddSource adds documents of resources that are not built in. It must be
+// called before Install.
+func (d *Documents) AddSource(s Source) { d.sources.list = append(d.sources.list, s) }
+
 // Index says where each group version's document is: URL path below
 // /openapi/v3 to file and hash.
 type Index map[string]Entry
@@ -65,9 +69,7 @@ type Entry struct {
 
 // Install serves /openapi/v2 and /openapi/v3.
 func (d *Documents) Install(m *mux.PathRecorderMux) {
-	m.HandleFunc("/openapi/v2", func(w http.ResponseWriter, r *http.Request) {
-		serve(w, r, v2File, mediaV2, func(b []byte) (proto.Message, error) { return openapi_v2.ParseDocument(b) })
-	})
+	m.HandleFunc("/openapi/v2", d.serveV2)
 	m.HandleFunc("/openapi/v3", d.serveIndex)
 	m.HandlePrefix("/openapi/v3/", http.HandlerFunc(d.serveV3))
 }
@@ -85,6 +87,15 @@ func index() (Index, error) {
 	return i, nil
 }
 
+func (d *Documents) serveV2(w http.ResponseWriter, r *http.Request) {
+	data, hash, err := d.sources.v2([]byte(text(v2File)))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	serve(w, r, rendered{data, hash, mediaV2, func(b []byte) (proto.Message, error) { return openapi_v2.ParseDocument(b) }})
+}
+
 func (d *Documents) serveIndex(w http.ResponseWriter, r *http.Request) {
 	i, err := index()
 	if err != nil {
@@ -95,6 +106,9 @@ func (d *Documents) serveIndex(w http.ResponseWriter, r *http.Request) {
 		URL string `json:"serverRelativeURL"`
 	}
 	paths := map[string]item{}
+	for path, document := range d.sources.documents() {
+		paths[path] = item{URL: "/openapi/v3/" + path + "?hash=" + document.Hash}
+	}
 	for path, e := range i {
 		paths[path] = item{URL: "/openapi/v3/" + path + "?hash=" + e.Hash}
 	}
@@ -111,6 +125,20 @@ func (d *Documents) serveV3(w http.ResponseWriter, r *http.Request) {
 	}
 	path := strings.TrimPrefix(r.URL.Path, "/openapi/v3/")
 	e, ok := i[path]
+	read := func() ([]byte, error) { return []byte(text(e.File)), nil }
+	if !ok {
+		var document Document
+		if document, ok = d.sources.documents()[path]; ok {
+			e.Hash = document.Hash
+			read = func() ([]byte, error) {
+				plain, err := document.V3()
+				if err != nil {
+					return nil, err
+				}
+				return compress(plain)
+			}
+		}
+	}
 	if !ok {
 		http.NotFound(w, r)
 		return
@@ -123,49 +151,57 @@ func (d *Documents) serveV3(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "public, immutable")
 		w.Header().Del("Expires")
 	}
-	w.Header().Set("Etag", `"`+e.Hash+`"`)
-	serve(w, r, e.File, mediaV3, func(b []byte) (proto.Message, error) { return openapi_v3.ParseDocument(b) })
+	data, err := read()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	serve(w, r, rendered{data, e.Hash, mediaV3, func(b []byte) (proto.Message, error) { return openapi_v3.ParseDocument(b) }})
 }
 
-// serve answers with the stored gzipped JSON, or with protobuf made from it
-// for clients that insist.
-func serve(w http.ResponseWriter, r *http.Request, file, protoMedia string, parse func([]byte) (proto.Message, error)) {
-	compressed := []byte(text(file))
+// rendered is a document to answer with.
+type rendered struct {
+	compressed []byte
+	hash       string
+	protoMedia string
+	parse      func([]byte) (proto.Message, error)
+}
+
+// serve answers with the gzipped JSON, or with protobuf made from it for
+// clients that insist.
+func serve(w http.ResponseWriter, r *http.Request, d rendered) {
 	w.Header().Add("Vary", "Accept")
 	w.Header().Add("Vary", "Accept-Encoding")
-	switch negotiate(r.Header.Get("Accept"), protoMedia) {
-	case "":
-		http.Error(w, "406 Not Acceptable: ask for application/json or "+protoMedia, http.StatusNotAcceptable)
-	case protoMedia:
-		plain, err := gunzip(compressed)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		m, err := parse(plain)
-		if err == nil {
+	media := negotiate(r.Header.Get("Accept"), d.protoMedia)
+	if media == "" {
+		http.Error(w, "406 Not Acceptable: ask for application/json or "+d.protoMedia, http.StatusNotAcceptable)
+		return
+	}
+	w.Header().Set("Etag", `"`+d.hash+`"`)
+	if strings.Contains(r.Header.Get("If-None-Match"), `"`+d.hash+`"`) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	// The @ that the name has in requests is not allowed in a media type, and
+	// clients that parse the answer's stumble over it.
+	w.Header().Set("Content-Type", strings.Replace(media, "@", ".", 1))
+	if media != d.protoMedia && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write(d.compressed) // a failed write is the client's going away
+		return
+	}
+	plain, err := gunzip(d.compressed)
+	if err == nil && media == d.protoMedia {
+		var m proto.Message
+		if m, err = d.parse(plain); err == nil {
 			plain, err = proto.Marshal(m)
 		}
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		w.Header().Set("Content-Type", protoMedia)
-		_, _ = w.Write(plain)
-	default:
-		w.Header().Set("Content-Type", "application/json")
-		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-			w.Header().Set("Content-Encoding", "gzip")
-			_, _ = w.Write(compressed)
-			return
-		}
-		zr, err := gzip.NewReader(bytes.NewReader(compressed))
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		_, _ = io.Copy(w, zr)
 	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	_, _ = w.Write(plain)
 }
 
 // negotiate picks the first acceptable type in the client's order.
@@ -183,12 +219,4 @@ func negotiate(accept, protoMedia string) string {
 		}
 	}
 	return ""
-}
-
-func gunzip(b []byte) ([]byte, error) {
-	zr, err := gzip.NewReader(bytes.NewReader(b))
-	if err != nil {
-		return nil, fmt.Errorf("reading an OpenAPI document: %w", err)
-	}
-	return io.ReadAll(zr)
 }

@@ -127,7 +127,7 @@ func TestProtobufForThoseWhoAsk(t *testing.T) {
 			media = mediaV3
 		}
 		response := get(t, path, media)
-		g.Expect(response.Header.Get("Content-Type")).To(Equal(media))
+		g.Expect(response.Header.Get("Content-Type")).To(Equal(strings.Replace(media, "@", ".", 1)))
 		body, err := io.ReadAll(response.Body)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(proto.Unmarshal(body, into)).To(Succeed())

@@ -94,6 +94,17 @@ type Env struct {
 	Services ServiceNetwork
 	// Mapper knows the resource of a kind.
 	Mapper meta.RESTMapper
+	// Definitions is told of CustomResourceDefinitions.
+	Definitions DefinitionObserver
+}
+
+// DefinitionObserver serves what CustomResourceDefinitions define.
+type DefinitionObserver interface {
+	// Demand is called before a definition may be created.
+	Demand()
+	// Settle returns when the definition is served as of that resource version,
+	// or after a short while.
+	Settle(ctx context.Context, name, resourceVersion string)
 }
 
 // EscalationChecker decides whether the user in the context may grant what a

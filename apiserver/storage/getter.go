@@ -7,7 +7,9 @@ import (
 	"sync"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/kubernetes"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/generic"
@@ -90,17 +92,45 @@ func (g *Getter) GetRESTOptions(gr schema.GroupResource, _ runtime.Object) (gene
 	}
 	config := storagebackend.NewDefaultConfig(Prefix, codec)
 	config.EncodeVersioner = versioner
-	prefix := gr.Resource
-	if gr.Group != "" {
-		prefix = gr.Group + "/" + gr.Resource
-	}
 	return generic.RESTOptions{
 		StorageConfig:           config.ForResource(gr),
 		Decorator:               g.open,
 		EnableGarbageCollection: true,
 		DeleteCollectionWorkers: deleteWorkers,
-		ResourcePrefix:          prefix,
+		ResourcePrefix:          keyPrefix(gr),
 	}, nil
+}
+
+// CustomResources opens storages of unstructured objects, kept as JSON. Who
+// uses it wraps the codec.
+func (g *Getter) CustomResources() generic.RESTOptionsGetter { return customResources{g} }
+
+type customResources struct{ getter *Getter }
+
+func (c customResources) GetRESTOptions(gr schema.GroupResource, _ runtime.Object) (generic.RESTOptions, error) {
+	return generic.RESTOptions{
+		StorageConfig:           storagebackend.NewDefaultConfig(Prefix, unstructured.UnstructuredJSONScheme).ForResource(gr),
+		Decorator:               c.getter.openTyped,
+		EnableGarbageCollection: true,
+		DeleteCollectionWorkers: deleteWorkers,
+		ResourcePrefix:          keyPrefix(gr),
+	}, nil
+}
+
+func keyPrefix(gr schema.GroupResource) string {
+	if gr.Group == "" {
+		return gr.Resource
+	}
+	return gr.Group + "/" + gr.Resource
+}
+
+// Stored counts the objects that are kept of a resource, without opening it.
+func (g *Getter) Stored(ctx context.Context, gr schema.GroupResource) (int64, error) {
+	response, err := g.client.Client.Get(ctx, Prefix+"/"+keyPrefix(gr)+"/", clientv3.WithPrefix(), clientv3.WithCountOnly())
+	if err != nil {
+		return 0, fmt.Errorf("counting %s: %w", gr, err)
+	}
+	return response.Count, nil
 }
 
 func (g *Getter) storageVersion(gr schema.GroupResource) (schema.GroupVersion, error) {
@@ -116,10 +146,27 @@ func (g *Getter) open(config *storagebackend.ConfigForResource, prefix string,
 	key func(runtime.Object) (string, error), newFunc, newListFunc func() runtime.Object,
 	attrs storage.AttrFunc, trigger storage.IndexerFuncs, indexers *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
 
+	decoder := untyped{etcd3.NewDefaultDecoder(config.Codec, storage.APIObjectVersioner{})}
+	return g.openWith(decoder, config, prefix, key, newFunc, newListFunc, attrs, trigger, indexers)
+}
+
+// openTyped is open for objects whose kind is part of them.
+func (g *Getter) openTyped(config *storagebackend.ConfigForResource, prefix string,
+	key func(runtime.Object) (string, error), newFunc, newListFunc func() runtime.Object,
+	attrs storage.AttrFunc, trigger storage.IndexerFuncs, indexers *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
+
+	decoder := etcd3.NewDefaultDecoder(config.Codec, storage.APIObjectVersioner{})
+	return g.openWith(decoder, config, prefix, key, newFunc, newListFunc, attrs, trigger, indexers)
+}
+
+func (g *Getter) openWith(decoder etcd3.Decoder, config *storagebackend.ConfigForResource, prefix string,
+	key func(runtime.Object) (string, error), newFunc, newListFunc func() runtime.Object,
+	attrs storage.AttrFunc, trigger storage.IndexerFuncs, indexers *cache.Indexers) (storage.Interface, factory.DestroyFunc, error) {
+
 	versioner := storage.APIObjectVersioner{}
 	client, clk := g.newClient(), newEndingClock()
 	store, err := etcd3.New(client, g.compactor, config.Codec, newFunc, newListFunc, config.Prefix, prefix, config.GroupResource,
-		g.Transformer(config.GroupResource), etcd3.NewDefaultLeaseManagerConfig(), untyped{etcd3.NewDefaultDecoder(config.Codec, versioner)}, versioner)
+		g.Transformer(config.GroupResource), etcd3.NewDefaultLeaseManagerConfig(), decoder, versioner)
 	if err != nil {
 		client.Close()
 		return nil, nil, fmt.Errorf("opening the storage of %s: %w", config.GroupResource, err)

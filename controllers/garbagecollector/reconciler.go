@@ -107,8 +107,9 @@ func (s *graphSource) Start(ctx context.Context, q workqueue.TypedRateLimitingIn
 	s.r.mu.Lock()
 	s.r.queue = q
 	s.r.mu.Unlock()
+	changed := s.r.config.Resources.Changed()
 	_, incomplete := s.r.monitors.sync(ctx, s.r.config.Resources.Kinds())
-	go s.r.follow(ctx, incomplete)
+	go s.r.follow(ctx, changed, incomplete)
 	return nil
 }
 
@@ -119,7 +120,7 @@ func (s *graphSource) WaitForSync(ctx context.Context) error {
 }
 
 // follow keeps the monitored kinds up to date until ctx is done.
-func (r *Reconciler) follow(ctx context.Context, incomplete bool) {
+func (r *Reconciler) follow(ctx context.Context, changed <-chan struct{}, incomplete bool) {
 	for {
 		var retry <-chan time.Time
 		if incomplete {
@@ -128,10 +129,8 @@ func (r *Reconciler) follow(ctx context.Context, incomplete bool) {
 		select {
 		case <-ctx.Done():
 			return
-		case _, open := <-r.config.Resources.Changed():
-			if !open {
-				return
-			}
+		case <-changed:
+			changed = r.config.Resources.Changed()
 		case <-retry:
 		}
 		var dropped []schema.GroupVersionKind

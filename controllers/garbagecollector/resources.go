@@ -21,7 +21,8 @@ import (
 type Resources interface {
 	// Kinds returns the kinds to monitor now.
 	Kinds() []schema.GroupVersionKind
-	// Changed is sent to after Kinds has changed; nil means it never does.
+	// Changed returns a channel that is closed when Kinds changes after this
+	// call; nil means it never does.
 	Changed() <-chan struct{}
 }
 

@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"github.com/emicklei/go-restful/v3"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -34,6 +35,7 @@ import (
 	"k8s.io/apiserver/pkg/storage/storagebackend"
 	"k8s.io/apiserver/pkg/storage/storagebackend/factory"
 	"k8s.io/client-go/tools/cache"
+	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
 	"k8s.io/kube-openapi/pkg/builder"
 	"k8s.io/kube-openapi/pkg/builder3"
 	"k8s.io/kube-openapi/pkg/common"
@@ -132,8 +134,20 @@ func gvks(s *spec.Schema) []schema.GroupVersionKind {
 	return list
 }
 
+// wireScheme has the kinds that clients see. Those of two libraries are not in
+// the clients' scheme, as they are not in client-go's.
+func wireScheme() *runtime.Scheme {
+	s := apis.NewClientScheme()
+	for _, add := range []func(*runtime.Scheme) error{apiextensionsv1.AddToScheme, apiregistrationv1.AddToScheme} {
+		if err := add(s); err != nil {
+			log.Fatal(err)
+		}
+	}
+	return s
+}
+
 func v3Config(scheme *runtime.Scheme) *common.OpenAPIV3Config {
-	c := genericapiserver.DefaultOpenAPIV3Config(defs.GetOpenAPIDefinitions, openapinamer.NewDefinitionNamer(apis.NewClientScheme()))
+	c := genericapiserver.DefaultOpenAPIV3Config(defs.GetOpenAPIDefinitions, openapinamer.NewDefinitionNamer(wireScheme()))
 	c.Info.Title, c.Info.Version = "Kubernetes", apis.KubernetesVersion
 	return c
 }
@@ -197,7 +211,7 @@ func webServices(scheme *runtime.Scheme) ([]*restful.WebService, error) {
 }
 
 func writeDocuments(scheme *runtime.Scheme, services []*restful.WebService, out string) error {
-	v2 := genericapiserver.DefaultOpenAPIConfig(defs.GetOpenAPIDefinitions, openapinamer.NewDefinitionNamer(apis.NewClientScheme()))
+	v2 := genericapiserver.DefaultOpenAPIConfig(defs.GetOpenAPIDefinitions, openapinamer.NewDefinitionNamer(wireScheme()))
 	v2.Info.Title, v2.Info.Version = "Kubernetes", apis.KubernetesVersion
 	doc, err := builder.BuildOpenAPISpecFromRoutes(restfuladapter.AdaptWebServices(services), v2)
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry/admissionregistration/validatingadmissionpolicy"
 	"github.com/coracle-k8s/coracle/apiserver/registry/admissionregistration/validatingadmissionpolicybinding"
 	"github.com/coracle-k8s/coracle/apiserver/registry/admissionregistration/validatingwebhookconfiguration"
+	"github.com/coracle-k8s/coracle/apiserver/registry/apiextensions/customresourcedefinition"
+	"github.com/coracle-k8s/coracle/apiserver/registry/apiregistration/apiservice"
 	"github.com/coracle-k8s/coracle/apiserver/registry/apps/controllerrevision"
 	"github.com/coracle-k8s/coracle/apiserver/registry/apps/daemonset"
 	"github.com/coracle-k8s/coracle/apiserver/registry/apps/deployment"
@@ -139,6 +141,8 @@ func Resources() []*registry.Resource {
 
 		runtimeclass.New(),
 
+		customresourcedefinition.New(),
+		apiservice.New(),
 		lease.New(),
 
 		endpointslice.New(),

@@ -1,0 +1,148 @@
+package apiserver
+
+import (
+	"sync"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Served is a resource as the parts of the process see it that work on all.
+type Served struct {
+	GVK              schema.GroupVersionKind
+	Plural, Singular string
+	Namespaced       bool
+	Verbs            []string
+	// Unused says that no object was ever stored: there is nothing to collect or
+	// delete, and asking for it would cost its storage.
+	Unused bool
+	// Alternative says that it is another version, or view, of objects that an
+	// earlier entry has.
+	Alternative bool
+}
+
+// changes tells of changes to what is served.
+type changes struct {
+	mu   sync.Mutex
+	next chan struct{}
+}
+
+func (c *changes) announce() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.next != nil {
+		close(c.next)
+		c.next = nil
+	}
+}
+
+func (c *changes) channel() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.next == nil {
+		c.next = make(chan struct{})
+	}
+	return c.next
+}
+
+// ServedChanged is closed when Served changes. Ask for it before Served, or a
+// change may be missed.
+func (s *Server) ServedChanged() <-chan struct{} { return s.changes.channel() }
+
+// Served lists the resources that are served now: built-in and custom ones.
+func (s *Server) Served() []Served {
+	var list []Served
+	for _, r := range s.config.Resources {
+		if len(r.Verbs) == 0 {
+			continue
+		}
+		list = append(list, Served{
+			GVK: r.GVK, Plural: r.Plural, Singular: r.Singular, Namespaced: !r.ClusterScoped, Verbs: r.Verbs,
+			Alternative: r.StoredAs != nil && *r.StoredAs != r.GVK, Unused: s.unused(r.GVK.Group),
+		})
+	}
+	for _, r := range s.custom.Resources() {
+		for i, version := range r.Versions {
+			list = append(list, Served{
+				GVK: r.GroupKind.WithVersion(version), Plural: r.Plural, Singular: r.Singular, Namespaced: r.Namespaced,
+				Verbs:       []string{"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"},
+				Alternative: i > 0, Unused: !r.Used,
+			})
+		}
+	}
+	return list
+}
+
+// unused says of a built-in group that nothing of it was made yet.
+func (s *Server) unused(group string) bool {
+	return group == "apiextensions.k8s.io" && !s.custom.Demanded()
+}
+
+// Mapper knows the resources that are served now, without asking for discovery.
+func (s *Server) Mapper() meta.RESTMapper { return &liveMapper{server: s} }
+
+// liveMapper is a mapper that is made again after a change.
+type liveMapper struct {
+	server *Server
+
+	mu      sync.Mutex
+	made    meta.RESTMapper
+	changed <-chan struct{}
+}
+
+func (m *liveMapper) current() meta.RESTMapper {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.made != nil {
+		select {
+		case <-m.changed:
+		default:
+			return m.made
+		}
+	}
+	m.changed = m.server.ServedChanged()
+	served := m.server.Served()
+	versions := make([]schema.GroupVersion, 0, len(served))
+	for _, r := range served {
+		versions = append(versions, r.GVK.GroupVersion())
+	}
+	mapper := meta.NewDefaultRESTMapper(versions)
+	for _, r := range served {
+		scope := meta.RESTScopeRoot
+		if r.Namespaced {
+			scope = meta.RESTScopeNamespace
+		}
+		gv := r.GVK.GroupVersion()
+		mapper.AddSpecific(r.GVK, gv.WithResource(r.Plural), gv.WithResource(r.Singular), scope)
+	}
+	m.made = mapper
+	return mapper
+}
+
+func (m *liveMapper) KindFor(r schema.GroupVersionResource) (schema.GroupVersionKind, error) {
+	return m.current().KindFor(r)
+}
+
+func (m *liveMapper) KindsFor(r schema.GroupVersionResource) ([]schema.GroupVersionKind, error) {
+	return m.current().KindsFor(r)
+}
+
+func (m *liveMapper) ResourceFor(r schema.GroupVersionResource) (schema.GroupVersionResource, error) {
+	return m.current().ResourceFor(r)
+}
+
+func (m *liveMapper) ResourcesFor(r schema.GroupVersionResource) ([]schema.GroupVersionResource, error) {
+	return m.current().ResourcesFor(r)
+}
+
+func (m *liveMapper) RESTMapping(gk schema.GroupKind, versions ...string) (*meta.RESTMapping, error) {
+	return m.current().RESTMapping(gk, versions...)
+}
+
+func (m *liveMapper) RESTMappings(gk schema.GroupKind, versions ...string) ([]*meta.RESTMapping, error) {
+	return m.current().RESTMappings(gk, versions...)
+}
+
+func (m *liveMapper) ResourceSingularizer(resource string) (string, error) {
+	return m.current().ResourceSingularizer(resource)
+}
