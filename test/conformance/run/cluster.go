@@ -124,10 +124,12 @@ func (c *testCluster) up(ctx context.Context, config string, log *os.File) error
 
 // prepare waits for the nodes and loads the images into them.
 func (c *testCluster) prepare(ctx context.Context, o options) error {
-	for _, condition := range []string{"create", "condition=Ready"} {
-		args := append([]string{"kubectl", "--kubeconfig", c.kubeconfig(), "wait", "--for=" + condition, "--timeout=" + startTimeout.String()}, o.nodeNames()...)
-		if out, err := exec.CommandContext(ctx, c.coracle, args...).CombinedOutput(); err != nil {
-			return fmt.Errorf("waiting for nodes: %w: %s", err, out)
+	for _, node := range o.nodeNames() { // one by one: kubectl waits for the creation of one object only
+		for _, condition := range []string{"create", "condition=Ready"} {
+			wait := exec.CommandContext(ctx, c.coracle, "kubectl", "--kubeconfig", c.kubeconfig(), "wait", "--for="+condition, "--timeout="+startTimeout.String(), node)
+			if out, err := wait.CombinedOutput(); err != nil {
+				return fmt.Errorf("waiting for %s: %w: %s", node, err, out)
+			}
 		}
 	}
 	fmt.Printf("two nodes are ready: export KUBECONFIG=%s\n", c.kubeconfig())
