@@ -53,7 +53,8 @@ func FromReport(in io.Reader) ([]Result, error) {
 				if spec.Failed() {
 					beside = append(beside, fmt.Errorf("running the suite's %s: %s", spec.LeafNodeType, oneLine(spec.Failure.Message)))
 				}
-			case spec.NumAttempts > 0: // others were filtered out or not reached
+			case spec.NumAttempts == 0 || spec.State == types.SpecStateInterrupted: // filtered out, not reached, or cut off by Ctrl-C
+			default:
 				out = append(out, Result{Spec: spec.FullText(), Outcome: outcome(spec.State), Reason: oneLine(spec.Failure.Message)})
 			}
 		}

@@ -18,6 +18,7 @@ const report = `[{"SpecReports": [
   "Failure": {"Message": "creating a thing:\n  no"}},
  {"ContainerHierarchyTexts": ["[sig-a] Things"], "LeafNodeText": "hang [Conformance]", "LeafNodeType": "It", "State": "timedout", "NumAttempts": 1},
  {"ContainerHierarchyTexts": ["[sig-a] Things"], "LeafNodeText": "skip themselves [Conformance]", "LeafNodeType": "It", "State": "skipped", "NumAttempts": 1},
+ {"ContainerHierarchyTexts": ["[sig-a] Things"], "LeafNodeText": "were cut off [Conformance]", "LeafNodeType": "It", "State": "interrupted", "NumAttempts": 1},
  {"ContainerHierarchyTexts": ["[sig-b] Others"], "LeafNodeText": "were not chosen [Conformance]", "LeafNodeType": "It", "State": "skipped", "StartTime": "2026-01-01T00:00:00Z"}
 ]}]`
 

@@ -54,9 +54,10 @@ func (o options) runPass(ctx context.Context, p pass, kubeconfig, kubectl string
 		"--num-nodes=2", "--disable-log-dump", "--e2e-output-dir="+o.logs())
 	suite := exec.CommandContext(ctx, filepath.Join(o.build, "ginkgo"), args...)
 	suite.Dir = o.logs()
-	// Ctrl-C comes by Cancel alone: a second one would stop the cleaning up.
+	// Ctrl-C comes by Cancel alone, and to each of ginkgo's processes: a second
+	// one would stop the cleaning up.
 	suite.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	suite.Cancel = func() error { return suite.Process.Signal(syscall.SIGINT) }
+	suite.Cancel = func() error { return syscall.Kill(-suite.Process.Pid, syscall.SIGINT) }
 	suite.WaitDelay = interruptTimeout
 	log, err := os.Create(filepath.Join(o.logs(), p.name+".log"))
 	if err != nil {
