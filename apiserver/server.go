@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -78,6 +79,8 @@ type Config struct {
 	// Report is told of what goes wrong beside requests, such as a changed file
 	// that is not taken. Default nobody.
 	Report func(error)
+	// Metrics are answered at /metrics besides the server's own.
+	Metrics []prometheus.Gatherer
 	// Clock defaults to the real one.
 	Clock clock.WithTicker
 }
@@ -184,7 +187,7 @@ func (s *Server) genericConfig() *genericapiserver.Config {
 	c.ExternalAddress = s.config.Listeners[0].Addr().String()
 	c.LoopbackClientConfig = s.RESTConfig()
 	c.SkipOpenAPIInstallation = true
-	c.EnableProfiling = false
+	c.EnableProfiling, c.EnableMetrics = *s.config.Settings.Profiling, false
 	c.RequestTimeout = s.config.Settings.RequestTimeout.Duration
 	c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight = int(s.config.Settings.MaxRequestsInFlight), int(s.config.Settings.MaxMutatingRequestsInFlight)
 	c.CorsAllowedOriginList = s.config.Settings.CORSAllowedOrigins
@@ -195,7 +198,8 @@ func (s *Server) genericConfig() *genericapiserver.Config {
 	// The library's own check of its log keeps a goroutine for ever.
 	checks := []healthz.HealthChecker{healthz.PingHealthz, healthz.NamedCheck("etcd", s.checkEtcd)}
 	c.HealthzChecks, c.LivezChecks = checks, checks
-	c.ReadyzChecks = append(checks[:len(checks):len(checks)], healthz.NamedCheck("poststarthook/crd-informer-synced", s.checkCustom))
+	c.ReadyzChecks = append(checks[:len(checks):len(checks)], healthz.NamedCheck("etcd-readiness", s.checkEtcd),
+		healthz.NamedCheck("poststarthook/crd-informer-synced", s.checkCustom))
 	return c
 }
 
@@ -250,6 +254,7 @@ func (s *Server) build(c *genericapiserver.Config) error {
 	mux.HandlePrefix("/apis/", s.custom)
 	s.docs.Install(mux)
 	access.install(mux)
+	s.installMetrics(mux)
 	for path, h := range s.config.Extra {
 		mux.Handle(path, h)
 	}

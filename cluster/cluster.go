@@ -21,6 +21,7 @@ import (
 	"sync"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
@@ -77,8 +78,10 @@ type Cluster struct {
 	address              netip.AddrPort
 	server               *apiserver.Server
 	nodes                *connector
-	parts                *parts
-	kubeconfig           string
+	// metrics are those of this cluster's parts, where they have any of their own.
+	metrics    *prometheus.Registry
+	parts      *parts
+	kubeconfig string
 
 	stop   sync.Once
 	failed chan error
@@ -89,7 +92,7 @@ type Cluster struct {
 // configuration is defaulted and checked first; config itself is not changed.
 // ctx bounds the start only.
 func Start(ctx context.Context, config *v1alpha1.Cluster, opts ...Option) (*Cluster, error) {
-	c := &Cluster{config: config.DeepCopy(), options: options{progress: func(string) {}, clock: clock.RealClock{}, logger: logr.Discard()}, failed: make(chan error, 1)}
+	c := &Cluster{config: config.DeepCopy(), options: options{progress: func(string) {}, clock: clock.RealClock{}, logger: logr.Discard()}, metrics: prometheus.NewRegistry(), failed: make(chan error, 1)}
 	for _, o := range opts {
 		o(&c.options)
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
@@ -46,6 +47,7 @@ type nodeHost struct {
 	live     client.WithWatch
 	clock    clock.WithTicker
 	log      logr.Logger
+	metrics  prometheus.Registerer // nil where nobody scrapes
 	progress func(string)
 	// programs installs what nodes run, once for all of them.
 	programs func() (string, error)
@@ -198,7 +200,7 @@ func (n *realNode) newProxy() error {
 	}
 	n.proxy, err = proxy.New(proxy.Config{
 		NodeName: n.name, NodeIPs: n.net.NodePortIPs, ClusterCIDRs: []string{n.network.PodCIDR},
-		Cache: n.manager.GetCache(), NFT: nft, Listen: network.Listen(n.net.Netns), Clock: n.clock, Log: n.log,
+		Cache: n.manager.GetCache(), NFT: nft, Listen: network.Listen(n.net.Netns), Clock: n.clock, Log: n.log, Metrics: n.metrics,
 	})
 	return err
 }

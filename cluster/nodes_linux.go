@@ -147,7 +147,7 @@ func (c *Cluster) nodeHost(mgr manager.Manager) (*nodeHost, error) {
 	}
 	return &nodeHost{
 		id: c.id, dir: c.config.DataDir, network: c.config.Network, node: c.config.Node,
-		manager: mgr, live: live, clock: c.options.clock, log: c.options.logger, progress: c.options.progress,
+		manager: mgr, live: live, clock: c.options.clock, log: c.options.logger, metrics: c.metrics, progress: c.options.progress,
 		programs: programs(c.path("bin"), c.config.Node.BinDir, c.options.progress), serve: c.nodes.add,
 	}, nil
 }

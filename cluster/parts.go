@@ -136,7 +136,7 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 
 func (c *Cluster) addScheduler(mgr manager.Manager) error {
 	s, err := scheduler.New(scheduler.Config{
-		Client: mgr.GetClient(), Cache: mgr.GetCache(), Recorder: mgr.GetEventRecorder(scheduler.DefaultName), Clock: c.options.clock,
+		Client: mgr.GetClient(), Cache: mgr.GetCache(), Recorder: mgr.GetEventRecorder(scheduler.DefaultName), Clock: c.options.clock, Metrics: c.metrics,
 		Workloads: []client.Object{&corev1.ReplicationController{}, &appsv1.ReplicaSet{}, &appsv1.StatefulSet{}},
 	})
 	if err != nil {

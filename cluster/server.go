@@ -15,9 +15,11 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/coracle-k8s/coracle/apiserver"
 	"github.com/coracle-k8s/coracle/apiserver/bootstrap"
@@ -49,7 +51,9 @@ func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) err
 		Services:  c.serviceNetwork(),
 		Clock:     c.options.clock,
 		Settings:  c.config.APIServer,
-		Report:    func(err error) { c.options.logger.Error(err, "the API server") },
+		// Controllers count for the whole process.
+		Metrics: []prometheus.Gatherer{c.metrics, ctrlmetrics.Registry},
+		Report:  func(err error) { c.options.logger.Error(err, "the API server") },
 	}
 	if err := c.credentials(&config); err != nil {
 		closeAll(listeners)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -63,6 +64,7 @@ type resource struct {
 	build    sync.Once
 	storages map[string]rest.Storage
 	err      error
+	opened   atomic.Bool // storages is there
 
 	mu     sync.Mutex
 	scopes map[string]*handlers.RequestScope
@@ -130,6 +132,20 @@ func (d *Dispatcher) Stores(gvr schema.GroupVersionResource) bool {
 	return err == nil && slices.Contains(kinds, e.GVK)
 }
 
+// Opened are the stores that were used.
+func (d *Dispatcher) Opened() []*genericregistry.Store {
+	var opened []*genericregistry.Store
+	for _, e := range d.stores {
+		if !e.opened.Load() {
+			continue
+		}
+		if store := registry.StoreOf(e.storages[""]); store != nil {
+			opened = append(opened, store)
+		}
+	}
+	return opened
+}
+
 // Destroy closes every storage that was opened.
 func (d *Dispatcher) Destroy() {
 	for _, e := range d.resources {
@@ -143,7 +159,10 @@ func (d *Dispatcher) Destroy() {
 // open builds the resource's storages once and waits until its watch cache
 // answers: an informer that came too early would back off for a second.
 func (d *Dispatcher) open(ctx context.Context, e *resource) (map[string]rest.Storage, error) {
-	e.build.Do(func() { e.storages, e.err = e.Build(d.config.Env) })
+	e.build.Do(func() {
+		e.storages, e.err = e.Build(d.config.Env)
+		e.opened.Store(e.err == nil)
+	})
 	if e.err != nil {
 		return nil, fmt.Errorf("opening %s: %w", e.GVR(), e.err)
 	}

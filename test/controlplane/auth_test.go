@@ -491,3 +491,60 @@ rules:
 		Expect(string(read(path))).NotTo(ContainSubstring("unspoken"))
 	}, SpecTimeout(time.Minute))
 })
+
+var _ = Describe("what the API server says of itself", Ordered, func() {
+	var w world
+	var admin *kubernetes.Clientset
+	BeforeAll(func() {
+		w = begin(env.WithNodes(0))
+		var err error
+		admin, err = kubernetes.NewForConfig(w.TLSConfig(GinkgoTB()))
+		Expect(err).NotTo(HaveOccurred())
+	})
+	get := func(ctx context.Context, path string) string {
+		GinkgoHelper()
+		body, err := admin.RESTClient().Get().RequestURI(path).DoRaw(ctx)
+		Expect(err).NotTo(HaveOccurred(), path)
+		return string(body)
+	}
+
+	It("has health checks by name", func(ctx SpecContext) {
+		Expect(get(ctx, "/readyz?verbose")).To(And(ContainSubstring("[+]ping ok\n[+]etcd ok\n[+]etcd-readiness ok\n"), HaveSuffix("readyz check passed\n")))
+		Expect(get(ctx, "/livez?verbose&exclude=etcd")).To(And(ContainSubstring("[+]etcd excluded: ok\n"), HaveSuffix("livez check passed\n")))
+		for _, path := range []string{"/livez", "/readyz/etcd", "/readyz/shutdown", "/healthz/ping", "/livez/etcd"} {
+			Expect(get(ctx, path)).To(Equal("ok"), path)
+		}
+	}, SpecTimeout(time.Minute))
+
+	It("counts under upstream's names", func(ctx SpecContext) {
+		_, err := admin.CoreV1().Pods("default").List(ctx, metav1.ListOptions{})
+		Expect(err).NotTo(HaveOccurred())
+		scraped := get(ctx, "/metrics")
+		var missing []string
+		for _, name := range []string{
+			`apiserver_request_total{code="200",component="apiserver",dry_run="",group="",resource="pods",scope="namespace",subresource="",verb="LIST",version="v1"}`,
+			"apiserver_request_duration_seconds_bucket{", "apiserver_current_inflight_requests{", "apiserver_longrunning_requests{", "apiserver_response_sizes_bucket{",
+			`apiserver_resource_objects{group="",resource="namespaces"} `, `apiserver_storage_objects{resource="namespaces"} `, "apiserver_storage_size_bytes{", "etcd_request_duration_seconds_bucket{",
+			"apiserver_watch_cache_events_received_total{", "authentication_attempts{", "authenticated_user_requests{", "authorization_attempts_total{",
+			`kubernetes_build_info{`, `workqueue_adds_total{controller="serviceaccount-controller"`, "rest_client_requests_total{",
+			"scheduler_pending_pods{", "process_cpu_seconds_total ", "go_goroutines ",
+		} {
+			if !strings.Contains(scraped, name) {
+				missing = append(missing, name)
+			}
+		}
+		Expect(missing).To(BeEmpty())
+		Expect(get(ctx, "/metrics/slis")).To(ContainSubstring(`kubernetes_healthcheck{name="etcd",type="readyz"} 1`))
+	}, SpecTimeout(time.Minute))
+
+	It("shows profiles to who may", func(ctx SpecContext) {
+		Expect(get(ctx, "/debug/pprof/cmdline")).NotTo(BeEmpty())
+		_, err := strangersOf(w).bearer("").RESTClient().Get().AbsPath("/debug/pprof/cmdline").DoRaw(ctx)
+		Expect(apierrors.IsUnauthorized(err)).To(BeTrue(), "%v", err)
+	}, SpecTimeout(time.Minute))
+})
+
+func strangersOf(w world) socket {
+	GinkgoHelper()
+	return socket{config: rest.AnonymousClientConfig(w.TLSConfig(GinkgoTB())), url: w.Cluster.URL()}
+}

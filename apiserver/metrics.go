@@ -1,0 +1,134 @@
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
+	handlersmetrics "k8s.io/apiserver/pkg/endpoints/handlers/metrics"
+	apimetrics "k8s.io/apiserver/pkg/endpoints/metrics"
+	"k8s.io/apiserver/pkg/server/mux"
+	cachermetrics "k8s.io/apiserver/pkg/storage/cacher/metrics"
+	etcd3metrics "k8s.io/apiserver/pkg/storage/etcd3/metrics"
+	storagemetrics "k8s.io/apiserver/pkg/storage/metrics"
+	flowcontrolmetrics "k8s.io/apiserver/pkg/util/flowcontrol/metrics"
+	proxymetrics "k8s.io/apiserver/pkg/util/proxy/metrics"
+	"k8s.io/component-base/metrics/legacyregistry"
+	"k8s.io/component-base/metrics/prometheus/slis"
+)
+
+// installMetrics serves /metrics under upstream's names. What the libraries
+// count is counted for the whole process; what is asked of this server's
+// storage is asked when somebody scrapes.
+func (s *Server) installMetrics(m *mux.PathRecorderMux) {
+	for _, register := range []func(){
+		apimetrics.Register, storagemetrics.Register, cachermetrics.Register, etcd3metrics.Register,
+		flowcontrolmetrics.Register, handlersmetrics.Register, proxymetrics.Register,
+	} {
+		register()
+	}
+	gatherers := slices.Concat([]prometheus.Gatherer{legacyregistry.DefaultGatherer, s.ownMetrics()}, s.config.Metrics)
+	answer := promhttp.HandlerFor(merged(gatherers), promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
+	m.Handle("/metrics", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.observeSizes(r.Context())
+		answer.ServeHTTP(w, r)
+	}))
+	slis.SLIMetrics{}.Install(m)
+}
+
+// ownMetrics are those that the libraries do not know.
+func (s *Server) ownMetrics() *prometheus.Registry {
+	info := newEffectiveVersion().Info()
+	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "kubernetes_build_info",
+		Help: "[ALPHA] A metric with a constant '1' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, and compiler from which Kubernetes was built, and platform on which it is running.",
+		ConstLabels: prometheus.Labels{
+			"major": info.Major, "minor": info.Minor, "git_version": info.GitVersion, "git_commit": info.GitCommit, "git_tree_state": info.GitTreeState,
+			"build_date": info.BuildDate, "go_version": info.GoVersion, "compiler": info.Compiler, "platform": info.Platform,
+		}})
+	build.Set(1)
+	size := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "apiserver_storage_size_bytes",
+		Help:        "[STABLE] Size of the storage database file physically allocated in bytes.",
+		ConstLabels: prometheus.Labels{"storage_cluster_id": "etcd-0"}}, s.databaseSize)
+	r := prometheus.NewRegistry()
+	r.MustRegister(build, size)
+	return r
+}
+
+// databaseSize is -1 when etcd does not answer.
+func (s *Server) databaseSize() float64 {
+	ctx, cancel := context.WithTimeout(s.ctx, etcdPatience)
+	defer cancel()
+	endpoint := ""
+	if all := s.config.Etcd.Endpoints; len(all) > 0 {
+		endpoint = all[0]
+	}
+	status, err := s.etcd.Client.Client.Status(ctx, endpoint)
+	if err != nil {
+		return -1
+	}
+	return float64(status.DbSize)
+}
+
+// observeSizes sets apiserver_resource_objects and its kin.
+func (s *Server) observeSizes(ctx context.Context) {
+	for _, store := range s.dispatcher.Opened() {
+		stats, err := store.Storage.Stats(ctx)
+		etcd3metrics.UpdateStoreStats(store.DefaultQualifiedResource, stats, err)
+	}
+}
+
+// merged gathers from all, as one. Of what describes the process the first one
+// that says it is heard.
+type merged []prometheus.Gatherer
+
+var _ prometheus.Gatherer = merged{}
+
+// Gather implements prometheus.Gatherer.
+func (m merged) Gather() ([]*dto.MetricFamily, error) {
+	byName := map[string]*dto.MetricFamily{}
+	var errs []error
+	for _, g := range m {
+		families, err := g.Gather()
+		errs = append(errs, err)
+		for _, f := range families {
+			have := byName[f.GetName()]
+			if have == nil {
+				byName[f.GetName()] = f
+			} else if have.GetType() == f.GetType() {
+				addMissing(have, f)
+			}
+		}
+	}
+	all := make([]*dto.MetricFamily, 0, len(byName))
+	for _, f := range byName {
+		all = append(all, f)
+	}
+	slices.SortFunc(all, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })
+	return all, errors.Join(errs...)
+}
+
+// addMissing adds the series of from whose labels to has not.
+func addMissing(to, from *dto.MetricFamily) {
+	seen := make(map[string]bool, len(to.Metric))
+	for _, m := range to.Metric {
+		seen[seriesKey(m)] = true
+	}
+	for _, m := range from.Metric {
+		if !seen[seriesKey(m)] {
+			to.Metric = append(to.Metric, m)
+		}
+	}
+}
+
+func seriesKey(m *dto.Metric) string {
+	var b strings.Builder
+	for _, l := range m.Label {
+		b.WriteString(l.GetName() + "\x00" + l.GetValue() + "\x00")
+	}
+	return b.String()
+}
