@@ -538,8 +538,8 @@ var _ = Describe("what the API server says of itself", Ordered, func() {
 	}, SpecTimeout(time.Minute))
 
 	It("shows profiles to who may", func(ctx SpecContext) {
-		Expect(get(ctx, "/debug/pprof/cmdline")).NotTo(BeEmpty())
-		_, err := strangersOf(w).bearer("").RESTClient().Get().AbsPath("/debug/pprof/cmdline").DoRaw(ctx)
+		Expect(get(ctx, "/debug/pprof/goroutine?debug=1")).To(ContainSubstring("goroutine profile: total"))
+		_, err := strangersOf(w).bearer("").RESTClient().Get().AbsPath("/debug/pprof/goroutine").DoRaw(ctx)
 		Expect(apierrors.IsUnauthorized(err)).To(BeTrue(), "%v", err)
 	}, SpecTimeout(time.Minute))
 })
