@@ -7,13 +7,15 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/filters/impersonation"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	genericfilters "k8s.io/apiserver/pkg/server/filters"
+
+	"github.com/coracle-k8s/coracle/apiserver/fairness"
 )
 
 // outerChain is what requests from the network pass: the stock filters in
-// upstream's order.
-func outerChain(h http.Handler, c *genericapiserver.Config) http.Handler {
+// upstream's order. fair holds back what the server cannot do at once.
+func outerChain(h http.Handler, c *genericapiserver.Config, fair *fairness.Filter) http.Handler {
 	h = genericapifilters.WithAuthorization(h, c.Authorization.Authorizer, c.Serializer)
-	h = genericfilters.WithMaxInFlightLimit(h, c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight, c.LongRunningFunc)
+	h = fair.Wrap(h, c)
 	h = impersonation.WithImpersonation(h, c.Authorization.Authorizer, c.Serializer)
 	h = genericapifilters.WithAudit(h, c.AuditBackend, c.AuditPolicyRuleEvaluator, c.LongRunningFunc)
 	failed := genericapifilters.Unauthorized(c.Serializer)

@@ -38,6 +38,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/dispatch"
 	"github.com/coracle-k8s/coracle/apiserver/encryption"
 	"github.com/coracle-k8s/coracle/apiserver/etcd"
+	"github.com/coracle-k8s/coracle/apiserver/fairness"
 	"github.com/coracle-k8s/coracle/apiserver/inprocess"
 	"github.com/coracle-k8s/coracle/apiserver/openapi"
 	"github.com/coracle-k8s/coracle/apiserver/pki"
@@ -95,6 +96,7 @@ type Server struct {
 	transport  *inprocess.Transport
 	frontend   *frontend
 	access     *access
+	fairness   *fairness.Filter
 	services   *services.Network
 	docs       *openapi.Documents
 	encryption *encryption.Transformers // nil without
@@ -194,7 +196,8 @@ func (s *Server) genericConfig() *genericapiserver.Config {
 	c.AggregatedDiscoveryGroupManager = aggregated.NewResourceManager("apis")
 	c.LongRunningFunc = filters.BasicLongRunningRequestCheck(
 		sets.NewString("watch", "proxy"), sets.NewString("attach", "exec", "proxy", "log", "portforward"))
-	c.BuildHandlerChainFunc = outerChain
+	s.fairness = fairness.New(s.RESTConfig())
+	c.BuildHandlerChainFunc = func(h http.Handler, c *genericapiserver.Config) http.Handler { return outerChain(h, c, s.fairness) }
 	// The library's own check of its log keeps a goroutine for ever.
 	checks := []healthz.HealthChecker{healthz.PingHealthz, healthz.NamedCheck("etcd", s.checkEtcd)}
 	c.HealthzChecks, c.LivezChecks = checks, checks
@@ -306,6 +309,7 @@ func (s *Server) run() {
 	if s.encryption != nil {
 		s.access.runners = append(s.access.runners, s.encryption.Run)
 	}
+	s.access.runners = append(s.access.runners, s.fairness.Run)
 	s.access.start(s.ctx)
 	s.running.Go(func() { s.custom.Run(s.ctx) })
 	s.serving = true
