@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -14,7 +15,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := root().ExecuteContext(ctx)
+	err := run(ctx, os.Args)
 	stop()
 	var code exitCode
 	switch {
@@ -24,6 +25,24 @@ func main() {
 		fmt.Fprintln(os.Stderr, "coracle: "+oneLine(err).Error())
 		os.Exit(1)
 	}
+}
+
+// run does what the program is asked for by its name and arguments.
+func run(ctx context.Context, args []string) error {
+	switch filepath.Base(args[0]) {
+	case "kubectl":
+		return runKubectl(args[1:])
+	case "etcd":
+		etcd(args) // ends the process
+		return nil
+	case "kube-apiserver":
+		cmd, err := kubeAPIServerCommand(args[1:])
+		if err != nil {
+			return err
+		}
+		return cmd.ExecuteContext(ctx)
+	}
+	return root().ExecuteContext(ctx)
 }
 
 // exitCode ends the program with a code and no message: it was said already.
@@ -45,6 +64,6 @@ controllers, scheduler, nodes and service proxy.
 		SilenceErrors: true,
 	}
 	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.AddCommand(upCommand(), serverCommand(), agentCommand(), kubectlCommand(), imageCommand(), statusCommand(), resetCommand(), versionCommand())
+	cmd.AddCommand(upCommand(), serverCommand(), agentCommand(), kubectlCommand(), imageCommand(), statusCommand(), resetCommand(), envtestAssetsCommand(), versionCommand())
 	return cmd
 }

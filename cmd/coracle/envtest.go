@@ -1,0 +1,116 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.etcd.io/etcd/server/v3/etcdmain"
+)
+
+// assets are the names under which envtest looks for its programs; this binary
+// is each of them when it is called by that name.
+var assets = [...]string{"kube-apiserver", "etcd", "kubectl"}
+
+func envtestAssetsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "envtest-assets DIR",
+		Short: "Fill a directory for controller-runtime's envtest",
+		Long: `Put this binary into DIR under the names kube-apiserver, etcd and kubectl, which
+is what controller-runtime's envtest starts:
+
+  coracle envtest-assets build/assets
+  KUBEBUILDER_ASSETS=$PWD/build/assets go test ./...
+
+Unlike with upstream's programs, the controllers run: namespaces go away, what
+is owned by a deleted object is collected, Deployments get their pods. Pods run
+on simulated nodes if there are any:
+
+  env.ControlPlane.GetAPIServer().Configure().Append("simulated-nodes", "1")`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := fillAssets(args[0]); err != nil {
+				return err
+			}
+			dir, err := filepath.Abs(args[0])
+			if err != nil {
+				return fmt.Errorf("finding %s: %w", args[0], err)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "export KUBEBUILDER_ASSETS=%s\n", dir)
+			return nil
+		},
+	}
+}
+
+func fillAssets(dir string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("finding this binary: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("making the directory: %w", err)
+	}
+	for _, name := range assets {
+		path := filepath.Join(dir, name)
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("replacing %s: %w", path, err)
+		}
+		if os.Link(self, path) == nil {
+			continue
+		}
+		if err := copyProgram(self, path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// copyProgram is for another file system, which cannot be linked to.
+func copyProgram(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return fmt.Errorf("copying this binary: %w", err)
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_WRONLY|os.O_EXCL, 0o755)
+	if err != nil {
+		return fmt.Errorf("copying this binary: %w", err)
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		out.Close()
+		os.Remove(to)
+		return fmt.Errorf("copying this binary to %s: %w", to, err)
+	}
+	return out.Close()
+}
+
+// etcd is the stock program. A member alone needs not wait the second for
+// others that elections allow for by default.
+func etcd(args []string) {
+	for _, quick := range []string{"--heartbeat-interval=10", "--election-timeout=50"} {
+		name, _, _ := strings.Cut(strings.TrimLeft(quick, "-"), "=")
+		given := func(a string) bool { return strings.HasPrefix(strings.TrimLeft(a, "-"), name) }
+		if len(args) > 1 && !slices.ContainsFunc(args, given) && !slices.ContainsFunc(args, clustered) {
+			args = append(args, quick)
+		}
+	}
+	etcdmain.Main(args)
+}
+
+// clustered says that an argument makes etcd do something else than run a
+// member alone.
+func clustered(a string) bool {
+	a = strings.TrimLeft(a, "-")
+	for _, prefix := range []string{"initial-cluster", "discovery", "config-file", "gateway", "grpc-proxy", "help", "version"} {
+		if strings.HasPrefix(a, prefix) {
+			return true
+		}
+	}
+	return a == "h"
+}
