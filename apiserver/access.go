@@ -61,7 +61,10 @@ type access struct {
 }
 
 func newAccess(ctx context.Context, s *Server) (*access, error) {
-	a := &access{server: s, audiences: authenticator.Audiences{s.config.Issuer}}
+	a := &access{server: s, audiences: s.config.Settings.ServiceAccounts.Audiences}
+	if len(a.audiences) == 0 {
+		a.audiences = authenticator.Audiences{s.config.Issuer}
+	}
 	if err := a.authentication(ctx); err != nil {
 		return nil, err
 	}

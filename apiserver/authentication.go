@@ -30,9 +30,8 @@ import (
 // ctx is done.
 func (a *access) authentication(ctx context.Context) error {
 	config := authn.Config{Audiences: a.audiences, AnonymousPaths: a.server.config.Settings.Authentication.AnonymousPaths}
-	roots := a.server.config.Authority.Pool()
-	config.ClientCA = func() (x509.VerifyOptions, bool) {
-		return x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, true
+	if err := a.clientCertificates(&config); err != nil {
+		return err
 	}
 	// Local ones first: they answer at once, and no secret leaves that need not.
 	for _, add := range []func(context.Context, *authn.Config) error{a.staticTokens, a.serviceAccounts, a.bootstrapTokens, a.issuers, a.tokenWebhook, a.frontProxy} {
@@ -41,6 +40,30 @@ func (a *access) authentication(ctx context.Context) error {
 		}
 	}
 	a.authenticator = authn.New(config)
+	return nil
+}
+
+// clientCertificates are those of the cluster's own authority and of the ones
+// in a file.
+func (a *access) clientCertificates(to *authn.Config) error {
+	file := a.server.config.Settings.Authentication.ClientCAFile
+	if file == "" {
+		roots := a.server.config.Authority.Pool()
+		to.ClientCA = func() (x509.VerifyOptions, bool) {
+			return x509.VerifyOptions{Roots: roots, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, true
+		}
+		return nil
+	}
+	own, err := dynamiccertificates.NewStaticCAContent("cluster", a.server.config.Authority.PEM)
+	if err != nil {
+		return fmt.Errorf("reading the cluster's authority: %w", err)
+	}
+	others, err := dynamiccertificates.NewDynamicCAContentFromFile("client-ca", file)
+	if err != nil {
+		return fmt.Errorf("reading the authorities of client certificates: %w", err)
+	}
+	a.runners = append(a.runners, func(ctx context.Context) error { others.Run(ctx, 1); return nil })
+	to.ClientCA = dynamiccertificates.NewUnionCAContentProvider(own, others).VerifyOptions
 	return nil
 }
 
@@ -61,7 +84,7 @@ func (a *access) serviceAccounts(_ context.Context, to *authn.Config) error {
 		return err
 	}
 	a.signer, a.tokens = signer, issuer{signer}
-	keys := []crypto.PublicKey{c.ServiceAccountKey.Public()}
+	keys := append([]crypto.PublicKey{c.ServiceAccountKey.Public()}, c.ServiceAccountKeys...)
 	checked, err := tokens.NewAuthenticator(tokens.AuthenticatorConfig{
 		Issuers: []string{c.Issuer}, Audiences: a.audiences, Keys: keys, Getter: bound{a.server}, Clock: c.Clock, Used: a.tokenUsed,
 	})

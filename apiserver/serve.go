@@ -3,7 +3,6 @@ package apiserver
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -22,7 +21,6 @@ const drainTimeout = 2 * time.Second
 type frontend struct {
 	listeners []net.Listener
 	cert      tls.Certificate
-	clientCA  *x509.CertPool
 	handler   http.Handler
 }
 
@@ -33,7 +31,7 @@ func (f *frontend) serve(ctx context.Context, broken <-chan error) error {
 		Handler: f.handler,
 		TLSConfig: &tls.Config{
 			MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{f.cert},
-			ClientAuth: tls.RequestClientCert, ClientCAs: f.clientCA, NextProtos: []string{"h2", "http/1.1"},
+			ClientAuth: tls.RequestClientCert, NextProtos: []string{"h2", "http/1.1"},
 		},
 		BaseContext:       func(net.Listener) context.Context { return requests },
 		MaxHeaderBytes:    1 << 20,

@@ -9,7 +9,7 @@ package apiserver
 
 import (
 	"context"
-	"crypto/ecdsa"
+	"crypto"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -62,8 +62,10 @@ type Config struct {
 	// Certificate is what the server shows; Authority signs and checks clients.
 	Certificate tls.Certificate
 	Authority   *pki.Authority
-	// ServiceAccountKey signs service account tokens.
-	ServiceAccountKey *ecdsa.PrivateKey
+	// ServiceAccountKey signs service account tokens, RSA or ECDSA.
+	ServiceAccountKey crypto.Signer
+	// ServiceAccountKeys check tokens besides the public part of ServiceAccountKey.
+	ServiceAccountKeys []crypto.PublicKey
 	// Issuer of service account tokens; default https://kubernetes.default.svc.cluster.local.
 	Issuer string
 	// Tokens are bearer tokens of known users, such as the one agents join with.
@@ -262,11 +264,7 @@ func (s *Server) build(c *genericapiserver.Config) error {
 		mux.Handle(path, h)
 	}
 	s.generic.PrepareRun()
-	s.frontend = &frontend{listeners: s.config.Listeners, cert: s.config.Certificate, clientCA: s.config.Authority.Pool(), handler: s.generic.Handler}
-	if access.requestHeader != nil {
-		// The proxy's authorities may change; clients show what they have.
-		s.frontend.clientCA = nil
-	}
+	s.frontend = &frontend{listeners: s.config.Listeners, cert: s.config.Certificate, handler: s.generic.Handler}
 	s.transport.Serve(innerChain(s.generic.Handler.Director, c))
 	return nil
 }

@@ -75,6 +75,7 @@ type Cluster struct {
 	scheme, clientScheme *runtime.Scheme
 	lock                 *dirLock
 	pki                  *pki.Authority
+	serverCA             []byte // PEM of what clients trust the server by
 	address              netip.AddrPort
 	server               *apiserver.Server
 	nodes                *connector

@@ -2,7 +2,9 @@ package cluster
 
 import (
 	"context"
+	"crypto"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -16,9 +18,11 @@ import (
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"go.etcd.io/etcd/client/pkg/v3/transport"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"k8s.io/client-go/util/keyutil"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/coracle-k8s/coracle/apiserver"
@@ -42,7 +46,6 @@ func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) err
 	}
 	c.pki = authority
 	config := apiserver.Config{
-		Etcd:      etcd.Config{Dir: c.path("etcd"), UnsafeNoFsync: c.config.Storage.UnsafeNoFsync, Errors: func(msg string) { c.options.logger.Info(msg) }},
 		Scheme:    c.scheme,
 		Resources: all.Resources(),
 		Listeners: listeners,
@@ -55,7 +58,14 @@ func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) err
 		Metrics: []prometheus.Gatherer{c.metrics, ctrlmetrics.Registry},
 		Report:  func(err error) { c.options.logger.Error(err, "the API server") },
 	}
-	if err := c.credentials(&config); err != nil {
+	if issuer := c.config.APIServer.ServiceAccounts.Issuer; issuer != "" {
+		config.Issuer = issuer
+	}
+	config.Etcd, err = c.etcd()
+	if err == nil {
+		err = c.credentials(&config)
+	}
+	if err != nil {
 		closeAll(listeners)
 		return err
 	}
@@ -72,9 +82,52 @@ func closeAll(listeners []net.Listener) {
 	}
 }
 
-// credentials are the server's certificate, the key of service account tokens
+// etcd is where the server keeps its objects.
+func (c *Cluster) etcd() (etcd.Config, error) {
+	s := c.config.Storage
+	config := etcd.Config{Dir: c.path("etcd"), UnsafeNoFsync: s.UnsafeNoFsync, Endpoints: s.Endpoints, Errors: func(msg string) { c.options.logger.Info(msg) }}
+	if s.CAFile == "" && s.CertFile == "" {
+		return config, nil
+	}
+	var err error
+	config.TLS, err = transport.TLSInfo{TrustedCAFile: s.CAFile, CertFile: s.CertFile, KeyFile: s.KeyFile}.ClientConfig()
+	if err != nil {
+		return etcd.Config{}, fmt.Errorf("reading the files for etcd: %w", err)
+	}
+	return config, nil
+}
+
+// credentials are the server's certificate, the keys of service account tokens
 // and the token that agents join with.
 func (c *Cluster) credentials(config *apiserver.Config) error {
+	if err := c.certificate(config); err != nil {
+		return err
+	}
+	if err := c.tokenKeys(config); err != nil {
+		return err
+	}
+	token, err := c.joinToken()
+	if err != nil {
+		return err
+	}
+	config.Tokens = map[string]*user.DefaultInfo{token: {Name: joinUser, Groups: []string{joinGroup}}}
+	return nil
+}
+
+// certificate is the configured one, or one of the cluster's own authority.
+func (c *Cluster) certificate(config *apiserver.Config) error {
+	var err error
+	c.serverCA = c.pki.PEM
+	if files := c.config.APIServer.Certificate; files.CertFile != "" {
+		// Who made it is not known, so clients are told to trust what it shows.
+		if c.serverCA, err = os.ReadFile(files.CertFile); err == nil {
+			config.Certificate, err = tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
+		}
+		if err != nil {
+			return fmt.Errorf("loading the server's certificate: %w", err)
+		}
+		return nil
+	}
 	pair, err := c.pki.Certificate(pki.Request{Name: "apiserver", User: "kube-apiserver", Hosts: c.serverNames()}, c.options.clock.Now())
 	if err != nil {
 		return err
@@ -82,18 +135,39 @@ func (c *Cluster) credentials(config *apiserver.Config) error {
 	if config.Certificate, err = pair.TLS(); err != nil {
 		return fmt.Errorf("loading the server's certificate: %w", err)
 	}
-	if config.ServiceAccountKey, err = c.pki.Key("service-account"); err != nil {
-		return err
-	}
 	// Agents know the authority by its hash only, so the server shows it.
 	if block, _ := pem.Decode(c.pki.PEM); block != nil {
 		config.Certificate.Certificate = append(config.Certificate.Certificate, block.Bytes)
 	}
-	token, err := c.joinToken()
-	if err != nil {
+	return nil
+}
+
+// tokenKeys sign and check the tokens of service accounts.
+func (c *Cluster) tokenKeys(config *apiserver.Config) error {
+	accounts := c.config.APIServer.ServiceAccounts
+	for _, file := range accounts.KeyFiles {
+		keys, err := keyutil.PublicKeysFromFile(file)
+		if err != nil {
+			return fmt.Errorf("reading keys of service account tokens: %w", err)
+		}
+		for _, key := range keys {
+			config.ServiceAccountKeys = append(config.ServiceAccountKeys, key)
+		}
+	}
+	if accounts.SigningKeyFile == "" {
+		key, err := c.pki.Key("service-account")
+		config.ServiceAccountKey = key
 		return err
 	}
-	config.Tokens = map[string]*user.DefaultInfo{token: {Name: joinUser, Groups: []string{joinGroup}}}
+	key, err := keyutil.PrivateKeyFromFile(accounts.SigningKeyFile)
+	if err != nil {
+		return fmt.Errorf("reading the key that signs service account tokens: %w", err)
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
+		return fmt.Errorf("reading %s: a %T does not sign tokens, use an RSA or ECDSA key", accounts.SigningKeyFile, key)
+	}
+	config.ServiceAccountKey = signer
 	return nil
 }
 
@@ -197,7 +271,7 @@ func (c *Cluster) writeKubeconfig() error {
 		return err
 	}
 	config := clientcmdapi.NewConfig()
-	config.Clusters["coracle"] = &clientcmdapi.Cluster{Server: c.URL(), CertificateAuthorityData: c.pki.PEM}
+	config.Clusters["coracle"] = &clientcmdapi.Cluster{Server: c.URL(), CertificateAuthorityData: c.serverCA}
 	config.AuthInfos["coracle"] = &clientcmdapi.AuthInfo{ClientCertificateData: pair.Cert, ClientKeyData: pair.Key}
 	config.Contexts["coracle"] = &clientcmdapi.Context{Cluster: "coracle", AuthInfo: "coracle"}
 	config.CurrentContext = "coracle"

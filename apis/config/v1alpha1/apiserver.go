@@ -7,6 +7,12 @@ import (
 // APIServer configures the API server. Its files have upstream's formats, so
 // what is written for kube-apiserver is good here.
 type APIServer struct {
+	// Certificate is what the server shows. Default: one of the cluster's own
+	// authority.
+	Certificate Certificate `json:"certificate,omitempty"`
+	// ServiceAccounts configures their tokens.
+	ServiceAccounts ServiceAccounts `json:"serviceAccounts,omitempty"`
+
 	Authentication Authentication `json:"authentication,omitempty"`
 	Authorization  Authorization  `json:"authorization,omitempty"`
 	Admission      Admission      `json:"admission,omitempty"`
@@ -30,9 +36,34 @@ type APIServer struct {
 	CORSAllowedOrigins []string `json:"corsAllowedOrigins,omitempty"`
 }
 
+// Certificate is a certificate with its key, PEM files. Agents of other machines
+// trust the cluster's own authority and do not join a server that shows another.
+type Certificate struct {
+	CertFile string `json:"certFile,omitempty"`
+	KeyFile  string `json:"keyFile,omitempty"`
+}
+
+// ServiceAccounts configures the tokens of service accounts.
+type ServiceAccounts struct {
+	// Issuer is the URL in the tokens. Default
+	// https://kubernetes.default.svc.CLUSTERDOMAIN.
+	Issuer string `json:"issuer,omitempty"`
+	// Audiences of tokens that name none. Default the issuer.
+	Audiences []string `json:"audiences,omitempty"`
+	// SigningKeyFile has the private key that signs tokens, RSA or ECDSA, PEM.
+	// Default: one in the data directory.
+	SigningKeyFile string `json:"signingKeyFile,omitempty"`
+	// KeyFiles have further public keys of tokens that are believed: PEM keys or
+	// certificates. Default none.
+	KeyFiles []string `json:"keyFiles,omitempty"`
+}
+
 // Authentication says whom the API server believes, besides client certificates
 // of the cluster's authority, service accounts and agents.
 type Authentication struct {
+	// ClientCAFile has authorities of client certificates besides the cluster's
+	// own, PEM. It is read again when it changes. Default none.
+	ClientCAFile string `json:"clientCAFile,omitempty"`
 	// ConfigFile is an AuthenticationConfiguration (apiserver.config.k8s.io):
 	// OIDC issuers, and who may ask without credentials. It is read again when
 	// it changes, the anonymous part excepted. Default none.

@@ -2,6 +2,7 @@ package v1alpha1
 
 import (
 	"fmt"
+	"net/url"
 	"path"
 	"regexp"
 	"slices"
@@ -62,6 +63,12 @@ func (a *APIServer) Validate(at *field.Path) field.ErrorList {
 			errs = append(errs, field.Invalid(at.Child("corsAllowedOrigins").Index(i), origin, err.Error()))
 		}
 	}
+	errs = append(errs, pair(at.Child("certificate"), a.Certificate.CertFile, a.Certificate.KeyFile)...)
+	if a.ServiceAccounts.Issuer != "" {
+		if issuer, err := url.Parse(a.ServiceAccounts.Issuer); err != nil || strings.Contains(a.ServiceAccounts.Issuer, ":") && issuer.Scheme == "" {
+			errs = append(errs, field.Invalid(at.Child("serviceAccounts", "issuer"), a.ServiceAccounts.Issuer, "must be a URL or a name without a colon"))
+		}
+	}
 	errs = append(errs, a.Authentication.validate(at.Child("authentication"))...)
 	errs = append(errs, a.Admission.validate(at.Child("admission"))...)
 	errs = append(errs, a.Audit.validate(at.Child("audit"))...)
@@ -69,6 +76,17 @@ func (a *APIServer) Validate(at *field.Path) field.ErrorList {
 		errs = append(errs, field.Forbidden(at.Child("encryption", "reload"), "there is no configFile to reload"))
 	}
 	return errs
+}
+
+// pair says that a certificate and its key come together.
+func pair(at *field.Path, cert, key string) field.ErrorList {
+	switch {
+	case cert != "" && key == "":
+		return field.ErrorList{field.Required(at.Child("keyFile"), "a certificate needs its key")}
+	case cert == "" && key != "":
+		return field.ErrorList{field.Required(at.Child("certFile"), "a key needs its certificate")}
+	}
+	return nil
 }
 
 // checkOrigin has upstream's rules: an expression that is not anchored would
@@ -167,6 +185,8 @@ func (a *APIServer) deepCopyInto(out *APIServer) {
 	*out = *a
 	out.Profiling = clonePointer(a.Profiling)
 	out.Authentication.BootstrapTokens = clonePointer(a.Authentication.BootstrapTokens)
+	out.ServiceAccounts.Audiences = slices.Clone(a.ServiceAccounts.Audiences)
+	out.ServiceAccounts.KeyFiles = slices.Clone(a.ServiceAccounts.KeyFiles)
 	out.CORSAllowedOrigins = slices.Clone(a.CORSAllowedOrigins)
 	out.Authentication.AnonymousPaths = slices.Clone(a.Authentication.AnonymousPaths)
 	in, h := a.Authentication.RequestHeader, &out.Authentication.RequestHeader

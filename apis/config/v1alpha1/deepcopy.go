@@ -14,6 +14,7 @@ func (c *Cluster) DeepCopy() *Cluster {
 		nodes := *c.Nodes
 		out.Nodes = &nodes
 	}
+	out.Storage.Endpoints = slices.Clone(c.Storage.Endpoints)
 	out.Network.ClusterDNS = slices.Clone(c.Network.ClusterDNS)
 	out.Node.Labels = maps.Clone(c.Node.Labels)
 	out.Node.Taints = slices.Clone(c.Node.Taints)

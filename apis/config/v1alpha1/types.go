@@ -72,6 +72,14 @@ type Storage struct {
 	// UnsafeNoFsync acknowledges writes before they are on disk. For tests
 	// only: a crash of the machine loses data. Default false.
 	UnsafeNoFsync bool `json:"unsafeNoFsync,omitempty"`
+	// Endpoints are URLs of an etcd that runs elsewhere. Default none: etcd runs
+	// in this process.
+	Endpoints []string `json:"endpoints,omitempty"`
+	// CAFile is the authority of https endpoints; CertFile and KeyFile are what
+	// to show them. PEM files. Default: the system's authorities, and nothing.
+	CAFile   string `json:"caFile,omitempty"`
+	CertFile string `json:"certFile,omitempty"`
+	KeyFile  string `json:"keyFile,omitempty"`
 }
 
 // Node configures real nodes.

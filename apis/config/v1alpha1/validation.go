@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -48,7 +50,24 @@ func (c *Cluster) Validate() field.ErrorList {
 		errs = append(errs, field.Invalid(field.NewPath("controllers", "concurrency"), c.Controllers.Concurrency, "must be at least 1"))
 	}
 	errs = append(errs, c.APIServer.Validate(field.NewPath("apiServer"))...)
+	errs = append(errs, c.Storage.validate(field.NewPath("storage"))...)
 	return append(errs, c.Network.validate(field.NewPath("network"))...)
+}
+
+func (s *Storage) validate(path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, e := range s.Endpoints {
+		if u, err := url.Parse(e); err != nil || u.Host == "" || !slices.Contains([]string{"http", "https", "unix", "unixs"}, u.Scheme) {
+			errs = append(errs, field.Invalid(path.Child("endpoints").Index(i), e, "must be a URL such as https://10.0.0.1:2379"))
+		}
+	}
+	if len(s.Endpoints) > 0 && s.UnsafeNoFsync {
+		errs = append(errs, field.Forbidden(path.Child("unsafeNoFsync"), "etcd runs elsewhere"))
+	}
+	if len(s.Endpoints) == 0 && s.CAFile+s.CertFile+s.KeyFile != "" {
+		errs = append(errs, field.Required(path.Child("endpoints"), "files for TLS are for an etcd elsewhere"))
+	}
+	return append(errs, pair(path, s.CertFile, s.KeyFile)...)
 }
 
 func (n *Network) validate(path *field.Path) field.ErrorList {
