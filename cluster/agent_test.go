@@ -97,7 +97,7 @@ func servesTheServer(t *testing.T, c *Cluster, m *membership) {
 	go func() { ended <- api.Start(t.Context()) }()
 
 	node := &corev1.Node{}
-	g.Expect(c.Client().Get(t.Context(), client.ObjectKey{Name: "one"}, node)).To(Succeed())
+	g.Eventually(func() error { return c.Client().Get(t.Context(), client.ObjectKey{Name: "one"}, node) }).Should(Succeed(), "in the cache")
 	node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "127.0.0.1"}}
 	node.Status.DaemonEndpoints.KubeletEndpoint.Port = api.port()
 	g.Expect(c.Client().Status().Update(t.Context(), node)).To(Succeed())
