@@ -15,7 +15,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	err := run(ctx, os.Args)
+	err := program(ctx, os.Args)
 	stop()
 	var code exitCode
 	switch {
@@ -27,8 +27,8 @@ func main() {
 	}
 }
 
-// run does what the program is asked for by its name and arguments.
-func run(ctx context.Context, args []string) error {
+// program does what the program is asked for by its name and arguments.
+func program(ctx context.Context, args []string) error {
 	switch filepath.Base(args[0]) {
 	case "kubectl":
 		return runKubectl(args[1:])
