@@ -95,9 +95,9 @@ func start(env *envtest.Environment) client.Client {
 	env.Scheme, env.ErrorIfCRDPathMissing = scheme, true
 	env.CRDDirectoryPaths = []string{filepath.Join("config", "crd")}
 	env.WebhookInstallOptions.Paths = []string{filepath.Join("config", "webhook")}
+	DeferCleanup(env.Stop) // also of what a failed start leaves
 	config, err := env.Start()
 	Expect(err).NotTo(HaveOccurred())
-	DeferCleanup(env.Stop)
 
 	hooks := env.WebhookInstallOptions
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
