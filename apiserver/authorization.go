@@ -18,11 +18,25 @@ func (a *access) authorization() error {
 		ClusterRoles: watched(group, "clusterroles"), Roles: watched(group, "roles"),
 		ClusterRoleBindings: watched(group, "clusterrolebindings"), RoleBindings: watched(group, "rolebindings"),
 	})
-	a.graph = node.NewGraph(watched("", "pods"), watched("", "persistentvolumes"))
+	a.graph = node.NewGraph(node.Watches{
+		Pods: watched("", "pods"), PersistentVolumes: a.watchIf("", "persistentvolumes"), VolumeAttachments: a.watchIf("storage.k8s.io", "volumeattachments"),
+		ResourceSlices: a.watchIf("resource.k8s.io", "resourceslices"), PodCertificateRequests: a.watchIf("certificates.k8s.io", "podcertificaterequests"),
+	})
 	if err := a.authorizers(node.New(a.graph), rbac.New(a.roles)); err != nil {
 		return err
 	}
 	a.escalation = &rbac.EscalationChecker{Authorizer: a.authorizer, Resolver: rbac.NewResolver(a.roles)}
+	return nil
+}
+
+// watchIf is nil if the server has no such resource.
+func (a *access) watchIf(group, resource string) cache.ListerWatcher {
+	gr := schema.GroupResource{Group: group, Resource: resource}
+	for _, r := range a.server.config.Resources {
+		if r.GVR().GroupResource() == gr {
+			return a.watch(gr)
+		}
+	}
 	return nil
 }
 

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -40,7 +42,10 @@ func New(graph *Graph) *Authorizer {
 // verdict is why a node may not; allowed is empty.
 type verdict string
 
-const allowed verdict = ""
+const (
+	allowed verdict = ""
+	nothing verdict = " " // that it may not, without a reason
+)
 
 // Authorize implements authorizer.Authorizer. It allows or has no opinion.
 func (a *Authorizer) Authorize(ctx context.Context, attrs authorizer.Attributes) (authorizer.Decision, string, error) {
@@ -55,7 +60,7 @@ func (a *Authorizer) Authorize(ctx context.Context, attrs authorizer.Attributes)
 		if decide, ok := a.special[attrs.GetAPIGroup()+"/"+attrs.GetResource()]; ok {
 			v, err := decide(a, ctx, node, attrs)
 			if err != nil || v != allowed {
-				return authorizer.DecisionNoOpinion, string(v), err
+				return authorizer.DecisionNoOpinion, strings.TrimSpace(string(v)), err
 			}
 			return authorizer.DecisionAllow, "", nil
 		}
@@ -72,18 +77,19 @@ type decider func(a *Authorizer, ctx context.Context, node string, attrs authori
 // "group/resource".
 func special() map[string]decider {
 	return map[string]decider{
-		"/secrets":                         readable(secrets),
-		"/configmaps":                      readable(configMaps),
-		"/persistentvolumeclaims":          claim,
-		"/persistentvolumes":               gettable(volumes),
-		"/serviceaccounts":                 account,
-		"/nodes":                           ownNode,
-		"/pods":                            pod,
-		"resource.k8s.io/resourceclaims":   gettable(resourceClaims),
-		"resource.k8s.io/resourceslices":   slice,
-		"coordination.k8s.io/leases":       lease,
-		"storage.k8s.io/csinodes":          csiNode,
-		"storage.k8s.io/volumeattachments": attachment,
+		"/secrets":                                   readable(secrets),
+		"/configmaps":                                readable(configMaps),
+		"/persistentvolumeclaims":                    claim,
+		"/persistentvolumes":                         gettable(volumes),
+		"/serviceaccounts":                           account,
+		"/nodes":                                     ownNode,
+		"/pods":                                      pod,
+		"resource.k8s.io/resourceclaims":             gettable(resourceClaims),
+		"resource.k8s.io/resourceslices":             slice,
+		"coordination.k8s.io/leases":                 lease,
+		"storage.k8s.io/csinodes":                    csiNode,
+		"storage.k8s.io/volumeattachments":           gettable(attachments),
+		"certificates.k8s.io/podcertificaterequests": certificateRequest,
 	}
 }
 
@@ -101,7 +107,7 @@ func (a *Authorizer) related(ctx context.Context, node, kind string, attrs autho
 	}
 	soon, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if a.graph.await(soon, uses) {
+	if a.graph.await(soon, kind, uses) {
 		return allowed, nil
 	}
 	return verdict(fmt.Sprintf("no relationship found between node '%s' and this object", node)), nil
@@ -178,7 +184,7 @@ func ownNode(_ *Authorizer, _ context.Context, node string, attrs authorizer.Att
 			return allowed, nil
 		}
 	}
-	return "nodes may not do this to nodes", nil
+	return nothing, nil
 }
 
 func pod(a *Authorizer, ctx context.Context, node string, attrs authorizer.Attributes) (verdict, error) {
@@ -209,7 +215,7 @@ func pod(a *Authorizer, ctx context.Context, node string, attrs authorizer.Attri
 			return allowed, nil
 		}
 	}
-	return "nodes may not do this to pods", nil
+	return nothing, nil
 }
 
 func lease(_ *Authorizer, _ context.Context, node string, attrs authorizer.Attributes) (verdict, error) {
@@ -236,34 +242,40 @@ func csiNode(_ *Authorizer, _ context.Context, node string, attrs authorizer.Att
 	return allowed, nil
 }
 
-// attachment: the graph does not follow VolumeAttachments; their names are
-// hashes that say nothing, and reading one gives no secret.
-func attachment(_ *Authorizer, _ context.Context, _ string, attrs authorizer.Attributes) (verdict, error) {
-	switch {
-	case !oneOf(attrs, "get"):
-		return "can only get individual resources of this type", nil
-	case attrs.GetSubresource() != "":
-		return "cannot get subresource", nil
-	case attrs.GetName() == "":
-		return "No Object name found", nil
-	}
-	return allowed, nil
-}
-
-func slice(_ *Authorizer, _ context.Context, node string, attrs authorizer.Attributes) (verdict, error) {
+func slice(a *Authorizer, ctx context.Context, node string, attrs authorizer.Attributes) (verdict, error) {
 	switch {
 	case attrs.GetSubresource() != "":
 		return "cannot authorize ResourceSlice subresources", nil
-	case oneOf(attrs, "create", "get", "update", "patch", "delete"):
+	case oneOf(attrs, "create"):
 		// Admission sees to it that it is the node's own.
 		return allowed, nil
+	case oneOf(attrs, "get", "update", "patch", "delete"):
+		return a.related(ctx, node, resourceSlices, attrs)
 	case oneOf(attrs, "watch", "list", "deletecollection"):
-		if selects(attrs, "spec.nodeName", node) || selects(attrs, "nodeName", node) {
+		if selects(attrs, resourcev1.ResourceSliceSelectorNodeName, node) {
 			return allowed, nil
 		}
 		return "can only list/watch/deletecollection resourceslices with nodeName field selector", nil
 	}
 	return "only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, patch, delete, deletecollection", nil
+}
+
+func certificateRequest(a *Authorizer, ctx context.Context, node string, attrs authorizer.Attributes) (verdict, error) {
+	switch {
+	case attrs.GetSubresource() != "":
+		return "nodes may not access the status subresource of PodCertificateRequests", nil
+	case oneOf(attrs, "create"):
+		// Admission sees to it that it is for a pod of the node.
+		return allowed, nil
+	case oneOf(attrs, "get"):
+		return a.related(ctx, node, certificateRequests, attrs)
+	case oneOf(attrs, "list", "watch"):
+		if selects(attrs, "spec.nodeName", node) {
+			return allowed, nil
+		}
+		return "can only list/watch podcertificaterequests with nodeName field selector", nil
+	}
+	return verdict(fmt.Sprintf("nodes may not %s podcertificaterequests", attrs.GetVerb())), nil
 }
 
 func oneOf(attrs authorizer.Attributes, verbs ...string) bool {

@@ -31,14 +31,21 @@ const (
 type Graph struct {
 	pods    *mirror.Mirror[*corev1.Pod]
 	volumes *mirror.Mirror[*corev1.PersistentVolume]
+	named   map[string]named // by kind
 }
 
-// NewGraph makes a graph. persistentVolumes may be nil while the server has
-// none.
-func NewGraph(podWatch, persistentVolumes cache.ListerWatcher) *Graph {
-	g := &Graph{pods: mirror.NewTrimmed(podWatch, map[string]mirror.Index[*corev1.Pod]{byReference: podKeys}, nameOnly)}
-	if persistentVolumes != nil {
-		g.volumes = mirror.New(persistentVolumes, map[string]mirror.Index[*corev1.PersistentVolume]{byVolumeSecrets: volumeKeys})
+// Watches are what a Graph follows. All but Pods may be nil, where the server
+// has no such resource.
+type Watches struct {
+	Pods, PersistentVolumes                                   cache.ListerWatcher
+	VolumeAttachments, ResourceSlices, PodCertificateRequests cache.ListerWatcher
+}
+
+// NewGraph makes a graph.
+func NewGraph(w Watches) *Graph {
+	g := &Graph{named: namedBy(w), pods: mirror.NewTrimmed(w.Pods, map[string]mirror.Index[*corev1.Pod]{byReference: podKeys}, nameOnly)}
+	if w.PersistentVolumes != nil {
+		g.volumes = mirror.New(w.PersistentVolumes, map[string]mirror.Index[*corev1.PersistentVolume]{byVolumeSecrets: volumeKeys})
 	}
 	return g
 }
@@ -50,11 +57,17 @@ func (g *Graph) Run(ctx context.Context) error {
 	if g.volumes != nil {
 		group.Go(func() error { return g.volumes.Run(ctx) })
 	}
+	for _, objects := range g.named {
+		group.Go(func() error { return objects.Run(ctx) })
+	}
 	return group.Wait()
 }
 
 // Sync returns when the graph can be asked for objects of the kind.
 func (g *Graph) Sync(ctx context.Context, kind string) error {
+	if objects := g.named[kind]; objects != nil {
+		return objects.Sync(ctx)
+	}
 	if kind == volumes && g.volumes != nil {
 		if err := g.volumes.Sync(ctx); err != nil {
 			return err
@@ -63,17 +76,24 @@ func (g *Graph) Sync(ctx context.Context, kind string) error {
 	return g.pods.Sync(ctx)
 }
 
-// await gives news of pods and volumes the time of ctx to make holds true.
-func (g *Graph) await(ctx context.Context, holds func() bool) bool {
+// await gives news of what makes objects of the kind a node's the time of ctx to
+// make holds true.
+func (g *Graph) await(ctx context.Context, kind string, holds func() bool) bool {
+	if objects := g.named[kind]; objects != nil {
+		return objects.Wait(ctx, holds) == nil
+	}
 	if g.volumes != nil && g.volumes.Sync(ctx) == nil && holds() {
 		return true
 	}
 	return g.pods.Wait(ctx, holds) == nil
 }
 
-// Uses reports whether a pod of the node uses the object, directly or through
-// a claim and its volume.
+// Uses reports whether the object names the node, or a pod of the node uses it,
+// directly or through a claim and its volume.
 func (g *Graph) Uses(node, kind, namespace, name string) bool {
+	if objects := g.named[kind]; objects != nil {
+		return objects.Has(byNode, nameKey(node, namespace, name))
+	}
 	if kind == volumes {
 		return g.usesVolume(node, name)
 	}
@@ -221,6 +241,9 @@ func podResourceClaims(p *corev1.Pod, add func(kind, name string)) {
 		if c.ResourceClaimName != nil {
 			add(resourceClaims, *c.ResourceClaimName)
 		}
+	}
+	if s := p.Status.ExtendedResourceClaimStatus; s != nil {
+		add(resourceClaims, s.ResourceClaimName)
 	}
 	for _, s := range p.Status.ResourceClaimStatuses {
 		if s.ResourceClaimName != nil {

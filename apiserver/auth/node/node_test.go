@@ -7,10 +7,14 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
@@ -21,16 +25,28 @@ import (
 
 func start(t *testing.T, pods []corev1.Pod, volumes []corev1.PersistentVolume) (*node.Graph, *watch.FakeWatcher) {
 	events := watch.NewFake()
-	g := node.NewGraph(&cache.ListWatch{
+	still := func(list runtime.Object) cache.ListerWatcher {
+		return &cache.ListWatch{
+			ListFunc:  func(metav1.ListOptions) (runtime.Object, error) { return list, nil },
+			WatchFunc: func(metav1.ListOptions) (watch.Interface, error) { return watch.NewFake(), nil },
+		}
+	}
+	n1, n2, first := "n1", "n2", metav1.ListMeta{ResourceVersion: "1"}
+	g := node.NewGraph(node.Watches{Pods: &cache.ListWatch{
 		ListFunc: func(metav1.ListOptions) (runtime.Object, error) {
 			return &corev1.PodList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}, Items: pods}, nil
 		},
 		WatchFunc: func(metav1.ListOptions) (watch.Interface, error) { return events, nil },
-	}, &cache.ListWatch{
-		ListFunc: func(metav1.ListOptions) (runtime.Object, error) {
-			return &corev1.PersistentVolumeList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}, Items: volumes}, nil
-		},
-		WatchFunc: func(metav1.ListOptions) (watch.Interface, error) { return watch.NewFake(), nil },
+	}, PersistentVolumes: still(&corev1.PersistentVolumeList{ListMeta: first, Items: volumes}),
+		VolumeAttachments: still(&storagev1.VolumeAttachmentList{ListMeta: first, Items: []storagev1.VolumeAttachment{
+			{ObjectMeta: metav1.ObjectMeta{Name: "one"}, Spec: storagev1.VolumeAttachmentSpec{NodeName: n1}},
+			{ObjectMeta: metav1.ObjectMeta{Name: "two"}, Spec: storagev1.VolumeAttachmentSpec{NodeName: n2}}}}),
+		ResourceSlices: still(&resourcev1.ResourceSliceList{ListMeta: first, Items: []resourcev1.ResourceSlice{
+			{ObjectMeta: metav1.ObjectMeta{Name: "one"}, Spec: resourcev1.ResourceSliceSpec{NodeName: &n1}},
+			{ObjectMeta: metav1.ObjectMeta{Name: "two"}, Spec: resourcev1.ResourceSliceSpec{NodeName: &n2}},
+			{ObjectMeta: metav1.ObjectMeta{Name: "all"}}}}),
+		PodCertificateRequests: still(&certificatesv1.PodCertificateRequestList{ListMeta: first, Items: []certificatesv1.PodCertificateRequest{
+			{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "one"}, Spec: certificatesv1.PodCertificateRequestSpec{NodeName: types.NodeName(n1)}}}}),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
@@ -144,6 +160,20 @@ func TestAuthorize(t *testing.T) {
 		{agent, ask{verb: "update", group: "coordination.k8s.io", resource: "leases", ns: "kube-node-lease", name: "n2"}, false, "can only access node lease with the same name as the requesting node"},
 		{agent, ask{verb: "list", resource: "services"}, true, ""},
 		{agent, ask{verb: "delete", resource: "services", ns: "ns", name: "x"}, false, ""},
+		{agent, ask{verb: "delete", resource: "nodes", name: "n1"}, false, ""},
+		{agent, ask{verb: "update", resource: "pods", ns: "ns", name: "p"}, false, ""},
+		{agent, ask{verb: "get", group: "storage.k8s.io", resource: "volumeattachments", name: "one"}, true, ""},
+		{agent, ask{verb: "get", group: "storage.k8s.io", resource: "volumeattachments", name: "two"}, false, "no relationship found between node 'n1' and this object"},
+		{agent, ask{verb: "create", group: "resource.k8s.io", resource: "resourceslices"}, true, ""},
+		{agent, ask{verb: "delete", group: "resource.k8s.io", resource: "resourceslices", name: "one"}, true, ""},
+		{agent, ask{verb: "delete", group: "resource.k8s.io", resource: "resourceslices", name: "two"}, false, "no relationship found between node 'n1' and this object"},
+		{agent, ask{verb: "get", group: "resource.k8s.io", resource: "resourceslices", name: "all"}, false, "no relationship found between node 'n1' and this object"},
+		{agent, ask{verb: "list", group: "resource.k8s.io", resource: "resourceslices", field: "n1"}, true, ""},
+		{agent, ask{verb: "list", group: "resource.k8s.io", resource: "resourceslices"}, false, "can only list/watch/deletecollection resourceslices with nodeName field selector"},
+		{agent, ask{verb: "get", group: "certificates.k8s.io", resource: "podcertificaterequests", ns: "ns", name: "one"}, true, ""},
+		{agent, ask{verb: "create", group: "certificates.k8s.io", resource: "podcertificaterequests", ns: "ns"}, true, ""},
+		{agent, ask{verb: "update", group: "certificates.k8s.io", resource: "podcertificaterequests", sub: "status", ns: "ns", name: "one"}, false, "nodes may not access the status subresource of PodCertificateRequests"},
+		{agent, ask{verb: "delete", group: "certificates.k8s.io", resource: "podcertificaterequests", ns: "ns", name: "one"}, false, "nodes may not delete podcertificaterequests"},
 		{&user.DefaultInfo{Name: "system:node:n1"}, ask{verb: "get", resource: "nodes", name: "n1"}, false, ""},
 		{&user.DefaultInfo{Name: "system:node:", Groups: []string{"system:nodes"}}, ask{verb: "get", resource: "nodes", name: "n1"}, false, `unknown node for user "system:node:"`},
 	} {
