@@ -35,6 +35,16 @@ func PodTemplateWarnings(t, old *corev1.PodTemplateSpec, fldPath *field.Path) []
 	return slices.DeleteFunc(now, known.Has)
 }
 
+// WorkloadWarnings says what is legal in the template of a workload's pods but
+// probably a mistake, and, unless name is empty, in their owner's name.
+func WorkloadWarnings(name string, t, old *corev1.PodTemplateSpec) []string {
+	var warnings []string
+	if msgs := validation.IsDNS1123Label(name); name != "" && len(msgs) > 0 {
+		warnings = []string{fmt.Sprintf("metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: %v", msgs)}
+	}
+	return append(warnings, PodTemplateWarnings(t, old, field.NewPath("spec", "template"))...)
+}
+
 func podWarnings(t *corev1.PodTemplateSpec, fldPath *field.Path) []string {
 	w := warner{}
 	spec, s := fldPath.Child("spec"), &t.Spec

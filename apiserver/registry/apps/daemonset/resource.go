@@ -2,6 +2,7 @@
 package daemonset
 
 import (
+	"context"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -16,16 +17,21 @@ import (
 // New returns the resource.
 func New() *registry.Resource {
 	return registry.Kind[*appsv1.DaemonSet]{
-		GVK:            appsv1.SchemeGroupVersion.WithKind("DaemonSet"),
-		Plural:         "daemonsets",
-		ShortNames:     []string{"ds"},
-		Categories:     []string{"all"},
-		New:            func() *appsv1.DaemonSet { return &appsv1.DaemonSet{} },
-		NewList:        func() runtime.Object { return &appsv1.DaemonSetList{} },
-		Validate:       registry.Pure(apps.ValidateDaemonSet),
-		ValidateUpdate: registry.PureUpdate(apps.ValidateDaemonSetUpdate),
-		Table:          table(),
-		Status:         &registry.Status[*appsv1.DaemonSet]{Validate: registry.PureUpdate(apps.ValidateDaemonSetStatusUpdate)},
+		GVK:              appsv1.SchemeGroupVersion.WithKind("DaemonSet"),
+		Plural:           "daemonsets",
+		ShortNames:       []string{"ds"},
+		Categories:       []string{"all"},
+		New:              func() *appsv1.DaemonSet { return &appsv1.DaemonSet{} },
+		NewList:          func() runtime.Object { return &appsv1.DaemonSetList{} },
+		Validate:         registry.Pure(apps.ValidateDaemonSet),
+		ValidateUpdate:   registry.PureUpdate(apps.ValidateDaemonSetUpdate),
+		PrepareForCreate: func(_ context.Context, ds *appsv1.DaemonSet) { apps.DropDisabledFields(&ds.Spec.Template, nil) },
+		PrepareForUpdate: func(_ context.Context, ds, old *appsv1.DaemonSet) {
+			apps.DropDisabledFields(&ds.Spec.Template, &old.Spec.Template)
+		},
+		Warnings: func(_ context.Context, ds, old *appsv1.DaemonSet) []string { return apps.DaemonSetWarnings(ds, old) },
+		Table:    table(),
+		Status:   &registry.Status[*appsv1.DaemonSet]{Validate: registry.PureUpdate(apps.ValidateDaemonSetStatusUpdate)},
 	}.Resource()
 }
 

@@ -17,15 +17,20 @@ import (
 // New returns the resource.
 func New() *registry.Resource {
 	return registry.Kind[*appsv1.Deployment]{
-		GVK:            appsv1.SchemeGroupVersion.WithKind("Deployment"),
-		Plural:         "deployments",
-		ShortNames:     []string{"deploy"},
-		Categories:     []string{"all"},
-		New:            func() *appsv1.Deployment { return &appsv1.Deployment{} },
-		NewList:        func() runtime.Object { return &appsv1.DeploymentList{} },
-		Validate:       registry.Pure(apps.ValidateDeployment),
-		ValidateUpdate: registry.PureUpdate(apps.ValidateDeploymentUpdate),
-		Table:          table(),
+		GVK:              appsv1.SchemeGroupVersion.WithKind("Deployment"),
+		Plural:           "deployments",
+		ShortNames:       []string{"deploy"},
+		Categories:       []string{"all"},
+		New:              func() *appsv1.Deployment { return &appsv1.Deployment{} },
+		NewList:          func() runtime.Object { return &appsv1.DeploymentList{} },
+		Validate:         registry.Pure(apps.ValidateDeployment),
+		ValidateUpdate:   registry.PureUpdate(apps.ValidateDeploymentUpdate),
+		PrepareForCreate: func(_ context.Context, d *appsv1.Deployment) { apps.DropDisabledFields(&d.Spec.Template, nil) },
+		PrepareForUpdate: func(_ context.Context, d, old *appsv1.Deployment) {
+			apps.DropDisabledFields(&d.Spec.Template, &old.Spec.Template)
+		},
+		Warnings: func(_ context.Context, d, old *appsv1.Deployment) []string { return apps.DeploymentWarnings(d, old) },
+		Table:    table(),
 		Status: &registry.Status[*appsv1.Deployment]{
 			Prepare:  func(_ context.Context, d, old *appsv1.Deployment) { d.Labels = old.Labels },
 			Validate: registry.PureUpdate(apps.ValidateDeploymentStatusUpdate),

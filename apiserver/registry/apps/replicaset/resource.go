@@ -2,6 +2,7 @@
 package replicaset
 
 import (
+	"context"
 	"strconv"
 	"time"
 
@@ -18,14 +19,19 @@ import (
 // New returns the resource.
 func New() *registry.Resource {
 	return registry.Kind[*appsv1.ReplicaSet]{
-		GVK:            appsv1.SchemeGroupVersion.WithKind("ReplicaSet"),
-		Plural:         "replicasets",
-		ShortNames:     []string{"rs"},
-		Categories:     []string{"all"},
-		New:            func() *appsv1.ReplicaSet { return &appsv1.ReplicaSet{} },
-		NewList:        func() runtime.Object { return &appsv1.ReplicaSetList{} },
-		Validate:       registry.Pure(apps.ValidateReplicaSet),
-		ValidateUpdate: registry.PureUpdate(apps.ValidateReplicaSetUpdate),
+		GVK:              appsv1.SchemeGroupVersion.WithKind("ReplicaSet"),
+		Plural:           "replicasets",
+		ShortNames:       []string{"rs"},
+		Categories:       []string{"all"},
+		New:              func() *appsv1.ReplicaSet { return &appsv1.ReplicaSet{} },
+		NewList:          func() runtime.Object { return &appsv1.ReplicaSetList{} },
+		Validate:         registry.Pure(apps.ValidateReplicaSet),
+		ValidateUpdate:   registry.PureUpdate(apps.ValidateReplicaSetUpdate),
+		PrepareForCreate: func(_ context.Context, rs *appsv1.ReplicaSet) { apps.DropDisabledFields(&rs.Spec.Template, nil) },
+		PrepareForUpdate: func(_ context.Context, rs, old *appsv1.ReplicaSet) {
+			apps.DropDisabledFields(&rs.Spec.Template, &old.Spec.Template)
+		},
+		Warnings: func(_ context.Context, rs, old *appsv1.ReplicaSet) []string { return apps.ReplicaSetWarnings(rs, old) },
 		Fields: func(rs *appsv1.ReplicaSet) fields.Set {
 			return fields.Set{"status.replicas": strconv.Itoa(int(rs.Status.Replicas))}
 		},

@@ -2,6 +2,7 @@
 package statefulset
 
 import (
+	"context"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -16,16 +17,21 @@ import (
 // New returns the resource.
 func New() *registry.Resource {
 	return registry.Kind[*appsv1.StatefulSet]{
-		GVK:            appsv1.SchemeGroupVersion.WithKind("StatefulSet"),
-		Plural:         "statefulsets",
-		ShortNames:     []string{"sts"},
-		Categories:     []string{"all"},
-		New:            func() *appsv1.StatefulSet { return &appsv1.StatefulSet{} },
-		NewList:        func() runtime.Object { return &appsv1.StatefulSetList{} },
-		Validate:       registry.Pure(apps.ValidateStatefulSet),
-		ValidateUpdate: registry.PureUpdate(apps.ValidateStatefulSetUpdate),
-		Table:          table(),
-		Status:         &registry.Status[*appsv1.StatefulSet]{Validate: registry.PureUpdate(apps.ValidateStatefulSetStatusUpdate)},
+		GVK:              appsv1.SchemeGroupVersion.WithKind("StatefulSet"),
+		Plural:           "statefulsets",
+		ShortNames:       []string{"sts"},
+		Categories:       []string{"all"},
+		New:              func() *appsv1.StatefulSet { return &appsv1.StatefulSet{} },
+		NewList:          func() runtime.Object { return &appsv1.StatefulSetList{} },
+		Validate:         registry.Pure(apps.ValidateStatefulSet),
+		ValidateUpdate:   registry.PureUpdate(apps.ValidateStatefulSetUpdate),
+		PrepareForCreate: func(_ context.Context, s *appsv1.StatefulSet) { apps.DropDisabledFields(&s.Spec.Template, nil) },
+		PrepareForUpdate: func(_ context.Context, s, old *appsv1.StatefulSet) {
+			apps.DropDisabledFields(&s.Spec.Template, &old.Spec.Template)
+		},
+		Warnings: func(_ context.Context, s, old *appsv1.StatefulSet) []string { return apps.StatefulSetWarnings(s, old) },
+		Table:    table(),
+		Status:   &registry.Status[*appsv1.StatefulSet]{Validate: registry.PureUpdate(apps.ValidateStatefulSetStatusUpdate)},
 		Scale: &registry.Scale[*appsv1.StatefulSet]{
 			Get: func(s *appsv1.StatefulSet) (int32, int32, string) {
 				return ptr.Deref(s.Spec.Replicas, 1), s.Status.Replicas, registry.SelectorText(s.Spec.Selector)

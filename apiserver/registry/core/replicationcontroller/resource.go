@@ -2,6 +2,7 @@
 package replicationcontroller
 
 import (
+	"context"
 	"strconv"
 	"time"
 
@@ -19,14 +20,19 @@ import (
 // New returns the resource.
 func New() *registry.Resource {
 	return registry.Kind[*corev1.ReplicationController]{
-		GVK:            corev1.SchemeGroupVersion.WithKind("ReplicationController"),
-		Plural:         "replicationcontrollers",
-		ShortNames:     []string{"rc"},
-		Categories:     []string{"all"},
-		New:            func() *corev1.ReplicationController { return &corev1.ReplicationController{} },
-		NewList:        func() runtime.Object { return &corev1.ReplicationControllerList{} },
-		Validate:       registry.Pure(core.ValidateReplicationController),
-		ValidateUpdate: registry.PureUpdate(core.ValidateReplicationControllerUpdate),
+		GVK:              corev1.SchemeGroupVersion.WithKind("ReplicationController"),
+		Plural:           "replicationcontrollers",
+		ShortNames:       []string{"rc"},
+		Categories:       []string{"all"},
+		New:              func() *corev1.ReplicationController { return &corev1.ReplicationController{} },
+		NewList:          func() runtime.Object { return &corev1.ReplicationControllerList{} },
+		Validate:         registry.Pure(core.ValidateReplicationController),
+		ValidateUpdate:   registry.PureUpdate(core.ValidateReplicationControllerUpdate),
+		PrepareForCreate: func(_ context.Context, rc *corev1.ReplicationController) { drop(rc.Spec.Template, nil) },
+		PrepareForUpdate: func(_ context.Context, rc, old *corev1.ReplicationController) {
+			drop(rc.Spec.Template, old.Spec.Template)
+		},
+		Warnings: warnings,
 		Fields: func(rc *corev1.ReplicationController) fields.Set {
 			return fields.Set{"status.replicas": strconv.Itoa(int(rc.Status.Replicas))}
 		},
@@ -56,4 +62,25 @@ func table() *registry.Table[*corev1.ReplicationController] {
 				registry.Age(rc.CreationTimestamp, now), names, images, labels.FormatLabels(rc.Spec.Selector)}
 		},
 	}
+}
+
+func drop(t, old *corev1.PodTemplateSpec) {
+	if t == nil {
+		return
+	}
+	var was *corev1.PodSpec
+	if old != nil {
+		was = &old.Spec
+	}
+	core.DropDisabledPodFields(&t.Spec, was)
+}
+
+func warnings(_ context.Context, rc, old *corev1.ReplicationController) []string {
+	switch {
+	case rc.Spec.Template == nil || old != nil && rc.Generation == old.Generation:
+		return nil
+	case old == nil:
+		return core.WorkloadWarnings(rc.Name, rc.Spec.Template, nil)
+	}
+	return core.WorkloadWarnings("", rc.Spec.Template, old.Spec.Template)
 }
