@@ -84,7 +84,11 @@ func (c *Cluster) addControllers(mgr manager.Manager) error {
 		}),
 	}
 	maps.Copy(parts, c.networkControllers(mgr))
-	maps.Copy(parts, c.volumeControllers(mgr))
+	volumes, err := c.volumeControllers(mgr)
+	if err != nil {
+		return err
+	}
+	maps.Copy(parts, volumes)
 	for name, part := range parts {
 		options := controller.Options{
 			MaxConcurrentReconciles: int(c.config.Controllers.Concurrency),

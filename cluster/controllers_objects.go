@@ -3,6 +3,9 @@ package cluster
 import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"github.com/coracle-k8s/coracle/controllers/ephemeralvolume"
+	"github.com/coracle-k8s/coracle/controllers/localpath"
+	"github.com/coracle-k8s/coracle/controllers/persistentvolume"
 	"github.com/coracle-k8s/coracle/controllers/servicecidr"
 	"github.com/coracle-k8s/coracle/controllers/serviceips"
 	"github.com/coracle-k8s/coracle/controllers/volumeprotection"
@@ -18,11 +21,20 @@ func (c *Cluster) networkControllers(mgr manager.Manager) map[string]setup {
 }
 
 // volumeControllers take care of volumes and claims.
-func (c *Cluster) volumeControllers(mgr manager.Manager) map[string]setup {
-	kube := mgr.GetClient()
+func (c *Cluster) volumeControllers(mgr manager.Manager) (map[string]setup, error) {
+	dir, err := localPathDir(c.config.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	kube, recorder := mgr.GetClient(), mgr.GetEventRecorderFor
 	return map[string]setup{
+		"volume binder":    persistentvolume.New(kube, mgr.GetAPIReader(), recorder("persistentvolume-controller")),
+		"ephemeral volume": ephemeralvolume.New(kube, recorder("ephemeral_volume")),
+		"local path": localpath.New(localpath.Config{
+			Client: kube, Recorder: recorder(localpath.Provisioner), Clock: c.options.clock, Host: localDirs{c.nodes}, Dir: dir,
+		}),
 		"claim protection":                   volumeprotection.NewClaims(kube, mgr.GetAPIReader()),
 		"volume protection":                  volumeprotection.NewVolumes(kube),
 		"volume attributes class protection": volumeprotection.NewAttributesClasses(kube),
-	}
+	}, nil
 }

@@ -1,0 +1,123 @@
+// Package ephemeralvolume makes the claims of pods' generic ephemeral volumes:
+// https://kubernetes.io/docs/concepts/storage/ephemeral-volumes/#generic-ephemeral-volumes.
+//
+// It wakes on pods, and on the claims they own. Invariants: 1. a pod that is not
+// going has a claim for each such volume, owned by it, so that the garbage
+// collector takes it away; 2. a claim of that name that is not the pod's is left
+// alone, and said so.
+package ephemeralvolume
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/component-helpers/storage/ephemeral"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// Name is the controller's name, as upstream's.
+const Name = "ephemeral-volume-controller"
+
+// Reconciler makes the claims of one pod.
+type Reconciler struct {
+	client   client.Client
+	recorder record.EventRecorder
+}
+
+// New reads through c, which is expected to be backed by a cache.
+func New(c client.Client, recorder record.EventRecorder) *Reconciler {
+	return &Reconciler{client: c, recorder: recorder}
+}
+
+// SetupWithManager wakes the reconciler for new pods that have such volumes,
+// and for those whose claim is gone.
+func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
+	fresh := predicate.Funcs{
+		CreateFunc: func(e event.CreateEvent) bool { return has(e.Object) },
+		UpdateFunc: func(event.UpdateEvent) bool { return false }, // volumes never change
+		DeleteFunc: func(event.DeleteEvent) bool { return false },
+	}
+	gone := predicate.Funcs{
+		CreateFunc: func(event.CreateEvent) bool { return false },
+		UpdateFunc: func(event.UpdateEvent) bool { return false },
+	}
+	return ctrl.NewControllerManagedBy(mgr).Named(Name).
+		For(&corev1.Pod{}, builder.WithPredicates(fresh)).
+		Owns(&corev1.PersistentVolumeClaim{}, builder.WithPredicates(gone)).
+		WithOptions(opts).Complete(r)
+}
+
+func has(o client.Object) bool {
+	pod, ok := o.(*corev1.Pod)
+	if !ok {
+		return false
+	}
+	for i := range pod.Spec.Volumes {
+		if pod.Spec.Volumes[i].Ephemeral != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// claims are what the pod must have.
+func claims(pod *corev1.Pod) []*corev1.PersistentVolumeClaim {
+	if pod.DeletionTimestamp != nil {
+		return nil
+	}
+	var all []*corev1.PersistentVolumeClaim
+	for i := range pod.Spec.Volumes {
+		v := &pod.Spec.Volumes[i]
+		if v.Ephemeral == nil || v.Ephemeral.VolumeClaimTemplate == nil {
+			continue
+		}
+		template := v.Ephemeral.VolumeClaimTemplate.DeepCopy()
+		all = append(all, &corev1.PersistentVolumeClaim{
+			ObjectMeta: metav1.ObjectMeta{
+				Name: ephemeral.VolumeClaimName(pod, v), Namespace: pod.Namespace, Labels: template.Labels, Annotations: template.Annotations,
+				OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(pod, corev1.SchemeGroupVersion.WithKind("Pod"))},
+			},
+			Spec: template.Spec,
+		})
+	}
+	return all
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	var pod corev1.Pod
+	if err := r.client.Get(ctx, req.NamespacedName, &pod); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	for _, claim := range claims(&pod) {
+		var found corev1.PersistentVolumeClaim
+		err := r.client.Get(ctx, types.NamespacedName{Namespace: claim.Namespace, Name: claim.Name}, &found)
+		switch {
+		case err == nil:
+			if err := ephemeral.VolumeIsForPod(&pod, &found); err != nil {
+				r.recorder.Event(&pod, corev1.EventTypeWarning, "FailedBinding", fmt.Sprintf("ephemeral volume %s: %v", claim.Name, err))
+				return reconcile.Result{}, err
+			}
+		case apierrors.IsNotFound(err):
+			if err := r.client.Create(ctx, claim); err != nil && !apierrors.IsAlreadyExists(err) {
+				r.recorder.Event(&pod, corev1.EventTypeWarning, "FailedBinding", fmt.Sprintf("ephemeral volume %s: create PVC %s: %v", claim.Name, claim.Name, err))
+				return reconcile.Result{}, fmt.Errorf("creating claim %s: %w", claim.Name, err)
+			}
+		default:
+			return reconcile.Result{}, fmt.Errorf("reading claim %s: %w", claim.Name, err)
+		}
+	}
+	return reconcile.Result{}, nil
+}

@@ -1,0 +1,133 @@
+// Package localpath is the built-in provisioner of volumes: a directory of the
+// node that the first pod of the claim is on, as the provisioner that k3s and
+// kind bring along does it.
+//
+// It wakes on claims, on pods that come to a node, and on volumes that are
+// released. It makes the StorageClass local-path, the default one, when it
+// starts.
+//
+// Invariants:
+//
+//  1. A volume is made only for a claim that the binder has asked it for, on the
+//     node that the claim names; it is named after the claim's UID, so that it
+//     is made once.
+//  2. A claim of its class that a scheduled pod uses, and that no scheduler has
+//     given a node, gets the pod's node.
+//  3. A volume that it made goes with its data when it is released and its
+//     policy is Delete. Data on a node that another process runs are not
+//     reached: the volume becomes Failed and says where they are.
+package localpath
+
+import (
+	"path"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/component-helpers/storage/ephemeral"
+	volumes "k8s.io/component-helpers/storage/volume"
+	"k8s.io/utils/ptr"
+
+	"github.com/coracle-k8s/coracle/apis/storage"
+)
+
+// Provisioner and Class are what storage classes and claims say to get a
+// volume from here.
+const (
+	Provisioner = "coracle.dev/local-path"
+	Class       = "local-path"
+)
+
+// defaultClass is the class made at the start.
+func defaultClass() *storagev1.StorageClass {
+	return &storagev1.StorageClass{
+		ObjectMeta:        metav1.ObjectMeta{Name: Class, Annotations: map[string]string{storage.DefaultClassAnnotation: "true"}},
+		Provisioner:       Provisioner,
+		ReclaimPolicy:     ptr.To(corev1.PersistentVolumeReclaimDelete),
+		VolumeBindingMode: ptr.To(storagev1.VolumeBindingWaitForFirstConsumer),
+	}
+}
+
+// mine says that a claim which is not bound waits for this provisioner.
+func mine(c *corev1.PersistentVolumeClaim, class *storagev1.StorageClass) bool {
+	return c.Spec.VolumeName == "" && c.DeletionTimestamp == nil && class != nil && class.Provisioner == Provisioner
+}
+
+// consumer is the node of a pod that uses the claim, "" if none is on a node.
+func consumer(c *corev1.PersistentVolumeClaim, pods []corev1.Pod) string {
+	for i := range pods {
+		pod := &pods[i]
+		if pod.Spec.NodeName == "" || pod.DeletionTimestamp != nil {
+			continue
+		}
+		for _, name := range claimNames(pod) {
+			if name == c.Name {
+				return pod.Spec.NodeName
+			}
+		}
+	}
+	return ""
+}
+
+func claimNames(pod *corev1.Pod) []string {
+	var names []string
+	for i := range pod.Spec.Volumes {
+		v := &pod.Spec.Volumes[i]
+		switch {
+		case v.PersistentVolumeClaim != nil:
+			names = append(names, v.PersistentVolumeClaim.ClaimName)
+		case v.Ephemeral != nil:
+			names = append(names, ephemeral.VolumeClaimName(pod, v))
+		}
+	}
+	return names
+}
+
+// refusal says why a claim cannot have a directory, "" if it can.
+func refusal(c *corev1.PersistentVolumeClaim) string {
+	if ptr.Deref(c.Spec.VolumeMode, corev1.PersistentVolumeFilesystem) == corev1.PersistentVolumeBlock {
+		return "a directory is no block device"
+	}
+	if c.Spec.DataSource != nil || c.Spec.DataSourceRef != nil {
+		return "a directory cannot be made of another volume"
+	}
+	if c.Spec.Selector != nil {
+		return "claim Selector is not supported"
+	}
+	return ""
+}
+
+// volume is what the claim gets on node, in a directory below dir.
+func volume(c *corev1.PersistentVolumeClaim, class *storagev1.StorageClass, node *corev1.Node, dir string) *corev1.PersistentVolume {
+	name := "pvc-" + string(c.UID)
+	host := node.Labels[corev1.LabelHostname]
+	if host == "" {
+		host = node.Name
+	}
+	return &corev1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{
+			volumes.AnnDynamicallyProvisioned: Provisioner, volumes.AnnSelectedNode: node.Name,
+		}},
+		Spec: corev1.PersistentVolumeSpec{
+			AccessModes: c.Spec.AccessModes, StorageClassName: class.Name, MountOptions: class.MountOptions,
+			Capacity:                      corev1.ResourceList{corev1.ResourceStorage: c.Spec.Resources.Requests[corev1.ResourceStorage]},
+			PersistentVolumeReclaimPolicy: ptr.Deref(class.ReclaimPolicy, corev1.PersistentVolumeReclaimDelete),
+			VolumeMode:                    ptr.To(corev1.PersistentVolumeFilesystem),
+			ClaimRef: &corev1.ObjectReference{APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: c.Namespace, Name: c.Name,
+				UID: c.UID, ResourceVersion: c.ResourceVersion},
+			PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{
+				Path: path.Join(dir, strings.Join([]string{name, c.Namespace, c.Name}, "_")), Type: ptr.To(corev1.HostPathDirectoryOrCreate),
+			}},
+			NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
+				MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{host}}},
+			}}}},
+		},
+	}
+}
+
+// released says that a volume was made here and is to go.
+func released(pv *corev1.PersistentVolume) bool {
+	return pv.Annotations[volumes.AnnDynamicallyProvisioned] == Provisioner && pv.Spec.HostPath != nil && pv.DeletionTimestamp == nil &&
+		pv.Status.Phase == corev1.VolumeReleased && pv.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete
+}

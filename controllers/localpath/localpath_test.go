@@ -1,0 +1,102 @@
+package localpath
+
+import (
+	"context"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
+	volumes "k8s.io/component-helpers/storage/volume"
+	"k8s.io/utils/clock"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coracle-k8s/coracle/apis"
+)
+
+// host is the directories by path; the node far is another process's.
+type host map[string]string
+
+func (h host) Make(node, path string) error { h[path] = node; return nil }
+
+func (h host) Remove(node, path string) (bool, error) {
+	delete(h, path)
+	return node != "far", nil
+}
+
+func TestVolumesComeAndGo(t *testing.T) {
+	for _, node := range []string{"near", "far"} {
+		g, ctx := NewWithT(t), context.Background()
+		claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "c", Namespace: "default", UID: "u"}, Spec: corev1.PersistentVolumeClaimSpec{
+			StorageClassName: ptr.To(Class), AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+			Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}}}}
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "default"}, Spec: corev1.PodSpec{NodeName: node, Volumes: []corev1.Volume{
+			{Name: "v", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "c"}}}}}}
+		n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node, Labels: map[string]string{corev1.LabelHostname: node + ".example"}}}
+		c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(claim, n).WithStatusSubresource(&corev1.PersistentVolume{}).Build()
+		dirs := host{}
+		r := New(Config{Client: c, Recorder: record.NewFakeRecorder(10), Clock: clock.RealClock{}, Host: dirs, Dir: "/data/local-path"})
+		g.Expect(r.makeClass(ctx)).To(Succeed())
+		run := func(namespace, name string) {
+			_, err := r.Reconcile(ctx, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}})
+			g.Expect(err).NotTo(HaveOccurred())
+		}
+		read := func() { g.Expect(c.Get(ctx, client.ObjectKeyFromObject(claim), claim)).To(Succeed()) }
+
+		run("default", "c")
+		read()
+		g.Expect(claim.Annotations).NotTo(HaveKey(volumes.AnnSelectedNode), "nobody uses it")
+		g.Expect(c.Create(ctx, pod)).To(Succeed())
+		run("default", "c")
+		read()
+		g.Expect(claim.Annotations).To(HaveKeyWithValue(volumes.AnnSelectedNode, node))
+		run("default", "c")
+		g.Expect(dirs).To(BeEmpty(), "the binder did not ask for it")
+		claim.Annotations[volumes.AnnStorageProvisioner] = Provisioner
+		g.Expect(c.Update(ctx, claim)).To(Succeed())
+		run("default", "c")
+		run("default", "c")
+
+		var pv corev1.PersistentVolume
+		g.Expect(c.Get(ctx, client.ObjectKey{Name: "pvc-u"}, &pv)).To(Succeed())
+		g.Expect(pv.Spec.HostPath.Path).To(Equal("/data/local-path/pvc-u_default_c"))
+		g.Expect(dirs).To(HaveKeyWithValue(pv.Spec.HostPath.Path, node))
+		g.Expect(volumes.CheckNodeAffinity(&pv, n.Labels)).To(Succeed())
+		g.Expect(volumes.IsVolumeBoundToClaim(&pv, claim)).To(BeTrue())
+
+		run("", "pvc-u")
+		g.Expect(c.Get(ctx, client.ObjectKey{Name: "pvc-u"}, &pv)).To(Succeed())
+		pv.Status.Phase = corev1.VolumeReleased
+		g.Expect(c.Status().Update(ctx, &pv)).To(Succeed())
+		run("", "pvc-u")
+		err := c.Get(ctx, client.ObjectKey{Name: "pvc-u"}, &pv)
+		if node == "near" {
+			g.Expect(apierrors.IsNotFound(err)).To(BeTrue())
+			g.Expect(dirs).To(BeEmpty())
+			continue
+		}
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(pv.Status.Phase).To(Equal(corev1.VolumeFailed))
+		g.Expect(pv.Status.Message).To(ContainSubstring("on node far"))
+	}
+}
+
+func TestRefusal(t *testing.T) {
+	for want, spec := range map[string]corev1.PersistentVolumeClaimSpec{
+		"":                                {},
+		"a directory is no block device":  {VolumeMode: ptr.To(corev1.PersistentVolumeBlock)},
+		"claim Selector is not supported": {Selector: &metav1.LabelSelector{}},
+		"a directory cannot be made of another volume": {DataSource: &corev1.TypedLocalObjectReference{}},
+	} {
+		if got := refusal(&corev1.PersistentVolumeClaim{Spec: spec}); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

@@ -1,0 +1,213 @@
+package localpath
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
+	volumes "k8s.io/component-helpers/storage/volume"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// Name is the controller's name.
+const Name = "local-path-provisioner"
+
+// Host is what the provisioner does to directories.
+type Host interface {
+	// Make makes a directory that every user may write to, on the named node.
+	// It does nothing where the node has no directories or does it itself.
+	Make(node, path string) error
+	// Remove removes it with what is in it; false says that the node is out of reach.
+	Remove(node, path string) (bool, error)
+}
+
+// Config is what the provisioner needs to know. All fields are required.
+type Config struct {
+	Client   client.Client
+	Recorder record.EventRecorder
+	Clock    clock.Clock
+	Host     Host
+	// Dir is the absolute path below which volumes are, on every node.
+	Dir string
+}
+
+// Reconciler provisions for one claim, or deletes one volume: a request with a
+// namespace is a claim, one without is a volume.
+type Reconciler struct{ Config }
+
+// New makes a provisioner whose client is expected to be backed by a cache.
+func New(c Config) *Reconciler { return &Reconciler{c} }
+
+// SetupWithManager wakes the reconciler, and makes the default class when mgr starts.
+func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
+	if err := mgr.Add(manager.RunnableFunc(r.makeClass)); err != nil {
+		return fmt.Errorf("adding the making of class %s: %w", Class, err)
+	}
+	arrives := predicate.Funcs{
+		CreateFunc: func(e event.CreateEvent) bool { return onNode(e.Object) },
+		UpdateFunc: func(e event.UpdateEvent) bool { return !onNode(e.ObjectOld) && onNode(e.ObjectNew) },
+		DeleteFunc: func(event.DeleteEvent) bool { return false },
+	}
+	return ctrl.NewControllerManagedBy(mgr).Named(Name).
+		For(&corev1.PersistentVolumeClaim{}).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(claimsOf), builder.WithPredicates(arrives)).
+		Watches(&corev1.PersistentVolume{}, &handler.EnqueueRequestForObject{}).
+		WithOptions(opts).Complete(r)
+}
+
+func onNode(o client.Object) bool {
+	pod, ok := o.(*corev1.Pod)
+	return ok && pod.Spec.NodeName != ""
+}
+
+func claimsOf(_ context.Context, o client.Object) []reconcile.Request {
+	pod, ok := o.(*corev1.Pod)
+	if !ok {
+		return nil
+	}
+	var requests []reconcile.Request
+	for _, name := range claimNames(pod) {
+		requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: pod.Namespace, Name: name}})
+	}
+	return requests
+}
+
+// classRetry is how long after a failure the class is made again.
+const classRetry = time.Second
+
+// makeClass runs until there is a class, and ends with ctx.
+func (r *Reconciler) makeClass(ctx context.Context) error {
+	for {
+		err := r.Client.Create(ctx, defaultClass())
+		if err == nil || apierrors.IsAlreadyExists(err) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-r.Clock.After(classRetry):
+		}
+	}
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	if req.Namespace == "" {
+		return reconcile.Result{}, r.delete(ctx, req.Name)
+	}
+	return reconcile.Result{}, r.provision(ctx, req.NamespacedName)
+}
+
+func (r *Reconciler) provision(ctx context.Context, key types.NamespacedName) error {
+	var claim corev1.PersistentVolumeClaim
+	if err := r.Client.Get(ctx, key, &claim); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	name := volumes.GetPersistentVolumeClaimClass(&claim)
+	if claim.Spec.VolumeName != "" || name == "" {
+		return nil
+	}
+	var class storagev1.StorageClass
+	if err := r.Client.Get(ctx, types.NamespacedName{Name: name}, &class); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if !mine(&claim, &class) {
+		return nil
+	}
+	node := claim.Annotations[volumes.AnnSelectedNode]
+	if node == "" {
+		return r.selectNode(ctx, &claim)
+	}
+	if claim.Annotations[volumes.AnnStorageProvisioner] != Provisioner {
+		return nil // the binder may know of a volume
+	}
+	return r.makeVolume(ctx, &claim, &class, node)
+}
+
+// selectNode gives the claim the node of its first pod, if no scheduler did.
+func (r *Reconciler) selectNode(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
+	var pods corev1.PodList
+	if err := r.Client.List(ctx, &pods, client.InNamespace(claim.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing pods: %w", err)
+	}
+	node := consumer(claim, pods.Items)
+	if node == "" {
+		return nil
+	}
+	if claim.Annotations == nil {
+		claim.Annotations = map[string]string{}
+	}
+	claim.Annotations[volumes.AnnSelectedNode] = node
+	if err := r.Client.Update(ctx, claim); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("selecting a node for claim %s/%s: %w", claim.Namespace, claim.Name, err)
+	}
+	return nil
+}
+
+func (r *Reconciler) makeVolume(ctx context.Context, claim *corev1.PersistentVolumeClaim, class *storagev1.StorageClass, name string) error {
+	fail := func(err error) error {
+		r.Recorder.Eventf(claim, corev1.EventTypeWarning, "ProvisioningFailed", "failed to provision volume with StorageClass %q: %v", class.Name, err)
+		return err
+	}
+	if why := refusal(claim); why != "" {
+		_ = fail(fmt.Errorf("%s", why))
+		return nil
+	}
+	var node corev1.Node
+	if err := r.Client.Get(ctx, types.NamespacedName{Name: name}, &node); err != nil {
+		return fail(fmt.Errorf("reading the selected node %s: %w", name, err))
+	}
+	pv := volume(claim, class, &node, r.Dir)
+	var there corev1.PersistentVolume
+	if err := r.Client.Get(ctx, types.NamespacedName{Name: pv.Name}, &there); !apierrors.IsNotFound(err) {
+		return err
+	}
+	if err := r.Host.Make(node.Name, pv.Spec.HostPath.Path); err != nil {
+		return fail(fmt.Errorf("making the directory of volume %s: %w", pv.Name, err))
+	}
+	if err := r.Client.Create(ctx, pv); err != nil && !apierrors.IsAlreadyExists(err) {
+		return fail(fmt.Errorf("creating volume %s: %w", pv.Name, err))
+	}
+	r.Recorder.Eventf(claim, corev1.EventTypeNormal, "ProvisioningSucceeded", "Successfully provisioned volume %s", pv.Name)
+	return nil
+}
+
+func (r *Reconciler) delete(ctx context.Context, name string) error {
+	var pv corev1.PersistentVolume
+	if err := r.Client.Get(ctx, types.NamespacedName{Name: name}, &pv); err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	if !released(&pv) || !strings.HasPrefix(pv.Spec.HostPath.Path, r.Dir+string(filepath.Separator)) {
+		return nil
+	}
+	node := pv.Annotations[volumes.AnnSelectedNode]
+	reached, err := r.Host.Remove(node, pv.Spec.HostPath.Path)
+	if err == nil && !reached {
+		err = fmt.Errorf("its data are in %s on node %s, which runs in another process: delete them there, and then the volume", pv.Spec.HostPath.Path, node)
+	}
+	if err != nil {
+		r.Recorder.Event(&pv, corev1.EventTypeWarning, "VolumeFailedDelete", err.Error())
+		pv.Status.Phase, pv.Status.Message, pv.Status.LastPhaseTransitionTime = corev1.VolumeFailed, err.Error(), nil
+		return r.Client.Status().Update(ctx, &pv)
+	}
+	if err := r.Client.Delete(ctx, &pv, client.Preconditions{UID: &pv.UID}); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("deleting volume %s: %w", pv.Name, err)
+	}
+	return nil
+}
