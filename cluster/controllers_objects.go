@@ -31,7 +31,7 @@ func (c *Cluster) volumeControllers(mgr manager.Manager) (map[string]setup, erro
 		"volume binder":    persistentvolume.New(kube, mgr.GetAPIReader(), recorder("persistentvolume-controller")),
 		"ephemeral volume": ephemeralvolume.New(kube, recorder("ephemeral_volume")),
 		"local path": localpath.New(localpath.Config{
-			Client: kube, Recorder: recorder(localpath.Provisioner), Clock: c.options.clock, Host: localDirs{c.nodes}, Dir: dir,
+			Client: kube, Recorder: recorder(localpath.Provisioner), Clock: c.options.clock, Host: localDirs{c}, Dir: dir,
 		}),
 		"claim protection":                   volumeprotection.NewClaims(kube, mgr.GetAPIReader()),
 		"volume protection":                  volumeprotection.NewVolumes(kube),

@@ -88,6 +88,9 @@ func claimsOf(_ context.Context, o client.Object) []reconcile.Request {
 	return requests
 }
 
+// conflictRetry is how long the cache gets to learn of a write.
+const conflictRetry = 20 * time.Millisecond
+
 // classRetry is how long after a failure the class is made again.
 const classRetry = time.Second
 
@@ -108,10 +111,16 @@ func (r *Reconciler) makeClass(ctx context.Context) error {
 
 // Reconcile implements reconcile.Reconciler.
 func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	var err error
 	if req.Namespace == "" {
-		return reconcile.Result{}, r.delete(ctx, req.Name)
+		err = r.delete(ctx, req.Name)
+	} else {
+		err = r.provision(ctx, req.NamespacedName)
 	}
-	return reconcile.Result{}, r.provision(ctx, req.NamespacedName)
+	if apierrors.IsConflict(err) { // somebody was quicker; the cache will tell
+		return reconcile.Result{RequeueAfter: conflictRetry}, nil
+	}
+	return reconcile.Result{}, err
 }
 
 func (r *Reconciler) provision(ctx context.Context, key types.NamespacedName) error {

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -41,6 +42,9 @@ const Name = "service-cidr-controller"
 
 // deletionGrace is how long a range stays after its deletion; upstream's.
 const deletionGrace = 10 * time.Second
+
+// conflictRetry is how long the cache gets to learn of a write.
+const conflictRetry = 20 * time.Millisecond
 
 // Reconciler takes care of one ServiceCIDR.
 type Reconciler struct {
@@ -84,6 +88,14 @@ func (r *Reconciler) deleting(ctx context.Context, _ client.Object) []reconcile.
 
 // Reconcile implements reconcile.Reconciler.
 func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	result, err := r.reconcile(ctx, req)
+	if apierrors.IsConflict(err) { // the cache is behind our own write
+		return reconcile.Result{RequeueAfter: conflictRetry}, nil
+	}
+	return result, err
+}
+
+func (r *Reconciler) reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	var cidr networkingv1.ServiceCIDR
 	if err := r.client.Get(ctx, req.NamespacedName, &cidr); err != nil {
 		return reconcile.Result{}, client.IgnoreNotFound(err)

@@ -3,9 +3,11 @@ package volumeprotection
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -25,6 +27,9 @@ const (
 	VolumesName           = "persistentvolume-protection-controller"
 	AttributesClassesName = "volumeattributesclass-protection-controller"
 )
+
+// conflictRetry is how long the cache gets to learn of a write.
+const conflictRetry = 20 * time.Millisecond
 
 // Claims protects PersistentVolumeClaims.
 type Claims struct {
@@ -166,7 +171,11 @@ func protect(ctx context.Context, c client.Client, req reconcile.Request, obj cl
 	default:
 		return reconcile.Result{}, nil
 	}
-	if err := c.Update(ctx, obj); client.IgnoreNotFound(err) != nil {
+	err := c.Update(ctx, obj)
+	if apierrors.IsConflict(err) { // somebody was quicker; the cache will tell
+		return reconcile.Result{RequeueAfter: conflictRetry}, nil
+	}
+	if client.IgnoreNotFound(err) != nil {
 		return reconcile.Result{}, fmt.Errorf("protecting %s: %w", req, err)
 	}
 	return reconcile.Result{}, nil

@@ -1,0 +1,131 @@
+package controllers
+
+import (
+	"testing"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+func claim(name string, class *string) *corev1.PersistentVolumeClaim {
+	return &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}, Spec: corev1.PersistentVolumeClaimSpec{
+		StorageClassName: class, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+		Resources: corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}}}}
+}
+
+func podWith(name string, source corev1.VolumeSource) *corev1.Pod {
+	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}, Spec: corev1.PodSpec{
+		TerminationGracePeriodSeconds: ptr.To[int64](0),
+		Containers:                    []corev1.Container{{Name: "c", Image: "x"}},
+		Volumes:                       []corev1.Volume{{Name: "v", VolumeSource: source}},
+	}}
+}
+
+func (m moving) gone(obj client.Object, namespace, name string) {
+	m.t.Helper()
+	m.Eventually(func() bool { return apierrors.IsNotFound(m.get(obj, namespace, name)) }).Should(BeTrue())
+}
+
+// TestProvisionedVolume lets the built-in provisioner make a volume for the
+// first pod of a claim, keeps the claim while the pod is there, and sees the
+// volume go with it.
+func TestProvisionedVolume(t *testing.T) {
+	m := start(t, 1)
+	var class storagev1.StorageClass
+	m.Eventually(func() error { return m.get(&class, "", "local-path") }).Should(Succeed())
+	c := claim("data", nil)
+	m.Expect(m.Client.Create(t.Context(), c)).To(Succeed())
+	// By admission, or if it did not know the class yet, by the binder.
+	m.Eventually(func() *string {
+		m.Expect(m.get(c, "default", "data")).To(Succeed())
+		return c.Spec.StorageClassName
+	}).Should(HaveValue(Equal("local-path")))
+	m.Expect(c.Finalizers).To(ContainElement("kubernetes.io/pvc-protection"))
+	pod := podWith("p", corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "data"}})
+	m.Expect(m.Client.Create(t.Context(), pod)).To(Succeed())
+	m.Eventually(func() corev1.PersistentVolumeClaimPhase {
+		m.Expect(m.get(c, "default", "data")).To(Succeed())
+		return c.Status.Phase
+	}).Should(Equal(corev1.ClaimBound))
+	var pv corev1.PersistentVolume
+	m.Eventually(func() corev1.PersistentVolumePhase {
+		m.Expect(m.get(&pv, "", c.Spec.VolumeName)).To(Succeed())
+		return pv.Status.Phase
+	}).Should(Equal(corev1.VolumeBound))
+	m.Expect(c.Status.Capacity.Storage().String()).To(Equal("1Gi"))
+
+	m.Expect(m.Client.Delete(t.Context(), c)).To(Succeed())
+	m.Consistently(func() error { return m.get(c, "default", "data") }, "300ms").Should(Succeed())
+	m.Expect(m.Client.Delete(t.Context(), pod)).To(Succeed())
+	m.gone(c, "default", "data")
+	m.gone(&pv, "", pv.Name)
+}
+
+// TestStaticVolume binds a volume that somebody made, gives it up when its
+// claim goes, and makes the claim of an ephemeral volume.
+func TestStaticVolume(t *testing.T) {
+	m := start(t, 1)
+	pv := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "manual"}, Spec: corev1.PersistentVolumeSpec{
+		Capacity: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("2Gi")}, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+		PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/tmp/manual"}}}}
+	m.Expect(m.Client.Create(t.Context(), pv)).To(Succeed())
+	phase := func() corev1.PersistentVolumePhase {
+		m.Expect(m.get(pv, "", "manual")).To(Succeed())
+		return pv.Status.Phase
+	}
+	m.Eventually(phase).Should(Equal(corev1.VolumeAvailable))
+	c := claim("mine", ptr.To(""))
+	m.Expect(m.Client.Create(t.Context(), c)).To(Succeed())
+	m.Eventually(phase).Should(Equal(corev1.VolumeBound))
+	m.Eventually(func() string {
+		m.Expect(m.get(c, "default", "mine")).To(Succeed())
+		return c.Status.Capacity.Storage().String()
+	}).Should(Equal("2Gi"))
+	m.Expect(m.Client.Delete(t.Context(), c)).To(Succeed())
+	m.Eventually(phase).Should(Equal(corev1.VolumeReleased))
+	m.Expect(m.Client.Delete(t.Context(), pv)).To(Succeed())
+	m.gone(pv, "", "manual")
+
+	pod := podWith("e", corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{VolumeClaimTemplate: &corev1.PersistentVolumeClaimTemplate{Spec: claim("", nil).Spec}}})
+	m.Expect(m.Client.Create(t.Context(), pod)).To(Succeed())
+	m.Eventually(func() corev1.PersistentVolumeClaimPhase {
+		_ = m.get(c, "default", "e-v")
+		return c.Status.Phase
+	}).Should(Equal(corev1.ClaimBound))
+	m.Expect(m.Client.Delete(t.Context(), pod)).To(Succeed())
+	m.gone(c, "default", "e-v")
+}
+
+// TestSystemObjects finds what every cluster has, and repairs an address that
+// somebody deleted.
+func TestSystemObjects(t *testing.T) {
+	m := start(t, 0)
+	for name, value := range map[string]int32{"system-node-critical": 2000001000, "system-cluster-critical": 2000000000} {
+		var class schedulingv1.PriorityClass
+		m.Eventually(func() error { return m.get(&class, "", name) }).Should(Succeed())
+		m.Expect(class.Value).To(Equal(value))
+		m.Expect(apierrors.IsForbidden(m.Client.Delete(t.Context(), &class))).To(BeTrue())
+	}
+	var cidr networkingv1.ServiceCIDR
+	m.Eventually(func() bool {
+		_ = m.get(&cidr, "", "kubernetes")
+		return meta.IsStatusConditionTrue(cidr.Status.Conditions, networkingv1.ServiceCIDRConditionReady)
+	}).Should(BeTrue())
+	var service corev1.Service
+	m.Expect(m.get(&service, "default", "kubernetes")).To(Succeed())
+	var ip networkingv1.IPAddress
+	m.Expect(m.get(&ip, "", service.Spec.ClusterIP)).To(Succeed())
+	m.Expect(ip.Spec.ParentRef.Name).To(Equal("kubernetes"))
+	uid := ip.UID
+	m.Expect(m.Client.Delete(t.Context(), &ip)).To(Succeed())
+	m.Eventually(func() bool { return m.get(&ip, "", service.Spec.ClusterIP) == nil && ip.UID != uid }).Should(BeTrue())
+}
