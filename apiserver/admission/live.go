@@ -126,6 +126,11 @@ func (l *Live) LiveNode(ctx context.Context, name string) (*corev1.Node, error) 
 	return live[*corev1.Node](ctx, l, corev1.Resource("nodes"), "", name)
 }
 
+// LiveObject asks the storage for an object of any kind.
+func (l *Live) LiveObject(ctx context.Context, gr schema.GroupResource, namespace, name string) (runtime.Object, error) {
+	return l.config.Get(ctx, gr, namespace, name)
+}
+
 // ListPods gives the pods of a namespace.
 func (l *Live) ListPods(ctx context.Context, namespace string) ([]*corev1.Pod, error) {
 	return l.config.ListPods(ctx, namespace)

@@ -65,7 +65,7 @@ func ordered() []plugin {
 		{name: "LimitRanger", make: plain(func(d Deps) admission.Interface { return limitranger.New(d.Live) })},
 		{name: "ServiceAccount", make: plain(func(d Deps) admission.Interface { return serviceaccount.New(d.Live, names.SimpleNameGenerator) })},
 		// Upstream's installers turn NodeRestriction on; agents are held to it here, too.
-		{name: "NodeRestriction", make: plain(func(d Deps) admission.Interface { return noderestriction.New(d.Live) })},
+		{name: "NodeRestriction", make: plain(func(d Deps) admission.Interface { return noderestriction.New(d.Live, d.Authorizer) })},
 		{name: "TaintNodesByCondition", make: plain(func(Deps) admission.Interface { return taintnodesbycondition.New() })},
 		{name: "PodSecurity", make: podSecurity},
 		{name: "Priority", make: plain(func(d Deps) admission.Interface { return priority.New(d.Live) })},

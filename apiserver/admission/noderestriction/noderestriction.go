@@ -11,7 +11,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 
 	"github.com/coracle-k8s/coracle/apiserver/auth/node"
 )
@@ -20,19 +23,23 @@ import (
 type Objects interface {
 	LivePod(ctx context.Context, namespace, name string) (*corev1.Pod, error)
 	LiveNode(ctx context.Context, name string) (*corev1.Node, error)
+	// LiveObject gives any other.
+	LiveObject(ctx context.Context, gr schema.GroupResource, namespace, name string) (runtime.Object, error)
 }
 
 // Plugin is NodeRestriction.
 type Plugin struct {
 	*admission.Handler
-	objects Objects
+	objects    Objects
+	authorizer authorizer.UnconditionalAuthorizer
 }
 
 var _ admission.MutationInterface = &Plugin{}
 
-// New makes the plugin.
-func New(objects Objects) *Plugin {
-	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update, admission.Delete), objects: objects}
+// New makes the plugin. The authorizer says which audiences an agent may ask
+// tokens for besides those of its pods; nil grants none.
+func New(objects Objects, authorizer authorizer.UnconditionalAuthorizer) *Plugin {
+	return &Plugin{authorizer: authorizer, Handler: admission.NewHandler(admission.Create, admission.Update, admission.Delete), objects: objects}
 }
 
 // request is what an agent asks.
@@ -83,6 +90,8 @@ func (p *Plugin) Admit(ctx context.Context, a admission.Attributes, _ admission.
 		return lease(r)
 	case "csinodes.storage.k8s.io":
 		return named(r, "can only access CSINode with the same name as the requesting node")
+	case "podcertificaterequests.certificates.k8s.io":
+		return p.certificateRequest(ctx, r)
 	case "resourceslices.resource.k8s.io":
 		return resourceSlice(r)
 	}

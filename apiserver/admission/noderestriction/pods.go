@@ -157,7 +157,7 @@ func (p *Plugin) token(ctx context.Context, r *request) error {
 	if pod.Spec.NodeName != r.node {
 		return r.forbid("node requested token bound to a pod scheduled on a different node")
 	}
-	return nil
+	return p.audience(ctx, r, tr, pod)
 }
 
 func sameMap(a, b map[string]string) bool { return maps.Equal(a, b) }
