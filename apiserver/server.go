@@ -13,6 +13,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"sync"
@@ -74,6 +75,9 @@ type Config struct {
 	Nodes registry.NodeConnector
 	// Services is the Service network.
 	Services registry.ServiceNetwork
+	// Components are other parts of the control plane for ComponentStatuses;
+	// each says what is wrong with it. etcd is the server's own.
+	Components map[string]func(context.Context) error
 	// Extra handlers by path, behind authentication and authorization.
 	Extra map[string]http.Handler
 	// Settings are what a cluster's configuration says of its API server. They
@@ -211,8 +215,10 @@ func (s *Server) genericConfig() *genericapiserver.Config {
 // etcdPatience is how long etcd may take to answer before the server is unhealthy.
 const etcdPatience = 2 * time.Second
 
-func (s *Server) checkEtcd(r *http.Request) error {
-	ctx, cancel := context.WithTimeout(r.Context(), etcdPatience)
+func (s *Server) checkEtcd(r *http.Request) error { return s.askEtcd(r.Context()) }
+
+func (s *Server) askEtcd(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, etcdPatience)
 	defer cancel()
 	_, err := s.etcd.Client.Client.Get(ctx, storage.Prefix+"/health")
 	return err
@@ -294,10 +300,12 @@ func (s *Server) openFiles(c *genericapiserver.Config) error {
 func (s *Server) id() string { return s.config.Listeners[0].Addr().String() }
 
 func (s *Server) env() registry.Env {
+	components := map[string]func(context.Context) error{"etcd-0": s.askEtcd}
+	maps.Copy(components, s.config.Components)
 	return registry.Env{
 		Scheme: s.config.Scheme, RESTOptions: s.getter, Clock: s.config.Clock, Nodes: s.config.Nodes,
 		Tokens: s.access.tokens, Authenticator: s.access.authenticator, APIAudiences: s.access.audiences,
-		Authorizer: s.access.authorizer, Rules: s.access.rules, Escalation: s.access.escalation, Services: s.config.Services, Mapper: s.Mapper(),
+		Authorizer: s.access.authorizer, Rules: s.access.rules, Escalation: s.access.escalation, Services: s.config.Services, Mapper: s.Mapper(), Components: components,
 		Definitions: s.custom,
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -82,6 +83,7 @@ type Cluster struct {
 	// metrics are those of this cluster's parts, where they have any of their own.
 	metrics    *prometheus.Registry
 	parts      *parts
+	working    atomic.Pointer[parts] // for those who ask before parts are there
 	kubeconfig string
 
 	stop   sync.Once
@@ -144,6 +146,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	if c.parts, err = c.startParts(ctx); err != nil {
 		return err
 	}
+	c.working.Store(c.parts)
 	go c.watch()
 	return nil
 }

@@ -36,6 +36,7 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/serviceaccount"
 	"github.com/coracle-k8s/coracle/controllers/serviceaccount/tokens"
 	"github.com/coracle-k8s/coracle/controllers/statefulset"
+	"github.com/coracle-k8s/coracle/controllers/storageversionmigration"
 	"github.com/coracle-k8s/coracle/controllers/tainteviction"
 	"github.com/coracle-k8s/coracle/controllers/ttlafterfinished"
 )
@@ -77,6 +78,7 @@ func (c *Cluster) addControllers(mgr manager.Manager) error {
 		"CSR approving":         certificates.NewApprover(kube),
 		"CSR signing":           certificates.NewSigner(kube, clk, c.pki),
 		"CSR cleaning":          certificates.NewCleaner(kube, clk),
+		"storage migration":     storageversionmigration.New(kube, meta, clk),
 		"role aggregation":      clusterroleaggregation.New(kube),
 		"garbage collector": garbagecollector.New(garbagecollector.Config{
 			Client: kube, Live: mgr.GetAPIReader(), Cache: mgr.GetCache(), Recorder: recorder("garbage-collector-controller"),

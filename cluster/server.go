@@ -53,7 +53,10 @@ func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) err
 		Issuer:    "https://kubernetes.default.svc." + c.config.Network.ClusterDomain,
 		Services:  c.serviceNetwork(),
 		Clock:     c.options.clock,
-		Settings:  c.config.APIServer,
+		Components: map[string]func(context.Context) error{
+			"controller-manager": c.checkParts, "scheduler": c.checkParts,
+		},
+		Settings: c.config.APIServer,
 		// Controllers count for the whole process.
 		Metrics: []prometheus.Gatherer{c.metrics, ctrlmetrics.Registry},
 		Report:  func(err error) { c.options.logger.Error(err, "the API server") },
@@ -74,6 +77,20 @@ func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) err
 	config.Extra = map[string]http.Handler{joinPath: http.HandlerFunc(c.serveJoin)}
 	c.server, err = apiserver.Start(ctx, config)
 	return err
+}
+
+// checkParts says why controllers and scheduler do not run: they share a manager.
+func (c *Cluster) checkParts(context.Context) error {
+	p := c.working.Load()
+	if p == nil {
+		return errors.New("not started yet")
+	}
+	select {
+	case <-p.done:
+		return errors.New("has ended")
+	default:
+		return nil
+	}
 }
 
 func closeAll(listeners []net.Listener) {

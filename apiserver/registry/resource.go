@@ -92,6 +92,9 @@ type Env struct {
 	Escalation EscalationChecker
 	// Services configures Service addresses and ports.
 	Services ServiceNetwork
+	// Components are the parts of the control plane by their names in
+	// ComponentStatuses; each says what is wrong with it.
+	Components map[string]func(context.Context) error
 	// Mapper knows the resource of a kind.
 	Mapper meta.RESTMapper
 	// Definitions is told of CustomResourceDefinitions.

@@ -60,6 +60,11 @@ func Age(t metav1.Time, now time.Time) string {
 	return duration.HumanDuration(now.Sub(t.Time))
 }
 
+// Convertor is for storages that are not a Kind's.
+func (t *Table[T]) Convertor(clk clock.PassiveClock) rest.TableConvertor {
+	return &tableConvertor[T]{table: t, clock: clk}
+}
+
 func (t *Table[T]) convertor(gvk schema.GroupVersionKind, plural string, clk clock.PassiveClock) rest.TableConvertor {
 	if t == nil {
 		return rest.NewDefaultTableConvertor(schema.GroupResource{Group: gvk.Group, Resource: plural})

@@ -30,6 +30,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry/certificates/podcertificaterequest"
 	"github.com/coracle-k8s/coracle/apiserver/registry/coordination/lease"
 	"github.com/coracle-k8s/coracle/apiserver/registry/core/binding"
+	"github.com/coracle-k8s/coracle/apiserver/registry/core/componentstatus"
 	"github.com/coracle-k8s/coracle/apiserver/registry/core/configmap"
 	"github.com/coracle-k8s/coracle/apiserver/registry/core/endpoints"
 	"github.com/coracle-k8s/coracle/apiserver/registry/core/event"
@@ -79,6 +80,7 @@ import (
 func Resources() []*registry.Resource {
 	return []*registry.Resource{
 		binding.New(),
+		componentstatus.New(),
 		configmap.New(),
 		endpoints.New(),
 		event.New(),
