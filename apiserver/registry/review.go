@@ -30,14 +30,13 @@ func (r Review[T]) Resource() *Resource {
 		GVK: r.GVK, Plural: r.Plural, Singular: strings.ToLower(r.GVK.Kind), ClusterScoped: !r.Namespaced,
 		Verbs: []string{"create"},
 		Build: func(env Env) (map[string]rest.Storage, error) {
-			table := rest.NewDefaultTableConvertor(schema.GroupResource{Group: r.GVK.Group, Resource: r.Plural})
-			return map[string]rest.Storage{"": &reviewStorage[T]{TableConvertor: table, review: r, env: env}}, nil
+			return map[string]rest.Storage{"": &reviewStorage[T]{review: r, env: env}}, nil
 		},
 	}
 }
 
+// reviewStorage has no table: who asks for one gets 406, as conformance wants it.
 type reviewStorage[T Object] struct {
-	rest.TableConvertor
 	review Review[T]
 	env    Env
 }

@@ -19,6 +19,8 @@ const (
 	// all nodes are ready.
 	startTimeout = 2 * time.Minute
 	stopTimeout  = time.Minute
+	// The second byte of instance 0's addresses, all in 10.0.0.0/8.
+	serviceRange, podRange, linkRange = 160, 176, 192
 )
 
 // testCluster is a running `coracle up` of two nodes.
@@ -26,6 +28,7 @@ type testCluster struct {
 	coracle, dataDir string
 	process          *exec.Cmd
 	exited           chan error
+	mirror           *mirror
 }
 
 // configuration keeps instances apart: each has ranges of addresses of its own.
@@ -43,7 +46,7 @@ simulatedNodes: %d
 node: {name: %s}
 network: {serviceCIDR: 10.%d.0.0/16, podCIDR: 10.%d.0.0/16, linkCIDR: 10.%d.0.0/24}
 storage: {unsafeNoFsync: true}
-`, dataDir, nodes, simulated, nodeName, 160+o.instance, 176+o.instance, 192+o.instance)
+`, dataDir, nodes, simulated, nodeName, serviceRange+o.instance, podRange+o.instance, linkRange+o.instance)
 }
 
 const nodeName = "conformance"
@@ -141,6 +144,10 @@ func (c *testCluster) prepare(ctx context.Context, o options) error {
 	if out, err := load.CombinedOutput(); err != nil {
 		return fmt.Errorf("loading images: %w: %s", err, out)
 	}
+	var err error
+	if c.mirror, err = startMirror(filepath.Join(o.build, "images.tar"), fmt.Sprintf("10.%d.0.1", linkRange+o.instance), c.dataDir); err != nil {
+		return err
+	}
 	fmt.Printf("images are loaded in %s\n", time.Since(began).Round(time.Millisecond))
 	return nil
 }
@@ -149,6 +156,11 @@ func (c *testCluster) kubeconfig() string { return filepath.Join(c.dataDir, "kub
 
 // remove stops the cluster and everything it left on the machine.
 func (c *testCluster) remove() error {
+	if c.mirror != nil {
+		if err := c.mirror.stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stopping the registry:", err)
+		}
+	}
 	if c.process != nil {
 		if err := c.process.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			return fmt.Errorf("stopping the cluster: %w", err)
