@@ -36,7 +36,7 @@ func startMirror(archive, address, dataDir string) (_ *mirror, err error) {
 	if err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
-	blobs := registry.WithBlobHandler(registry.NewDiskBlobHandler(filepath.Join(dir, "blobs")))
+	blobs := registry.WithBlobHandler(registry.NewDiskBlobHandler(dir))
 	m := &mirror{dir: dir, server: &http.Server{Handler: registry.New(blobs, registry.Logger(log.New(io.Discard, "", 0)))}}
 	go func() { _ = m.server.Serve(listener) }()
 	registries, err := m.fill(archive, listener.Addr().String())
