@@ -2,7 +2,9 @@ package pod
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,11 +15,13 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/storage"
 	storeerr "k8s.io/apiserver/pkg/storage/errors"
 	"k8s.io/apiserver/pkg/util/dryrun"
+	"k8s.io/utils/ptr"
 
 	corepod "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
@@ -54,37 +58,84 @@ func (s *evictionStorage) Create(ctx context.Context, name string, obj runtime.O
 	if name != eviction.Name {
 		return nil, apierrors.NewBadRequest("name in URL does not match name in Eviction object")
 	}
-	options := &metav1.DeleteOptions{}
-	if eviction.DeleteOptions != nil {
-		options = eviction.DeleteOptions.DeepCopy()
-	}
-	if len(o.DryRun) > 0 {
-		options.DryRun = o.DryRun
+	options, err := deleteOptions(eviction, o)
+	if err != nil {
+		return nil, err
 	}
 	if validate != nil {
 		if err := validate(ctx, eviction.DeepCopyObject()); err != nil {
 			return nil, err
 		}
 	}
-	pod, err := s.pod(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	if !exempt(pod) {
-		if err := s.disrupt(ctx, pod, options); err != nil {
+	for attempt := 1; ; attempt++ {
+		retry, err := s.evict(ctx, name, options.DeepCopy())
+		if err == nil {
+			return &metav1.Status{Status: metav1.StatusSuccess}, nil
+		}
+		if !retry || attempt == evictionAttempts {
 			return nil, err
 		}
-	} else if options.Preconditions == nil || options.Preconditions.ResourceVersion == nil {
-		// The pod must still be one that needs no budget when it goes.
-		if options.Preconditions == nil {
-			options.Preconditions = &metav1.Preconditions{}
+	}
+}
+
+// evictionAttempts is how often an eviction without a budget is tried when the
+// pod changes meanwhile.
+const evictionAttempts = 20
+
+// deleteOptions are those of the eviction with the dry run of its request.
+func deleteOptions(e *policyv1.Eviction, o *metav1.CreateOptions) (*metav1.DeleteOptions, error) {
+	options := &metav1.DeleteOptions{}
+	if e.DeleteOptions != nil {
+		options = e.DeleteOptions.DeepCopy()
+	}
+	if ptr.Deref(options.IgnoreStoreReadErrorWithClusterBreakingPotential, false) {
+		return nil, apierrors.NewInvalid(policyv1.SchemeGroupVersion.WithKind("Eviction").GroupKind(), e.Name, field.ErrorList{
+			field.Invalid(field.NewPath("deleteOptions", "ignoreStoreReadErrorWithClusterBreakingPotential"), true, "can not be set for pod eviction, try after removing the option")})
+	}
+	switch {
+	case e.DeleteOptions == nil || len(options.DryRun) == 0:
+		options.DryRun = o.DryRun
+	case len(o.DryRun) > 0 && !slices.Equal(options.DryRun, o.DryRun):
+		return nil, fmt.Errorf("Non-matching dry-run options in request and content: %v and %v", o.DryRun, options.DryRun)
+	}
+	return options, nil
+}
+
+// evict makes one attempt and says whether another makes sense.
+func (s *evictionStorage) evict(ctx context.Context, name string, options *metav1.DeleteOptions) (retry bool, err error) {
+	pod, err := s.pod(ctx, name)
+	if err != nil {
+		return false, err
+	}
+	free := options.Preconditions == nil || options.Preconditions.ResourceVersion == nil
+	if exempt(pod) {
+		// A pending pod must still be one when it goes.
+		if free && pod.Status.Phase == corev1.PodPending && pod.DeletionTimestamp == nil {
+			pin(options, pod)
 		}
-		options.Preconditions.ResourceVersion = &pod.ResourceVersion
+		err := s.remove(ctx, pod, options)
+		return free && apierrors.IsConflict(err), err
 	}
-	if err := s.remove(ctx, pod, options); err != nil {
-		return nil, err
+	budget, unguarded, err := s.disrupt(ctx, pod, options)
+	if err != nil {
+		return false, err
 	}
-	return &metav1.Status{Status: metav1.StatusSuccess}, nil
+	if unguarded {
+		pin(options, pod) // it must still be unready when it goes
+	}
+	err = s.remove(ctx, pod, options)
+	if unguarded && free && apierrors.IsConflict(err) {
+		err = unobserved(budget)
+	}
+	return false, err
+}
+
+// pin makes the delete fail if the pod has changed.
+func pin(o *metav1.DeleteOptions, pod *corev1.Pod) {
+	if o.Preconditions == nil {
+		o.Preconditions = &metav1.Preconditions{}
+	}
+	o.Preconditions.ResourceVersion = &pod.ResourceVersion
 }
 
 func (s *evictionStorage) pod(ctx context.Context, name string) (*corev1.Pod, error) {
@@ -100,27 +151,28 @@ func exempt(p *corev1.Pod) bool {
 	return corepod.IsTerminal(p) || p.Status.Phase == corev1.PodPending || p.DeletionTimestamp != nil
 }
 
-// disrupt takes one disruption off the pod's budget, if it has one.
-func (s *evictionStorage) disrupt(ctx context.Context, pod *corev1.Pod, o *metav1.DeleteOptions) error {
+// disrupt takes one disruption off the pod's budget, if it has one. A pod that
+// does not count as healthy may go unguarded.
+func (s *evictionStorage) disrupt(ctx context.Context, pod *corev1.Pod, o *metav1.DeleteOptions) (budget string, unguarded bool, err error) {
 	store, err := s.env.Store(schema.GroupResource{Group: policyv1.GroupName, Resource: "poddisruptionbudgets"})
 	if err != nil {
-		return err
+		return "", false, err
 	}
 	list, err := store.List(ctx, nil)
 	if err != nil {
-		return err
+		return "", false, err
 	}
 	matching := budgets(list.(*policyv1.PodDisruptionBudgetList).Items, pod)
 	switch {
 	case len(matching) == 0:
-		return nil
+		return "", false, nil
 	case len(matching) > 1:
-		return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: 500,
+		return "", false, &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: 500,
 			Message: "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."}}
 	case unhealthyMayGo(&matching[0], pod):
-		return nil
+		return matching[0].Name, true, nil
 	}
-	return s.take(ctx, store, matching[0].Name, pod.Name, dryrun.IsDryRun(o.DryRun))
+	return matching[0].Name, false, s.take(ctx, store, matching[0].Name, pod.Name, dryrun.IsDryRun(o.DryRun))
 }
 
 func budgets(all []policyv1.PodDisruptionBudget, pod *corev1.Pod) []policyv1.PodDisruptionBudget {
@@ -163,24 +215,23 @@ func (s *evictionStorage) take(ctx context.Context, store *genericregistry.Store
 
 // takeDisruption takes one disruption off b, or says why it cannot.
 func takeDisruption(b *policyv1.PodDisruptionBudget, pod string, now time.Time) error {
-	forbidden := func(why string) error {
-		return apierrors.NewForbidden(schema.GroupResource{Group: policyv1.GroupName, Resource: "poddisruptionbudget"}, b.Name, fmt.Errorf("%s", why))
+	forbidden := func(why, cause string) error {
+		err := apierrors.NewForbidden(schema.GroupResource{Group: policyv1.GroupName, Resource: "poddisruptionbudget"}, b.Name, errors.New(why))
+		err.ErrStatus.Details.Causes = append(err.ErrStatus.Details.Causes, metav1.StatusCause{Type: policyv1.DisruptionBudgetCause,
+			Message: fmt.Sprintf("The disruption budget %s does not allow evicting pods currently: %s", b.Name, cause)})
+		return err
 	}
 	switch {
 	case b.Status.ObservedGeneration < b.Generation:
-		return tooManyRequests(fmt.Sprintf("The disruption budget %s is still being processed by the server.", b.Name), unobservedRetry)
+		return unobserved(b.Name)
 	case b.Status.DisruptionsAllowed < 0:
-		return forbidden("pdb disruptions allowed is negative")
+		return forbidden("pdb disruptions allowed is negative", "pdb disruptions allowed is negative")
 	case len(b.Status.DisruptedPods) > maxDisrupted:
-		return forbidden("DisruptedPods map too big - too many evictions not confirmed by PDB controller")
+		return forbidden("DisruptedPods map too big - too many evictions not confirmed by PDB controller", "too many pending evictions not confirmed by PDB controller")
 	case b.Status.DisruptionsAllowed == 0:
-		why := fmt.Sprintf("The disruption budget %s needs %d healthy pods and has %d currently", b.Name, b.Status.DesiredHealthy, b.Status.CurrentHealthy)
-		if c := meta.FindStatusCondition(b.Status.Conditions, policyv1.DisruptionAllowedCondition); c != nil && c.Status == metav1.ConditionFalse && c.Reason == policyv1.SyncFailedReason {
-			why = fmt.Sprintf("The disruption budget %s does not allow evicting pods currently because it failed sync: %v", b.Name, c.Message)
-		}
 		// Without a time: clients that drain a node tell their user and try again
 		// themselves, where client-go would retry in silence.
-		return tooManyRequests(why, 0)
+		return tooManyRequests(whyNot(b), 0)
 	}
 	b.Status.DisruptionsAllowed--
 	if b.Status.DisruptionsAllowed == 0 {
@@ -192,6 +243,26 @@ func takeDisruption(b *policyv1.PodDisruptionBudget, pod string, now time.Time) 
 	}
 	b.Status.DisruptedPods[pod] = metav1.NewTime(now)
 	return nil
+}
+
+// whyNot says why a budget allows no disruption.
+func whyNot(b *policyv1.PodDisruptionBudget) string {
+	c := meta.FindStatusCondition(b.Status.Conditions, policyv1.DisruptionAllowedCondition)
+	told := c != nil && c.Status == metav1.ConditionFalse && c.Message != ""
+	switch {
+	case told && c.Reason == policyv1.SyncFailedReason:
+		return fmt.Sprintf("The disruption budget %s does not allow evicting pods currently because it failed sync: %s", b.Name, c.Message)
+	case b.Status.CurrentHealthy <= b.Status.DesiredHealthy:
+		return fmt.Sprintf("The disruption budget %s needs %d healthy pods and has %d currently", b.Name, b.Status.DesiredHealthy, b.Status.CurrentHealthy)
+	case told:
+		return fmt.Sprintf("The disruption budget %s does not allow evicting pods currently (%s): %s", b.Name, c.Reason, c.Message)
+	}
+	return fmt.Sprintf("The disruption budget %s does not allow evicting pods currently", b.Name)
+}
+
+// unobserved is for budgets that the disruption controller has yet to look at.
+func unobserved(budget string) error {
+	return tooManyRequests(fmt.Sprintf("The disruption budget %s is still being processed by the server.", budget), unobservedRetry)
 }
 
 // unobservedRetry is in how many seconds a budget should have been looked at.

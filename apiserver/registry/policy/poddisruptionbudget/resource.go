@@ -16,14 +16,16 @@ import (
 // New returns the resource.
 func New() *registry.Resource {
 	return registry.Kind[*policyv1.PodDisruptionBudget]{
-		GVK:            policyv1.SchemeGroupVersion.WithKind("PodDisruptionBudget"),
-		Plural:         "poddisruptionbudgets",
-		ShortNames:     []string{"pdb"},
-		New:            func() *policyv1.PodDisruptionBudget { return &policyv1.PodDisruptionBudget{} },
-		NewList:        func() runtime.Object { return &policyv1.PodDisruptionBudgetList{} },
-		Validate:       registry.Pure(policy.ValidatePodDisruptionBudget),
-		ValidateUpdate: registry.PureUpdate(policy.ValidatePodDisruptionBudgetUpdate),
-		Status:         &registry.Status[*policyv1.PodDisruptionBudget]{Validate: registry.PureUpdate(policy.ValidatePodDisruptionBudgetStatusUpdate)},
+		GVK:        policyv1.SchemeGroupVersion.WithKind("PodDisruptionBudget"),
+		Plural:     "poddisruptionbudgets",
+		ShortNames: []string{"pdb"},
+		New:        func() *policyv1.PodDisruptionBudget { return &policyv1.PodDisruptionBudget{} },
+		NewList:    func() runtime.Object { return &policyv1.PodDisruptionBudgetList{} },
+		// Whoever changes a budget must know the one that evictions count down.
+		RequireResourceVersion: true,
+		Validate:               registry.Pure(policy.ValidatePodDisruptionBudget),
+		ValidateUpdate:         registry.PureUpdate(policy.ValidatePodDisruptionBudgetUpdate),
+		Status:                 &registry.Status[*policyv1.PodDisruptionBudget]{Validate: registry.PureUpdate(policy.ValidatePodDisruptionBudgetStatusUpdate)},
 		Table: &registry.Table[*policyv1.PodDisruptionBudget]{
 			Columns: []metav1.TableColumnDefinition{
 				registry.NameColumn(), registry.Column("Min Available"), registry.Column("Max Unavailable"), registry.Integer("Allowed Disruptions"), registry.Column("Age"),
