@@ -54,9 +54,13 @@ func persistentVolumeSpec(pv *corev1.PersistentVolume) field.ErrorList {
 	}
 	errs = append(errs, optionalOneOf(fldPath.Child("volumeMode"), s.VolumeMode, corev1.PersistentVolumeBlock, corev1.PersistentVolumeFilesystem)...)
 	if c := s.VolumeAttributesClassName; c != nil {
-		errs = append(errs, named(fldPath.Child("volumeAttributesClassName"), *c, isSubdomain)...)
+		if at := fldPath.Child("volumeAttributesClassName"); *c == "" {
+			errs = append(errs, field.Required(at, "an empty string is disallowed"))
+		} else {
+			errs = append(errs, invalid(at, *c, isSubdomain(*c))...)
+		}
 		if s.CSI == nil {
-			errs = append(errs, field.Required(fldPath.Child("csi"), "volumeAttributesClassName is only allowed for CSI volumes"))
+			errs = append(errs, field.Required(fldPath.Child("csi"), "has to be specified when using volumeAttributesClassName"))
 		}
 	}
 	return errs

@@ -19,19 +19,26 @@ import (
 // New returns the resource.
 func New() *registry.Resource {
 	return registry.Kind[*corev1.PersistentVolumeClaim]{
-		GVK:              corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"),
-		Plural:           "persistentvolumeclaims",
-		ShortNames:       []string{"pvc"},
-		New:              func() *corev1.PersistentVolumeClaim { return &corev1.PersistentVolumeClaim{} },
-		NewList:          func() runtime.Object { return &corev1.PersistentVolumeClaimList{} },
-		NoGeneration:     true,
-		PrepareForCreate: func(_ context.Context, c *corev1.PersistentVolumeClaim) { c.Status.Phase = corev1.ClaimPending },
-		Validate:         registry.Pure(core.ValidatePersistentVolumeClaim),
-		ValidateUpdate:   registry.PureUpdate(core.ValidatePersistentVolumeClaimUpdate),
-		Fields:           func(c *corev1.PersistentVolumeClaim) fields.Set { return fields.Set{"name": c.Name} },
-		Configure:        func(store *genericregistry.Store) { store.ReturnDeletedObject = true },
-		Status:           &registry.Status[*corev1.PersistentVolumeClaim]{Validate: registry.PureUpdate(core.ValidatePersistentVolumeClaimStatusUpdate)},
-		Table:            table(),
+		GVK:          corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"),
+		Plural:       "persistentvolumeclaims",
+		ShortNames:   []string{"pvc"},
+		New:          func() *corev1.PersistentVolumeClaim { return &corev1.PersistentVolumeClaim{} },
+		NewList:      func() runtime.Object { return &corev1.PersistentVolumeClaimList{} },
+		NoGeneration: true,
+		PrepareForCreate: func(_ context.Context, c *corev1.PersistentVolumeClaim) {
+			c.Status.Phase = corev1.ClaimPending
+			normalizeSources(&c.Spec, nil)
+		},
+		PrepareForUpdate: func(_ context.Context, c, old *corev1.PersistentVolumeClaim) {
+			normalizeSources(&c.Spec, &old.Spec)
+			normalizeSources(&old.Spec, &old.Spec) // as it was stored before there was a ref
+		},
+		Validate:       registry.Pure(core.ValidatePersistentVolumeClaim),
+		ValidateUpdate: registry.PureUpdate(core.ValidatePersistentVolumeClaimUpdate),
+		Fields:         func(c *corev1.PersistentVolumeClaim) fields.Set { return fields.Set{"name": c.Name} },
+		Configure:      func(store *genericregistry.Store) { store.ReturnDeletedObject = true },
+		Status:         &registry.Status[*corev1.PersistentVolumeClaim]{Validate: registry.PureUpdate(core.ValidatePersistentVolumeClaimStatusUpdate)},
+		Table:          table(),
 	}.Resource()
 }
 

@@ -1,0 +1,35 @@
+package persistentvolumeclaim
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/ptr"
+)
+
+// snapshotGroup is the only group that dataSource could name before
+// dataSourceRef came: https://kubernetes.io/docs/concepts/storage/persistent-volumes/#data-source-references.
+const snapshotGroup = "snapshot.storage.k8s.io"
+
+// normalizeSources makes dataSource and dataSourceRef say the same, for clients
+// that know only one of them. old is nil at creation.
+func normalizeSources(s, old *corev1.PersistentVolumeClaimSpec) {
+	if r := s.DataSourceRef; r != nil && ptr.Deref(r.Namespace, "") != "" && (old == nil || old.DataSourceRef == nil) {
+		s.DataSourceRef = nil // sources in other namespaces are alpha, and off
+	}
+	if (old == nil || old.DataSource == nil) && !cloneOrSnapshot(s.DataSource) {
+		s.DataSource = nil
+	}
+	switch d, r := s.DataSource, s.DataSourceRef; {
+	case d != nil && r == nil:
+		s.DataSourceRef = &corev1.TypedObjectReference{APIGroup: d.APIGroup, Kind: d.Kind, Name: d.Name}
+	case d == nil && r != nil && r.Namespace == nil:
+		s.DataSource = &corev1.TypedLocalObjectReference{APIGroup: r.APIGroup, Kind: r.Kind, Name: r.Name}
+	}
+}
+
+func cloneOrSnapshot(d *corev1.TypedLocalObjectReference) bool {
+	if d == nil {
+		return true
+	}
+	group := ptr.Deref(d.APIGroup, "")
+	return d.Kind == "PersistentVolumeClaim" && group == "" || d.Kind == "VolumeSnapshot" && group == snapshotGroup
+}
