@@ -21,7 +21,9 @@ func (d *Dispatcher) Install(s *genericapiserver.GenericAPIServer, addresses dis
 	for _, gv := range d.groupVersions() {
 		list := d.apiResources(gv)
 		path := segments(gv)
-		mux.Handle(path, discovery.NewAPIVersionHandler(d.codecs, gv, lister(list)))
+		described := discovery.NewAPIVersionHandler(d.codecs, gv, lister(list))
+		mux.Handle(path, described)
+		mux.Handle(path+"/", described)
 		mux.HandlePrefix(path+"/", d)
 		converted, err := genericapi.ConvertGroupVersionIntoToDiscovery(list)
 		if err != nil {
@@ -42,10 +44,14 @@ func (d *Dispatcher) Install(s *genericapiserver.GenericAPIServer, addresses dis
 	}
 	for _, g := range groups {
 		s.DiscoveryGroupManager.AddGroup(*g)
-		mux.Handle("/apis/"+g.Name, discovery.NewAPIGroupHandler(d.codecs, *g))
+		described := discovery.NewAPIGroupHandler(d.codecs, *g)
+		mux.Handle("/apis/"+g.Name, described)
+		mux.Handle("/apis/"+g.Name+"/", described)
 	}
 	legacy := discovery.NewLegacyRootAPIHandler(addresses, s.Serializer, "/api")
-	mux.Handle("/api", aggregated.WrapAggregatedDiscoveryToHandler(legacy, s.AggregatedLegacyDiscoveryGroupManager, s.AggregatedLegacyDiscoveryGroupManager))
+	root := aggregated.WrapAggregatedDiscoveryToHandler(legacy, s.AggregatedLegacyDiscoveryGroupManager, s.AggregatedLegacyDiscoveryGroupManager)
+	mux.Handle("/api", root)
+	mux.Handle("/api/", root)
 	return nil
 }
 

@@ -74,6 +74,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if measureErr != nil {
 		measureErr = fmt.Errorf("measuring usage: %w", measureErr)
 	}
+	if q.Status.Used == nil {
+		// What was created while nothing was charged may be on its way to the cache.
+		again = eventInterval
+	}
 	status, changed := NewStatus(q, measured)
 	if changed {
 		q.Status = status

@@ -91,6 +91,8 @@ func (r *Reconciler) object(gr schema.GroupResource) (client.Object, error) {
 		return &corev1.Pod{}, nil
 	case schema.GroupResource{Resource: "services"}:
 		return &corev1.Service{}, nil
+	case schema.GroupResource{Resource: "resourcequotas"}:
+		return &corev1.ResourceQuota{}, nil
 	case schema.GroupResource{Resource: "persistentvolumeclaims"}:
 		if _, err := r.client.RESTMapper().KindFor(gr.WithVersion("")); err != nil {
 			return nil, fmt.Errorf("finding kind of %s: %w", gr, err)
@@ -162,6 +164,10 @@ func (r *Reconciler) objectList(gvr schema.GroupVersionResource) (client.ObjectL
 		return &corev1.PodList{}, nil
 	case schema.GroupResource{Resource: "services"}:
 		return &corev1.ServiceList{}, nil
+	case schema.GroupResource{Resource: "resourcequotas"}:
+		// Through the informer that woke us: another one's copy may not have the
+		// quota yet that is being counted.
+		return &corev1.ResourceQuotaList{}, nil
 	case schema.GroupResource{Resource: "persistentvolumeclaims"}:
 		return &corev1.PersistentVolumeClaimList{}, nil
 	}
