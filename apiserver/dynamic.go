@@ -2,23 +2,21 @@ package apiserver
 
 import (
 	"context"
-	"fmt"
 	"sync"
 
-	"go.etcd.io/etcd/client/v3/kubernetes"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metainternalversion "k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/client-go/discovery"
 	dynamicclient "k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 
 	"github.com/coracle-k8s/coracle/apiserver/admission/dynamic"
-	"github.com/coracle-k8s/coracle/apiserver/storage"
 )
 
 // dynamicAdmission connects webhooks and policies to this server.
@@ -26,9 +24,17 @@ func (a *access) dynamicAdmission() *dynamic.Config {
 	s := a.server
 	return &dynamic.Config{
 		Watch: a.watch, Kept: s.kept, Namespaces: a.live, Params: &params{server: s},
-		Mapper: &mapper{RESTMapper: s.Mapper(), server: s}, TypeConverter: s.docs.TypeConverter(),
+		Mapper: &mapper{RESTMapper: s.Mapper(), server: s}, TypeConverter: s.typeConverter,
 		Authorizer: a.authorizer, Services: s.services, Wrap: s.services.Wrap,
 	}
+}
+
+// typeConverter has the merge schema of any kind that is served, nil of others.
+func (s *Server) typeConverter(gvk schema.GroupVersionKind) managedfields.TypeConverter {
+	if s.config.Scheme.Recognizes(gvk) {
+		return s.docs.TypeConverter()
+	}
+	return s.custom.TypeConverter(gvk.GroupKind())
 }
 
 // kept counts keys, which opens no watch cache. What another server on the
@@ -37,11 +43,8 @@ func (s *Server) kept(ctx context.Context, gr schema.GroupResource) (bool, error
 	if len(s.config.Etcd.Endpoints) > 0 {
 		return true, nil
 	}
-	n, err := s.etcd.Client.Count(ctx, storage.Prefix+"/"+gr.Group+"/"+gr.Resource+"/", kubernetes.CountOptions{})
-	if err != nil {
-		return false, fmt.Errorf("counting %s: %w", gr, err)
-	}
-	return n > 0, nil
+	n, err := s.getter.Stored(ctx, gr)
+	return n > 0, err
 }
 
 // jsonConfig is RESTConfig for clients of objects without Go types.

@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apiextensions-apiserver/pkg/controller/openapi/builder"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/managedfields"
 	"k8s.io/kube-openapi/pkg/spec3"
 	"sigs.k8s.io/structured-merge-diff/v6/typed"
@@ -134,4 +135,28 @@ func (l *lazyTypes) TypedToObject(v *typed.TypedValue) (runtime.Object, error) {
 		return nil, err
 	}
 	return types.TypedToObject(v)
+}
+
+// TypeConverter has the merge schema of a kind that is served, nil if it is not.
+func (s *Server) TypeConverter(gk schema.GroupKind) managedfields.TypeConverter {
+	found := s.servingKind(gk)
+	if found == nil {
+		return nil
+	}
+	found.shared.once.Do(func() { found.shared.err = found.share() })
+	if found.shared.err != nil {
+		return nil
+	}
+	return found.shared.types
+}
+
+func (s *Server) servingKind(gk schema.GroupKind) *serving {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, d := range s.byName {
+		if d.serving != nil && d.crd.Spec.Group == gk.Group && d.crd.Status.AcceptedNames.Kind == gk.Kind {
+			return d.serving
+		}
+	}
+	return nil
 }

@@ -34,8 +34,8 @@ type Config struct {
 	// Mapper knows the resources of all kinds served, also of those defined
 	// by users.
 	Mapper meta.RESTMapper
-	// TypeConverter has the merge schema of every kind served.
-	TypeConverter managedfields.TypeConverter
+	// TypeConverter has the merge schema of a kind, nil if it is not served.
+	TypeConverter func(schema.GroupVersionKind) managedfields.TypeConverter
 	// Authorizer answers the CEL variable authorizer.
 	Authorizer authorizer.UnconditionalAuthorizer
 	// Services finds the addresses of webhooks' Services, and Wrap makes the

@@ -52,13 +52,18 @@ func (c Config) matcher() *matching.Matcher {
 
 // converters gives the mutating dispatcher the server's own merge schemas; the
 // stock ones ask for OpenAPI every five seconds.
-type converters struct{ one managedfields.TypeConverter }
+type converters struct {
+	of func(schema.GroupVersionKind) managedfields.TypeConverter
+}
 
 var _ patch.TypeConverterManager = converters{}
 
-func (c converters) GetTypeConverter(schema.GroupVersionKind) managedfields.TypeConverter {
-	return c.one
+// GetTypeConverter implements patch.TypeConverterManager.
+func (c converters) GetTypeConverter(gvk schema.GroupVersionKind) managedfields.TypeConverter {
+	return c.of(gvk)
 }
+
+// Run implements patch.TypeConverterManager.
 func (converters) Run(context.Context) {}
 
 // policies holds the compiled policies that have bindings, and dispatches
