@@ -84,6 +84,7 @@ func (a *access) admit() error {
 		Get:               a.get,
 		ListPods:          a.listPods,
 		UpdateQuotaStatus: a.updateQuotaStatus,
+		CreateNamespace:   a.createNamespace,
 		PriorityClasses:   true,
 	})
 	chosen := a.server.config.Settings.Admission
@@ -134,6 +135,15 @@ func (a *access) updateQuotaStatus(ctx context.Context, q *corev1.ResourceQuota)
 		return nil, err
 	}
 	return core.ResourceQuotas(q.Namespace).UpdateStatus(ctx, q, metav1.UpdateOptions{})
+}
+
+func (a *access) createNamespace(ctx context.Context, name string) error {
+	core, err := coreclient.NewForConfig(a.server.RESTConfig())
+	if err != nil {
+		return err
+	}
+	_, err = core.Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+	return err
 }
 
 func (a *access) install(m *mux.PathRecorderMux) { a.discovery.Install(m.Handle) }

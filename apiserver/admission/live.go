@@ -31,6 +31,9 @@ type LiveConfig struct {
 	ListPods func(ctx context.Context, namespace string) ([]*corev1.Pod, error)
 	// UpdateQuotaStatus writes the status subresource of a ResourceQuota.
 	UpdateQuotaStatus func(ctx context.Context, q *corev1.ResourceQuota) (*corev1.ResourceQuota, error)
+	// CreateNamespace stores a new namespace; only NamespaceAutoProvision asks
+	// for it.
+	CreateNamespace func(ctx context.Context, name string) error
 	// PriorityClasses says that the server has the scheduling.k8s.io group.
 	PriorityClasses bool
 }
@@ -114,6 +117,11 @@ func (l *Live) GetNamespace(ctx context.Context, name string) (*corev1.Namespace
 		return ns, nil
 	}
 	return l.LiveNamespace(ctx, name)
+}
+
+// CreateNamespace stores a new namespace.
+func (l *Live) CreateNamespace(ctx context.Context, name string) error {
+	return l.config.CreateNamespace(ctx, name)
 }
 
 // LivePod asks the storage.

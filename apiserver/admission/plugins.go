@@ -7,17 +7,25 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/storage/names"
 
+	"github.com/coracle-k8s/coracle/apiserver/admission/alwayspullimages"
+	"github.com/coracle-k8s/coracle/apiserver/admission/antiaffinity"
 	"github.com/coracle-k8s/coracle/apiserver/admission/certificateapproval"
 	"github.com/coracle-k8s/coracle/apiserver/admission/certificatesigning"
 	"github.com/coracle-k8s/coracle/apiserver/admission/certificatesubjectrestriction"
 	"github.com/coracle-k8s/coracle/apiserver/admission/clustertrustbundleattest"
 	"github.com/coracle-k8s/coracle/apiserver/admission/defaultingressclass"
 	"github.com/coracle-k8s/coracle/apiserver/admission/defaultstorageclass"
+	"github.com/coracle-k8s/coracle/apiserver/admission/denyserviceexternalips"
 	"github.com/coracle-k8s/coracle/apiserver/admission/dynamic"
+	"github.com/coracle-k8s/coracle/apiserver/admission/eventratelimit"
+	"github.com/coracle-k8s/coracle/apiserver/admission/extendedresourcetoleration"
 	"github.com/coracle-k8s/coracle/apiserver/admission/limitranger"
+	"github.com/coracle-k8s/coracle/apiserver/admission/namespaceautoprovision"
+	"github.com/coracle-k8s/coracle/apiserver/admission/namespaceexists"
 	"github.com/coracle-k8s/coracle/apiserver/admission/namespacelifecycle"
 	"github.com/coracle-k8s/coracle/apiserver/admission/noderestriction"
 	"github.com/coracle-k8s/coracle/apiserver/admission/ownerreferencespermission"
+	"github.com/coracle-k8s/coracle/apiserver/admission/podnodeselector"
 	"github.com/coracle-k8s/coracle/apiserver/admission/podsecurity"
 	"github.com/coracle-k8s/coracle/apiserver/admission/podtopologylabels"
 	"github.com/coracle-k8s/coracle/apiserver/admission/priority"
@@ -61,15 +69,24 @@ func authorized(of func(authorizer.UnconditionalAuthorizer) admission.Interface)
 // those that are left out have no use without their feature.
 func ordered() []plugin {
 	return []plugin{
+		{name: "NamespaceAutoProvision", off: true, make: plain(func(d Deps) admission.Interface { return namespaceautoprovision.New(d.Live) })},
 		{name: "NamespaceLifecycle", make: plain(func(d Deps) admission.Interface { return namespacelifecycle.New(d.Live, d.Clock) })},
+		{name: "NamespaceExists", off: true, make: plain(func(d Deps) admission.Interface { return namespaceexists.New(d.Live) })},
+		{name: "LimitPodHardAntiAffinityTopology", off: true, make: plain(func(Deps) admission.Interface { return antiaffinity.New() })},
 		{name: "LimitRanger", make: plain(func(d Deps) admission.Interface { return limitranger.New(d.Live) })},
 		{name: "ServiceAccount", make: plain(func(d Deps) admission.Interface { return serviceaccount.New(d.Live, names.SimpleNameGenerator) })},
 		// Upstream's installers turn NodeRestriction on; agents are held to it here, too.
 		{name: "NodeRestriction", make: plain(func(d Deps) admission.Interface { return noderestriction.New(d.Live, d.Authorizer) })},
 		{name: "TaintNodesByCondition", make: plain(func(Deps) admission.Interface { return taintnodesbycondition.New() })},
+		{name: "AlwaysPullImages", off: true, make: plain(func(Deps) admission.Interface { return alwayspullimages.New() })},
 		{name: "PodSecurity", make: podSecurity},
+		{name: "PodNodeSelector", off: true, make: func(d Deps, config io.Reader) (admission.Interface, error) {
+			return podnodeselector.New(d.Live, config)
+		}},
 		{name: "Priority", make: plain(func(d Deps) admission.Interface { return priority.New(d.Live) })},
 		{name: "DefaultTolerationSeconds", make: plain(func(Deps) admission.Interface { return tainttolerationdefaults.New() })},
+		{name: "EventRateLimit", off: true, make: eventRateLimit},
+		{name: "ExtendedResourceToleration", off: true, make: plain(func(Deps) admission.Interface { return extendedresourcetoleration.New() })},
 		{name: "DefaultStorageClass", make: plain(func(d Deps) admission.Interface { return defaultstorageclass.New(d.Live) })},
 		{name: "StorageObjectInUseProtection", make: plain(func(Deps) admission.Interface { return storageobjectinuse.New() })},
 		{name: "OwnerReferencesPermissionEnforcement", off: true, make: plain(ownerReferences)},
@@ -80,6 +97,7 @@ func ordered() []plugin {
 		{name: "ClusterTrustBundleAttest", make: authorized(func(a authorizer.UnconditionalAuthorizer) admission.Interface { return clustertrustbundleattest.New(a) })},
 		{name: "CertificateSubjectRestriction", make: plain(func(Deps) admission.Interface { return certificatesubjectrestriction.New() })},
 		{name: "DefaultIngressClass", make: plain(func(d Deps) admission.Interface { return defaultingressclass.New(d.Live) })},
+		{name: "DenyServiceExternalIPs", off: true, make: plain(func(Deps) admission.Interface { return denyserviceexternalips.New() })},
 		{name: "PodTopologyLabels", make: plain(func(d Deps) admission.Interface { return podtopologylabels.New(d.Live) })},
 		{name: "MutatingAdmissionPolicy", make: plain(mutatingPolicies)},
 		{name: "MutatingAdmissionWebhook", make: mutatingWebhooks},
@@ -95,6 +113,14 @@ func podSecurity(d Deps, config io.Reader) (admission.Interface, error) {
 		return nil, err
 	}
 	return podsecurity.New(podsecurity.Config{Objects: d.Live, Metrics: d.PodSecurityMetrics, Defaults: defaults})
+}
+
+func eventRateLimit(d Deps, config io.Reader) (admission.Interface, error) {
+	p, err := eventratelimit.New(config, d.Clock)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 func ownerReferences(d Deps) admission.Interface {

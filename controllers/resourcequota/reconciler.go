@@ -74,7 +74,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if measureErr != nil {
 		measureErr = fmt.Errorf("measuring usage: %w", measureErr)
 	}
-	if q.Status.Used == nil {
+	if complete && q.Status.Used == nil {
 		// What was created while nothing was charged may be on its way to the cache.
 		again = eventInterval
 	}
