@@ -15,6 +15,8 @@ import (
 type candidate struct {
 	node    string
 	victims []*v1.Pod
+	// violations is how many of them their disruption budgets would keep.
+	violations int
 }
 
 // trial is a node with some pods taken off, on which a pod may be tried.
@@ -26,10 +28,12 @@ type trial interface {
 }
 
 // selectVictims takes all less important pods off the node and, if the pod fits
-// then, puts them back one by one, the most important first, for as long as it
-// still fits. It returns nil victims and why if it does not fit at all. try is
-// called only where there is a pod to take off, for a trial costs a copy.
-func selectVictims(priority int32, pods []fwk.PodInfo, try func() trial) ([]*v1.Pod, *fwk.Status) {
+// then, puts them back one by one for as long as it still fits: first those that
+// disruption budgets protect, then the others, of each the most important first.
+// It returns nil victims and why if it does not fit at all, and how many victims
+// violate a budget. try is called only where there is a pod to take off, for a
+// trial costs a copy.
+func selectVictims(priority int32, pods []fwk.PodInfo, budgets []budget, try func() trial) (victims []*v1.Pod, violations int, s *fwk.Status) {
 	var lower []fwk.PodInfo
 	for _, p := range pods {
 		if priorityOf(p.GetPod()) < priority {
@@ -37,28 +41,43 @@ func selectVictims(priority int32, pods []fwk.PodInfo, try func() trial) ([]*v1.
 		}
 	}
 	if len(lower) == 0 {
-		return nil, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, ErrNoVictims)
+		return nil, 0, fwk.NewStatus(fwk.UnschedulableAndUnresolvable, ErrNoVictims)
 	}
 	t := try()
 	for _, p := range lower {
 		if err := t.remove(p); err != nil {
-			return nil, fwk.AsStatus(err)
+			return nil, 0, fwk.AsStatus(err)
 		}
 	}
 	if s := t.fits(); !s.IsSuccess() {
-		return nil, s
+		return nil, 0, s
 	}
 	slices.SortStableFunc(lower, func(a, b fwk.PodInfo) int { return byImportance(a.GetPod(), b.GetPod()) })
-	var victims []*v1.Pod
-	for _, p := range lower {
+	violating, fine := split(lower, budgets)
+	protected, err := reprieve(t, violating)
+	if err != nil {
+		return nil, 0, fwk.AsStatus(err)
+	}
+	rest, err := reprieve(t, fine)
+	if err != nil {
+		return nil, 0, fwk.AsStatus(err)
+	}
+	victims = append(protected, rest...)
+	slices.SortStableFunc(victims, byImportance)
+	return victims, len(protected), nil
+}
+
+// reprieve puts back pods with which it still fits, and returns the others.
+func reprieve(t trial, pods []fwk.PodInfo) (victims []*v1.Pod, err error) {
+	for _, p := range pods {
 		if err := t.add(p); err != nil {
-			return nil, fwk.AsStatus(err)
+			return nil, err
 		}
 		if t.fits().IsSuccess() {
 			continue
 		}
 		if err := t.remove(p); err != nil {
-			return nil, fwk.AsStatus(err)
+			return nil, err
 		}
 		victims = append(victims, p.GetPod())
 	}
@@ -88,13 +107,14 @@ func startOf(pod *v1.Pod) time.Time {
 	return pod.Status.StartTime.Time
 }
 
-// pick chooses the node whose victims are the least loss: the lowest highest
-// priority, then the lowest sum, then the fewest, then the latest start of the
+// pick chooses the node whose victims are the least loss: the fewest violations
+// of disruption budgets, then the lowest highest priority, then the lowest sum, then the fewest, then the latest start of the
 // most important, then the first.
 // https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption/
 func pick(candidates []candidate) candidate {
 	return slices.MinFunc(candidates, func(a, b candidate) int {
 		return cmp.Or(
+			cmp.Compare(a.violations, b.violations),
 			cmp.Compare(highest(a), highest(b)),
 			cmp.Compare(sum(a), sum(b)),
 			cmp.Compare(len(a.victims), len(b.victims)),

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	fwk "k8s.io/kube-scheduler/framework"
 
@@ -56,7 +57,7 @@ func TestSelectVictimsAgainstOracle(t *testing.T) {
 		}
 		slices.SortStableFunc(lower, byImportance)
 		want, possible := oracle(lower, s)
-		got, status := selectVictims(3, pods, func() trial { return s })
+		got, _, status := selectVictims(3, pods, nil, func() trial { return s })
 		switch {
 		case len(lower) == 0:
 			outcomes["none"]++
@@ -120,12 +121,61 @@ func TestPick(t *testing.T) {
 		"fewest":                  {[]*v1.Pod{pod("a", 5, 0)}, []*v1.Pod{pod("b", 5, 0), pod("c", -2147483648, 0)}},
 		"started last":            {[]*v1.Pod{pod("a", 5, 9)}, []*v1.Pod{pod("b", 5, 3)}},
 	} {
-		better, worse := candidate{"better", c.better}, candidate{"worse", c.worse}
+		better, worse := candidate{"better", c.better, 0}, candidate{"worse", c.worse, 0}
 		if got := pick([]candidate{better, worse}).node; got != "better" {
 			t.Errorf("%s: picked %s", name, got)
 		}
 		if got := pick([]candidate{worse, better}).node; got != "better" {
 			t.Errorf("%s: picked %s when it came last", name, got)
 		}
+	}
+}
+
+// TestBudgetsAreSpared: of four pods of which one has to go, it is the least
+// important that its budget does not protect; and a node without violations is
+// the better one whatever its victims.
+func TestBudgetsAreSpared(t *testing.T) {
+	s := &scale{free: 0, need: 1, weights: map[string]int{}}
+	var pods []fwk.PodInfo
+	for i := range 4 {
+		p := pod(fmt.Sprint(i), int32(i), 0)
+		p.Namespace, p.Labels = "ns", map[string]string{"app": "a"}
+		s.weights[p.Name] = 1
+		pi, _ := cache.NewPodInfo(p)
+		pods = append(pods, pi)
+	}
+	protect := func(allowed int32, granted ...string) []budget {
+		b := policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: "ns"}}
+		b.Spec.Selector = &metav1.LabelSelector{MatchLabels: map[string]string{"app": "a"}}
+		b.Status.DisruptionsAllowed, b.Status.DisruptedPods = allowed, map[string]metav1.Time{}
+		for _, g := range granted {
+			b.Status.DisruptedPods[g] = metav1.Time{}
+		}
+		out, err := budgetsOf([]policyv1.PodDisruptionBudget{b, {Spec: policyv1.PodDisruptionBudgetSpec{Selector: &metav1.LabelSelector{}}}})
+		if err != nil || len(out) != 1 {
+			t.Fatal(out, err)
+		}
+		return out
+	}
+	for _, tc := range []struct {
+		name       string
+		budgets    []budget
+		victim     string
+		violations int
+	}{
+		{"no budget", nil, "0", 0},
+		{"none may go", protect(0), "0", 1},
+		{"the two most important may go", protect(2), "2", 0},
+		{"one may go anyway", protect(0, "3"), "3", 0},
+	} {
+		got, violations, status := selectVictims(9, pods, tc.budgets, func() trial { return s })
+		if !status.IsSuccess() || !slices.Equal(names(got), []string{tc.victim}) || violations != tc.violations {
+			t.Errorf("%s: %v, %d violations, %v", tc.name, names(got), violations, status)
+		}
+		s.free = 0
+	}
+	violating, fine := candidate{"violating", []*v1.Pod{pod("a", 0, 0)}, 1}, candidate{"fine", []*v1.Pod{pod("b", 8, 0)}, 0}
+	if got := pick([]candidate{violating, fine}); got.node != "fine" {
+		t.Errorf("picked %s", got.node)
 	}
 }

@@ -139,6 +139,10 @@ func (p *DefaultPreemption) ineligible(pod *v1.Pod, refused fwk.NodeToStatusRead
 // candidates tries nodes that others' going may help, and notes in statuses why
 // the rest would not do.
 func (p *DefaultPreemption) candidates(ctx context.Context, state fwk.CycleState, pod *v1.Pod, all []fwk.NodeInfo, refused fwk.NodeToStatusReader, statuses *framework.NodeToStatus) ([]candidate, error) {
+	budgets, err := readBudgets(ctx, p.cfg.Client)
+	if err != nil {
+		return nil, err
+	}
 	enough := max(minCandidates, len(all)*minCandidatesPercentage/100)
 	var found []candidate
 	offset := p.next
@@ -151,7 +155,7 @@ func (p *DefaultPreemption) candidates(ctx context.Context, state fwk.CycleState
 		if refused.Get(node.Node().Name).Code() != fwk.Unschedulable {
 			continue
 		}
-		victims, s := selectVictims(priorityOf(pod), node.GetPods(), func() trial {
+		victims, violations, s := selectVictims(priorityOf(pod), node.GetPods(), budgets, func() trial {
 			return &dryRun{ctx: ctx, runner: p.cfg.Runner, pod: pod, state: state.Clone(), node: node.Snapshot()}
 		})
 		switch {
@@ -160,7 +164,7 @@ func (p *DefaultPreemption) candidates(ctx context.Context, state fwk.CycleState
 		case !s.IsSuccess():
 			statuses.Set(node.Node().Name, s)
 		case len(victims) > 0:
-			found = append(found, candidate{node.Node().Name, victims})
+			found = append(found, candidate{node.Node().Name, victims, violations})
 		}
 	}
 	return found, nil
