@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apiserver"
+	"github.com/coracle-k8s/coracle/controllers/bootstrap"
 	"github.com/coracle-k8s/coracle/controllers/certificates"
 	"github.com/coracle-k8s/coracle/controllers/clusterroleaggregation"
 	"github.com/coracle-k8s/coracle/controllers/cronjob"
@@ -25,9 +26,11 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/endpoints"
 	"github.com/coracle-k8s/coracle/controllers/endpointslice"
 	"github.com/coracle-k8s/coracle/controllers/garbagecollector"
+	"github.com/coracle-k8s/coracle/controllers/horizontalpodautoscaler"
 	"github.com/coracle-k8s/coracle/controllers/job"
 	"github.com/coracle-k8s/coracle/controllers/namespace"
 	"github.com/coracle-k8s/coracle/controllers/nodelifecycle"
+	"github.com/coracle-k8s/coracle/controllers/nodettl"
 	"github.com/coracle-k8s/coracle/controllers/podgc"
 	"github.com/coracle-k8s/coracle/controllers/replicaset"
 	"github.com/coracle-k8s/coracle/controllers/replication"
@@ -53,16 +56,26 @@ func (c *Cluster) addControllers(mgr manager.Manager) error {
 	if err != nil {
 		return fmt.Errorf("making a metadata client: %w", err)
 	}
+	metrics, err := c.metricsAPI(mgr)
+	if err != nil {
+		return err
+	}
 	kube, clk, recorder := mgr.GetClient(), c.options.clock, mgr.GetEventRecorderFor
 	parts := map[string]setup{
 		"deployment":             deployment.New(kube, clk, recorder("deployment-controller")),
 		"replicaset":             replicaset.New(kube, clk, recorder("replicaset-controller")),
 		"replication controller": replication.New(kube, clk, recorder("replication-controller")),
 		"daemonset":              daemonset.New(kube, clk, recorder("daemonset-controller")),
-		"disruption":             disruption.New(kube, clk, recorder("controllermanager")),
-		"statefulset":            statefulset.New(kube, clk, recorder("statefulset-controller")),
-		"endpointslice":          endpointslice.New(endpointslice.Config{Client: kube, Clock: clk, Recorder: recorder("endpoint-slice-controller")}),
-		"endpoints":              endpoints.New(kube, clk, recorder("endpoint-controller")),
+		"node TTL":               nodettl.New(kube),
+		"bootstrap signer":       bootstrap.NewSigner(kube, clk),
+		"token cleaner":          bootstrap.NewCleaner(kube, clk),
+		"horizontal pod autoscaler": horizontalpodautoscaler.New(horizontalpodautoscaler.Config{
+			Client: kube, Clock: clk, Recorder: recorder("horizontal-pod-autoscaler"), Metrics: metrics,
+		}),
+		"disruption":    disruption.New(kube, clk, recorder("controllermanager")),
+		"statefulset":   statefulset.New(kube, clk, recorder("statefulset-controller")),
+		"endpointslice": endpointslice.New(endpointslice.Config{Client: kube, Clock: clk, Recorder: recorder("endpoint-slice-controller")}),
+		"endpoints":     endpoints.New(kube, clk, recorder("endpoint-controller")),
 		"node lifecycle": nodelifecycle.New(kube, clk, recorder("node-controller"),
 			nodelifecycle.Config{GracePeriod: c.config.Controllers.NodeMonitorGracePeriod.Duration}),
 		"taint eviction":        tainteviction.New(kube, clk, recorder("taint-eviction-controller")),

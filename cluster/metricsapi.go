@@ -1,0 +1,24 @@
+package cluster
+
+import (
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/coracle-k8s/coracle/controllers/horizontalpodautoscaler"
+)
+
+// metricsAPI reads the metrics APIs, which are somebody else's behind this
+// server, so nothing of them is in the scheme.
+func (c *Cluster) metricsAPI(mgr manager.Manager) (horizontalpodautoscaler.API, error) {
+	config := rest.CopyConfig(c.server.RESTConfig())
+	config.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()
+	kube, err := rest.UnversionedRESTClientFor(config)
+	if err != nil {
+		return horizontalpodautoscaler.API{}, fmt.Errorf("making a client of metrics APIs: %w", err)
+	}
+	return horizontalpodautoscaler.API{Client: kube, Mapper: mgr.GetRESTMapper()}, nil
+}
