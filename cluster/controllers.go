@@ -25,6 +25,7 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/disruption"
 	"github.com/coracle-k8s/coracle/controllers/endpoints"
 	"github.com/coracle-k8s/coracle/controllers/endpointslice"
+	"github.com/coracle-k8s/coracle/controllers/endpointslicemirroring"
 	"github.com/coracle-k8s/coracle/controllers/garbagecollector"
 	"github.com/coracle-k8s/coracle/controllers/horizontalpodautoscaler"
 	"github.com/coracle-k8s/coracle/controllers/job"
@@ -62,13 +63,14 @@ func (c *Cluster) addControllers(mgr manager.Manager) error {
 	}
 	kube, clk, recorder := mgr.GetClient(), c.options.clock, mgr.GetEventRecorderFor
 	parts := map[string]setup{
-		"deployment":             deployment.New(kube, clk, recorder("deployment-controller")),
-		"replicaset":             replicaset.New(kube, clk, recorder("replicaset-controller")),
-		"replication controller": replication.New(kube, clk, recorder("replication-controller")),
-		"daemonset":              daemonset.New(kube, clk, recorder("daemonset-controller")),
-		"node TTL":               nodettl.New(kube),
-		"bootstrap signer":       bootstrap.NewSigner(kube, clk),
-		"token cleaner":          bootstrap.NewCleaner(kube, clk),
+		"deployment":              deployment.New(kube, clk, recorder("deployment-controller")),
+		"replicaset":              replicaset.New(kube, clk, recorder("replicaset-controller")),
+		"replication controller":  replication.New(kube, clk, recorder("replication-controller")),
+		"daemonset":               daemonset.New(kube, clk, recorder("daemonset-controller")),
+		"endpointslice mirroring": endpointslicemirroring.New(kube, clk, recorder("endpoint-slice-mirroring-controller")),
+		"node TTL":                nodettl.New(kube),
+		"bootstrap signer":        bootstrap.NewSigner(kube, clk),
+		"token cleaner":           bootstrap.NewCleaner(kube, clk),
 		"horizontal pod autoscaler": horizontalpodautoscaler.New(horizontalpodautoscaler.Config{
 			Client: kube, Clock: clk, Recorder: recorder("horizontal-pod-autoscaler"), Metrics: metrics,
 		}),

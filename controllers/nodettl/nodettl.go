@@ -90,7 +90,9 @@ func (r *Reconciler) handler() handler.TypedEventHandler[*corev1.Node, reconcile
 			wake(e.Object, q)
 		},
 		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[*corev1.Node], q queue) { wake(e.ObjectNew, q) },
-		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[*corev1.Node], _ queue) { r.count(e.Object.Name, false) },
+		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[*corev1.Node], _ queue) {
+			r.count(e.Object.Name, false)
+		},
 	}
 }
 
