@@ -37,7 +37,8 @@ type server struct {
 	authority *pki.Authority
 }
 
-func start(t *testing.T) *server {
+// configure is a server's configuration in a directory of the test.
+func configure(t *testing.T) apiserver.Config {
 	t.Helper()
 	g := NewWithT(t)
 	dir := t.TempDir()
@@ -51,14 +52,23 @@ func start(t *testing.T) *server {
 	g.Expect(err).NotTo(HaveOccurred())
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	g.Expect(err).NotTo(HaveOccurred())
-	s, err := apiserver.Start(t.Context(), apiserver.Config{
+	return apiserver.Config{
 		Etcd: etcd.Config{Dir: filepath.Join(dir, "etcd"), UnsafeNoFsync: true}, Scheme: apis.NewScheme(), Resources: all.Resources(),
 		Listeners: []net.Listener{listener}, Certificate: certificate, Authority: authority, ServiceAccountKey: key,
 		Tokens:   map[string]*user.DefaultInfo{"secret": {Name: "admin", Groups: []string{user.SystemPrivilegedGroup}}},
 		Services: registry.ServiceNetwork{CIDR: "10.96.0.0/16", NodePortBase: 30000, NodePortSize: 2768},
-	})
-	g.Expect(err).NotTo(HaveOccurred())
-	return &server{Server: s, url: "https://" + listener.Addr().String(), authority: authority}
+	}
+}
+
+func start(t *testing.T, change ...func(*apiserver.Config)) *server {
+	t.Helper()
+	config := configure(t)
+	for _, c := range change {
+		c(&config)
+	}
+	s, err := apiserver.Start(t.Context(), config)
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	return &server{Server: s, url: "https://" + config.Listeners[0].Addr().String(), authority: config.Authority}
 }
 
 // do sends one request of its own connection.
