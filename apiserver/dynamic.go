@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metainternalversion "k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -11,10 +12,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/managedfields"
+	"k8s.io/apiserver/pkg/cel/openapi/resolver"
 	"k8s.io/apiserver/pkg/endpoints/request"
+	admissionv1ac "k8s.io/client-go/applyconfigurations/admissionregistration/v1"
 	"k8s.io/client-go/discovery"
 	dynamicclient "k8s.io/client-go/dynamic"
+	admissionclient "k8s.io/client-go/kubernetes/typed/admissionregistration/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/kube-openapi/pkg/validation/spec"
 
 	"github.com/coracle-k8s/coracle/apiserver/admission/dynamic"
 )
@@ -25,6 +30,7 @@ func (a *access) dynamicAdmission() *dynamic.Config {
 	return &dynamic.Config{
 		Watch: a.watch, Kept: s.kept, Namespaces: a.live, Params: &params{server: s},
 		Mapper: &mapper{RESTMapper: s.Mapper(), server: s}, TypeConverter: s.typeConverter,
+		Schemas: schemas{s}, WriteStatus: s.writePolicyStatus, Clock: s.config.Clock,
 		Authorizer: a.authorizer, Services: s.services, Wrap: s.services.Wrap,
 	}
 }
@@ -35,6 +41,36 @@ func (s *Server) typeConverter(gvk schema.GroupVersionKind) managedfields.TypeCo
 		return s.docs.TypeConverter()
 	}
 	return s.custom.TypeConverter(gvk.GroupKind())
+}
+
+// schemas asks the server's own OpenAPI, which custom resources are part of.
+type schemas struct{ server *Server }
+
+// ResolveSchema implements resolver.SchemaResolver.
+func (s schemas) ResolveSchema(gvk schema.GroupVersionKind) (*spec.Schema, error) {
+	client, err := discovery.NewDiscoveryClientForConfig(s.server.jsonConfig())
+	if err != nil {
+		return nil, err
+	}
+	return (&resolver.ClientDiscoveryResolver{Discovery: client}).ResolveSchema(gvk)
+}
+
+// policyStatusManager owns what is written into policies' status, as upstream.
+const policyStatusManager = "validatingadmissionpolicy-status"
+
+func (s *Server) writePolicyStatus(ctx context.Context, name string, status admissionv1.ValidatingAdmissionPolicyStatus) error {
+	client, err := admissionclient.NewForConfig(s.RESTConfig())
+	if err != nil {
+		return err
+	}
+	found := admissionv1ac.TypeChecking()
+	for _, w := range status.TypeChecking.ExpressionWarnings {
+		found.WithExpressionWarnings(admissionv1ac.ExpressionWarning().WithFieldRef(w.FieldRef).WithWarning(w.Warning))
+	}
+	apply := admissionv1ac.ValidatingAdmissionPolicy(name).WithStatus(admissionv1ac.ValidatingAdmissionPolicyStatus().
+		WithObservedGeneration(status.ObservedGeneration).WithTypeChecking(found))
+	_, err = client.ValidatingAdmissionPolicies().ApplyStatus(ctx, apply, metav1.ApplyOptions{FieldManager: policyStatusManager, Force: true})
+	return err
 }
 
 // kept counts keys, which opens no watch cache. What another server on the
@@ -136,6 +172,26 @@ func (m *mapper) RESTMapping(gk schema.GroupKind, versions ...string) (*meta.RES
 				scope = meta.RESTScopeNamespace
 			}
 			return &meta.RESTMapping{Resource: gv.WithResource(r.Name), GroupVersionKind: gv.WithKind(gk.Kind), Scope: scope}, nil
+		}
+	}
+	return nil, err
+}
+
+// KindsFor implements meta.RESTMapper.
+func (m *mapper) KindsFor(gvr schema.GroupVersionResource) ([]schema.GroupVersionKind, error) {
+	kinds, err := m.RESTMapper.KindsFor(gvr)
+	if err == nil || gvr.Version == "" {
+		return kinds, err
+	}
+	client, clientErr := m.client()
+	if clientErr != nil {
+		return nil, clientErr
+	}
+	if served, discoveryErr := client.ServerResourcesForGroupVersion(gvr.GroupVersion().String()); discoveryErr == nil {
+		for _, r := range served.APIResources {
+			if r.Name == gvr.Resource {
+				return []schema.GroupVersionKind{gvr.GroupVersion().WithKind(r.Kind)}, nil
+			}
 		}
 	}
 	return nil, err

@@ -3,9 +3,12 @@ package controlplane
 import (
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +22,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+	"github.com/coracle-k8s/coracle/test/env"
 )
 
 // hook is a webhook server that remembers what it was asked.
@@ -242,6 +248,107 @@ var _ = Describe("dynamic admission", Ordered, func() {
 		k.apply(deployment("big", 4))
 	})
 
+	It("checks the types of policies' expressions", func() {
+		policy := &admissionregistrationv1.ValidatingAdmissionPolicy{
+			ObjectMeta: metav1.ObjectMeta{Name: "typed"},
+			Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+				MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+					RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+						Operations: []admissionregistrationv1.OperationType{"CREATE"},
+						Rule:       admissionregistrationv1.Rule{APIGroups: []string{"apps"}, APIVersions: []string{"v1"}, Resources: []string{"deployments"}},
+					},
+				}}},
+				Validations: []admissionregistrationv1.Validation{{Expression: "object.spec.replicas > '1'"}, {Expression: "object.spec.replicas > 1"}},
+			},
+		}
+		must(policy)
+		Eventually(func(g Gomega) {
+			g.Expect(w.Client.Get(GinkgoTB().Context(), client.ObjectKeyFromObject(policy), policy)).To(Succeed())
+			g.Expect(policy.Status.ObservedGeneration).To(Equal(policy.Generation))
+			g.Expect(policy.Status.TypeChecking).NotTo(BeNil())
+			g.Expect(policy.Status.TypeChecking.ExpressionWarnings).To(HaveLen(1))
+		}).Should(Succeed())
+		warning := policy.Status.TypeChecking.ExpressionWarnings[0]
+		Expect(warning.FieldRef).To(Equal("spec.validations[0].expression"))
+		Expect(warning.Warning).To(ContainSubstring("found no matching overload for '_>_'"))
+	})
+
+	It("takes custom resources as params and objects", func() {
+		w.namespace("custom")
+		w.apply(`apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: boats.example.test}
+spec:
+  group: example.test
+  scope: Namespaced
+  names: {plural: boats, singular: boat, kind: Boat}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema:
+      openAPIV3Schema:
+        type: object
+        properties:
+          spec: {type: object, properties: {crew: {type: integer}, flags: {type: array, items: {type: string}, x-kubernetes-list-type: set}}}
+`)
+		boat := func(name string, crew int) string {
+			return fmt.Sprintf("apiVersion: example.test/v1\nkind: Boat\nmetadata: {name: %s, labels: {is: %s}}\nspec: {crew: %d, flags: [a]}\n", name, name, crew)
+		}
+		k := w.in("custom")
+		w.ok("wait", "--for=condition=Established", "crd/boats.example.test")
+		k.apply(boat("limit", 3))
+		rules := []admissionregistrationv1.NamedRuleWithOperations{{RuleWithOperations: rule("CREATE", "boats")[0]}}
+		must(&admissionregistrationv1.ValidatingAdmissionPolicy{
+			ObjectMeta: metav1.ObjectMeta{Name: "crew"},
+			Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+				ParamKind:        &admissionregistrationv1.ParamKind{APIVersion: "example.test/v1", Kind: "Boat"},
+				MatchConstraints: &admissionregistrationv1.MatchResources{NamespaceSelector: in("custom"), ResourceRules: rules},
+				Validations:      []admissionregistrationv1.Validation{{Expression: "object.spec.crew <= params.spec.crew", Reason: ptr.To(metav1.StatusReasonForbidden)}},
+			},
+		})
+		must(&admissionregistrationv1.ValidatingAdmissionPolicyBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: "crew"},
+			Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+				PolicyName: "crew", ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
+				ParamRef: &admissionregistrationv1.ParamRef{
+					Selector:                &metav1.LabelSelector{MatchLabels: map[string]string{"is": "limit"}},
+					ParameterNotFoundAction: ptr.To(admissionregistrationv1.DenyAction),
+				},
+			},
+		})
+		must(&admissionregistrationv1.MutatingAdmissionPolicy{
+			ObjectMeta: metav1.ObjectMeta{Name: "flags"},
+			Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{
+				MatchConstraints:   &admissionregistrationv1.MatchResources{NamespaceSelector: in("custom"), ResourceRules: rules},
+				ReinvocationPolicy: admissionregistrationv1.NeverReinvocationPolicy,
+				Mutations: []admissionregistrationv1.Mutation{{
+					PatchType:          admissionregistrationv1.PatchTypeApplyConfiguration,
+					ApplyConfiguration: &admissionregistrationv1.ApplyConfiguration{Expression: `Object{spec: Object.spec{flags: ["b"]}}`},
+				}},
+			},
+		})
+		must(&admissionregistrationv1.MutatingAdmissionPolicyBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: "flags"},
+			Spec:       admissionregistrationv1.MutatingAdmissionPolicyBindingSpec{PolicyName: "flags"},
+		})
+		Eventually(func() string {
+			_, stderr, _ := k.run(boat("large", 4), k.with([]string{"create", "--dry-run=server", "-f", "-"})...)
+			return stderr
+		}).Should(ContainSubstring("ValidatingAdmissionPolicy 'crew' with binding 'crew' denied request: failed expression: object.spec.crew <= params.spec.crew"))
+		Eventually(func() string {
+			return k.feed(boat("small", 2), "create", "--dry-run=server", "-f", "-", "-o", "jsonpath={.spec.flags}")
+		}).Should(Equal(`["a","b"]`))
+
+		By("counting them in quotas")
+		k.ok("create", "quota", "boats", "--hard=count/boats.example.test=2")
+		Eventually(func() string {
+			return k.ok("get", "quota", "boats", "-o", `jsonpath={.status.used.count/boats\.example\.test}`)
+		}).Should(Equal("1"))
+		k.apply(boat("small", 2))
+		Expect(k.fails(boat("tiny", 1), "create", "-f", "-")).To(ContainSubstring("exceeded quota: boats, requested: count/boats.example.test=1, used: count/boats.example.test=2, limited: count/boats.example.test=2"))
+	})
+
 	It("mutates by policy", func() {
 		w.namespace("shaped")
 		must(&admissionregistrationv1.MutatingAdmissionPolicy{
@@ -312,5 +419,41 @@ var _ = Describe("dynamic admission", Ordered, func() {
 				Expect(string(r.OldObject.Raw)).To(ContainSubstring(`"kind":"Scale"`))
 			}
 		}
+	})
+})
+
+var _ = Describe("admission's configuration", func() {
+	It("selects and configures plugins", func() {
+		file := filepath.Join(GinkgoTB().TempDir(), "admission.yaml")
+		Expect(os.WriteFile(file, []byte(`apiVersion: apiserver.config.k8s.io/v1
+kind: AdmissionConfiguration
+plugins:
+- name: PodSecurity
+  configuration:
+    apiVersion: pod-security.admission.config.k8s.io/v1
+    kind: PodSecurityConfiguration
+    defaults: {enforce: baseline, enforce-version: latest, warn: restricted, warn-version: latest}
+    exemptions: {namespaces: [kube-system]}
+- name: ResourceQuota
+  configuration:
+    apiVersion: apiserver.config.k8s.io/v1
+    kind: ResourceQuotaConfiguration
+    limitedResources:
+    - {resource: secrets, matchContains: [secrets]}
+`), 0o600)).To(Succeed())
+		w := begin(env.WithConfig(func(c *v1alpha1.Cluster) {
+			c.APIServer.Admission = v1alpha1.Admission{
+				ConfigFile: file, EnablePlugins: []string{"AlwaysPullImages", "NamespaceAutoProvision"}, DisablePlugins: []string{"DefaultTolerationSeconds"},
+			}
+		}))
+		pod := "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  hostNetwork: %v\n  containers: [{name: c, image: 'x:1', imagePullPolicy: Never}]\n"
+		k := w.in("made-on-the-way")
+		Expect(k.fails(fmt.Sprintf(pod, true), "create", "-f", "-")).To(ContainSubstring(`violates PodSecurity "baseline:latest": host namespaces (hostNetwork=true)`))
+		_, warned, err := k.run(fmt.Sprintf(pod, false), k.with([]string{"create", "-f", "-"})...)
+		Expect(err).NotTo(HaveOccurred(), warned)
+		Expect(warned).To(ContainSubstring(`Warning: would violate PodSecurity "restricted:latest"`))
+		Expect(k.ok("get", "pod", "p", "-o", "jsonpath={.spec.containers[0].imagePullPolicy} {.spec.tolerations}")).To(Equal("Always "))
+		Expect(k.fails("", "create", "secret", "generic", "s")).To(ContainSubstring("insufficient quota to consume: count/secrets,secrets"))
+		w.in("kube-system").feed(fmt.Sprintf(pod, true), "create", "-f", "-", "--dry-run=server")
 	})
 })

@@ -15,8 +15,10 @@ import (
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/admission/plugin/webhook/predicates/rules"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/cel/openapi/resolver"
 	webhookutil "k8s.io/apiserver/pkg/util/webhook"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
 )
 
 // Config is what the plugins need of the server around them. All fields are
@@ -36,6 +38,11 @@ type Config struct {
 	Mapper meta.RESTMapper
 	// TypeConverter has the merge schema of a kind, nil if it is not served.
 	TypeConverter func(schema.GroupVersionKind) managedfields.TypeConverter
+	// Schemas describes kinds, for checking the types of expressions.
+	Schemas resolver.SchemaResolver
+	// WriteStatus stores the status of a validating policy.
+	WriteStatus func(ctx context.Context, policy string, status admissionregistrationv1.ValidatingAdmissionPolicyStatus) error
+	Clock       clock.Clock
 	// Authorizer answers the CEL variable authorizer.
 	Authorizer authorizer.UnconditionalAuthorizer
 	// Services finds the addresses of webhooks' Services, and Wrap makes the

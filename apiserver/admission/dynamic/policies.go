@@ -31,7 +31,11 @@ func validatingPolicies(ctx context.Context, running *sync.WaitGroup, c Config) 
 		bindings:   mirror.New[*validating.PolicyBinding](c.Watch(resource("validatingadmissionpolicybindings")), nil),
 		dispatcher: validating.NewDispatcher(c.Authorizer, generic.NewPolicyMatcher(c.matcher())),
 	}
-	return p, p.start(ctx, running)
+	if err := p.start(ctx, running); err != nil {
+		return nil, err
+	}
+	running.Go(func() { (&checker{config: c, policies: p.policies}).run(ctx) })
+	return p, nil
 }
 
 func mutatingPolicies(ctx context.Context, running *sync.WaitGroup, c Config) (admission.MutationInterface, error) {
