@@ -105,12 +105,11 @@ func serverRequest(ctx context.Context, r *http.Request) *http.Request {
 
 func (t *Transport) serve(w *response, req *http.Request) {
 	defer func() {
-		if p := recover(); p != nil {
+		// As with net/http, a handler's panic ends its request and no more; the
+		// chain's own recovery has logged it.
+		if recover() != nil {
 			w.WriteHeader(http.StatusInternalServerError)
 			w.body.CloseWithError(io.ErrUnexpectedEOF)
-			if p != http.ErrAbortHandler {
-				panic(p)
-			}
 			return
 		}
 		w.WriteHeader(http.StatusOK)

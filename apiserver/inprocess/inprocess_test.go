@@ -110,3 +110,27 @@ func TestRequestsWaitForServeAndEndWithStop(t *testing.T) {
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestPanicEndsItsRequestAlone(t *testing.T) {
+	g := NewWithT(t)
+	_, client := serving(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/late" {
+			fmt.Fprint(w, "begun")
+		}
+		if r.URL.Path != "/fine" {
+			panic("a mistake")
+		}
+	})
+	for path, code := range map[string]int{"/early": http.StatusInternalServerError, "/late": http.StatusOK} {
+		response, err := client.Get("http://x" + path)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(response.StatusCode).To(Equal(code))
+		_, err = io.ReadAll(response.Body)
+		g.Expect(err).To(MatchError(io.ErrUnexpectedEOF), path)
+		response.Body.Close()
+	}
+	response, err := client.Get("http://x/fine")
+	g.Expect(err).NotTo(HaveOccurred())
+	response.Body.Close()
+	g.Expect(response.StatusCode).To(Equal(http.StatusOK))
+}
