@@ -49,7 +49,8 @@ func (c *changes) channel() <-chan struct{} {
 // change may be missed.
 func (s *Server) ServedChanged() <-chan struct{} { return s.changes.channel() }
 
-// Served lists the resources that are served now: built-in and custom ones.
+// Served lists the resources that are served now: built-in and custom ones,
+// and those of other servers.
 func (s *Server) Served() []Served {
 	var list []Served
 	for _, r := range s.config.Resources {
@@ -70,12 +71,25 @@ func (s *Server) Served() []Served {
 			})
 		}
 	}
+	remote, _ := s.aggregator.Resources()
+	for _, r := range remote {
+		list = append(list, Served{
+			GVK: r.GroupVersion.WithKind(r.Kind), Plural: r.Name, Singular: r.SingularName, Namespaced: r.Namespaced, Verbs: r.Verbs,
+		})
+	}
 	return list
+}
+
+// Unreachable are groups of other servers that do not answer: what they have is
+// not in Served, or outdated.
+func (s *Server) Unreachable() []schema.GroupVersion {
+	_, unknown := s.aggregator.Resources()
+	return unknown
 }
 
 // unused says of a built-in group that nothing of it was made yet.
 func (s *Server) unused(group string) bool {
-	return group == "apiextensions.k8s.io" && !s.custom.Demanded()
+	return group == "apiextensions.k8s.io" && !s.custom.Demanded() || group == "apiregistration.k8s.io" && !s.aggregator.Demanded()
 }
 
 // Mapper knows the resources that are served now, without asking for discovery.

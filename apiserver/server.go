@@ -34,6 +34,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+	"github.com/coracle-k8s/coracle/apiserver/aggregator"
 	"github.com/coracle-k8s/coracle/apiserver/audit"
 	"github.com/coracle-k8s/coracle/apiserver/customresources"
 	"github.com/coracle-k8s/coracle/apiserver/dispatch"
@@ -71,6 +72,9 @@ type Config struct {
 	Issuer string
 	// Tokens are bearer tokens of known users, such as the one agents join with.
 	Tokens map[string]*user.DefaultInfo
+	// Proxy is the client certificate that aggregated API servers are shown; they
+	// believe what it says of users. Without it they see none.
+	Proxy tls.Certificate
 	// Nodes reaches the agents for logs, exec and the like.
 	Nodes registry.NodeConnector
 	// Services is the Service network.
@@ -108,6 +112,7 @@ type Server struct {
 	encryption *encryption.Transformers // nil without
 	audit      *audit.Log               // nil without
 	custom     *customresources.Server
+	aggregator *aggregator.Server
 	changes    changes
 
 	ctx     context.Context // ends with the server
@@ -247,7 +252,11 @@ func (s *Server) build(c *genericapiserver.Config) error {
 	if err := s.buildCustom(c); err != nil {
 		return err
 	}
+	if err := s.buildAggregator(); err != nil {
+		return err
+	}
 	s.docs.AddSource(s.custom)
+	s.docs.AddSource(s.aggregator)
 	s.dispatcher, err = dispatch.New(dispatch.Config{
 		Scheme: s.config.Scheme, Resources: s.config.Resources, Env: s.env(), Admission: access.chain,
 		TypeConverter: s.docs.TypeConverter(), Authorizer: access.authorizer,
@@ -262,7 +271,7 @@ func (s *Server) build(c *genericapiserver.Config) error {
 	mux := s.generic.Handler.NonGoRestfulMux
 	// Not the list of all paths that the library would answer with.
 	mux.NotFoundHandler(http.NotFoundHandler())
-	mux.HandlePrefix("/apis/", s.custom)
+	mux.HandlePrefix("/apis/", s.aggregator.Handler(s.custom))
 	s.docs.Install(mux)
 	access.install(mux)
 	s.installMetrics(mux)
@@ -306,7 +315,7 @@ func (s *Server) env() registry.Env {
 		Scheme: s.config.Scheme, RESTOptions: s.getter, Clock: s.config.Clock, Nodes: s.config.Nodes,
 		Tokens: s.access.tokens, Authenticator: s.access.authenticator, APIAudiences: s.access.audiences,
 		Authorizer: s.access.authorizer, Rules: s.access.rules, Escalation: s.access.escalation, Services: s.config.Services, Mapper: s.Mapper(), Components: components,
-		Definitions: s.custom,
+		Definitions: s.custom, APIServices: s.aggregator,
 	}
 }
 
@@ -318,6 +327,7 @@ func (s *Server) run() {
 	s.access.runners = append(s.access.runners, s.fairness.Run)
 	s.access.start(s.ctx)
 	s.running.Go(func() { s.custom.Run(s.ctx) })
+	s.running.Go(func() { s.aggregator.Run(s.ctx) })
 	s.serving = true
 	go func() {
 		defer close(s.done)

@@ -76,10 +76,12 @@ type Cluster struct {
 	scheme, clientScheme *runtime.Scheme
 	lock                 *dirLock
 	pki                  *pki.Authority
-	serverCA             []byte // PEM of what clients trust the server by
-	address              netip.AddrPort
-	server               *apiserver.Server
-	nodes                *connector
+	// proxyAuthentication tells aggregated API servers how to know this one.
+	proxyAuthentication map[string]string
+	serverCA            []byte // PEM of what clients trust the server by
+	address             netip.AddrPort
+	server              *apiserver.Server
+	nodes               *connector
 	// metrics are those of this cluster's parts, where they have any of their own.
 	metrics    *prometheus.Registry
 	parts      *parts

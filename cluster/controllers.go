@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -137,6 +138,13 @@ func (d deletable) Resources(context.Context) ([]namespace.Resource, error) {
 		if r.Namespaced && !r.Alternative && !r.Unused && slices.Contains(r.Verbs, "delete") && slices.Contains(r.Verbs, "list") {
 			list = append(list, namespace.Resource{GroupVersionResource: r.GVK.GroupVersion().WithResource(r.Plural), Collection: slices.Contains(r.Verbs, "deletecollection")})
 		}
+	}
+	var errs []error
+	for _, gv := range d.server.Unreachable() {
+		errs = append(errs, fmt.Errorf("%s: stale GroupVersion discovery: %s", gv, gv))
+	}
+	if len(errs) > 0 {
+		return list, fmt.Errorf("unable to retrieve the complete list of server APIs: %w", errors.Join(errs...))
 	}
 	return list, nil
 }

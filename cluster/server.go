@@ -123,6 +123,11 @@ func (c *Cluster) credentials(config *apiserver.Config) error {
 	if err := c.tokenKeys(config); err != nil {
 		return err
 	}
+	proxy, err := c.openProxy()
+	if err != nil {
+		return err
+	}
+	config.Proxy = proxy
 	token, err := c.joinToken()
 	if err != nil {
 		return err
@@ -278,7 +283,7 @@ func (c *Cluster) serviceNetwork() registry.ServiceNetwork {
 }
 
 func (c *Cluster) bootstrapConfig() bootstrap.Config {
-	return bootstrap.Config{ServiceIP: c.serviceIP(), Advertise: c.advertised()}
+	return bootstrap.Config{ServiceIP: c.serviceIP(), Advertise: c.advertised(), Authentication: c.proxyAuthentication}
 }
 
 // writeKubeconfig makes the administrator's kubeconfig.

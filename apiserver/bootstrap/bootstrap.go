@@ -33,6 +33,10 @@ type Config struct {
 	// Advertise is the server's address on the pod network; when it is not
 	// valid the Service has no endpoints.
 	Advertise netip.AddrPort
+	// Authentication is what aggregated API servers need to know to believe
+	// this one's requests, by the keys that upstream gives it; none is published
+	// when it is empty.
+	Authentication map[string]string
 }
 
 // Run creates what is missing and corrects the endpoints. It can be repeated.
@@ -51,6 +55,9 @@ func Run(ctx context.Context, config *rest.Config, c Config) error {
 		}
 	}
 	if err := ensureService(ctx, core, c.ServiceIP); err != nil {
+		return err
+	}
+	if err := ensureAuthentication(ctx, core, c.Authentication); err != nil {
 		return err
 	}
 	if !c.Advertise.IsValid() {
@@ -87,6 +94,30 @@ func ensureService(ctx context.Context, core coreclient.CoreV1Interface, ip neti
 	}
 	if err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("creating the Service %s: %w", serviceName, err)
+	}
+	return nil
+}
+
+// authenticationName is the ConfigMap that aggregated API servers read:
+// https://kubernetes.io/docs/tasks/extend-kubernetes/configure-aggregation-layer
+const authenticationName = "extension-apiserver-authentication"
+
+func ensureAuthentication(ctx context.Context, core coreclient.CoreV1Interface, data map[string]string) error {
+	if len(data) == 0 {
+		return nil
+	}
+	maps := core.ConfigMaps(metav1.NamespaceSystem)
+	got, err := maps.Get(ctx, authenticationName, metav1.GetOptions{})
+	switch {
+	case apierrors.IsNotFound(err):
+		_, err = maps.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: authenticationName}, Data: data}, metav1.CreateOptions{})
+	case err == nil && !equality.Semantic.DeepEqual(got.Data, data):
+		got = got.DeepCopy()
+		got.Data = data
+		_, err = maps.Update(ctx, got, metav1.UpdateOptions{})
+	}
+	if err != nil {
+		return fmt.Errorf("publishing the ConfigMap %s: %w", authenticationName, err)
 	}
 	return nil
 }

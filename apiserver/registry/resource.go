@@ -99,6 +99,17 @@ type Env struct {
 	Mapper meta.RESTMapper
 	// Definitions is told of CustomResourceDefinitions.
 	Definitions DefinitionObserver
+	// APIServices is told of APIServices.
+	APIServices APIServiceObserver
+}
+
+// APIServiceObserver serves what APIServices announce.
+type APIServiceObserver interface {
+	// Sync returns when the APIServices of what is served here are stored.
+	Sync(ctx context.Context) error
+	// Settle returns when an APIService is known as of that resource version, or
+	// after a short while.
+	Settle(ctx context.Context, name, resourceVersion string)
 }
 
 // DefinitionObserver serves what CustomResourceDefinitions define.

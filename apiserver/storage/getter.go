@@ -133,6 +133,33 @@ func (g *Getter) Stored(ctx context.Context, gr schema.GroupResource) (int64, er
 	return response.Count, nil
 }
 
+// Each reads the objects that are kept of a resource, without opening it, until
+// more is false.
+func (g *Getter) Each(ctx context.Context, gr schema.GroupResource, see func(runtime.Object) (more bool)) error {
+	options, err := g.GetRESTOptions(gr, nil)
+	if err != nil {
+		return err
+	}
+	response, err := g.client.Client.Get(ctx, Prefix+"/"+keyPrefix(gr)+"/", clientv3.WithPrefix())
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", gr, err)
+	}
+	for _, kv := range response.Kvs {
+		data, _, err := g.Transformer(gr).TransformFromStorage(ctx, kv.Value, value.DefaultContext(kv.Key))
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", kv.Key, err)
+		}
+		obj, err := runtime.Decode(options.StorageConfig.Codec, data)
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", kv.Key, err)
+		}
+		if !see(obj) {
+			return nil
+		}
+	}
+	return nil
+}
+
 func (g *Getter) storageVersion(gr schema.GroupResource) (schema.GroupVersion, error) {
 	versions := g.scheme.PrioritizedVersionsForGroup(gr.Group)
 	if len(versions) == 0 {

@@ -1,0 +1,80 @@
+package apiserver
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/endpoints/discovery/aggregated"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/kube-aggregator/pkg/apis/apiregistration"
+	stockapiservice "k8s.io/kube-aggregator/pkg/registry/apiservice"
+
+	"github.com/coracle-k8s/coracle/apiserver/aggregator"
+	"github.com/coracle-k8s/coracle/apiserver/registry"
+)
+
+func apiServices() schema.GroupResource { return apiregistration.Resource("apiservices") }
+
+// buildAggregator makes the aggregator; it rests until somebody asks for
+// APIServices, unless one of another server is stored.
+func (s *Server) buildAggregator() error {
+	s.aggregator = aggregator.New(aggregator.Config{
+		Store:       func() (*genericregistry.Store, error) { return s.dispatcher.Store(apiServices()) },
+		WriteStatus: s.writeAPIServiceStatus,
+		Watch:       s.access.watch,
+		Locals:      s.locals, LocalsChanged: s.changes.channel,
+		Service: func(ctx context.Context, namespace, name string) (*corev1.Service, error) {
+			return get[*corev1.Service](ctx, s, "services", namespace, name)
+		},
+		Endpoints: s.endpointSlices, Network: s.services, Certificate: s.config.Proxy,
+		Discovery: s.generic.AggregatedDiscoveryGroupManager.WithSource(aggregated.AggregatorSource), Groups: s.generic.DiscoveryGroupManager,
+		Clock: s.config.Clock, Changed: s.changes.announce, Report: s.config.Report,
+	})
+	ctx, cancel := context.WithTimeout(s.ctx, etcdPatience)
+	defer cancel()
+	return s.getter.Each(ctx, apiServices(), func(obj runtime.Object) bool {
+		if a, ok := obj.(*apiregistration.APIService); ok && a.Spec.Service != nil {
+			s.aggregator.Demand()
+			return false
+		}
+		return true
+	})
+}
+
+// locals are the groups and versions that are served here.
+func (s *Server) locals() []aggregator.Local {
+	var list []aggregator.Local
+	seen := map[schema.GroupVersion]bool{}
+	add := func(gv schema.GroupVersion, custom bool) {
+		if !seen[gv] {
+			seen[gv] = true
+			list = append(list, aggregator.Local{GroupVersion: gv, Custom: custom})
+		}
+	}
+	for _, r := range s.config.Resources {
+		add(r.GVK.GroupVersion(), false)
+	}
+	for _, r := range s.custom.Resources() {
+		for _, version := range r.Versions {
+			add(r.GroupKind.WithVersion(version).GroupVersion(), true)
+		}
+	}
+	return list
+}
+
+func (s *Server) writeAPIServiceStatus(ctx context.Context, a *apiregistration.APIService) error {
+	store, err := s.dispatcher.Store(apiServices())
+	if err != nil {
+		return err
+	}
+	status := registry.NewSubStorage(store, stockapiservice.NewStatusStrategy(s.config.Scheme))
+	if _, _, err := status.Update(ctx, a.Name, rest.DefaultUpdatedObjectInfo(a), rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{}); err != nil {
+		return fmt.Errorf("writing the status of APIService %s: %w", a.Name, err)
+	}
+	return nil
+}

@@ -1,0 +1,402 @@
+package aggregator
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/endpoints/discovery"
+	"k8s.io/apiserver/pkg/endpoints/discovery/aggregated"
+	"k8s.io/apiserver/pkg/endpoints/request"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+
+	"github.com/coracle-k8s/coracle/apiserver/services"
+)
+
+// Config is what a Server needs. All fields are required.
+type Config struct {
+	// Store keeps the APIServices; it is opened by Demand.
+	Store func() (*genericregistry.Store, error)
+	// WriteStatus stores the status of one.
+	WriteStatus func(ctx context.Context, s *apiService) error
+	// Watch follows a resource in the server's own storage.
+	Watch func(schema.GroupResource) cache.ListerWatcher
+	// Locals are the groups and versions that are served here; LocalsChanged is
+	// closed when they change after the call.
+	Locals        func() []Local
+	LocalsChanged func() <-chan struct{}
+	// Service and Endpoints read what an APIService refers to.
+	Service   func(ctx context.Context, namespace, name string) (*corev1.Service, error)
+	Endpoints func(ctx context.Context, namespace, service string) ([]*discoveryv1.EndpointSlice, error)
+	// Network calls it, showing Certificate.
+	Network     *services.Network
+	Certificate tls.Certificate
+	// Discovery and Groups announce what other servers have; Discovery is of the
+	// source aggregated.AggregatorSource.
+	Discovery aggregated.ResourceManager
+	Groups    discovery.GroupManager
+	Clock     clock.WithTicker
+	// Changed is called, with no lock held, when Resources changed.
+	Changed func()
+	// Report is told of what is tried again.
+	Report func(error)
+}
+
+// Server aggregates. Make it with New.
+type Server struct {
+	config Config
+
+	demand  sync.Once
+	demands chan struct{} // closed by Demand
+	listed  chan struct{} // closed when all stored APIServices are known
+	synced  chan struct{} // closed when those of what is served here are stored
+	once    sync.Once     // for listed
+	queue   workqueue.TypedRateLimitingInterface[string]
+	running sync.WaitGroup
+	// followed is closed when Services are to be followed.
+	followed   chan struct{}
+	followOnce sync.Once
+
+	mu      sync.RWMutex
+	byName  map[string]*apiService
+	remotes map[string]*remote
+	groups  map[string]bool // announced
+	changed chan struct{}   // closed at the next change
+}
+
+// New makes a server; it does nothing before Run and Demand.
+func New(c Config) *Server {
+	return &Server{config: c, demands: make(chan struct{}), listed: make(chan struct{}), synced: make(chan struct{}), followed: make(chan struct{}), changed: make(chan struct{}),
+		byName: map[string]*apiService{}, remotes: map[string]*remote{}, groups: map[string]bool{}}
+}
+
+// Demand starts the server if nobody has yet, and does not wait.
+func (s *Server) Demand() { s.demand.Do(func() { close(s.demands) }) }
+
+// Demanded says whether it was started.
+func (s *Server) Demanded() bool {
+	select {
+	case <-s.demands:
+		return true
+	default:
+		return false
+	}
+}
+
+// Sync is Demand, and returns when the APIServices of all that is served here
+// are stored.
+func (s *Server) Sync(ctx context.Context) error {
+	s.Demand()
+	select {
+	case <-s.synced:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the APIServices: %w", ctx.Err())
+	}
+}
+
+// Settle returns when an APIService is known as of that resource version, or
+// after a second.
+func (s *Server) Settle(ctx context.Context, name, resourceVersion string) {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	for {
+		s.mu.RLock()
+		known, changed := s.byName[name], s.changed
+		s.mu.RUnlock()
+		if known != nil && !newer(resourceVersion, known.ResourceVersion) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		}
+	}
+}
+
+// newer compares resource versions of one server.
+func newer(a, b string) bool {
+	x, errX := strconv.ParseUint(a, 10, 64)
+	y, errY := strconv.ParseUint(b, 10, 64)
+	return errX != nil || errY != nil || x > y
+}
+
+const (
+	checkers           = 4
+	minRetry, maxRetry = 5 * time.Millisecond, 30 * time.Second
+	// checkAgain is how often an available server is asked, upstream's period.
+	checkAgain = 30 * time.Second
+)
+
+// Run follows the APIServices, from Demand on until ctx is done.
+func (s *Server) Run(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-s.demands:
+	}
+	// Stores want to know that there is no namespace.
+	ctx = request.WithNamespace(ctx, metav1.NamespaceNone)
+	s.queue = workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](minRetry, maxRetry))
+	for range checkers {
+		s.running.Go(func() { s.work(ctx) })
+	}
+	s.running.Go(func() { s.followLocals(ctx) })
+	for _, resource := range []schema.GroupResource{corev1.Resource("services"), discoveryv1.Resource("endpointslices")} {
+		s.running.Go(func() { s.followBackends(ctx, resource) })
+	}
+	lw := s.config.Watch(schema.GroupResource{Group: "apiregistration.k8s.io", Resource: "apiservices"})
+	cache.NewReflectorWithOptions(listing{lw}, &apiService{}, &feed{s}, cache.ReflectorOptions{}).RunWithContext(ctx)
+	s.queue.ShutDown()
+	s.running.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.remotes {
+		r.close()
+	}
+}
+
+// followLocals stores the APIServices of what is served here.
+func (s *Server) followLocals(ctx context.Context) {
+	stored := sync.OnceFunc(func() { close(s.synced) })
+	for {
+		changed := s.config.LocalsChanged()
+		var retry <-chan time.Time
+		if err := s.writeLocals(ctx); err == nil {
+			stored()
+		} else if ctx.Err() == nil {
+			s.config.Report(err)
+			retry = s.config.Clock.After(time.Second)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		case <-retry:
+		}
+	}
+}
+
+// followBackends asks again for servers whose Service or endpoints change.
+func (s *Server) followBackends(ctx context.Context, resource schema.GroupResource) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-s.followed:
+	}
+	cache.NewReflectorWithOptions(listing{s.config.Watch(resource)}, nil, backends{s}, cache.ReflectorOptions{}).RunWithContext(ctx)
+}
+
+// backendChanged looks again at the APIServices of a Service.
+func (s *Server) backendChanged(namespace, name string) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for key, r := range s.remotes {
+		if r.ref.Namespace == namespace && r.ref.Name == name {
+			s.queue.Add(key)
+		}
+	}
+}
+
+// set takes what a list or watch told of APIServices.
+func (s *Server) set(all bool, list ...*apiService) {
+	s.mu.Lock()
+	if all {
+		present := map[string]bool{}
+		for _, a := range list {
+			present[a.Name] = true
+		}
+		for name := range s.byName {
+			if !present[name] {
+				s.drop(name)
+			}
+		}
+		s.once.Do(func() { close(s.listed) })
+	}
+	for _, a := range list {
+		s.byName[a.Name] = a
+		s.route(a)
+	}
+	s.announce()
+	close(s.changed)
+	s.changed = make(chan struct{})
+	s.mu.Unlock()
+	s.config.Changed()
+}
+
+func (s *Server) unset(name string) {
+	s.mu.Lock()
+	s.drop(name)
+	s.announce()
+	close(s.changed)
+	s.changed = make(chan struct{})
+	s.mu.Unlock()
+	s.config.Changed()
+}
+
+// drop forgets an APIService. mu is held.
+func (s *Server) drop(name string) {
+	delete(s.byName, name)
+	if r := s.remotes[name]; r != nil {
+		s.config.Discovery.RemoveGroupVersion(metav1.GroupVersion{Group: r.gv.Group, Version: r.gv.Version})
+		r.close()
+		delete(s.remotes, name)
+	}
+}
+
+// route makes or changes what passes requests on. mu is held.
+func (s *Server) route(a *apiService) {
+	r := s.remotes[a.Name]
+	if a.Spec.Service == nil {
+		if r != nil {
+			s.drop(a.Name)
+			s.byName[a.Name] = a
+		}
+		return
+	}
+	if r != nil && equality.Semantic.DeepEqual(r.spec, a.Spec) {
+		r.available.Store(available(a))
+		return
+	}
+	next := newRemote(s.config, a)
+	if r != nil {
+		next.resources.Store(r.resources.Load())
+		r.close()
+	}
+	s.remotes[a.Name] = next
+	s.followOnce.Do(func() { close(s.followed) })
+	s.queue.Add(a.Name)
+}
+
+// announce lists the groups of other servers. mu is held.
+func (s *Server) announce() {
+	groups := map[string]bool{}
+	for _, r := range s.remotes {
+		groups[r.gv.Group] = true
+	}
+	for group := range s.groups {
+		if !groups[group] {
+			s.config.Groups.RemoveGroup(group)
+		}
+	}
+	for group := range groups {
+		s.config.Groups.AddGroup(s.group(group))
+	}
+	s.groups = groups
+}
+
+// group is the discovery of a group, of all APIServices that have it. mu is held.
+func (s *Server) group(name string) metav1.APIGroup {
+	var versions []*apiService
+	for _, a := range s.byName {
+		if a.Spec.Group == name {
+			versions = append(versions, a)
+		}
+	}
+	slices.SortFunc(versions, func(a, b *apiService) int {
+		if a.Spec.VersionPriority != b.Spec.VersionPriority {
+			return int(b.Spec.VersionPriority - a.Spec.VersionPriority)
+		}
+		return strings.Compare(a.Spec.Version, b.Spec.Version)
+	})
+	group := metav1.APIGroup{Name: name}
+	for _, a := range versions {
+		group.Versions = append(group.Versions, metav1.GroupVersionForDiscovery{GroupVersion: name + "/" + a.Spec.Version, Version: a.Spec.Version})
+	}
+	if len(group.Versions) > 0 {
+		group.PreferredVersion = group.Versions[0]
+	}
+	return group
+}
+
+// writeLocals stores and removes APIServices of what is served here.
+func (s *Server) writeLocals(ctx context.Context) error {
+	store, err := s.config.Store()
+	if err != nil {
+		return err
+	}
+	have, err := listAll(ctx, store)
+	if err != nil {
+		return err
+	}
+	create, remove := planLocal(s.config.Locals(), have, metav1.NewTime(s.config.Clock.Now()))
+	var errs []error
+	for _, a := range create {
+		if err := createWithStatus(ctx, store, a); err != nil && !apierrors.IsAlreadyExists(err) {
+			errs = append(errs, fmt.Errorf("registering APIService %s: %w", a.Name, err))
+		}
+	}
+	for _, name := range remove {
+		if _, _, err := store.Delete(ctx, name, rest.ValidateAllObjectFunc, &metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+			errs = append(errs, fmt.Errorf("removing APIService %s: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// work checks servers until the queue is shut down.
+func (s *Server) work(ctx context.Context) {
+	for {
+		name, shutdown := s.queue.Get()
+		if shutdown {
+			return
+		}
+		s.mu.RLock()
+		r, a := s.remotes[name], s.byName[name]
+		s.mu.RUnlock()
+		if r != nil && a != nil {
+			if err := s.check(ctx, r, a); err != nil && ctx.Err() == nil {
+				s.queue.AddRateLimited(name)
+			} else {
+				s.queue.Forget(name)
+				s.queue.AddAfter(name, checkAgain)
+			}
+		}
+		s.queue.Done(name)
+	}
+}
+
+// Resource is a resource of another server.
+type Resource struct {
+	GroupVersion schema.GroupVersion
+	metav1.APIResource
+}
+
+// Resources of other servers that answer. Unknown are the groups of those that
+// do not: what they have cannot be told.
+func (s *Server) Resources() (list []Resource, unknown []schema.GroupVersion) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, name := range slices.Sorted(maps.Keys(s.remotes)) {
+		r := s.remotes[name]
+		if !r.available.Load() {
+			unknown = append(unknown, r.gv)
+		}
+		if known := r.resources.Load(); known != nil {
+			for _, resource := range *known {
+				if !strings.Contains(resource.Name, "/") {
+					list = append(list, Resource{r.gv, resource})
+				}
+			}
+		}
+	}
+	return list, unknown
+}

@@ -1,0 +1,69 @@
+package cluster
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/coracle-k8s/coracle/apiserver/pki"
+)
+
+// frontProxyUser is the common name of the certificate that aggregated API
+// servers are shown.
+const frontProxyUser = "front-proxy-client"
+
+// openProxy makes the certificate with which the server passes requests on to
+// aggregated ones. It has an authority of its own: who shows it may speak for
+// anybody.
+func (c *Cluster) openProxy() (tls.Certificate, error) {
+	now := c.options.clock.Now()
+	authority, err := pki.Open(c.path("pki", "front-proxy"), now)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	pair, err := authority.Certificate(pki.Request{Name: "client", User: frontProxyUser}, now)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	if err := c.describeProxy(authority.PEM); err != nil {
+		return tls.Certificate{}, err
+	}
+	cert, err := pair.TLS()
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("loading the front proxy's certificate: %w", err)
+	}
+	return cert, nil
+}
+
+// describeProxy fills what is published of the proxies to believe: this one, and
+// one that is configured in front.
+func (c *Cluster) describeProxy(authority []byte) error {
+	h := c.config.APIServer.Authentication.RequestHeader
+	names := []string{frontProxyUser}
+	if h.ClientCAFile != "" {
+		more, err := os.ReadFile(h.ClientCAFile)
+		if err != nil {
+			return fmt.Errorf("reading the front proxy's authorities: %w", err)
+		}
+		authority = append(append([]byte{}, authority...), more...)
+		if names = append(names, h.AllowedNames...); len(h.AllowedNames) == 0 {
+			names = []string{}
+		}
+	}
+	c.proxyAuthentication = map[string]string{"client-ca-file": string(c.pki.PEM), "requestheader-client-ca-file": string(authority)}
+	for key, headers := range map[string][]string{
+		"requestheader-allowed-names":        names,
+		"requestheader-username-headers":     {"X-Remote-User"},
+		"requestheader-uid-headers":          {"X-Remote-Uid"},
+		"requestheader-group-headers":        {"X-Remote-Group"},
+		"requestheader-extra-headers-prefix": {"X-Remote-Extra-"},
+	} {
+		data, err := json.Marshal(headers)
+		if err != nil {
+			return fmt.Errorf("encoding %s: %w", key, err)
+		}
+		c.proxyAuthentication[key] = string(data)
+	}
+	return nil
+}
