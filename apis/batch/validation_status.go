@@ -145,7 +145,7 @@ func (v *statusChange) finished() {
 			v.invalid("terminating", s.Terminating, "terminating>0 is invalid for finished job")
 		}
 	}
-	if ptr.Deref(s.Ready, 0) > s.Active && (s.Active != v.old.Active || !ptr.Equal(s.Ready, v.old.Ready)) {
+	if s.Ready != nil && *s.Ready > s.Active && (s.Active != v.old.Active || !ptr.Equal(s.Ready, v.old.Ready)) {
 		v.invalid("ready", *s.Ready, "cannot set more ready pods than active")
 	}
 }

@@ -35,12 +35,18 @@ func (nowhere) GetRESTOptions(gr schema.GroupResource, _ runtime.Object) (generi
 }
 
 // build builds every resource as the server does.
-func build(t *testing.T) (map[schema.GroupVersionResource]map[string]rest.Storage, registry.Env) {
+func build(t testing.TB) (map[schema.GroupVersionResource]map[string]rest.Storage, registry.Env) {
+	t.Helper()
+	return buildOver(t, nowhere{})
+}
+
+func buildOver(t testing.TB, storages generic.RESTOptionsGetter) (map[schema.GroupVersionResource]map[string]rest.Storage, registry.Env) {
 	t.Helper()
 	resources, built := Resources(), map[schema.GroupVersionResource]map[string]rest.Storage{}
 	env := registry.Env{
-		Scheme: apis.NewScheme(), RESTOptions: nowhere{}, Clock: testingclock.NewFakeClock(time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)),
-		Services: registry.ServiceNetwork{CIDR: "10.96.0.0/16", NodePortBase: 30000, NodePortSize: 2768},
+		Scheme: apis.NewScheme(), RESTOptions: storages, Clock: testingclock.NewFakeClock(time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)),
+		Services:    registry.ServiceNetwork{CIDR: "10.96.0.0/16", NodePortBase: 30000, NodePortSize: 2768},
+		Definitions: unobserved{},
 	}
 	env.Store = func(gr schema.GroupResource) (*genericregistry.Store, error) {
 		for gvr, storages := range built {
