@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -194,6 +195,15 @@ func (s *Server) awaitReady(ctx context.Context) error {
 	}
 }
 
+// storedAs says which resources of different groups are the same objects, so
+// that a webhook or policy for one sees the others. The empty string is itself.
+func storedAs(gr schema.GroupResource) string {
+	if gr == (schema.GroupResource{Group: "events.k8s.io", Resource: "events"}) {
+		return corev1.Resource("events").String()
+	}
+	return ""
+}
+
 func (s *Server) genericConfig() *genericapiserver.Config {
 	c := genericapiserver.NewConfig(serializer.NewCodecFactory(s.config.Scheme))
 	c.EffectiveVersion = newEffectiveVersion()
@@ -204,6 +214,7 @@ func (s *Server) genericConfig() *genericapiserver.Config {
 	c.RequestTimeout = s.config.Settings.RequestTimeout.Duration
 	c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight = int(s.config.Settings.MaxRequestsInFlight), int(s.config.Settings.MaxMutatingRequestsInFlight)
 	c.CorsAllowedOriginList = s.config.Settings.CORSAllowedOrigins
+	c.EquivalentResourceRegistry = runtime.NewEquivalentResourceRegistryWithIdentity(storedAs)
 	c.AggregatedDiscoveryGroupManager = aggregated.NewResourceManager("apis")
 	c.LongRunningFunc = filters.BasicLongRunningRequestCheck(
 		sets.NewString("watch", "proxy"), sets.NewString("attach", "exec", "proxy", "log", "portforward"))
