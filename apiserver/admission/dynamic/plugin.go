@@ -81,10 +81,10 @@ func (p *plugin[T]) awake(ctx context.Context, a admission.Attributes) (inner T,
 	}
 	select {
 	case <-p.made:
-		return p.inner, p.err
+		return p.result(a)
 	default:
+		return p.wait(ctx, a)
 	}
-	return p.wait(ctx, a)
 }
 
 func (p *plugin[T]) wait(ctx context.Context, a admission.Attributes) (inner T, err error) {
@@ -105,6 +105,10 @@ func (p *plugin[T]) wait(ctx context.Context, a admission.Attributes) (inner T, 
 	case <-ctx.Done():
 		return inner, admission.NewForbidden(a, errNotReady)
 	}
+	return p.result(a)
+}
+
+func (p *plugin[T]) result(a admission.Attributes) (inner T, err error) {
 	if p.err != nil {
 		return inner, admission.NewForbidden(a, fmt.Errorf("making dynamic admission: %w", p.err))
 	}
