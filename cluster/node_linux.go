@@ -222,10 +222,7 @@ func (n *realNode) newAgent(endpoint string) error {
 		KubeletVersion: apis.KubernetesVersion, SystemReserved: n.node.SystemReserved, MaxPods: int(n.node.MaxPods), ServerPort: n.port,
 		ContainerLogMaxSize: n.node.ContainerLogMaxSize.Value(), ContainerLogMaxFiles: int(n.node.ContainerLogMaxFiles),
 		Volumes: n.volumes, Network: n.pods, Dial: network.Dial(n.net.Netns),
-		Env: env.New(env.Config{Objects: n.objects, Services: n.services, Allocatable: n.allocatable, Recorder: recorder,
-			VolumePath: func(pod *corev1.Pod, volume string) string {
-				return n.volumes.VolumePath(pod.UID, "kubernetes.io~empty-dir", volume)
-			}}),
+		Env: env.New(env.Config{Objects: n.objects, Services: n.services, Allocatable: n.allocatable, Recorder: recorder, VolumePath: n.volumes.EmptyDirPath}),
 	}
 	n.agent, err = nodeagent.New(config)
 	return err

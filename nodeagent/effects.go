@@ -49,6 +49,7 @@ func (w *worker) begin(ctx context.Context, pod *corev1.Pod, a pods.Action) {
 func (w *worker) effect(pod *corev1.Pod, a pods.Action) func(ctx context.Context) func() {
 	switch a.Kind {
 	case pods.Prepare:
+		w.retried = false
 		return func(context.Context) func() { return w.prepare(pod) }
 	case pods.CreateSandbox:
 		groups := w.extraGroups()
@@ -144,9 +145,12 @@ func (w *worker) prepare(pod *corev1.Pod) func() {
 	return func() {
 		if err != nil {
 			if w.setup.Err() == nil {
-				a.warn(pod, eventFailedMount, "MountVolume.SetUp failed: %v", err)
+				a.warn(pod, eventFailedMount, "%v", err)
 			}
 			w.state.PrepareFailure = w.again(w.state.PrepareFailure, eventFailedMount, err.Error(), 500*time.Millisecond, 2*time.Minute)
+			if w.retried {
+				w.state.PrepareFailure.Retry, w.retried = w.agent.config.Clock.Now(), false
+			}
 			return
 		}
 		w.volumes, w.state.Prepared, w.state.PrepareFailure = volumes, true, nil

@@ -43,6 +43,8 @@ type worker struct {
 	holds *corev1.Pod
 
 	volumes map[string]HostVolume
+	// retried is set when what a mount misses may have come since it began.
+	retried bool
 	users   map[string]podconfig.User // by container, of its image
 	probes  map[probeKey]context.CancelFunc
 	resized map[string]corev1.ResourceRequirements // by container ID
@@ -145,7 +147,7 @@ func (w *worker) receive() {
 		}
 	}
 	if in.retry {
-		w.state.PrepareFailure = nil
+		w.state.PrepareFailure, w.retried = nil, true
 	}
 	if in.dirty {
 		w.looked = false

@@ -33,7 +33,7 @@ func ValidatePodCertificateRequest(r *certificatesv1.PodCertificateRequest) fiel
 	errs := validation.ValidateObjectMeta(&r.ObjectMeta, true, validation.NameIsDNSSubdomain, metaPath)
 	s := &r.Spec
 	errs = append(errs, ValidateSignerName(s.SignerName, specPath.Child("signerName"))...)
-	errs = append(errs, validateUserAnnotations(s.UnverifiedUserAnnotations, specPath.Child("unverifiedUserAnnotations"))...)
+	errs = append(errs, ValidateUserAnnotations(s.UnverifiedUserAnnotations, specPath.Child("unverifiedUserAnnotations"))...)
 	for _, ref := range []struct {
 		field, name string
 		uid         types.UID
@@ -54,17 +54,24 @@ func ValidatePodCertificateRequest(r *certificatesv1.PodCertificateRequest) fiel
 	if s.MaxExpirationSeconds == nil {
 		return append(errs, field.Required(at, "must be set"))
 	}
-	longest := int32(maxLifetime)
-	if builtIn(s.SignerName) {
-		longest = maxBuiltIn
-	}
-	if n := *s.MaxExpirationSeconds; n < minLifetime || n > longest {
-		errs = append(errs, field.Invalid(at, n, fmt.Sprintf("must be in the range [%d, %d]", minLifetime, longest)))
+	least, most := Lifetimes(s.SignerName)
+	if n := *s.MaxExpirationSeconds; n < least || n > most {
+		errs = append(errs, field.Invalid(at, n, fmt.Sprintf("must be in the range [%d, %d]", least, most)))
 	}
 	return append(errs, validateKey(r)...)
 }
 
-func validateUserAnnotations(annotations map[string]string, path *field.Path) field.ErrorList {
+// Lifetimes are the bounds, in seconds, of what may be asked of a signer as
+// maxExpirationSeconds.
+func Lifetimes(signer string) (least, most int32) {
+	if builtIn(signer) {
+		return minLifetime, maxBuiltIn
+	}
+	return minLifetime, maxLifetime
+}
+
+// ValidateUserAnnotations validates what a pod tells a signer.
+func ValidateUserAnnotations(annotations map[string]string, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for key := range annotations {
 		errs = append(errs, utilvalidation.IsDomainPrefixedKey(path, strings.ToLower(key))...)

@@ -217,6 +217,11 @@ func TestVolumes(t *testing.T) {
 		{"same path", volume(corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
 			{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "a"}}, {ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "a"}}}}}),
 			[]string{v + "projected.sources[1].serviceAccountToken.path: " + inv}},
+		{"certificate", volume(corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
+			{PodCertificate: &corev1.PodCertificateProjection{SignerName: "a", KeyType: "DSA", KeyPath: "k", MaxExpirationSeconds: new(int32(3599)), UserAnnotations: map[string]string{"short": ""}}},
+			{PodCertificate: &corev1.PodCertificateProjection{SignerName: "kubernetes.io/x", KeyType: "ED25519", KeyPath: "l", MaxExpirationSeconds: new(int32(86401))}}}}}),
+			[]string{v + "projected.sources[0].podCertificate.signerName: " + inv, v + "projected.sources[0].podCertificate.userAnnotations: " + inv, v + "projected.sources[0].podCertificate.keyType: " + sup,
+				v + "projected.sources[0].podCertificate.maxExpirationSeconds: " + inv, v + "projected.sources[1].podCertificate.maxExpirationSeconds: " + inv}},
 		{"csi", volume(corev1.VolumeSource{CSI: &corev1.CSIVolumeSource{Driver: "a_b"}}), []string{v + "csi.driver: " + inv}},
 		{"image", volume(corev1.VolumeSource{Image: &corev1.ImageVolumeSource{PullPolicy: "Always"}}), []string{v + "image.reference: " + req}},
 		{"ephemeral", volume(corev1.VolumeSource{Ephemeral: &corev1.EphemeralVolumeSource{VolumeClaimTemplate: &corev1.PersistentVolumeClaimTemplate{ObjectMeta: metav1.ObjectMeta{Name: "x"}}}}),

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -9,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/coracle-k8s/coracle/apis/certificates"
 )
 
 const (
@@ -16,8 +19,6 @@ const (
 	fileModeMessage   = "must be a number between 0 and 0777 (octal), both inclusive"
 	maxTokenSeconds   = 1 << 32
 	minTokenSeconds   = 10 * 60
-	minCertSeconds    = 3600
-	maxCertSeconds    = 91 * 24 * 3600
 	maxVolumeNameLong = 63
 )
 
@@ -256,13 +257,18 @@ func trustBundle(fldPath *field.Path, b *corev1.ClusterTrustBundleProjection, pa
 }
 
 func podCertificate(fldPath *field.Path, c *corev1.PodCertificateProjection, paths sets.Set[string]) field.ErrorList {
-	errs := required(fldPath.Child("signerName"), c.SignerName)
-	if c.SignerName != "" && !strings.Contains(c.SignerName, "/") {
-		errs = append(errs, field.Invalid(fldPath.Child("signerName"), c.SignerName, "must be a fully qualified domain and path of the form 'example.com/signer-name'"))
-	}
+	errs := certificates.ValidateSignerName(c.SignerName, fldPath.Child("signerName"))
+	errs = append(errs, certificates.ValidateUserAnnotations(c.UserAnnotations, fldPath.Child("userAnnotations"))...)
 	errs = append(errs, oneOf(fldPath.Child("keyType"), c.KeyType, "RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519")...)
-	if s := c.MaxExpirationSeconds; s != nil && (*s < minCertSeconds || *s > maxCertSeconds) {
-		errs = append(errs, invalid(fldPath.Child("maxExpirationSeconds"), *s, []string{validation.InclusiveRangeError(minCertSeconds, maxCertSeconds)})...)
+	if s := c.MaxExpirationSeconds; s != nil {
+		at := fldPath.Child("maxExpirationSeconds")
+		least, most := certificates.Lifetimes(c.SignerName)
+		if *s < least {
+			errs = append(errs, field.Invalid(at, *s, fmt.Sprintf("if provided, maxExpirationSeconds must be >= %d", least)))
+		}
+		if *s > most {
+			errs = append(errs, field.Invalid(at, *s, fmt.Sprintf("if provided, maxExpirationSeconds must be <= %d", most)))
+		}
 	}
 	n := 0
 	for _, p := range []struct{ name, path string }{
@@ -277,7 +283,7 @@ func podCertificate(fldPath *field.Path, c *corev1.PodCertificateProjection, pat
 	if n == 0 {
 		errs = append(errs, field.Required(fldPath, "specify at least one of credentialBundlePath, keyPath, and certificateChainPath"))
 	}
-	return append(errs, apivalidation.ValidateAnnotations(c.UserAnnotations, fldPath.Child("userAnnotations"))...)
+	return errs
 }
 
 func ephemeralVolume(fldPath *field.Path, e *corev1.EphemeralVolumeSource, volume string) field.ErrorList {

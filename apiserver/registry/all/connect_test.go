@@ -85,14 +85,17 @@ func TestRequestsReachTheAgent(t *testing.T) {
 		t.Errorf("exec: %v", err)
 	}
 	proxy := w.storage("nodes", "proxy").(rest.Connecter)
-	h, err := proxy.Connect(in("", ""), "n1", &corev1.NodeProxyOptions{Path: "/stats/summary"}, responder{t})
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer := httptest.NewRecorder()
-	h.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/api/v1/nodes/n1/proxy/stats/summary", nil))
-	if got := answer.Body.String(); !strings.HasPrefix(got, "GET /stats/summary") {
-		t.Errorf("proxy: %q", got)
+	// The agent of a node without a port of its own is found at the usual one.
+	for _, name := range []string{"n1", "n1:10250", "https:n1:10250", "https:n1:"} {
+		h, err := proxy.Connect(in("", ""), name, &corev1.NodeProxyOptions{Path: "/stats/summary"}, responder{t})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := httptest.NewRecorder()
+		h.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/api/v1/nodes/"+name+"/proxy/stats/summary", nil))
+		if got := answer.Body.String(); !strings.HasPrefix(got, "GET /stats/summary") {
+			t.Errorf("proxy of %s: %q", name, got)
+		}
 	}
 }
 

@@ -55,7 +55,7 @@ func (p *proxyStorage) Connect(ctx context.Context, id string, options runtime.O
 		return nil, err
 	}
 	node := obj.(*corev1.Node)
-	if agent := int(node.Status.DaemonEndpoints.KubeletEndpoint.Port); port == "" || port == strconv.Itoa(agent) {
+	if port == "" || port == agentPort(node) {
 		base, transport, err := connect.Agent(ctx, p.nodes, name)
 		if err != nil {
 			return nil, err
@@ -70,6 +70,19 @@ func (p *proxyStorage) Connect(ctx context.Context, id string, options runtime.O
 		scheme = "http"
 	}
 	return connect.Proxy(at(&url.URL{Scheme: scheme, Host: net.JoinHostPort(host, port)}, o.Path), nil, responder), nil
+}
+
+// defaultAgentPort is the kubelet's, see
+// https://kubernetes.io/docs/reference/networking/ports-and-protocols/#node.
+const defaultAgentPort = "10250"
+
+// agentPort is the port at which clients expect the node's agent. An agent in
+// the server's own process has none, and is asked for at the usual one.
+func agentPort(node *corev1.Node) string {
+	if port := node.Status.DaemonEndpoints.KubeletEndpoint.Port; port != 0 {
+		return strconv.Itoa(int(port))
+	}
+	return defaultAgentPort
 }
 
 func at(base *url.URL, path string) *url.URL {
