@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -155,8 +156,9 @@ func (r *remote) replace(m *membership) {
 	r.dialer.CloseAll()
 }
 
-// manager is one with a cache of what a node may see: its own pods and its own
-// object, Services and EndpointSlices.
+// manager is one with a cache of what a node may see: its own pods, their
+// certificate requests and its own object, Services and EndpointSlices, trust
+// bundles.
 func (r *remote) manager(node string, o *options) (manager.Manager, error) {
 	grace := partsStopTimeout
 	mgr, err := manager.New(r.config, manager.Options{
@@ -164,8 +166,9 @@ func (r *remote) manager(node string, o *options) (manager.Manager, error) {
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
 			ByObject: map[client.Object]cache.ByObject{
-				&corev1.Pod{}:  {Field: fields.OneTermEqualSelector("spec.nodeName", node)},
-				&corev1.Node{}: {Field: fields.OneTermEqualSelector("metadata.name", node)},
+				&corev1.Pod{}:                           {Field: fields.OneTermEqualSelector("spec.nodeName", node)},
+				&corev1.Node{}:                          {Field: fields.OneTermEqualSelector("metadata.name", node)},
+				&certificatesv1.PodCertificateRequest{}: {Field: fields.OneTermEqualSelector("spec.nodeName", node)},
 			},
 		},
 		// A node may read these by name only.

@@ -23,6 +23,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/carried"
 	"github.com/coracle-k8s/coracle/nodeagent"
+	"github.com/coracle-k8s/coracle/nodeagent/credentials"
 	"github.com/coracle-k8s/coracle/nodeagent/env"
 	"github.com/coracle-k8s/coracle/nodeagent/images"
 	"github.com/coracle-k8s/coracle/nodeagent/network"
@@ -70,6 +71,8 @@ type realNode struct {
 	proxy   *proxy.Proxier
 	objects *objects.Store
 	volumes *volumes.Manager
+	// credentials are of the node's pods, not of the node.
+	credentials *credentials.Manager
 }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable: nodes never do.
@@ -88,6 +91,7 @@ func (n *realNode) Start(ctx context.Context) error {
 		group.Go(func() error { return n.runtime.Start(ctx) })
 	}
 	group.Go(func() error { return n.objects.Start(ctx) })
+	group.Go(func() error { return n.credentials.Start(ctx) })
 	group.Go(func() error { return n.volumes.Start(ctx) })
 	group.Go(func() error { return n.proxy.Start(ctx) })
 	group.Go(func() error { return n.agent.Start(ctx) })
@@ -208,12 +212,18 @@ func (n *realNode) newProxy() error {
 func (n *realNode) newAgent(endpoint string) error {
 	root := n.path("agent")
 	n.objects = objects.New(n.live, n.log)
+	recorder := n.manager.GetEventRecorderFor("kubelet")
 	var err error
-	n.volumes, err = volumes.New(volumes.Config{RootDir: root, Client: n.manager.GetClient(), Objects: n.objects, Clock: n.clock, Log: n.log, Allocatable: n.allocatable})
+	n.credentials, err = credentials.New(credentials.Config{NodeName: n.name, Cache: n.manager.GetCache(), Live: n.live, Recorder: recorder, Clock: n.clock})
 	if err != nil {
 		return err
 	}
-	recorder := n.manager.GetEventRecorderFor("kubelet")
+	n.volumes, err = volumes.New(volumes.Config{
+		RootDir: root, Client: n.manager.GetClient(), Objects: n.objects, Credentials: n.credentials, Clock: n.clock, Log: n.log, Allocatable: n.allocatable,
+	})
+	if err != nil {
+		return err
+	}
 	config := nodeagent.Config{
 		NodeName: n.name, Client: n.manager.GetClient(), Cache: n.manager.GetCache(), Recorder: recorder, Clock: n.clock,
 		RootDir: root, PodLogDir: n.path("logs"), RuntimeEndpoint: endpoint, CgroupRoot: fmt.Sprintf("%s/n%d", cgroupOf(n.id), n.index),

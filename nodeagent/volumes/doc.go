@@ -2,8 +2,8 @@
 // contents current.
 //
 // It knows emptyDir, hostPath, configMap, secret, downwardAPI, projected
-// (configMap, secret, downwardAPI, serviceAccountToken), and claims (also
-// ephemeral ones) bound to hostPath and local persistent volumes.
+// (configMap, secret, downwardAPI, serviceAccountToken, clusterTrustBundle,
+// podCertificate), and claims (also ephemeral ones) bound to hostPath and local persistent volumes.
 //
 // # Layout
 //

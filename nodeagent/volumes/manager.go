@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coracle-k8s/coracle/nodeagent"
+	"github.com/coracle-k8s/coracle/nodeagent/credentials"
 	"github.com/coracle-k8s/coracle/nodeagent/objects"
 )
 
@@ -31,6 +32,9 @@ type Config struct {
 	// Objects reads and watches ConfigMaps and Secrets. The Manager registers
 	// pods with it; somebody else starts it.
 	Objects *objects.Store
+	// Credentials has trust bundles and pod certificates; it is used as Objects
+	// is. Default: volumes that project them cannot be set up.
+	Credentials *credentials.Manager
 	// Clock tells when tokens are renewed. Default: the real clock.
 	Clock clock.WithTicker
 	// Log is told of refreshes that failed. Default: nothing is logged.
@@ -59,6 +63,8 @@ type podState struct {
 	mu      sync.Mutex // held while the pod's volumes are touched
 	mounted bool
 	tokens  map[tokenKey]token
+	// looks are when to look at podCertificate sources again, by volume and index.
+	looks map[sourceKey]time.Time
 }
 
 // retryAfter is how long a failed refresh waits for the next try; changes of
@@ -77,7 +83,10 @@ func New(cfg Config) (*Manager, error) {
 		cfg.Allocatable = func() corev1.ResourceList { return nil }
 	}
 	m := &Manager{cfg: cfg, queue: newQueue(cfg.Clock), pods: map[types.UID]*podState{}}
-	cfg.Objects.Subscribe(m.objectChanged)
+	cfg.Objects.Subscribe(func(_ objects.Key, pods []types.UID) { m.sourcesChanged(pods) })
+	if cfg.Credentials != nil {
+		cfg.Credentials.Subscribe(m.sourcesChanged)
+	}
 	return m, nil
 }
 
@@ -100,7 +109,8 @@ func (m *Manager) OnRetry(fn func(pod types.UID)) {
 	m.retry = fn
 }
 
-func (m *Manager) objectChanged(_ objects.Key, pods []types.UID) {
+// sourcesChanged has contents written anew, and mounts that failed tried again.
+func (m *Manager) sourcesChanged(pods []types.UID) {
 	m.mu.Lock()
 	retry := m.retry
 	m.mu.Unlock()
@@ -123,9 +133,16 @@ func (m *Manager) Update(pod *corev1.Pod) {
 	if state == nil {
 		return
 	}
-	m.cfg.Objects.Register(pod)
+	m.register(pod)
 	if namesItself(pod) {
 		m.queue.now(pod.UID)
+	}
+}
+
+func (m *Manager) register(pod *corev1.Pod) {
+	m.cfg.Objects.Register(pod)
+	if m.cfg.Credentials != nil {
+		m.cfg.Credentials.Register(pod)
 	}
 }
 
@@ -153,12 +170,12 @@ func (m *Manager) Mount(ctx context.Context, pod *corev1.Pod) (map[string]nodeag
 	m.mu.Lock()
 	state := m.pods[pod.UID]
 	if state == nil {
-		state = &podState{tokens: map[tokenKey]token{}}
+		state = &podState{tokens: map[tokenKey]token{}, looks: map[sourceKey]time.Time{}}
 		m.pods[pod.UID] = state
 	}
 	state.newest = pod
 	m.mu.Unlock()
-	m.cfg.Objects.Register(pod)
+	m.register(pod)
 
 	state.mu.Lock()
 	defer state.mu.Unlock()
@@ -178,7 +195,7 @@ func (m *Manager) Mount(ctx context.Context, pod *corev1.Pod) (map[string]nodeag
 		return nil, err
 	}
 	state.mounted = true
-	m.scheduleTokens(pod.UID, state)
+	m.schedule(pod.UID, state)
 	return mounted, nil
 }
 
@@ -207,7 +224,7 @@ func (m *Manager) refresh(ctx context.Context, uid types.UID) error {
 			failures = append(failures, fmt.Errorf("refreshing volume %s of pod %s/%s: %w", v.Name, pod.Namespace, pod.Name, err))
 		}
 	}
-	m.scheduleTokens(uid, state)
+	m.schedule(uid, state)
 	return errors.Join(failures...)
 }
 
@@ -217,6 +234,9 @@ func (m *Manager) Unmount(ctx context.Context, uid types.UID) error {
 		return fmt.Errorf("unmounting volumes: %q is not a pod's UID", uid)
 	}
 	m.cfg.Objects.Unregister(uid)
+	if m.cfg.Credentials != nil {
+		m.cfg.Credentials.Unregister(uid)
+	}
 	m.queue.forget(uid)
 	m.mu.Lock()
 	state := m.pods[uid]

@@ -20,11 +20,13 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
 	testclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
+	"github.com/coracle-k8s/coracle/nodeagent/credentials"
 	"github.com/coracle-k8s/coracle/nodeagent/objects"
 )
 
@@ -32,6 +34,7 @@ type world struct {
 	*GomegaWithT
 	m      *Manager
 	client client.WithWatch
+	cache  *readingCache
 	clock  *testclock.FakeClock
 	root   string
 	tokens atomic.Int64
@@ -50,17 +53,21 @@ func newWorld(t *testing.T, objs ...client.Object) *world {
 		WithIndex(&corev1.ConfigMap{}, "metadata.name", byName).WithIndex(&corev1.Secret{}, "metadata.name", byName).
 		WithInterceptorFuncs(interceptor.Funcs{SubResourceCreate: w.issueToken}).Build()
 	store := objects.New(w.client, logr.Discard())
-	var err error
-	w.m, err = New(Config{RootDir: w.root, Client: w.client, Objects: store, Clock: w.clock})
+	w.cache = &readingCache{reader: w.client}
+	creds, err := credentials.New(credentials.Config{NodeName: "node", Cache: w.cache, Live: w.client, Recorder: &record.FakeRecorder{}, Clock: w.clock})
+	w.Expect(err).NotTo(HaveOccurred())
+	w.m, err = New(Config{RootDir: w.root, Client: w.client, Objects: store, Credentials: creds, Clock: w.clock})
 	w.Expect(err).NotTo(HaveOccurred())
 	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 2)
+	done := make(chan error, 3)
 	go func() { done <- store.Start(ctx) }()
+	go func() { done <- creds.Start(ctx) }()
 	go func() { done <- w.m.Start(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		w.Expect(<-done).To(Succeed())
-		w.Expect(<-done).To(Succeed())
+		for range cap(done) {
+			w.Expect(<-done).To(Succeed())
+		}
 		uids, err := w.m.Mounted()
 		w.Expect(err).NotTo(HaveOccurred())
 		for _, uid := range uids {

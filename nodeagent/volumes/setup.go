@@ -148,30 +148,7 @@ func (m *Manager) content(ctx context.Context, state *podState, pod *corev1.Pod,
 	case v.DownwardAPI != nil:
 		return downward(pod, v.DownwardAPI.Items, v.DownwardAPI.DefaultMode, m.cfg.Allocatable())
 	}
-	out := payload{}
-	for i := range v.Projected.Sources {
-		part, err := m.projection(ctx, state, pod, v, &v.Projected.Sources[i])
-		if err != nil {
-			return nil, err
-		}
-		out.add(part)
-	}
-	return out, nil
-}
-
-func (m *Manager) projection(ctx context.Context, state *podState, pod *corev1.Pod, v *corev1.Volume, s *corev1.VolumeProjection) (payload, error) {
-	mode := v.Projected.DefaultMode
-	switch {
-	case s.ConfigMap != nil:
-		return m.configMap(ctx, pod.Namespace, s.ConfigMap.Name, s.ConfigMap.Items, mode, isTrue(s.ConfigMap.Optional))
-	case s.Secret != nil:
-		return m.secret(ctx, pod.Namespace, s.Secret.Name, s.Secret.Items, mode, isTrue(s.Secret.Optional))
-	case s.DownwardAPI != nil:
-		return downward(pod, s.DownwardAPI.Items, mode, m.cfg.Allocatable())
-	case s.ServiceAccountToken != nil:
-		return m.tokenFile(ctx, state, pod, v.Name, mode, s.ServiceAccountToken)
-	}
-	return nil, fmt.Errorf("projecting into volume %s: %w", v.Name, ErrUnsupported)
+	return m.projected(ctx, state, pod, v)
 }
 
 func (m *Manager) configMap(ctx context.Context, namespace, name string, items []corev1.KeyToPath, mode *int32, optional bool) (payload, error) {

@@ -57,11 +57,16 @@ func (m *Manager) tokenFile(ctx context.Context, state *podState, pod *corev1.Po
 		}
 		state.tokens[key] = current
 	}
-	f := file{data: []byte(current.value), mode: modeOf(nil, mode), uid: commonUser(pod)}
+	return payload{path.Clean(s.Path): private(pod, []byte(current.value), mode)}, nil
+}
+
+// private is a file for the pod's user or group alone where it has one.
+func private(pod *corev1.Pod, data []byte, mode *int32) file {
+	f := file{data: data, mode: modeOf(nil, mode), uid: commonUser(pod)}
 	if f.uid != nil || fsGroup(pod) != nil {
 		f.mode = 0o600
 	}
-	return payload{path.Clean(s.Path): f}, nil
+	return f
 }
 
 func (m *Manager) requestToken(ctx context.Context, pod *corev1.Pod, s *corev1.ServiceAccountTokenProjection, now time.Time) (token, error) {
@@ -90,14 +95,20 @@ func (m *Manager) requestToken(ctx context.Context, pod *corev1.Pod, s *corev1.S
 	return token{value: request.Status.Token, expires: expires, renewAt: renewal(now, expires)}, nil
 }
 
-// scheduleTokens asks for a refresh when the pod's first token is to be
+// schedule asks for a refresh when the pod's first token or certificate is to be
 // renewed. The caller holds state.mu.
-func (m *Manager) scheduleTokens(uid types.UID, state *podState) {
+func (m *Manager) schedule(uid types.UID, state *podState) {
 	var first time.Time
-	for _, t := range state.tokens {
-		if first.IsZero() || t.renewAt.Before(first) {
-			first = t.renewAt
+	sooner := func(at time.Time) {
+		if first.IsZero() || at.Before(first) {
+			first = at
 		}
+	}
+	for _, t := range state.tokens {
+		sooner(t.renewAt)
+	}
+	for _, at := range state.looks {
+		sooner(at)
 	}
 	if !first.IsZero() {
 		m.queue.at(uid, first)
