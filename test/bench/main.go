@@ -49,6 +49,7 @@ func scenarios() []scenario {
 		{"schedule", benchSchedule},
 		{"deployment", benchDeployment},
 		{"namespace", benchNamespace},
+		{"definitions", benchDefinitions},
 		{"real", benchReal},
 	}
 }
