@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"net/http"
 	"sort"
 
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
@@ -23,8 +24,7 @@ func (d *Dispatcher) Install(s *genericapiserver.GenericAPIServer, addresses dis
 		path := segments(gv)
 		described := discovery.NewAPIVersionHandler(d.codecs, gv, lister(list))
 		mux.Handle(path, described)
-		mux.Handle(path+"/", described)
-		mux.HandlePrefix(path+"/", d)
+		mux.HandlePrefix(path+"/", rooted{root: path + "/", at: described, below: d})
 		converted, err := genericapi.ConvertGroupVersionIntoToDiscovery(list)
 		if err != nil {
 			return err
@@ -53,6 +53,20 @@ func (d *Dispatcher) Install(s *genericapiserver.GenericAPIServer, addresses dis
 	mux.Handle("/api", root)
 	mux.Handle("/api/", root)
 	return nil
+}
+
+// rooted answers at a path with one handler and below it with another.
+type rooted struct {
+	root      string
+	at, below http.Handler
+}
+
+func (h rooted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == h.root {
+		h.at.ServeHTTP(w, r)
+		return
+	}
+	h.below.ServeHTTP(w, r)
 }
 
 // groupVersions in the order the resources were registered, a group's
