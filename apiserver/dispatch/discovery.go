@@ -24,7 +24,13 @@ func (d *Dispatcher) Install(s *genericapiserver.GenericAPIServer, addresses dis
 		path := segments(gv)
 		described := discovery.NewAPIVersionHandler(d.codecs, gv, lister(list))
 		mux.Handle(path, described)
-		mux.HandlePrefix(path+"/", rooted{root: path + "/", at: described, below: d})
+		mux.HandlePrefix(path+"/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == path+"/" {
+				described.ServeHTTP(w, r)
+				return
+			}
+			d.ServeHTTP(w, r)
+		}))
 		converted, err := genericapi.ConvertGroupVersionIntoToDiscovery(list)
 		if err != nil {
 			return err
@@ -53,20 +59,6 @@ func (d *Dispatcher) Install(s *genericapiserver.GenericAPIServer, addresses dis
 	mux.Handle("/api", root)
 	mux.Handle("/api/", root)
 	return nil
-}
-
-// rooted answers at a path with one handler and below it with another.
-type rooted struct {
-	root      string
-	at, below http.Handler
-}
-
-func (h rooted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == h.root {
-		h.at.ServeHTTP(w, r)
-		return
-	}
-	h.below.ServeHTTP(w, r)
 }
 
 // groupVersions in the order the resources were registered, a group's

@@ -46,7 +46,7 @@ func buildOver(t testing.TB, storages generic.RESTOptionsGetter) (map[schema.Gro
 	env := registry.Env{
 		Scheme: apis.NewScheme(), RESTOptions: storages, Clock: testingclock.NewFakeClock(time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)),
 		Services:    registry.ServiceNetwork{CIDR: "10.96.0.0/16", NodePortBase: 30000, NodePortSize: 2768},
-		Definitions: unobserved{},
+		Definitions: unobserved{}, APIServices: unobserved{},
 	}
 	env.Store = func(gr schema.GroupResource) (*genericregistry.Store, error) {
 		for gvr, storages := range built {

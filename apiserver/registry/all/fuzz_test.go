@@ -98,9 +98,10 @@ func (s shelves) GetRESTOptions(gr schema.GroupResource, _ runtime.Object) (gene
 	}, nil
 }
 
-// unobserved serves no definitions.
+// unobserved serves no definitions and announces no services.
 type unobserved struct{}
 
+func (unobserved) Sync(context.Context) error             { return nil }
 func (unobserved) Demand()                                {}
 func (unobserved) Settle(context.Context, string, string) {}
 
@@ -252,24 +253,42 @@ func stored(obj, like runtime.Object) {
 	o.SetResourceVersion("1")
 }
 
+// TestMangled is FuzzMangled with many choices by chance. Its seed is fixed, so
+// what it finds is found again.
+func TestMangled(t *testing.T) {
+	m, random := newMill(t), rand.New(rand.NewSource(1))
+	for _, sample := range m.samples {
+		for range 80 {
+			m.mangled(t, sample, chance(random))
+		}
+	}
+}
+
+// chance gives choices for one object.
+func chance(random *rand.Rand) []byte {
+	choices := make([]byte, 4+random.Intn(60))
+	random.Read(choices)
+	return choices
+}
+
+func (m *mill) mangled(t *testing.T, sample runtime.Object, choices []byte) {
+	obj := sample.DeepCopyObject()
+	gvk := obj.GetObjectKind().GroupVersionKind()
+	mangle.Object(obj, choices, m.words)
+	obj.GetObjectKind().SetGroupVersionKind(gvk)
+	defer calm(t, obj.DeepCopyObject())
+	m.grind(gvk, obj)
+}
+
 // FuzzMangled edits samples as the bytes say.
 func FuzzMangled(f *testing.F) {
 	m := newMill(f)
 	random := rand.New(rand.NewSource(1))
 	for i := range m.samples {
-		for range 80 {
-			choices := make([]byte, 4+random.Intn(60))
-			random.Read(choices)
-			f.Add(uint16(i), choices)
-		}
+		f.Add(uint16(i), chance(random))
 	}
 	f.Fuzz(func(t *testing.T, which uint16, choices []byte) {
-		obj := m.samples[int(which)%len(m.samples)].DeepCopyObject()
-		gvk := obj.GetObjectKind().GroupVersionKind()
-		mangle.Object(obj, choices, m.words)
-		obj.GetObjectKind().SetGroupVersionKind(gvk)
-		defer calm(t, obj.DeepCopyObject())
-		m.grind(gvk, obj)
+		m.mangled(t, m.samples[int(which)%len(m.samples)], choices)
 	})
 }
 
@@ -293,10 +312,8 @@ func FuzzSubresources(f *testing.F) {
 		}
 	}
 	random := rand.New(rand.NewSource(1))
-	for i := range 400 * len(targets) {
-		choices := make([]byte, 4+random.Intn(60))
-		random.Read(choices)
-		f.Add(uint16(i), choices)
+	for i := range 10 * len(targets) {
+		f.Add(uint16(i), chance(random))
 	}
 	f.Fuzz(func(t *testing.T, which uint16, choices []byte) {
 		at := targets[int(which)%len(targets)]

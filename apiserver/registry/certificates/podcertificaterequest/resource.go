@@ -59,7 +59,7 @@ func table() *registry.Table[*certificatesv1.PodCertificateRequest] {
 	return &registry.Table[*certificatesv1.PodCertificateRequest]{
 		Columns: []metav1.TableColumnDefinition{
 			registry.NameColumn(), registry.Column("PodName"), registry.Column("ServiceAccountName"), registry.Column("NodeName"),
-			registry.Column("SignerName"), registry.Column("State"), registry.Wide(registry.Column("UnverifiedUserAnnotations")),
+			registry.Column("SignerName"), registry.Column("State"), registry.Column("UnverifiedUserAnnotations"),
 		},
 		Cells: func(r *certificatesv1.PodCertificateRequest, _ time.Time) []any {
 			state := "Pending"

@@ -50,7 +50,7 @@ func (s *bindingStorage) Create(ctx context.Context, name string, obj runtime.Ob
 		return nil, apierrors.NewBadRequest("name in URL does not match name in Binding object")
 	}
 	if errs := core.ValidatePodBinding(b); len(errs) > 0 {
-		return nil, errs.ToAggregate()
+		return nil, apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Binding").GroupKind(), b.Name, errs)
 	}
 	if validate != nil {
 		if err := validate(ctx, b.DeepCopyObject()); err != nil {

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -17,7 +18,12 @@ import (
 
 // beginCreate allocates before validation, which so sees the whole Service.
 func (a *allocator) beginCreate(ctx context.Context, obj runtime.Object, o *metav1.CreateOptions) (genericregistry.FinishFunc, error) {
-	return a.allocate(ctx, obj.(*corev1.Service), nil, dryrun.IsDryRun(o.DryRun))
+	s := obj.(*corev1.Service)
+	if s.Name == "" || len(path.IsValidPathSegmentName(s.Name)) > 0 {
+		// Nothing can be booked for such a name; validation says so.
+		return func(context.Context, bool) {}, nil
+	}
+	return a.allocate(ctx, s, nil, dryrun.IsDryRun(o.DryRun))
 }
 
 func (a *allocator) beginUpdate(ctx context.Context, obj, old runtime.Object, o *metav1.UpdateOptions) (genericregistry.FinishFunc, error) {

@@ -2,7 +2,10 @@
 package devicetaintrule
 
 import (
+	"time"
+
 	resourcev1 "k8s.io/api/resource/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/coracle-k8s/coracle/apis/resource"
@@ -20,6 +23,18 @@ func New() *registry.Resource {
 		NewList:                func() runtime.Object { return &resourcev1.DeviceTaintRuleList{} },
 		Validate:               registry.Pure(resource.ValidateDeviceTaintRule),
 		ValidateUpdate:         registry.PureUpdate(resource.ValidateDeviceTaintRuleUpdate),
+		Table: &registry.Table[*resourcev1.DeviceTaintRule]{
+			Columns: []metav1.TableColumnDefinition{
+				registry.NameColumn(), registry.Column("Key"), registry.Column("Value"), registry.Column("Effect"), registry.Column("TimeAdded"), registry.Column("Age"),
+			},
+			Cells: func(r *resourcev1.DeviceTaintRule, now time.Time) []any {
+				taint, added := r.Spec.Taint, ""
+				if taint.TimeAdded != nil {
+					added = registry.Age(*taint.TimeAdded, now)
+				}
+				return []any{r.Name, taint.Key, taint.Value, string(taint.Effect), added, registry.Age(r.CreationTimestamp, now)}
+			},
+		},
 		Status: &registry.Status[*resourcev1.DeviceTaintRule]{
 			KeepMetadata: true,
 			Validate:     registry.PureUpdate(resource.ValidateDeviceTaintRuleStatusUpdate),

@@ -29,7 +29,7 @@ func New() *registry.Resource {
 		Warnings:       func(_ context.Context, c, _ *storagev1.StorageClass) []string { return storage.StorageClassWarnings(c) },
 		Table: &registry.Table[*storagev1.StorageClass]{
 			Columns: []metav1.TableColumnDefinition{
-				registry.NameColumn(), registry.Column("Provisioner"), registry.Column("ReclaimPolicy"), registry.Column("VolumeBindingMode"), registry.Boolean("AllowVolumeExpansion"), registry.Column("Age"),
+				registry.NameColumn(), registry.Column("Provisioner"), registry.Column("ReclaimPolicy"), registry.Column("VolumeBindingMode"), registry.Column("AllowVolumeExpansion"), registry.Column("Age"),
 			},
 			Cells: func(c *storagev1.StorageClass, now time.Time) []any { return cells(c, c.Name, now) },
 			InList: func(list runtime.Object) func(*storagev1.StorageClass, time.Time) []any {

@@ -1,0 +1,167 @@
+package dispatch
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/intstr"
+)
+
+// Protobuf can carry values that JSON cannot: numbers-or-strings that are
+// neither, raw JSON that is none. Such an object, once stored, could never be
+// listed again, and the bookkeeping of fields panics over it. So what comes as
+// protobuf is looked through for them.
+
+// sayableCodecs decodes protobuf only if it could have been said in JSON.
+type sayableCodecs struct {
+	runtime.NegotiatedSerializer
+	protobuf runtime.Serializer
+	check    *sayable
+}
+
+func newSayableCodecs(codecs runtime.NegotiatedSerializer) runtime.NegotiatedSerializer {
+	info, ok := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), runtime.ContentTypeProtobuf)
+	if !ok {
+		return codecs
+	}
+	return sayableCodecs{codecs, info.Serializer, &sayable{}}
+}
+
+// DecoderToVersion implements runtime.NegotiatedSerializer.
+func (c sayableCodecs) DecoderToVersion(d runtime.Decoder, gv runtime.GroupVersioner) runtime.Decoder {
+	decoder := c.NegotiatedSerializer.DecoderToVersion(d, gv)
+	if d != runtime.Decoder(c.protobuf) {
+		return decoder
+	}
+	return sayableDecoder{decoder, c.check}
+}
+
+type sayableDecoder struct {
+	runtime.Decoder
+	check *sayable
+}
+
+// Decode implements runtime.Decoder.
+func (d sayableDecoder) Decode(data []byte, defaults *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
+	obj, gvk, err := d.Decoder.Decode(data, defaults, into)
+	if obj == nil || err != nil && !runtime.IsStrictDecodingError(err) {
+		return obj, gvk, err
+	}
+	if wrong := d.check.object(reflect.ValueOf(obj), ""); wrong != nil {
+		return nil, gvk, wrong
+	}
+	return obj, gvk, err
+}
+
+// sayable remembers which types may hold what JSON cannot.
+type sayable struct{ types sync.Map } // reflect.Type to bool
+
+func (s *sayable) object(v reflect.Value, path string) error {
+	if !v.IsValid() || !s.doubtful(v.Type()) {
+		return nil
+	}
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if v.IsNil() {
+			return nil
+		}
+		return s.object(v.Elem(), path)
+	case reflect.Slice:
+		for i := range v.Len() {
+			if err := s.object(v.Index(i), fmt.Sprintf("%s[%d]", path, i)); err != nil {
+				return err
+			}
+		}
+	case reflect.Map:
+		for it := v.MapRange(); it.Next(); {
+			if err := s.object(it.Value(), fmt.Sprintf("%s[%s]", path, it.Key())); err != nil {
+				return err
+			}
+		}
+	case reflect.Struct:
+		if wrong := unsayable(v.Interface()); wrong != "" {
+			return fmt.Errorf("%s: %s", strings.TrimPrefix(path, "."), wrong)
+		}
+		return s.fields(v, path)
+	}
+	return nil
+}
+
+func (s *sayable) fields(v reflect.Value, path string) error {
+	for i := range v.NumField() {
+		field := v.Type().Field(i)
+		if !field.IsExported() {
+			continue
+		}
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if name != "" {
+			name = "." + name
+		}
+		if err := s.object(v.Field(i), path+name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unsayable says what is wrong with a value that JSON cannot say.
+func unsayable(value any) string {
+	var raw []byte
+	switch v := value.(type) {
+	case intstr.IntOrString:
+		if v.Type != intstr.Int && v.Type != intstr.String {
+			return "neither a number nor a string"
+		}
+	case runtime.RawExtension:
+		if raw = v.Raw; raw != nil && len(raw) == 0 {
+			return "neither JSON nor nothing"
+		}
+	case apiextensionsv1.JSON:
+		raw = v.Raw
+	case metav1.FieldsV1:
+		raw = (&v).GetRawBytes()
+	}
+	if len(raw) > 0 && !json.Valid(raw) {
+		return "not JSON"
+	}
+	return ""
+}
+
+// doubtful types contain one that unsayable knows.
+func (s *sayable) doubtful(t reflect.Type) bool {
+	if known, ok := s.types.Load(t); ok {
+		return known.(bool)
+	}
+	found := holdsRaw(t, map[reflect.Type]bool{})
+	s.types.Store(t, found)
+	return found
+}
+
+func holdsRaw(t reflect.Type, seen map[reflect.Type]bool) bool {
+	switch t {
+	case reflect.TypeFor[intstr.IntOrString](), reflect.TypeFor[runtime.RawExtension](), reflect.TypeFor[apiextensionsv1.JSON](), reflect.TypeFor[metav1.FieldsV1]():
+		return true
+	}
+	if seen[t] {
+		return false
+	}
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return holdsRaw(t.Elem(), seen)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if t.Field(i).IsExported() && holdsRaw(t.Field(i).Type, seen) {
+				return true
+			}
+		}
+	}
+	return false
+}
