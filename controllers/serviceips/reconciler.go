@@ -79,12 +79,12 @@ func found[T client.Object](ctx context.Context, c client.Reader, key types.Name
 }
 
 func (r *Reconciler) reconcileService(ctx context.Context, key types.NamespacedName) error {
-	repairs, svc, err := r.look(ctx, r.client, key)
-	if err != nil || len(repairs) == 0 {
+	if repairs, _, err := r.look(ctx, r.client, key); err != nil || len(repairs) == 0 {
 		return err
 	}
 	// The cache of one kind may be ahead of the other's.
-	if repairs, svc, err = r.look(ctx, r.live, key); err != nil {
+	repairs, svc, err := r.look(ctx, r.live, key)
+	if err != nil {
 		return err
 	}
 	for _, repair := range repairs {
