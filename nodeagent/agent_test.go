@@ -268,3 +268,48 @@ func TestPullFailureShowsAndEnds(t *testing.T) {
 	n.clock.Step(10 * time.Second)
 	n.becomesReady("a")
 }
+
+func TestImageVolumes(t *testing.T) {
+	g := NewWithT(t)
+	n := run(t)
+	const artifact = "example.com/artifact:1"
+	n.runtime.Fail("PullImage", errors.New("no such host"))
+	n.create(pod("a", func(p *corev1.Pod) {
+		p.Spec.Volumes = []corev1.Volume{{Name: "v", VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: artifact, PullPolicy: corev1.PullIfNotPresent}}}}
+		p.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "v", MountPath: "/v"}, {Name: "v", MountPath: "/w", SubPath: "a/b"}}
+	}))
+	n.eventually(func(g Gomega) {
+		s := n.get(g, "a").Status.ContainerStatuses
+		g.Expect(s).To(HaveLen(1))
+		g.Expect(s[0].State.Waiting.Reason).To(Equal("ErrImagePull"))
+	})
+	n.runtime.Fail("PullImage", nil)
+	n.eventually(func(g Gomega) {
+		n.clock.Step(time.Second)
+		g.Expect(ready(n.get(g, "a"))).To(BeTrue())
+	})
+	mounts := n.runtime.Config("a").Mounts
+	g.Expect(len(mounts)).To(BeNumerically(">=", 2))
+	for i, sub := range []string{"", "a/b"} {
+		g.Expect(mounts[i].HostPath).To(BeEmpty())
+		g.Expect(mounts[i].Readonly).To(BeTrue())
+		g.Expect(mounts[i].Image.UserSpecifiedImage).To(Equal(artifact))
+		g.Expect(mounts[i].Image.Image).NotTo(BeEmpty())
+		g.Expect(mounts[i].ImageSubPath).To(Equal(sub))
+	}
+}
+
+func TestMountIsTriedAgainAtOnce(t *testing.T) {
+	n := run(t)
+	// What the mount misses comes while it is being tried.
+	tries := 0
+	n.volumes.SetFail(func(p *corev1.Pod) error {
+		if tries++; tries > 1 {
+			return nil
+		}
+		n.volumes.Retry(p.UID)
+		return errors.New("it is not there")
+	})
+	n.create(pod("a"))
+	n.becomesReady("a") // without a step of the clock
+}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -37,6 +38,7 @@ type start struct {
 	user      podconfig.User
 	resources corev1.ResourceRequirements
 	volumes   map[string]HostVolume
+	imageRefs map[string]imageRef // by volume
 	groups    []int64
 	target    string
 }
@@ -48,7 +50,7 @@ func (w *worker) startContainer(pod *corev1.Pod, action pods.Action) func(ctx co
 	m := w.state.Edit(c.Name)
 	s := start{
 		pod: pod, container: c, action: action, imageRef: m.ImageRef, user: w.users[c.Name],
-		resources: c.Resources, volumes: w.volumes, groups: w.extraGroups(), target: w.targetOf(pod, c.Name),
+		resources: c.Resources, volumes: w.volumes, imageRefs: maps.Clone(w.imageRefs), groups: w.extraGroups(), target: w.targetOf(pod, c.Name),
 	}
 	if granted, ok := w.state.Allocated[c.Name]; ok {
 		s.resources = granted
@@ -86,7 +88,7 @@ func (w *worker) targetOf(pod *corev1.Pod, name string) string {
 // started remembers how the start of a container went.
 func (w *worker) started(s start, m *pods.Memory, id string, err error) {
 	w.looked = false
-	if images := s.container.ImagePullPolicy; images == corev1.PullAlways || err != nil {
+	if pullsAlways(s.pod, s.container) || err != nil {
 		m.ImageRef = "" // look for it again before the next start
 	}
 	if err == nil {
@@ -169,15 +171,24 @@ func (a *Agent) mounts(ctx context.Context, s start, env map[string]string) ([]*
 	var out []*runtimeapi.Mount
 	ownHosts := false
 	for i, m := range s.container.VolumeMounts {
+		ownHosts = ownHosts || m.MountPath == "/etc/hosts"
+		sub := m.SubPath
+		if m.SubPathExpr != "" {
+			sub = podconfig.Expand(m.SubPathExpr, env)
+		}
+		if ref, ok := s.imageRefs[m.Name]; ok {
+			mount, err := s.imageMount(m, ref, sub)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, mount)
+			continue
+		}
 		volume, ok := s.volumes[m.Name]
 		if !ok || volume.Block {
 			return nil, fmt.Errorf("mounting volume %q: it is not there", m.Name)
 		}
-		ownHosts = ownHosts || m.MountPath == "/etc/hosts"
-		path, sub := volume.Path, m.SubPath
-		if m.SubPathExpr != "" {
-			sub = podconfig.Expand(m.SubPathExpr, env)
-		}
+		path := volume.Path
 		if sub != "" {
 			var err error
 			if path, err = a.config.Volumes.SubPath(ctx, s.pod, s.container.Name, i, volume, sub); err != nil {

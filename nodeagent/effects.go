@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -16,7 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coracle-k8s/coracle/nodeagent/cgroups"
-	"github.com/coracle-k8s/coracle/nodeagent/images"
 	"github.com/coracle-k8s/coracle/nodeagent/podconfig"
 	"github.com/coracle-k8s/coracle/nodeagent/pods"
 	"github.com/coracle-k8s/coracle/nodeagent/runtime"
@@ -211,11 +211,7 @@ func (w *worker) pullImage(pod *corev1.Pod, action pods.Action) func(ctx context
 	c := containerOf(pod, action.Container)
 	m := w.state.Edit(c.Name)
 	return func(context.Context) func() {
-		report := images.Report{
-			Normal: func(reason, format string, args ...any) { a.normal(pod, reason, format, args...) },
-			Warn:   func(reason, format string, args ...any) { a.warn(pod, reason, format, args...) },
-		}
-		image, failure := a.puller.Ensure(w.setup, pod, c, report)
+		image, volumes, failure := w.ensureImages(pod, c)
 		return func() {
 			if failure != nil {
 				old := m.PullFailure
@@ -228,6 +224,7 @@ func (w *worker) pullImage(pod *corev1.Pod, action pods.Action) func(ctx context
 			}
 			m.Image, m.ImageRef, m.PullFailure = c.Image, image.Ref, nil
 			w.users[c.Name] = image.User
+			maps.Copy(w.imageRefs, volumes)
 		}
 	}
 }

@@ -46,8 +46,10 @@ type worker struct {
 	// retried is set when what a mount misses may have come since it began.
 	retried bool
 	users   map[string]podconfig.User // by container, of its image
-	probes  map[probeKey]context.CancelFunc
-	resized map[string]corev1.ResourceRequirements // by container ID
+	// imageRefs are the images that are volumes, by volume.
+	imageRefs map[string]imageRef
+	probes    map[probeKey]context.CancelFunc
+	resized   map[string]corev1.ResourceRequirements // by container ID
 	// cancelSetup ends pulls, mounts and postStart hooks when the pod is to end.
 	setup       context.Context
 	cancelSetup context.CancelFunc
@@ -70,7 +72,7 @@ func newWorker(a *Agent, pod *corev1.Pod) *worker {
 		agent: a, uid: pod.UID, wake: make(chan struct{}, 1), pod: pod, status: *pod.Status.DeepCopy(),
 		state:    pods.NewState(a.config.NodeIPs, a.config.MaxContainerBackoff),
 		observer: runtime.NewObserver(a.runtime),
-		volumes:  map[string]HostVolume{}, users: map[string]podconfig.User{},
+		volumes:  map[string]HostVolume{}, users: map[string]podconfig.User{}, imageRefs: map[string]imageRef{},
 		probes: map[probeKey]context.CancelFunc{}, resized: map[string]corev1.ResourceRequirements{},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -20,6 +21,8 @@ type Volumes struct {
 	mounted map[types.UID]bool
 	// Fail, if set, is asked before a pod is mounted.
 	Fail func(*corev1.Pod) error
+
+	retry atomic.Pointer[func(types.UID)]
 }
 
 var _ nodeagent.Volumes = &Volumes{}
@@ -86,8 +89,11 @@ func (v *Volumes) Mounted() ([]types.UID, error) {
 	return out, nil
 }
 
-// OnRetry does nothing.
-func (v *Volumes) OnRetry(func(types.UID)) {}
+// OnRetry remembers whom Retry tells.
+func (v *Volumes) OnRetry(fn func(types.UID)) { v.retry.Store(&fn) }
+
+// Retry says that what a mount of the pod misses may have come. Fail may call it.
+func (v *Volumes) Retry(pod types.UID) { (*v.retry.Load())(pod) }
 
 // Env passes plain values on.
 type Env struct{}

@@ -3,7 +3,8 @@
 //
 // It knows emptyDir, hostPath, configMap, secret, downwardAPI, projected
 // (configMap, secret, downwardAPI, serviceAccountToken, clusterTrustBundle,
-// podCertificate), and claims (also ephemeral ones) bound to hostPath and local persistent volumes.
+// podCertificate), and claims (also ephemeral ones) bound to hostPath and local persistent volumes. Images as
+// volumes are the runtime's.
 //
 // # Layout
 //

@@ -183,6 +183,9 @@ func (m *Manager) Mount(ctx context.Context, pod *corev1.Pod) (map[string]nodeag
 	var failures []error
 	for i := range pod.Spec.Volumes {
 		v := &pod.Spec.Volumes[i]
+		if v.Image != nil {
+			continue // the container runtime mounts it
+		}
 		host, err := m.setUp(ctx, state, pod, v)
 		if err != nil {
 			// The words are the kubelet's: they are what FailedMount events say.
