@@ -19,7 +19,9 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver"
 	"github.com/coracle-k8s/coracle/controllers/bootstrap"
 	"github.com/coracle-k8s/coracle/controllers/certificates"
+	"github.com/coracle-k8s/coracle/controllers/clusterauthentication"
 	"github.com/coracle-k8s/coracle/controllers/clusterroleaggregation"
+	"github.com/coracle-k8s/coracle/controllers/clustertrustbundle"
 	"github.com/coracle-k8s/coracle/controllers/cronjob"
 	"github.com/coracle-k8s/coracle/controllers/daemonset"
 	"github.com/coracle-k8s/coracle/controllers/deployment"
@@ -39,6 +41,7 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/resourcequota"
 	"github.com/coracle-k8s/coracle/controllers/rootca"
 	"github.com/coracle-k8s/coracle/controllers/serviceaccount"
+	"github.com/coracle-k8s/coracle/controllers/serviceaccount/legacytokens"
 	"github.com/coracle-k8s/coracle/controllers/serviceaccount/tokens"
 	"github.com/coracle-k8s/coracle/controllers/statefulset"
 	"github.com/coracle-k8s/coracle/controllers/storageversionmigration"
@@ -91,6 +94,10 @@ func (c *Cluster) addControllers(mgr manager.Manager) error {
 		"service account":       serviceaccount.New(kube),
 		"service account token": tokens.New(tokens.Config{Client: kube, Live: mgr.GetAPIReader(), Tokens: legacyTokens{c.server}, CA: func() []byte { return c.serverCA }}),
 		"root CA":               rootca.New(kube, rootca.Config{CA: func() []byte { return c.serverCA }}),
+		"legacy token tracking": legacytokens.NewTracker(kube, clk),
+		"legacy token cleaner":  legacytokens.NewCleaner(kube, clk, legacytokens.DefaultPeriod),
+		"authentication config": clusterauthentication.New(kube, func() map[string]string { return c.proxyAuthentication }),
+		"serving trust bundle":  clustertrustbundle.New(kube, clustertrustbundle.KubeAPIServerServing, func() []byte { return c.serverCA }),
 		"CSR approving":         certificates.NewApprover(kube),
 		"CSR signing":           certificates.NewSigner(kube, clk, c.pki),
 		"CSR cleaning":          certificates.NewCleaner(kube, clk),

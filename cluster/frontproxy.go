@@ -51,7 +51,15 @@ func (c *Cluster) describeProxy(authority []byte) error {
 			names = []string{}
 		}
 	}
-	c.proxyAuthentication = map[string]string{"client-ca-file": string(c.pki.PEM), "requestheader-client-ca-file": string(authority)}
+	clients := append([]byte{}, c.pki.PEM...)
+	if file := c.config.APIServer.Authentication.ClientCAFile; file != "" {
+		more, err := os.ReadFile(file)
+		if err != nil {
+			return fmt.Errorf("reading the authorities of clients: %w", err)
+		}
+		clients = append(clients, more...)
+	}
+	c.proxyAuthentication = map[string]string{"client-ca-file": string(clients), "requestheader-client-ca-file": string(authority)}
 	for key, headers := range map[string][]string{
 		"requestheader-allowed-names":        names,
 		"requestheader-username-headers":     {"X-Remote-User"},

@@ -1,0 +1,86 @@
+package clustertrustbundle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+)
+
+// KubeAPIServerServing is the signer of the API server's certificate.
+const KubeAPIServerServing = "kubernetes.io/kube-apiserver-serving"
+
+// Name is the controller's name, as upstream's.
+const Name = "kube-apiserver-serving-clustertrustbundle-publisher-controller"
+
+// Publisher keeps the bundle of one signer. A request names the signer.
+type Publisher struct {
+	client client.Client
+	signer string
+	ca     func() []byte
+}
+
+// New makes a Publisher that reads through c's cache. ca returns the signer's
+// authorities, PEM; it must be cheap and safe for concurrent use. Nothing is
+// published while they are empty.
+func New(c client.Client, signer string, ca func() []byte) *Publisher {
+	return &Publisher{client: c, signer: signer, ca: ca}
+}
+
+// SetupWithManager wakes the Publisher at the start, and for the signer's bundles.
+func (p *Publisher) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
+	signer := reconcile.Request{NamespacedName: types.NamespacedName{Name: p.signer}}
+	return ctrl.NewControllerManagedBy(mgr).Named(Name).
+		Watches(&certificatesv1.ClusterTrustBundle{}, handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
+			if b, ok := o.(*certificatesv1.ClusterTrustBundle); !ok || b.Spec.SignerName != p.signer {
+				return nil
+			}
+			return []reconcile.Request{signer}
+		})).
+		WatchesRawSource(source.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+			q.Add(signer)
+			return nil
+		})).
+		WithOptions(opts).Complete(p)
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (p *Publisher) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
+	authorities := string(p.ca())
+	if authorities == "" {
+		return reconcile.Result{}, nil
+	}
+	var list certificatesv1.ClusterTrustBundleList
+	if err := p.client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		return reconcile.Result{}, fmt.Errorf("listing cluster trust bundles: %w", err)
+	}
+	a := plan(p.signer, authorities, list.Items)
+	var err error
+	switch {
+	case a.create != nil:
+		err = p.client.Create(ctx, a.create)
+	case a.update != nil:
+		err = p.client.Update(ctx, a.update)
+	}
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return reconcile.Result{}, fmt.Errorf("publishing the authorities of %s: %w", p.signer, err)
+	}
+	var errs []error
+	for _, b := range a.remove {
+		if err := p.client.Delete(ctx, b.DeepCopy(), client.Preconditions{UID: &b.UID}); err != nil && !apierrors.IsNotFound(err) {
+			errs = append(errs, fmt.Errorf("deleting cluster trust bundle %s: %w", b.Name, err))
+		}
+	}
+	return reconcile.Result{}, errors.Join(errs...)
+}
