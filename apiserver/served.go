@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"context"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -159,4 +160,24 @@ func (m *liveMapper) RESTMappings(gk schema.GroupKind, versions ...string) ([]*m
 
 func (m *liveMapper) ResourceSingularizer(resource string) (string, error) {
 	return m.current().ResourceSingularizer(resource)
+}
+
+// BeforeFirst says whether no object of a built-in kind is stored. If so, wake
+// is called once, just before the first one is, and that write waits for it:
+// wake must not ask the server for anything.
+func (s *Server) BeforeFirst(ctx context.Context, kind schema.GroupVersionKind, wake func()) (bool, error) {
+	if len(s.config.Etcd.Endpoints) > 0 {
+		return false, nil // another server may write there
+	}
+	for _, r := range s.config.Resources {
+		if r.GVK != kind {
+			continue
+		}
+		// Kinds that show another group's objects are stored elsewhere.
+		if len(r.Verbs) == 0 || r.StoredAs != nil && r.StoredAs.GroupKind() != kind.GroupKind() {
+			return false, nil
+		}
+		return s.getter.BeforeFirst(ctx, r.GVR().GroupResource(), wake)
+	}
+	return false, nil
 }

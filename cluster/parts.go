@@ -99,7 +99,7 @@ func (c *Cluster) newManager() (manager.Manager, error) {
 	return manager.New(c.server.RESTConfig(), manager.Options{
 		Scheme:         c.clientScheme,
 		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return c.server.Mapper(), nil },
-		NewCache:       newPromptCache,
+		NewCache:       c.newCache,
 		Cache: cache.Options{
 			// Nobody here reads managed fields, which are most of a small object.
 			DefaultTransform: cache.TransformStripManagedFields(),
@@ -110,6 +110,15 @@ func (c *Cluster) newManager() (manager.Manager, error) {
 		GracefulShutdownTimeout: &grace,
 		Controller:              config.Controller{SkipNameValidation: &yes, Logger: c.options.logger},
 	})
+}
+
+// newCache implements cache.NewCacheFunc.
+func (c *Cluster) newCache(config *rest.Config, options cache.Options) (cache.Cache, error) {
+	prompt, err := newPromptCache(config, options)
+	if err != nil {
+		return nil, err
+	}
+	return &dormantCache{Cache: prompt, scheme: c.clientScheme, logger: c.options.logger, beforeFirst: c.server.BeforeFirst}, nil
 }
 
 func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {

@@ -24,6 +24,9 @@ func (d *Dispatcher) Install(s *genericapiserver.GenericAPIServer, addresses dis
 		path := segments(gv)
 		described := discovery.NewAPIVersionHandler(d.codecs, gv, lister(list))
 		mux.Handle(path, described)
+<<<<<<< 507f225
+		mux.HandlePrefix(path+"/", rooted{root: path + "/", at: described, below: d})
+=======
 		mux.HandlePrefix(path+"/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == path+"/" {
 				described.ServeHTTP(w, r)
@@ -31,6 +34,7 @@ func (d *Dispatcher) Install(s *genericapiserver.GenericAPIServer, addresses dis
 			}
 			d.ServeHTTP(w, r)
 		}))
+>>>>>>> 6e0d4b671dc8459d4876a2d26d2fb863a35d3814
 		converted, err := genericapi.ConvertGroupVersionIntoToDiscovery(list)
 		if err != nil {
 			return err
@@ -59,6 +63,20 @@ func (d *Dispatcher) Install(s *genericapiserver.GenericAPIServer, addresses dis
 	mux.Handle("/api", root)
 	mux.Handle("/api/", root)
 	return nil
+}
+
+// rooted answers at a path with one handler and below it with another.
+type rooted struct {
+	root      string
+	at, below http.Handler
+}
+
+func (h rooted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == h.root {
+		h.at.ServeHTTP(w, r)
+		return
+	}
+	h.below.ServeHTTP(w, r)
 }
 
 // groupVersions in the order the resources were registered, a group's

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -99,6 +100,11 @@ func serverRequest(ctx context.Context, r *http.Request) *http.Request {
 	}
 	if req.Body == nil {
 		req.Body = http.NoBody
+	}
+	// controller-runtime reads what an apply answers as JSON only, whatever its
+	// client is configured to accept.
+	if strings.HasPrefix(req.Header.Get("Content-Type"), "application/apply-patch") {
+		req.Header.Set("Accept", "application/json")
 	}
 	return req
 }

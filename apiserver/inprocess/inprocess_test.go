@@ -134,3 +134,20 @@ func TestPanicEndsItsRequestAlone(t *testing.T) {
 	response.Body.Close()
 	g.Expect(response.StatusCode).To(Equal(http.StatusOK))
 }
+
+func TestApplyIsAnsweredAsJSON(t *testing.T) {
+	g := NewWithT(t)
+	_, client := serving(t, func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Header.Get("Accept")) })
+	for content, accept := range map[string]string{"application/apply-patch+yaml": "application/json", "application/merge-patch+json": "application/vnd.kubernetes.protobuf"} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPatch, "http://x/", strings.NewReader("{}"))
+		g.Expect(err).NotTo(HaveOccurred())
+		request.Header.Set("Content-Type", content)
+		request.Header.Set("Accept", "application/vnd.kubernetes.protobuf")
+		response, err := client.Do(request)
+		g.Expect(err).NotTo(HaveOccurred())
+		body, err := io.ReadAll(response.Body)
+		g.Expect(err).NotTo(HaveOccurred())
+		response.Body.Close()
+		g.Expect(string(body)).To(Equal(accept))
+	}
+}

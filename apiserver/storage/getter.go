@@ -47,13 +47,14 @@ type Getter struct {
 	scheme       *runtime.Scheme
 	serializer   runtime.StorageSerializer
 	transformers value.ResourceTransformers // nil without encryption
+	firsts       *firsts
 }
 
 // NewGetter serves storages until Stop. newClient makes the client of a
 // storage, which closes it.
 func NewGetter(newClient func() *kubernetes.Client, scheme *runtime.Scheme, serializer runtime.StorageSerializer) *Getter {
 	client := newClient()
-	return &Getter{newClient: newClient, client: client, scheme: scheme, serializer: serializer,
+	return &Getter{newClient: newClient, client: client, scheme: scheme, serializer: serializer, firsts: newFirsts(),
 		compactor: etcd3.NewCompactor(client.Client, compaction, clock.RealClock{}, nil)}
 }
 
@@ -221,7 +222,11 @@ func (g *Getter) openWith(decoder etcd3.Decoder, config *storagebackend.ConfigFo
 			clk.stop()
 		})
 	}
+<<<<<<< 507f225
+	return waiter{Interface: delegator, ready: watchCache.Wait, first: g.firsts.of(config.GroupResource)}, destroy, nil
+=======
 	return waiter{Interface: asked{delegator}, ready: watchCache.Wait}, destroy, nil
+>>>>>>> 6e0d4b671dc8459d4876a2d26d2fb863a35d3814
 }
 
 // Waiter is a storage that says when its cache can answer.
@@ -233,6 +238,7 @@ type Waiter interface {
 type waiter struct {
 	storage.Interface
 	ready func(context.Context) error
+	first *first
 }
 
 func (w waiter) Wait(ctx context.Context) error { return w.ready(ctx) }

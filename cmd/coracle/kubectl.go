@@ -15,6 +15,8 @@ import (
 	kubectl "k8s.io/kubectl/pkg/cmd"
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+	// For what its initialization does not do.
+	_ "github.com/coracle-k8s/coracle/cmd/coracle/translations"
 )
 
 func kubectlCommand() *cobra.Command {

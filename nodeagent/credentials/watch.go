@@ -75,13 +75,10 @@ func (m *Manager) watch(ctx context.Context, kind watched) error {
 	if m.watches[kind] != nil {
 		return nil
 	}
-	registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerDetailedFuncs{
-		AddFunc: func(obj any, initial bool) {
-			// Who asks now reads them himself.
-			if !initial {
-				m.changed(obj)
-			}
-		},
+	// Also those there already are heard of: an object may come before its
+	// informer does, and a mount have missed it.
+	registration, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    m.changed,
 		UpdateFunc: func(_, obj any) { m.changed(obj) },
 		DeleteFunc: func(obj any) {
 			if unknown, ok := obj.(toolscache.DeletedFinalStateUnknown); ok {
