@@ -107,10 +107,10 @@ func TestDormantInformerAfterwards(t *testing.T) {
 	}
 	byName := func(o client.Object) []string { return []string{o.GetName()} }
 	g.Expect(c.Cache().IndexField(t.Context(), &policyv1.PodDisruptionBudget{}, "name", byName)).To(Succeed())
-	informer, err := c.Cache().GetInformer(t.Context(), kind())
+	_, err := c.Cache().GetInformer(t.Context(), kind())
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(c.Cache().RemoveInformer(t.Context(), kind())).To(Succeed())
-	informer, err = c.Cache().GetInformer(t.Context(), kind(), cache.BlockUntilSynced(false))
+	informer, err := c.Cache().GetInformer(t.Context(), kind(), cache.BlockUntilSynced(false))
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(informer.AddIndexers(toolscache.Indexers{"x": func(any) ([]string, error) { return nil, nil }})).To(Succeed())
 
