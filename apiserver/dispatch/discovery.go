@@ -24,17 +24,7 @@ func (d *Dispatcher) Install(s *genericapiserver.GenericAPIServer, addresses dis
 		path := segments(gv)
 		described := discovery.NewAPIVersionHandler(d.codecs, gv, lister(list))
 		mux.Handle(path, described)
-<<<<<<< 507f225
 		mux.HandlePrefix(path+"/", rooted{root: path + "/", at: described, below: d})
-=======
-		mux.HandlePrefix(path+"/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path == path+"/" {
-				described.ServeHTTP(w, r)
-				return
-			}
-			d.ServeHTTP(w, r)
-		}))
->>>>>>> 6e0d4b671dc8459d4876a2d26d2fb863a35d3814
 		converted, err := genericapi.ConvertGroupVersionIntoToDiscovery(list)
 		if err != nil {
 			return err

@@ -222,11 +222,7 @@ func (g *Getter) openWith(decoder etcd3.Decoder, config *storagebackend.ConfigFo
 			clk.stop()
 		})
 	}
-<<<<<<< 507f225
-	return waiter{Interface: delegator, ready: watchCache.Wait, first: g.firsts.of(config.GroupResource)}, destroy, nil
-=======
-	return waiter{Interface: asked{delegator}, ready: watchCache.Wait}, destroy, nil
->>>>>>> 6e0d4b671dc8459d4876a2d26d2fb863a35d3814
+	return waiter{Interface: asked{delegator}, ready: watchCache.Wait, first: g.firsts.of(config.GroupResource)}, destroy, nil
 }
 
 // Waiter is a storage that says when its cache can answer.
