@@ -276,7 +276,7 @@ func (s *Server) build(c *genericapiserver.Config) error {
 	if err != nil {
 		return err
 	}
-	if err := s.dispatcher.Install(s.generic, discovery.DefaultAddresses{DefaultAddress: c.ExternalAddress}); err != nil {
+	if err := s.dispatcher.Install(s.generic, discovery.DefaultAddresses{DefaultAddress: c.ExternalAddress}, aggregator.BuiltIn); err != nil {
 		return fmt.Errorf("installing the API: %w", err)
 	}
 	mux := s.generic.Handler.NonGoRestfulMux

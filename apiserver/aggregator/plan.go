@@ -10,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/kube-aggregator/pkg/apis/apiregistration"
+
+	"github.com/coracle-k8s/coracle/apiserver/customresources"
 )
 
 type apiService = apiregistration.APIService
@@ -25,12 +27,10 @@ type Local struct {
 	Custom bool
 }
 
-// Priority orders groups and versions in discovery, higher first.
-type Priority struct{ Group, Version int32 }
-
 // BuiltIn are upstream's priorities of the groups it has, which clients see in
-// the order of kubectl api-resources. Groups that are not listed come last.
-func BuiltIn(gv schema.GroupVersion) Priority {
+// the order of kubectl api-resources; higher comes first. Groups that are not
+// listed come last.
+func BuiltIn(gv schema.GroupVersion) (group, version int32) {
 	groups := map[string]int32{
 		"": 18000, "apps": 17800, "events.k8s.io": 17750, "authentication.k8s.io": 17700, "authorization.k8s.io": 17600,
 		"autoscaling": 17500, "batch": 17400, "certificates.k8s.io": 17300, "networking.k8s.io": 17200, "policy": 17100,
@@ -42,26 +42,27 @@ func BuiltIn(gv schema.GroupVersion) Priority {
 		{Version: "v1"}: 1, {Group: "autoscaling", Version: "v2"}: 30, {Group: "resource.k8s.io", Version: "v1"}: 21,
 		{Group: "flowcontrol.apiserver.k8s.io", Version: "v1"}: 21,
 	}
-	p := Priority{Group: 15000, Version: 15}
+	group, version = 15000, 15
 	if g, ok := groups[gv.Group]; ok {
-		p.Group = g
+		group = g
 	}
 	if v, ok := versions[gv]; ok {
-		p.Version = v
+		version = v
 	}
-	return p
+	return group, version
 }
 
 // localService is the APIService of a group that is served here. Its own group
 // has none, as upstream.
 func localService(l Local, now metav1.Time) *apiService {
-	p, managed := BuiltIn(l.GroupVersion), "onstart"
+	managed := "onstart"
+	group, version := BuiltIn(l.GroupVersion)
 	if l.Custom {
-		p, managed = Priority{Group: 1000, Version: 100}, "true"
+		managed, group, version = "true", customresources.GroupPriority, customresources.VersionPriority
 	}
 	return &apiService{
 		ObjectMeta: metav1.ObjectMeta{Name: l.Version + "." + l.Group, Labels: map[string]string{managedLabel: managed}},
-		Spec:       apiregistration.APIServiceSpec{Group: l.Group, Version: l.Version, GroupPriorityMinimum: p.Group, VersionPriority: p.Version},
+		Spec:       apiregistration.APIServiceSpec{Group: l.Group, Version: l.Version, GroupPriorityMinimum: group, VersionPriority: version},
 		Status: apiregistration.APIServiceStatus{Conditions: []apiregistration.APIServiceCondition{{
 			Type: apiregistration.Available, Status: apiregistration.ConditionTrue, LastTransitionTime: now,
 			Reason: "Local", Message: "Local APIServices are always available",

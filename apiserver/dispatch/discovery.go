@@ -1,7 +1,10 @@
 package dispatch
 
 import (
+	"cmp"
+	"maps"
 	"net/http"
+	"slices"
 	"sort"
 
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
@@ -15,8 +18,10 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
-// Install serves the resources and their discovery, legacy and aggregated, from s.
-func (d *Dispatcher) Install(s *genericapiserver.GenericAPIServer, addresses discovery.Addresses) error {
+// Install serves the resources and their discovery, legacy and aggregated, from
+// s. Groups, and versions within one, are shown in the order of their priority,
+// the higher first.
+func (d *Dispatcher) Install(s *genericapiserver.GenericAPIServer, addresses discovery.Addresses, priority func(schema.GroupVersion) (group, version int32)) error {
 	mux := s.Handler.NonGoRestfulMux
 	groups := map[string]*metav1.APIGroup{}
 	for _, gv := range d.groupVersions() {
@@ -35,6 +40,8 @@ func (d *Dispatcher) Install(s *genericapiserver.GenericAPIServer, addresses dis
 			continue
 		}
 		s.AggregatedDiscoveryGroupManager.AddGroupVersion(gv.Group, version)
+		group, preference := priority(gv)
+		s.AggregatedDiscoveryGroupManager.SetGroupVersionPriority(metav1.GroupVersion{Group: gv.Group, Version: gv.Version}, int(group), int(preference))
 		known := metav1.GroupVersionForDiscovery{GroupVersion: gv.String(), Version: gv.Version}
 		if g := groups[gv.Group]; g != nil {
 			g.Versions = append(g.Versions, known)
@@ -42,7 +49,11 @@ func (d *Dispatcher) Install(s *genericapiserver.GenericAPIServer, addresses dis
 		}
 		groups[gv.Group] = &metav1.APIGroup{Name: gv.Group, PreferredVersion: known, Versions: []metav1.GroupVersionForDiscovery{known}}
 	}
-	for _, g := range groups {
+	for _, g := range slices.SortedFunc(maps.Values(groups), func(a, b *metav1.APIGroup) int {
+		first, _ := priority(schema.GroupVersion{Group: a.Name, Version: a.PreferredVersion.Version})
+		second, _ := priority(schema.GroupVersion{Group: b.Name, Version: b.PreferredVersion.Version})
+		return cmp.Or(cmp.Compare(second, first), cmp.Compare(a.Name, b.Name))
+	}) {
 		s.DiscoveryGroupManager.AddGroup(*g)
 		described := discovery.NewAPIGroupHandler(d.codecs, *g)
 		mux.Handle("/apis/"+g.Name, described)
