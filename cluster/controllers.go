@@ -38,6 +38,7 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/podgc"
 	"github.com/coracle-k8s/coracle/controllers/replicaset"
 	"github.com/coracle-k8s/coracle/controllers/replication"
+	"github.com/coracle-k8s/coracle/controllers/resourceclaim"
 	"github.com/coracle-k8s/coracle/controllers/resourcequota"
 	"github.com/coracle-k8s/coracle/controllers/rootca"
 	"github.com/coracle-k8s/coracle/controllers/serviceaccount"
@@ -86,6 +87,7 @@ func (c *Cluster) addControllers(mgr manager.Manager) error {
 			nodelifecycle.Config{GracePeriod: c.config.Controllers.NodeMonitorGracePeriod.Duration}),
 		"taint eviction":        tainteviction.New(kube, clk, recorder("taint-eviction-controller")),
 		"pod GC":                podgc.New(kube, clk, int(c.config.Controllers.TerminatedPodThreshold)),
+		"resource claim":        resourceclaim.New(kube, mgr.GetAPIReader(), recorder("resource_claim")),
 		"job":                   job.New(kube, clk, recorder("job-controller")),
 		"cronjob":               cronjob.New(kube, clk, recorder("cronjob-controller")),
 		"TTL after finished":    ttlafterfinished.New(kube, clk),

@@ -10,6 +10,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -130,6 +131,9 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		{&corev1.Pod{}, index.PodNode, index.ByNode},
 		{&corev1.Pod{}, index.Owner, index.ByOwner},
 		{&corev1.Pod{}, index.PodOrphan, index.ByOrphan},
+		{&corev1.Pod{}, index.PodClaim, index.ByClaim},
+		{&corev1.Pod{}, index.PodClaimTemplate, index.ByClaimTemplate},
+		{&resourcev1.ResourceClaim{}, index.Owner, index.ByOwner},
 		{&appsv1.ReplicaSet{}, index.Owner, index.ByOwner},
 		{&appsv1.ReplicaSet{}, index.PodOrphan, index.ByOrphan},
 		{&appsv1.ControllerRevision{}, index.Owner, index.ByOwner},

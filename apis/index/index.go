@@ -16,6 +16,10 @@ const (
 	// PodOrphan indexes those of them that no controller owns under "true",
 	// for controllers that look for objects to adopt.
 	PodOrphan = "orphan"
+	// PodClaim indexes Pods by the names of the ResourceClaims they use.
+	PodClaim = "resource-claim"
+	// PodClaimTemplate indexes Pods by the names of the ResourceClaimTemplates they use.
+	PodClaimTemplate = "resource-claim-template"
 )
 
 // ByNode is the IndexerFunc of PodNode.
@@ -40,4 +44,43 @@ func ByOrphan(o client.Object) []string {
 		return []string{"true"}
 	}
 	return nil
+}
+
+// ByClaim is the IndexerFunc of PodClaim. A claim made from a template is used
+// once the pod's status names it, and so is one for extended resources.
+func ByClaim(o client.Object) []string {
+	pod, ok := o.(*corev1.Pod)
+	if !ok {
+		return nil
+	}
+	var names []string
+	for _, c := range pod.Spec.ResourceClaims {
+		if c.ResourceClaimName != nil {
+			names = append(names, *c.ResourceClaimName)
+		}
+	}
+	for _, s := range pod.Status.ResourceClaimStatuses {
+		if s.ResourceClaimName != nil {
+			names = append(names, *s.ResourceClaimName)
+		}
+	}
+	if s := pod.Status.ExtendedResourceClaimStatus; s != nil {
+		names = append(names, s.ResourceClaimName)
+	}
+	return names
+}
+
+// ByClaimTemplate is the IndexerFunc of PodClaimTemplate.
+func ByClaimTemplate(o client.Object) []string {
+	pod, ok := o.(*corev1.Pod)
+	if !ok {
+		return nil
+	}
+	var names []string
+	for _, c := range pod.Spec.ResourceClaims {
+		if c.ResourceClaimTemplateName != nil {
+			names = append(names, *c.ResourceClaimTemplateName)
+		}
+	}
+	return names
 }

@@ -7,7 +7,9 @@ import (
 	. "github.com/onsi/gomega"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -72,4 +74,37 @@ func TestUnusedLegacyToken(t *testing.T) {
 	}).Should(HaveKeyWithValue("kubernetes.io/legacy-token-invalid-since", m.clock.Now().UTC().Format(time.DateOnly)))
 	m.clock.Step(367 * 24 * time.Hour)
 	m.gone(secret, "default", "old")
+}
+
+// TestClaimFromTemplate follows a claim from the template, which comes after
+// the pod, through use, to its end with the pod.
+func TestClaimFromTemplate(t *testing.T) {
+	m := start(t, 0)
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "p"}, Spec: corev1.PodSpec{
+		Containers:     []corev1.Container{{Name: "c", Image: "x", Resources: corev1.ResourceRequirements{Claims: []corev1.ResourceClaim{{Name: "gpu"}}}}},
+		ResourceClaims: []corev1.PodResourceClaim{{Name: "gpu", ResourceClaimTemplateName: ptr.To("t")}},
+	}}
+	m.Expect(m.Client.Create(t.Context(), pod)).To(Succeed())
+	m.Expect(m.Client.Create(t.Context(), &resourcev1.ResourceClaimTemplate{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "t"},
+		Spec: resourcev1.ResourceClaimTemplateSpec{Spec: resourcev1.ResourceClaimSpec{Devices: resourcev1.DeviceClaim{Requests: []resourcev1.DeviceRequest{
+			{Name: "r", Exactly: &resourcev1.ExactDeviceRequest{DeviceClassName: "gpu.example.com"}}}}}}})).To(Succeed())
+	m.Eventually(func() []corev1.PodResourceClaimStatus {
+		m.Expect(m.get(pod, "default", "p")).To(Succeed())
+		return pod.Status.ResourceClaimStatuses
+	}).Should(HaveLen(1))
+	var claim resourcev1.ResourceClaim
+	m.Expect(m.get(&claim, "default", *pod.Status.ResourceClaimStatuses[0].ResourceClaimName)).To(Succeed())
+	m.Expect(metav1.IsControlledBy(&claim, pod)).To(BeTrue())
+
+	claim.Finalizers = []string{resourcev1.Finalizer}
+	m.Expect(m.Client.Update(t.Context(), &claim)).To(Succeed())
+	claim.Status.Allocation = &resourcev1.AllocationResult{}
+	claim.Status.ReservedFor = []resourcev1.ResourceClaimConsumerReference{{Resource: "pods", Name: "p", UID: pod.UID}}
+	m.Expect(m.Client.Status().Update(t.Context(), &claim)).To(Succeed())
+	m.Consistently(func() *resourcev1.AllocationResult {
+		m.Expect(m.get(&claim, "default", claim.Name)).To(Succeed())
+		return claim.Status.Allocation
+	}).ShouldNot(BeNil())
+	m.Expect(m.Client.Delete(t.Context(), pod)).To(Succeed())
+	m.gone(&claim, "default", claim.Name)
 }
