@@ -112,11 +112,14 @@ func described(r *registry.Resource) []metav1.APIResource {
 		stored = *r.StoredAs
 	}
 	if len(r.Verbs) > 0 {
-		list = append(list, metav1.APIResource{
+		entry := metav1.APIResource{
 			Name: r.Plural, SingularName: r.Singular, Namespaced: !r.ClusterScoped, Kind: r.GVK.Kind, Verbs: r.Verbs,
 			ShortNames: r.ShortNames, Categories: r.Categories,
-			StorageVersionHash: discovery.StorageVersionHash(stored.Group, stored.Version, stored.Kind),
-		})
+		}
+		if slices.Contains(r.Verbs, "create") && slices.Contains(r.Verbs, "list") { // it is stored
+			entry.StorageVersionHash = discovery.StorageVersionHash(stored.Group, stored.Version, stored.Kind)
+		}
+		list = append(list, entry)
 	}
 	for _, sub := range r.Subresources {
 		entry := metav1.APIResource{Name: r.Plural + "/" + sub.Name, Namespaced: !r.ClusterScoped, Kind: sub.GVK.Kind, Verbs: sub.Verbs}
