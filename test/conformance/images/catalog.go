@@ -128,9 +128,12 @@ func (b *builder) busybox(t *tree) error {
 	if err := b.base(t); err != nil {
 		return err
 	}
-	if err := b.debian.unpack(t, "busybox-static"); err != nil {
+	// Debian's busybox is built so that its shell runs its own applets, whatever
+	// PATH says, and drops variables whose names are not a shell's: another is sh.
+	if err := b.debian.unpack(t, "busybox-static", "bash"); err != nil {
 		return err
 	}
+	t.symlink("bin/sh", "bash")
 	const name = "bin/busybox"
 	applets, err := list(t.entries[name].content)
 	if err != nil {
