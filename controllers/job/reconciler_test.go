@@ -7,6 +7,7 @@ import (
 	"math/rand"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -46,6 +47,7 @@ type world struct {
 
 	// fault, when set, says whether a write fails, before or after its effect.
 	fault        func() (before, after bool)
+	mu           sync.Mutex // over fault and created: writes go side by side
 	created      int
 	statusWrites int
 }
@@ -63,8 +65,10 @@ func newWorld(t *testing.T, j *batchv1.Job) *world {
 				if before, _ := w.faults(); before {
 					return errFault
 				}
+				w.mu.Lock()
 				w.created++
 				o.SetName(fmt.Sprintf("p%d", w.created))
+				w.mu.Unlock()
 				o.SetUID(types.UID(o.GetName()))
 				return c.Create(ctx, o, opts...)
 			},
@@ -87,6 +91,8 @@ func newWorld(t *testing.T, j *batchv1.Job) *world {
 var errFault = errors.New("the network is down")
 
 func (w *world) faults() (before, after bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.fault == nil {
 		return false, false
 	}
