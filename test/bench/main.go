@@ -13,6 +13,7 @@
 // pods costs as little as it can.
 //
 //	go run ./test/bench -run 'start|idle'
+//	go run ./test/bench -run scale -nodes 1000 -pods 10000
 //	go run ./test/bench -run deployment -library -cpuprofile /tmp/cpu
 package main
 
@@ -27,6 +28,7 @@ import (
 	"regexp"
 	"runtime/pprof"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/go-logr/logr"
@@ -38,20 +40,33 @@ import (
 type scenario struct {
 	name string
 	run  func(context.Context, *bench) error
+	// large ones take many minutes and gigabytes: they run only if -run is given.
+	large bool
 }
 
 func scenarios() []scenario {
 	return []scenario{
-		{"start", benchStart},
-		{"idle", benchIdle},
-		{"requests", benchRequests},
-		{"watch", benchWatch},
-		{"schedule", benchSchedule},
-		{"deployment", benchDeployment},
-		{"namespace", benchNamespace},
-		{"definitions", benchDefinitions},
-		{"real", benchReal},
+		{name: "start", run: benchStart},
+		{name: "idle", run: benchIdle},
+		{name: "requests", run: benchRequests},
+		{name: "watch", run: benchWatch},
+		{name: "schedule", run: benchSchedule},
+		{name: "deployment", run: benchDeployment},
+		{name: "job", run: benchJob},
+		{name: "namespace", run: benchNamespace},
+		{name: "many-namespaces", run: benchManyNamespaces},
+		{name: "definitions", run: benchDefinitions},
+		{name: "real", run: benchReal},
+		{name: "scale", run: benchScale, large: true},
 	}
+}
+
+func names() string {
+	var all []string
+	for _, s := range scenarios() {
+		all = append(all, s.name)
+	}
+	return strings.Join(all, ", ")
 }
 
 // bench is what the scenarios share.
@@ -60,7 +75,9 @@ type bench struct {
 	binary string
 	// library runs workloads on cluster.Start in this process, for profiles.
 	library bool
-	out     *json.Encoder
+	// nodes and pods of the scenario scale.
+	nodes, pods int
+	out         *json.Encoder
 }
 
 // figure is one line of output.
@@ -105,7 +122,9 @@ func main() {
 
 func run() error {
 	b := &bench{out: json.NewEncoder(os.Stdout)}
-	only := flag.String("run", "", "run the scenarios whose name matches this regular expression")
+	only := flag.String("run", "", "run the scenarios whose name matches this regular expression; without it all but scale, which takes many minutes:\n"+names())
+	flag.IntVar(&b.nodes, "nodes", 5000, "simulated nodes of the scenario scale")
+	flag.IntVar(&b.pods, "pods", 50000, "pods of the scenario scale")
 	flag.StringVar(&b.binary, "coracle", "bin/coracle", "the built binary")
 	flag.BoolVar(&b.library, "library", false, "run workloads on cluster.Start in this process, for profiles")
 	cpu := flag.String("cpuprofile", "", "write a CPU profile of this process")
@@ -138,7 +157,7 @@ func run() error {
 		defer pprof.StopCPUProfile()
 	}
 	for _, s := range scenarios() {
-		if !match.MatchString(s.name) || ctx.Err() != nil {
+		if !match.MatchString(s.name) || s.large && *only == "" || ctx.Err() != nil {
 			continue
 		}
 		if err := s.run(ctx, b); err != nil {

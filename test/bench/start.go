@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -162,4 +163,19 @@ func memory(pid int) (rss, anonymous float64, err error) {
 		}
 	}
 	return rss, anonymous, nil
+}
+
+// peakMemory is the most a process ever had resident, in megabytes.
+func peakMemory(pid int) (float64, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, fmt.Errorf("reading memory: %w", err)
+	}
+	for line := range strings.Lines(string(data)) {
+		var kib float64
+		if _, err := fmt.Sscanf(line, "VmHWM: %f kB", &kib); err == nil {
+			return kib * 1024 / 1e6, nil
+		}
+	}
+	return 0, errors.New("reading memory: the kernel does not tell the peak")
 }

@@ -59,16 +59,34 @@ func (b *bench) launch(ctx context.Context, args ...string) (*target, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &target{dir: dir, address: address, output: &bytes.Buffer{}}
-	t.command = exec.CommandContext(ctx, b.binary, append([]string{"up", "--data-dir", dir, "--listen", address}, args...)...)
-	t.command.Stderr = t.output
-	t.command.Cancel = func() error { return t.command.Process.Signal(syscall.SIGTERM) }
-	t.started = time.Now()
-	if err := t.command.Start(); err != nil {
+	t := &target{dir: dir, address: address}
+	if err := t.exec(ctx, b.binary, args...); err != nil {
 		os.RemoveAll(dir)
-		return nil, fmt.Errorf("running %s: %w", b.binary, err)
+		return nil, err
 	}
 	return t, nil
+}
+
+// exec runs the binary on the target's directory.
+func (t *target) exec(ctx context.Context, binary string, args ...string) error {
+	t.output = &bytes.Buffer{}
+	command := exec.CommandContext(ctx, binary, append([]string{"up", "--data-dir", t.dir, "--listen", t.address}, args...)...)
+	command.Stderr = t.output
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
+	t.started = time.Now()
+	if err := command.Start(); err != nil {
+		return fmt.Errorf("running %s: %w", binary, err)
+	}
+	t.command = command
+	return nil
+}
+
+// end ends the process and keeps its data; it returns how long that took.
+func (t *target) end() time.Duration {
+	start := time.Now()
+	_ = t.command.Process.Signal(syscall.SIGTERM)
+	_ = t.command.Wait() // whatever it exits with: it is gone
+	return time.Since(start)
 }
 
 func freeAddress() (string, error) {
@@ -251,8 +269,7 @@ func (t *target) stop() {
 		t.cluster.Stop()
 	}
 	if t.command != nil {
-		_ = t.command.Process.Signal(syscall.SIGTERM)
-		_ = t.command.Wait() // whatever it exits with: it is gone
+		t.end()
 		// Pods of real nodes outlive it, and what they need on the host.
 		if out, err := exec.Command(t.command.Path, "reset", "--data-dir", t.dir).CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "bench: removing the cluster: %v: %s\n", err, out)

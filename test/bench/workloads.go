@@ -6,11 +6,14 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/coracle-k8s/coracle/nodeagent/simulated"
 )
 
 const (
@@ -25,34 +28,6 @@ func podSpec(image string) corev1.PodSpec {
 	return corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: image, Resources: corev1.ResourceRequirements{
 		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("10m"), corev1.ResourceMemory: resource.MustParse("16Mi")},
 	}}}}
-}
-
-// namespace makes one that pods are let into.
-func (t *target) namespace(ctx context.Context, name string) error {
-	if err := t.client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
-		return fmt.Errorf("creating namespace %s: %w", name, err)
-	}
-	_, err := t.accountMade(ctx, name)
-	return err
-}
-
-// namespaceGone deletes it and returns how long it took to go.
-func (t *target) namespaceGone(ctx context.Context, name string) (float64, error) {
-	start := time.Now()
-	if err := t.client.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
-		return 0, fmt.Errorf("deleting namespace %s: %w", name, err)
-	}
-	var is corev1.Namespace
-	if err := t.client.Get(ctx, client.ObjectKey{Name: name}, &is); client.IgnoreNotFound(err) != nil {
-		return 0, fmt.Errorf("reading namespace %s: %w", name, err)
-	} else if err != nil {
-		return time.Since(start).Seconds(), nil
-	}
-	// From the version just read: otherwise a namespace that went meanwhile is awaited in vain.
-	at, err := t.await(ctx, &corev1.NamespaceList{}, func(e watch.EventType, o client.Object) bool {
-		return e == watch.Deleted && o.GetName() == name
-	}, &client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: is.ResourceVersion}})
-	return at.Sub(start).Seconds(), err
 }
 
 // benchSchedule measures pods from the first one's creation until the last one
@@ -143,7 +118,7 @@ func benchDeployment(ctx context.Context, b *bench) error {
 		}
 		rolled = append(rolled, took)
 	}
-	b.report("rolling update of 1,000", "s", none, rolled...)
+	b.report("rolling update of 1,000", "s", 4.4, rolled...)
 	return nil
 }
 
@@ -186,28 +161,55 @@ func (t *target) complete(ctx context.Context, d *appsv1.Deployment) (time.Time,
 	}, client.InNamespace(d.Namespace))
 }
 
-// emptyRuns is how many empty namespaces are deleted.
-const emptyRuns = 9
-
-// benchNamespace measures how long an empty namespace takes to go.
-func benchNamespace(ctx context.Context, b *bench) error {
-	t, err := b.up(ctx, 1)
+// benchJob measures a Job of 1,000 completions, all side by side, whose pods
+// succeed as soon as they run.
+func benchJob(ctx context.Context, b *bench) error {
+	t, err := b.up(ctx, someNodes)
 	if err != nil {
 		return err
 	}
 	defer t.stop()
-	var gone []float64
-	for run := range emptyRuns {
-		ns := fmt.Sprintf("empty-%d", run)
+	var took []float64
+	for run := range workloadRuns {
+		ns := fmt.Sprintf("job-%d", run)
 		if err := t.namespace(ctx, ns); err != nil {
 			return err
 		}
-		took, err := t.namespaceGone(ctx, ns)
+		start := time.Now()
+		if err := t.client.Create(ctx, job(ns)); err != nil {
+			return fmt.Errorf("creating the Job: %w", err)
+		}
+		at, err := t.await(ctx, &batchv1.JobList{}, func(_ watch.EventType, o client.Object) bool {
+			for _, c := range o.(*batchv1.Job).Status.Conditions {
+				if c.Type == batchv1.JobComplete && c.Status == corev1.ConditionTrue {
+					return true
+				}
+			}
+			return false
+		}, client.InNamespace(ns))
 		if err != nil {
 			return err
 		}
-		gone = append(gone, took)
+		took = append(took, at.Sub(start).Seconds())
+		if _, err := t.namespaceGone(ctx, ns); err != nil {
+			return err
+		}
 	}
-	b.report("empty namespace gone", "s", 0.2, gone...)
+	b.report("Job of 1,000 complete", "s", none, took...)
 	return nil
+}
+
+func job(ns string) *batchv1.Job {
+	n := int32(replicas)
+	spec := podSpec("one")
+	spec.RestartPolicy = corev1.RestartPolicyNever
+	return &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "bench"},
+		Spec: batchv1.JobSpec{
+			Completions: &n, Parallelism: &n,
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{simulated.ExitAfterAnnotation: "0s"}}, Spec: spec,
+			},
+		},
+	}
 }
