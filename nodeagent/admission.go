@@ -1,16 +1,23 @@
 package nodeagent
 
 import (
+	"context"
 	"fmt"
+	"maps"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apiresource "k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/component-helpers/resource"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/coracle-k8s/coracle/apis/extendedresource"
 	"github.com/coracle-k8s/coracle/nodeagent/nodestatus"
 	"github.com/coracle-k8s/coracle/nodeagent/pods"
 )
+
+const reasonNodeAffinity = "NodeAffinity"
 
 // admission is what the node's decision about a pod depends on.
 type admission struct {
@@ -33,7 +40,7 @@ func (a *admission) reject() *pods.Failure {
 	}
 	match, err := nodeaffinity.GetRequiredNodeAffinity(a.pod).Match(a.node)
 	if err != nil || !match {
-		return &pods.Failure{Reason: "NodeAffinity", Message: "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"}
+		return &pods.Failure{Reason: reasonNodeAffinity, Message: "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"}
 	}
 	if a.portTaken() {
 		return &pods.Failure{Reason: "NodePorts", Message: "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"}
@@ -48,6 +55,12 @@ func (a *admission) insufficient(pod *corev1.Pod) *pods.Failure {
 			"Pod was rejected: Node didn't have enough resource: pods, requested: 1, used: %d, capacity: %d", len(a.others), most.Value())}
 	}
 	requests := resource.PodRequests(pod, resource.PodResourcesOptions{})
+	// Extended resources that the node does not have are the cluster's or a
+	// device driver's affair.
+	maps.DeleteFunc(requests, func(name corev1.ResourceName, _ apiresource.Quantity) bool {
+		_, here := a.allocatable[name]
+		return !here && extendedresource.Is(name)
+	})
 	used := a.used()
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
 		if f := outOf(name, requests, used, a.allocatable); f != nil {
@@ -137,7 +150,7 @@ func wildcard(ip string) bool { return ip == "" || ip == "0.0.0.0" || ip == "::"
 
 // admit decides about the pod, once. A pod that was admitted before, by this
 // agent or an earlier one, stays.
-func (w *worker) admit() {
+func (w *worker) admit(ctx context.Context) {
 	w.admitted = true
 	for _, list := range [][]corev1.Container{w.pod.Spec.Containers, w.pod.Spec.InitContainers} {
 		for i := range list {
@@ -150,9 +163,21 @@ func (w *worker) admit() {
 	}
 	w.agent.mu.Lock()
 	defer w.agent.mu.Unlock()
+	if w.left {
+		return
+	}
 	a := w.agent.admission(w)
 	a.pod = w.pod
-	if f := a.reject(); f != nil {
+	f := a.reject()
+	if f != nil && f.Reason == reasonNodeAffinity {
+		// The scheduler may have seen labels that this node's own watch has not.
+		var newest corev1.Node
+		if err := w.agent.config.Client.Get(ctx, client.ObjectKey{Name: w.agent.config.NodeName}, &newest); err == nil {
+			a.node = &newest
+			f = a.reject()
+		}
+	}
+	if f != nil {
 		w.state.Rejected = f
 		w.agent.warn(w.pod, f.Reason, "%s", f.Message[len("Pod was rejected: "):])
 		return
@@ -219,7 +244,9 @@ func (w *worker) grantResize() {
 		w.state.Allocated[c.Name] = c.Resources
 	}
 	w.agent.mu.Lock()
-	w.holds = w.pod
+	if !w.left {
+		w.holds = w.pod
+	}
 	w.agent.mu.Unlock()
 }
 
@@ -228,6 +255,7 @@ func (w *worker) grantResize() {
 func (w *worker) letGo() {
 	w.agent.mu.Lock()
 	defer w.agent.mu.Unlock()
+	w.left = true
 	if w.holds == nil {
 		return
 	}

@@ -251,7 +251,8 @@ func (a *Agent) podGone(o any) {
 		o = tomb.Obj
 	}
 	if pod, ok := o.(*corev1.Pod); ok && pod.Spec.NodeName == a.config.NodeName {
-		a.poke(pod.UID, func(w *worker) { w.gone(pod) })
+		// The scheduler counts it no longer: the next pod may be its successor.
+		a.poke(pod.UID, func(w *worker) { w.letGo(); w.gone(pod) })
 	}
 }
 

@@ -236,6 +236,46 @@ func TestPodThatDoesNotFitIsRejected(t *testing.T) {
 	})
 }
 
+// The end of SchedulerPreemption's specs: what a test advertised stays, and the
+// successor of a pod that is gone from the API is admitted, though the victim's
+// process has not ended yet.
+func TestSuccessorTakesTheShareOfItsVictim(t *testing.T) {
+	g := NewWithT(t)
+	n := run(t)
+	const gpu = corev1.ResourceName("example.com/gpu")
+	key := client.ObjectKey{Name: "node"}
+	n.eventually(func(g Gomega) {
+		var node corev1.Node
+		g.Expect(n.api.Get(t.Context(), key, &node)).To(Succeed())
+		before := node.DeepCopy()
+		node.Status.Capacity[gpu], node.Status.Allocatable[gpu] = resource.MustParse("1"), resource.MustParse("1")
+		g.Expect(n.api.Status().Patch(t.Context(), &node, client.MergeFrom(before))).To(Succeed())
+	})
+	one := func(p *corev1.Pod) {
+		p.Spec.Containers[0].Resources.Requests = corev1.ResourceList{gpu: resource.MustParse("1")}
+	}
+	n.runtime.Stubborn("victim")
+	n.create(pod("victim", one))
+	n.becomesReady("victim")
+	n.create(pod("early", one))
+	n.eventually(func(g Gomega) { g.Expect(n.get(g, "early").Status.Reason).To(Equal("OutOfexample.com/gpu")) })
+
+	n.clock.Step(time.Hour) // the status is written again
+	n.eventually(func(g Gomega) {
+		var node corev1.Node
+		g.Expect(n.api.Get(t.Context(), key, &node)).To(Succeed())
+		g.Expect(node.Status.Conditions[0].LastHeartbeatTime.Time).To(BeTemporally("~", n.clock.Now(), time.Second))
+		g.Expect(node.Status.Allocatable).To(HaveKeyWithValue(gpu, resource.MustParse("1")))
+	})
+	g.Expect(n.api.Delete(t.Context(), n.get(g, "victim"), client.GracePeriodSeconds(0))).To(Succeed())
+	n.create(pod("successor", one))
+	n.becomesReady("successor")
+	n.create(pod("cluster-wide", func(p *corev1.Pod) {
+		p.Spec.Containers[0].Resources.Requests = corev1.ResourceList{"example.com/elsewhere": resource.MustParse("1")}
+	}))
+	n.becomesReady("cluster-wide")
+}
+
 func TestShorterGraceEndsAStubbornContainer(t *testing.T) {
 	g := NewWithT(t)
 	n := run(t)

@@ -41,6 +41,8 @@ type worker struct {
 	admitted bool
 	// holds is the pod as far as it takes up the node's resources; agent.mu guards it.
 	holds *corev1.Pod
+	// left is set once the pod gave its share back, for good; agent.mu guards it.
+	left bool
 
 	volumes map[string]HostVolume
 	// retried is set when what a mount misses may have come since it began.
@@ -224,7 +226,7 @@ func (w *worker) step(ctx context.Context) (time.Time, bool) {
 		}
 	}
 	if !w.admitted {
-		w.admit()
+		w.admit(ctx)
 	}
 	plan := pods.Make(pods.Input{Pod: w.planned(), Observed: w.observed, State: w.state, Now: now})
 	if plan.Terminating {

@@ -12,26 +12,18 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	resourcehelper "k8s.io/component-helpers/resource"
+
+	"github.com/coracle-k8s/coracle/apis/extendedresource"
 )
 
 func isHugePages(name corev1.ResourceName) bool {
 	return strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix)
 }
 
-// isNative tells whether name belongs to Kubernetes itself.
-func isNative(name corev1.ResourceName) bool {
-	return !strings.Contains(string(name), "/") || strings.Contains(string(name), corev1.ResourceDefaultNamespacePrefix)
-}
-
-func isExtended(name corev1.ResourceName) bool {
-	if isNative(name) || strings.HasPrefix(string(name), corev1.DefaultResourceRequestsPrefix) {
-		return false
-	}
-	return len(validation.IsQualifiedName(corev1.DefaultResourceRequestsPrefix+string(name))) == 0
-}
-
 // mayOvercommit tells whether the requests of a resource may be below its limits.
-func mayOvercommit(name corev1.ResourceName) bool { return isNative(name) && !isHugePages(name) }
+func mayOvercommit(name corev1.ResourceName) bool {
+	return extendedresource.Native(name) && !isHugePages(name)
+}
 
 func isContainerResource(name corev1.ResourceName) bool {
 	switch name {
@@ -63,7 +55,7 @@ func isInteger(name corev1.ResourceName) bool {
 		corev1.ResourceServicesNodePorts, corev1.ResourceServicesLoadBalancers:
 		return true
 	}
-	return isExtended(name)
+	return extendedresource.Is(name)
 }
 
 func resourceName(fldPath *field.Path, name corev1.ResourceName) field.ErrorList {
@@ -90,7 +82,7 @@ func containerResourceName(fldPath *field.Path, name corev1.ResourceName) field.
 		if !isContainerResource(name) {
 			return field.ErrorList{field.Invalid(fldPath, name, "must be a standard resource for containers")}
 		}
-	case !isNative(name) && !isExtended(name):
+	case !extendedresource.Native(name) && !extendedresource.Is(name):
 		return field.ErrorList{field.Invalid(fldPath, name, "doesn't follow extended resource name standard")}
 	}
 	return nil

@@ -16,6 +16,8 @@ import (
 	"k8s.io/apiserver/pkg/quota/v1/generic"
 	resourcehelper "k8s.io/component-helpers/resource"
 	"k8s.io/utils/clock"
+
+	"github.com/coracle-k8s/coracle/apis/extendedresource"
 )
 
 var podsResource = corev1.SchemeGroupVersion.WithResource("pods")
@@ -67,16 +69,9 @@ func limitsPods(r corev1.ResourceName) bool {
 	}
 	s := string(r)
 	if rest, ok := strings.CutPrefix(s, corev1.DefaultResourceRequestsPrefix); ok {
-		return strings.HasPrefix(rest, corev1.ResourceHugePagesPrefix) || extended(corev1.ResourceName(rest))
+		return strings.HasPrefix(rest, corev1.ResourceHugePagesPrefix) || extendedresource.Is(corev1.ResourceName(rest))
 	}
 	return strings.HasPrefix(s, corev1.ResourceHugePagesPrefix)
-}
-
-// extended reports whether a resource is one that nodes advertise beyond
-// Kubernetes' own: its name has a domain, and not kubernetes.io's.
-func extended(r corev1.ResourceName) bool {
-	domain, _, ok := strings.Cut(string(r), "/")
-	return ok && !strings.Contains(domain+"/", corev1.ResourceDefaultNamespacePrefix)
 }
 
 // PodUsage returns what a pod uses at now. Every stored pod counts in
@@ -96,7 +91,7 @@ func PodUsage(pod *corev1.Pod, now time.Time) corev1.ResourceList {
 			strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix):
 			usage[name] = q
 			usage[corev1.DefaultResourceRequestsPrefix+name] = q
-		case extended(name):
+		case extendedresource.Is(name):
 			usage[corev1.DefaultResourceRequestsPrefix+name] = q
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validation"
@@ -16,6 +17,7 @@ import (
 	dracel "k8s.io/dynamic-resource-allocation/cel"
 
 	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apis/extendedresource"
 )
 
 // ValidateResourceClaim validates a new claim and compiles its selectors.
@@ -62,21 +64,10 @@ func validateClass(c, old *resourcev1.DeviceClass) field.ErrorList {
 	errs = append(errs, each(c.Spec.Config, resourcev1.DeviceConfigMaxSize, specPath.Child("config"), func(d *resourcev1.DeviceClassConfiguration, at *field.Path) field.ErrorList {
 		return validateConfiguration(d.DeviceConfiguration, stored, at)
 	})...)
-	if name := c.Spec.ExtendedResourceName; name != nil && !extended(*name) {
+	if name := c.Spec.ExtendedResourceName; name != nil && !extendedresource.Is(corev1.ResourceName(*name)) {
 		errs = append(errs, field.Invalid(specPath.Child("extendedResourceName"), *name, "must be a valid extended resource name"))
 	}
 	return errs
-}
-
-// extended says that a pod may ask for a resource of this name, which is not one
-// of Kubernetes' own.
-func extended(name string) bool {
-	domain, _, ok := strings.Cut(name, "/")
-	if !ok || domain == "kubernetes.io" || strings.HasSuffix(domain, ".kubernetes.io") || strings.HasPrefix(name, "requests.") {
-		return false
-	}
-	// A quota's name for it must be valid too.
-	return len(utilvalidation.IsQualifiedName("requests."+name)) == 0
 }
 
 // requests are the names of a claim's requests, and under each those of its

@@ -11,6 +11,8 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/coracle-k8s/coracle/apis/extendedresource"
 )
 
 // Machine is what does not depend on configuration.
@@ -64,7 +66,7 @@ func Allocatable(capacity, reserved corev1.ResourceList) corev1.ResourceList {
 func Status(before corev1.NodeStatus, d Desired, now time.Time) (corev1.NodeStatus, bool) {
 	after := *before.DeepCopy()
 	after.Addresses = d.Addresses
-	after.Capacity, after.Allocatable = d.Capacity, d.Allocatable
+	after.Capacity, after.Allocatable = resources(before, d)
 	after.NodeInfo = d.Info
 	after.RuntimeHandlers = d.Handlers
 	policy := true
@@ -78,6 +80,21 @@ func Status(before corev1.NodeStatus, d Desired, now time.Time) (corev1.NodeStat
 		changed = setCondition(&after.Conditions, c, metav1.NewTime(now.Truncate(time.Second))) || changed
 	}
 	return after, changed
+}
+
+// resources are the node's own and the extended ones that others advertise on it,
+// see https://kubernetes.io/docs/tasks/administer-cluster/extended-resource-node/.
+// What others advertise goes when its capacity does.
+func resources(before corev1.NodeStatus, d Desired) (capacity, allocatable corev1.ResourceList) {
+	capacity, allocatable = corev1.ResourceList{}, corev1.ResourceList{}
+	for name, q := range before.Capacity {
+		if extendedresource.Is(name) {
+			capacity[name], allocatable[name] = q, q
+		}
+	}
+	maps.Copy(capacity, d.Capacity)
+	maps.Copy(allocatable, d.Allocatable)
+	return capacity, allocatable
 }
 
 func conditions(h Health) []corev1.NodeCondition {

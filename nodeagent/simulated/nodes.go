@@ -50,8 +50,13 @@ func (s *Nodes) object(n *node) *corev1.Node {
 
 func (s *Nodes) fillStatus(status *corev1.NodeStatus, n *node) {
 	now := metav1.NewTime(s.config.Clock.Now())
-	status.Capacity = s.config.Capacity
-	status.Allocatable = s.config.Capacity
+	// What others advertise stays, as on a real node.
+	status.Capacity, status.Allocatable = maps.Clone(status.Capacity), maps.Clone(status.Allocatable)
+	if status.Capacity == nil {
+		status.Capacity, status.Allocatable = corev1.ResourceList{}, corev1.ResourceList{}
+	}
+	maps.Copy(status.Capacity, s.config.Capacity)
+	maps.Copy(status.Allocatable, s.config.Capacity)
 	status.Addresses = []corev1.NodeAddress{
 		{Type: corev1.NodeInternalIP, Address: n.ip},
 		{Type: corev1.NodeHostName, Address: n.name},

@@ -7,12 +7,12 @@ package extendedresourcetoleration
 import (
 	"context"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apiserver/pkg/admission"
+
+	"github.com/coracle-k8s/coracle/apis/extendedresource"
 )
 
 // Plugin is ExtendedResourceToleration.
@@ -33,7 +33,7 @@ func (Plugin) Admit(_ context.Context, a admission.Attributes, _ admission.Objec
 	for _, containers := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
 		for _, c := range containers {
 			for name := range c.Resources.Requests {
-				if extended(string(name)) {
+				if extendedresource.Is(name) {
 					asked.Insert(string(name))
 				}
 			}
@@ -46,12 +46,4 @@ func (Plugin) Admit(_ context.Context, a admission.Attributes, _ admission.Objec
 		}
 	}
 	return nil
-}
-
-// extended resources have a domain that is not Kubernetes' own, and leave room
-// for a quota's prefix.
-func extended(name string) bool {
-	return strings.Contains(name, "/") && !strings.Contains(name, corev1.ResourceDefaultNamespacePrefix) &&
-		!strings.HasPrefix(name, corev1.DefaultResourceRequestsPrefix) &&
-		len(validation.IsQualifiedName(corev1.DefaultResourceRequestsPrefix+name)) == 0
 }
