@@ -9,6 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corehelpers "k8s.io/component-helpers/scheduling/corev1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+
+	"github.com/coracle-k8s/coracle/controllers/internal/owned"
 )
 
 // Verdict says what a node means to a set.
@@ -87,23 +89,12 @@ func tolerations(spec *corev1.PodSpec) []corev1.Toleration {
 
 // newPod returns the pod for a node. Its name is the server's choice.
 func newPod(set *appsv1.DaemonSet, hash, node string) *corev1.Pod {
-	template := set.Spec.Template.DeepCopy()
-	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{
-			GenerateName:    set.Name + "-",
-			Namespace:       set.Namespace,
-			Labels:          template.Labels,
-			Annotations:     template.Annotations,
-			Finalizers:      template.Finalizers,
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(set, kind)},
-		},
-		Spec: template.Spec,
-	}
+	pod := owned.NewPod(set, kind, &set.Spec.Template)
 	if pod.Labels == nil {
 		pod.Labels = map[string]string{}
 	}
 	pod.Labels[appsv1.DefaultDaemonSetUniqueLabelKey] = hash
-	pod.Spec.Tolerations = tolerations(&template.Spec)
+	pod.Spec.Tolerations = tolerations(&set.Spec.Template.Spec)
 	pod.Spec.Affinity = pinned(pod.Spec.Affinity, node)
 	return pod
 }

@@ -4,8 +4,6 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -15,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/coracle-k8s/coracle/controllers/internal/golden"
 	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
 )
 
@@ -23,20 +22,7 @@ var rewrite = flag.Bool("rewrite", false, "rewrite the transcripts in testdata")
 func TestTranscripts(t *testing.T) {
 	for name, play := range scenarios() {
 		t.Run(name, func(t *testing.T) {
-			got := play().log.String()
-			file := filepath.Join("testdata", name+".golden")
-			if *rewrite {
-				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("transcript differs (-want +got); after a review run with -rewrite:\n%s", diff)
-			}
+			golden.Check(t, *rewrite, name, play().log.String())
 		})
 	}
 }

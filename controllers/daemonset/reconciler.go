@@ -12,19 +12,17 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	"github.com/coracle-k8s/coracle/apis/index"
 	"github.com/coracle-k8s/coracle/controllers/internal/claim"
 	"github.com/coracle-k8s/coracle/controllers/internal/expect"
 	"github.com/coracle-k8s/coracle/controllers/internal/history"
+	"github.com/coracle-k8s/coracle/controllers/internal/owned"
 	"github.com/coracle-k8s/coracle/controllers/internal/pace"
-	"github.com/coracle-k8s/coracle/controllers/internal/slowstart"
 )
 
 // ControllerName is the name under which the controller logs and counts.
@@ -108,16 +106,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 func (r *Reconciler) observe(ctx context.Context, set *appsv1.DaemonSet, selector labels.Selector) (Observed, []*appsv1.ControllerRevision, error) {
 	o := Observed{Set: set, Settled: r.expected.Satisfied(set.UID), NotBefore: r.backoff.notBefore(set.UID, set.Generation, r.clock.Now())}
 	var nodes corev1.NodeList
-	if err := r.client.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
-		return o, nil, fmt.Errorf("listing nodes: %w", err)
-	}
-	o.Nodes = make([]*corev1.Node, len(nodes.Items))
-	for i := range nodes.Items {
-		o.Nodes[i] = &nodes.Items[i]
-	}
 	var err error
-	if o.Pods, err = r.pods(ctx, set, selector); err != nil {
+	if o.Nodes, err = owned.List(ctx, r.client, &nodes, &nodes.Items); err != nil {
 		return o, nil, err
+	}
+	claimer := &claim.Claimer{Client: r.client, Live: r.live, Owner: set, GVK: kind, Selector: selector}
+	if o.Pods, err = owned.Pods(ctx, claimer, nil); err != nil {
+		return o, nil, fmt.Errorf("claiming pods: %w", err)
 	}
 	current, old, err := r.revisions(ctx, set, selector, o.Pods)
 	if err != nil {
@@ -127,36 +122,6 @@ func (r *Reconciler) observe(ctx context.Context, set *appsv1.DaemonSet, selecto
 	return o, old, nil
 }
 
-func (r *Reconciler) pods(ctx context.Context, set *appsv1.DaemonSet, selector labels.Selector) ([]*corev1.Pod, error) {
-	owned, err := r.listPods(ctx, set.Namespace, client.MatchingFields{index.Owner: string(set.UID)})
-	if err != nil {
-		return nil, err
-	}
-	orphans, err := r.listPods(ctx, set.Namespace, client.MatchingFields{index.PodOrphan: "true"}, client.MatchingLabelsSelector{Selector: selector})
-	if err != nil {
-		return nil, err
-	}
-	claimer := &claim.Claimer{Client: r.client, Live: r.live, Owner: set, GVK: kind, Selector: selector}
-	pods, err := claim.Claim(ctx, claimer, append(owned, orphans...))
-	if err != nil {
-		return nil, fmt.Errorf("claiming pods: %w", err)
-	}
-	return pods, nil
-}
-
-func (r *Reconciler) listPods(ctx context.Context, namespace string, opts ...client.ListOption) ([]*corev1.Pod, error) {
-	var list corev1.PodList
-	opts = append(opts, client.InNamespace(namespace), client.UnsafeDisableDeepCopy)
-	if err := r.client.List(ctx, &list, opts...); err != nil {
-		return nil, fmt.Errorf("listing pods: %w", err)
-	}
-	pods := make([]*corev1.Pod, len(list.Items))
-	for i := range list.Items {
-		pods[i] = &list.Items[i]
-	}
-	return pods, nil
-}
-
 func (r *Reconciler) apply(ctx context.Context, set *appsv1.DaemonSet, plan Plan) error {
 	for _, e := range plan.Events {
 		r.recorder.Event(set, e.Type, e.Reason, e.Message)
@@ -164,58 +129,10 @@ func (r *Reconciler) apply(ctx context.Context, set *appsv1.DaemonSet, plan Plan
 	for _, node := range plan.Failed {
 		r.backoff.failed(set.UID, set.Generation, node, r.clock.Now())
 	}
-	ev := events{recorder: r.recorder, about: set}
-	return errors.Join(r.create(ctx, set, plan, ev), r.delete(ctx, set, plan.Delete, ev))
-}
-
-func (r *Reconciler) create(ctx context.Context, set *appsv1.DaemonSet, plan Plan, ev events) error {
-	n := len(plan.Create)
-	if n == 0 {
-		return nil
-	}
-	r.expected.ExpectCreations(set.UID, n)
-	called, _, err := slowstart.Run(n, func(i int) error {
-		pod := newPod(set, plan.hash, plan.Create[i])
-		err := r.client.Create(ctx, pod)
-		if err == nil {
-			ev.created(pod.Name)
-			return nil
-		}
-		r.expected.CreationsObserved(set.UID, 1)
-		if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
-			// Nothing to retry or report: the set goes, too.
-			return nil
-		}
-		ev.createFailed(err)
-		return fmt.Errorf("creating a pod for node %s: %w", plan.Create[i], err)
-	})
-	r.expected.CreationsObserved(set.UID, n-called)
-	return err
-}
-
-func (r *Reconciler) delete(ctx context.Context, set *appsv1.DaemonSet, pods []*corev1.Pod, ev events) error {
-	uids := make([]types.UID, len(pods))
-	for i, p := range pods {
-		uids[i] = p.UID
-	}
-	r.expected.ExpectDeletions(set.UID, uids...)
-	_, err := slowstart.All(len(pods), func(i int) error {
-		// The server needs the name and the UID, and the cached pod is shared.
-		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: pods[i].Namespace, Name: pods[i].Name}}
-		err := r.client.Delete(ctx, pod, client.Preconditions{UID: &uids[i]})
-		if err == nil {
-			ev.deleted(pod.Name)
-			return nil
-		}
-		r.expected.DeletionObserved(set.UID, uids[i])
-		// Conflict: another pod has the name by now, so this one is gone too.
-		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-			return nil
-		}
-		ev.deleteFailed(err)
-		return fmt.Errorf("deleting pod %s: %w", pod.Name, err)
-	})
-	return err
+	pods := owned.Control{Client: r.client, Expected: r.expected, Owner: set.UID, Told: owned.Events{Recorder: r.recorder, About: set}}
+	_, failedCreate := pods.Create(ctx, len(plan.Create), func(i int) *corev1.Pod { return newPod(set, plan.hash, plan.Create[i]) })
+	_, failedDelete := pods.Delete(ctx, plan.Delete)
+	return errors.Join(failedCreate, failedDelete)
 }
 
 func (r *Reconciler) writeStatus(ctx context.Context, set *appsv1.DaemonSet, status appsv1.DaemonSetStatus) error {

@@ -12,7 +12,6 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
@@ -21,8 +20,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	"github.com/coracle-k8s/coracle/apis/index"
 	"github.com/coracle-k8s/coracle/controllers/internal/claim"
+	"github.com/coracle-k8s/coracle/controllers/internal/owned"
 )
 
 // ControllerName is the name under which the controller logs and counts.
@@ -83,20 +82,8 @@ func (r *Reconciler) observe(ctx context.Context, d *appsv1.Deployment) ([]*apps
 		log.FromContext(ctx).V(1).Info("unusable selector", "error", err)
 		return nil, errNotYet
 	}
-	owned, err := r.listSets(ctx, d.Namespace, client.MatchingFields{index.Owner: string(d.UID)})
-	if err != nil {
-		return nil, err
-	}
-	orphans, err := r.listSets(ctx, d.Namespace, client.MatchingFields{index.PodOrphan: "true"}, client.MatchingLabelsSelector{Selector: selector})
-	if err != nil {
-		return nil, err
-	}
-	return r.claim(ctx, d, selector, append(owned, orphans...))
-}
-
-func (r *Reconciler) claim(ctx context.Context, d *appsv1.Deployment, selector labels.Selector, sets []*appsv1.ReplicaSet) ([]*appsv1.ReplicaSet, error) {
 	claimer := &claim.Claimer{Client: r.client, Live: r.live, Owner: d, GVK: kind, Selector: selector}
-	claimed, err := claim.Claim(ctx, claimer, sets)
+	claimed, err := owned.ReplicaSets(ctx, claimer)
 	if err != nil {
 		return nil, fmt.Errorf("claiming ReplicaSets: %w", err)
 	}
@@ -106,19 +93,6 @@ func (r *Reconciler) claim(ctx context.Context, d *appsv1.Deployment, selector l
 		}
 	}
 	return claimed, nil
-}
-
-func (r *Reconciler) listSets(ctx context.Context, namespace string, opts ...client.ListOption) ([]*appsv1.ReplicaSet, error) {
-	var list appsv1.ReplicaSetList
-	opts = append(opts, client.InNamespace(namespace), client.UnsafeDisableDeepCopy)
-	if err := r.client.List(ctx, &list, opts...); err != nil {
-		return nil, fmt.Errorf("listing ReplicaSets: %w", err)
-	}
-	sets := make([]*appsv1.ReplicaSet, len(list.Items))
-	for i := range list.Items {
-		sets[i] = &list.Items[i]
-	}
-	return sets, nil
 }
 
 func (r *Reconciler) apply(ctx context.Context, d *appsv1.Deployment, plan Plan) error {

@@ -20,11 +20,6 @@ func (e events) warning(reason, format string, args ...any) {
 	e.recorder.Eventf(e.job, corev1.EventTypeWarning, reason, format, args...)
 }
 
-func (e events) created(pod string)     { e.normal("SuccessfulCreate", "Created pod: %v", pod) }
-func (e events) createFailed(err error) { e.warning("FailedCreate", "Error creating: %v", err) }
-func (e events) deleted(pod string)     { e.normal("SuccessfulDelete", "Deleted pod: %v", pod) }
-func (e events) deleteFailed(err error) { e.warning("FailedDelete", "Error deleting: %v", err) }
-
 func (e events) transition(t *Tracking) {
 	if t.Suspended {
 		e.normal("Suspended", "Job suspended")

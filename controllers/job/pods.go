@@ -6,10 +6,10 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/coracle-k8s/coracle/apis/batch"
+	"github.com/coracle-k8s/coracle/controllers/internal/owned"
 )
 
 // kind is the kind in owner references.
@@ -24,15 +24,7 @@ const (
 
 // NewPod returns a pod to create for j.
 func NewPod(j *batchv1.Job, b Birth) *corev1.Pod {
-	t := j.Spec.Template.DeepCopy()
-	p := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{
-			GenerateName: j.Name + "-", Namespace: j.Namespace,
-			Labels: t.Labels, Annotations: t.Annotations, Finalizers: t.Finalizers,
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(j, kind())},
-		},
-		Spec: t.Spec,
-	}
+	p := owned.NewPod(j, kind(), &j.Spec.Template)
 	if !slices.Contains(p.Finalizers, batchv1.JobTrackingFinalizer) {
 		p.Finalizers = append(p.Finalizers, batchv1.JobTrackingFinalizer)
 	}

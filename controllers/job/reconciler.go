@@ -12,7 +12,6 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
@@ -20,9 +19,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/batch"
-	"github.com/coracle-k8s/coracle/apis/index"
 	"github.com/coracle-k8s/coracle/controllers/internal/claim"
 	"github.com/coracle-k8s/coracle/controllers/internal/expect"
+	"github.com/coracle-k8s/coracle/controllers/internal/owned"
 	"github.com/coracle-k8s/coracle/controllers/internal/pace"
 	"github.com/coracle-k8s/coracle/controllers/internal/slowstart"
 )
@@ -30,9 +29,6 @@ import (
 // podEventInterval is how often the events of its pods may wake a Job; many
 // pods that end in the meantime are counted in one status write.
 const podEventInterval = 50 * time.Millisecond
-
-// errNamespaceTerminating stops the creation of pods without being reported.
-var errNamespaceTerminating = errors.New("namespace is being terminated")
 
 // Reconciler runs Jobs. Make it with New.
 type Reconciler struct {
@@ -90,7 +86,7 @@ func (r *Reconciler) sync(ctx context.Context, o Observed) (reconcile.Result, er
 	ev := events{recorder: r.recorder, job: o.Job}
 	v := newView(o, r.clock.Now())
 	plan := v.plan()
-	out, failure := r.apply(ctx, o.Job, plan, ev)
+	out, failure := r.apply(ctx, o.Job, plan)
 	t := v.track(plan, out)
 	stored, err := r.store(ctx, o.Job, t.Status)
 	if err != nil {
@@ -131,34 +127,11 @@ func (r *Reconciler) observe(ctx context.Context, j *batchv1.Job) (Observed, err
 	if err != nil {
 		return o, fmt.Errorf("reading the selector of %s: %w", client.ObjectKeyFromObject(j), err)
 	}
-	candidates, err := r.pods(ctx, j.Namespace, client.MatchingFields{index.Owner: string(j.UID)})
-	if err != nil {
-		return o, err
-	}
-	orphans, err := r.pods(ctx, j.Namespace, client.MatchingFields{index.PodOrphan: "true"}, matching(selector))
-	if err != nil {
-		return o, err
-	}
 	claimer := &claim.Claimer{Client: r.client, Live: r.live, Owner: j, GVK: kind(), Selector: selector, Finalizer: batchv1.JobTrackingFinalizer}
-	if o.Pods, err = claim.Claim(ctx, claimer, append(candidates, orphans...)); err != nil {
+	if o.Pods, err = owned.Pods(ctx, claimer, nil); err != nil {
 		return o, fmt.Errorf("claiming pods: %w", err)
 	}
 	return o, nil
-}
-
-func matching(s labels.Selector) client.ListOption { return client.MatchingLabelsSelector{Selector: s} }
-
-func (r *Reconciler) pods(ctx context.Context, namespace string, opts ...client.ListOption) ([]*corev1.Pod, error) {
-	var list corev1.PodList
-	opts = append(opts, client.InNamespace(namespace), client.UnsafeDisableDeepCopy)
-	if err := r.client.List(ctx, &list, opts...); err != nil {
-		return nil, fmt.Errorf("listing pods: %w", err)
-	}
-	pods := make([]*corev1.Pod, len(list.Items))
-	for i := range list.Items {
-		pods[i] = &list.Items[i]
-	}
-	return pods, nil
 }
 
 // store writes a status that says anything new, and returns the Job as it is then.
@@ -178,81 +151,19 @@ func (r *Reconciler) store(ctx context.Context, j *batchv1.Job, status batchv1.J
 	return updated, nil
 }
 
-func (r *Reconciler) apply(ctx context.Context, j *batchv1.Job, p Plan, ev events) (Outcome, error) {
-	if len(p.Delete) > 0 {
-		deleted, err := r.delete(ctx, j, p, ev)
-		return Outcome{Deleted: deleted}, err
-	}
-	if len(p.Create) > 0 {
-		n, err := r.create(ctx, j, p.Create, ev)
-		return Outcome{Created: n}, err
-	}
-	return Outcome{}, nil
-}
-
-func (r *Reconciler) create(ctx context.Context, j *batchv1.Job, births []Birth, ev events) (int, error) {
-	r.expected.ExpectCreations(j.UID, len(births))
-	called, succeeded, err := slowstart.Run(len(births), func(i int) error {
-		pod := NewPod(j, births[i])
-		err := r.client.Create(ctx, pod)
-		if err == nil {
-			ev.created(pod.Name)
-			return nil
+func (r *Reconciler) apply(ctx context.Context, j *batchv1.Job, p Plan) (out Outcome, err error) {
+	pods := owned.Control{Client: r.client, Expected: r.expected, Owner: j.UID, Told: owned.Events{Recorder: r.recorder, About: j}}
+	switch {
+	case len(p.Delete) > 0:
+		if p.Untrack {
+			r.memory.untrack(j.UID, tracked(p.Delete)...)
+			pods.BeforeDelete = func(ctx context.Context, pod *corev1.Pod) error { return r.untrackOne(ctx, j.UID, pod) }
 		}
-		r.expected.CreationsObserved(j.UID, 1)
-		if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
-			return errNamespaceTerminating
-		}
-		ev.createFailed(err)
-		return err
-	})
-	r.expected.CreationsObserved(j.UID, len(births)-called)
-	if errors.Is(err, errNamespaceTerminating) {
-		err = nil
+		out.Deleted, err = pods.Delete(ctx, p.Delete)
+	case len(p.Create) > 0:
+		out.Created, err = pods.Create(ctx, len(p.Create), func(i int) *corev1.Pod { return NewPod(j, p.Create[i]) })
 	}
-	return succeeded, err
-}
-
-// delete asks pods to go and returns those that will.
-func (r *Reconciler) delete(ctx context.Context, j *batchv1.Job, p Plan, ev events) ([]*corev1.Pod, error) {
-	uids := make([]types.UID, len(p.Delete))
-	for i, pod := range p.Delete {
-		uids[i] = pod.UID
-	}
-	r.expected.ExpectDeletions(j.UID, uids...)
-	if p.Untrack {
-		r.memory.untrack(j.UID, tracked(p.Delete)...)
-	}
-	var mu sync.Mutex
-	var deleted []*corev1.Pod
-	_, err := slowstart.All(len(p.Delete), func(i int) error {
-		err := r.deleteOne(ctx, j, p.Delete[i], p.Untrack)
-		if client.IgnoreNotFound(err) != nil {
-			r.expected.DeletionObserved(j.UID, uids[i])
-			ev.deleteFailed(err)
-			return err
-		}
-		if err != nil {
-			r.expected.DeletionObserved(j.UID, uids[i])
-		} else {
-			ev.deleted(p.Delete[i].Name)
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		deleted = append(deleted, p.Delete[i])
-		return nil
-	})
-	return deleted, err
-}
-
-func (r *Reconciler) deleteOne(ctx context.Context, j *batchv1.Job, pod *corev1.Pod, untrack bool) error {
-	if untrack {
-		if err := r.untrackOne(ctx, j.UID, pod); err != nil {
-			return err
-		}
-	}
-	named := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name}}
-	return r.client.Delete(ctx, named, client.Preconditions{UID: &pod.UID})
+	return out, err
 }
 
 // untrack removes the finalizer of pods and returns those that are without.

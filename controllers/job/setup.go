@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers/internal/owned"
 	"github.com/coracle-k8s/coracle/controllers/internal/podevents"
 )
 
@@ -159,7 +160,7 @@ func abandoned(_ context.Context, pod client.Object) []reconcile.Request {
 // endHandler wakes the pods of a Job that is gone.
 func (r *Reconciler) endHandler() handler.EventHandler {
 	return handler.Funcs{DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
-		pods, err := r.pods(ctx, e.Object.GetNamespace(), client.MatchingFields{index.Owner: string(e.Object.GetUID())})
+		pods, err := owned.ListPods(ctx, r.client, client.InNamespace(e.Object.GetNamespace()), client.MatchingFields{index.Owner: string(e.Object.GetUID())})
 		if err != nil {
 			log.FromContext(ctx).Error(err, "listing the pods of a job that is gone")
 		}

@@ -8,7 +8,6 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
@@ -140,21 +139,4 @@ func failureCondition(status appsv1.ReplicaSetStatus, want int32, failure error,
 // StatusChanged reports whether writing status would tell anything new.
 func StatusChanged(set *appsv1.ReplicaSet, status appsv1.ReplicaSetStatus) bool {
 	return !apiequality.Semantic.DeepEqual(set.Status, status)
-}
-
-// NewPod returns the pod to create for a set. Its name is the server's choice,
-// from the set's own.
-func NewPod(set *appsv1.ReplicaSet, gvk schema.GroupVersionKind) *corev1.Pod {
-	template := set.Spec.Template.DeepCopy()
-	return &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{
-			GenerateName:    set.Name + "-",
-			Namespace:       set.Namespace,
-			Labels:          template.Labels,
-			Annotations:     template.Annotations,
-			Finalizers:      template.Finalizers,
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(set, gvk)},
-		},
-		Spec: template.Spec,
-	}
 }

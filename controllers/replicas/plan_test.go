@@ -255,25 +255,3 @@ func TestFailureConditionComesAndGoes(t *testing.T) {
 		t.Errorf("reason %s", surplus.Conditions[0].Reason)
 	}
 }
-
-func TestNewPod(t *testing.T) {
-	s := set(1)
-	p := NewPod(s, appsv1.SchemeGroupVersion.WithKind("ReplicaSet"))
-	want := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{
-			GenerateName: "web-", Namespace: "ns",
-			Labels: map[string]string{"app": "a", "tier": "t"}, Annotations: map[string]string{"x": "y"}, Finalizers: []string{"f/f"},
-			OwnerReferences: []metav1.OwnerReference{{
-				APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "web", UID: "u", Controller: ptr.To(true), BlockOwnerDeletion: ptr.To(true),
-			}},
-		},
-		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i"}}},
-	}
-	if diff := cmp.Diff(want, p); diff != "" {
-		t.Error(diff)
-	}
-	p.Labels["app"] = "changed"
-	if s.Spec.Template.Labels["app"] != "a" {
-		t.Error("the pod shares its labels with the template")
-	}
-}

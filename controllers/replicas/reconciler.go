@@ -21,19 +21,15 @@ import (
 	"github.com/coracle-k8s/coracle/apis/index"
 	"github.com/coracle-k8s/coracle/controllers/internal/claim"
 	"github.com/coracle-k8s/coracle/controllers/internal/expect"
+	"github.com/coracle-k8s/coracle/controllers/internal/owned"
 	"github.com/coracle-k8s/coracle/controllers/internal/pace"
 	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
-	"github.com/coracle-k8s/coracle/controllers/internal/slowstart"
 )
 
 // podEventInterval is how often the events of its pods may wake an object. A
 // pod sends four or five on its way to ready; a status write per event would
 // cost more than the pods.
 const podEventInterval = 40 * time.Millisecond
-
-// errNamespaceTerminating stops the creation of pods without being reported:
-// there is nothing to retry and the object will go too.
-var errNamespaceTerminating = errors.New("namespace is being terminated")
 
 // Reconciler keeps the pods of one Kind. Make it with New.
 type Reconciler struct {
@@ -106,22 +102,10 @@ func statusFailure(failure, err error) (reconcile.Result, error) {
 // otherwise the events that meet them could arrive in between.
 func (r *Reconciler) observe(ctx context.Context, obj client.Object, set *appsv1.ReplicaSet, selector labels.Selector) (Observed, error) {
 	o := Observed{Set: set, Settled: r.expected.Satisfied(set.UID)}
-	owned, err := r.podsOf(ctx, set.Namespace, set.UID)
-	if err != nil {
-		return o, err
-	}
-	orphans, err := r.listPods(ctx, set.Namespace, client.MatchingFields{index.PodOrphan: "true"}, client.MatchingLabelsSelector{Selector: selector})
-	if err != nil {
-		return o, err
-	}
-	for _, p := range orphans {
-		// A finished pod is not worth adopting; the garbage collector of pods has it.
-		if podstate.Active(p) {
-			owned = append(owned, p)
-		}
-	}
 	claimer := &claim.Claimer{Client: r.client, Live: r.live, Owner: obj, GVK: r.kind.GVK, Selector: selector}
-	o.Pods, err = claim.Claim(ctx, claimer, owned)
+	var err error
+	// A finished pod is not worth adopting; the garbage collector of pods has it.
+	o.Pods, err = owned.Pods(ctx, claimer, podstate.Active)
 	if err != nil {
 		return o, fmt.Errorf("claiming pods: %w", err)
 	}
@@ -132,23 +116,6 @@ func (r *Reconciler) observe(ctx context.Context, obj client.Object, set *appsv1
 	return o, err
 }
 
-func (r *Reconciler) podsOf(ctx context.Context, namespace string, owner types.UID) ([]*corev1.Pod, error) {
-	return r.listPods(ctx, namespace, client.MatchingFields{index.Owner: string(owner)})
-}
-
-func (r *Reconciler) listPods(ctx context.Context, namespace string, opts ...client.ListOption) ([]*corev1.Pod, error) {
-	var list corev1.PodList
-	opts = append(opts, client.InNamespace(namespace), client.UnsafeDisableDeepCopy)
-	if err := r.client.List(ctx, &list, opts...); err != nil {
-		return nil, fmt.Errorf("listing pods: %w", err)
-	}
-	pods := make([]*corev1.Pod, len(list.Items))
-	for i := range list.Items {
-		pods[i] = &list.Items[i]
-	}
-	return pods, nil
-}
-
 // siblingsPods returns own and the pods of all other ReplicaSets of the same
 // owner: a rollout should take pods from where there are most of either.
 func (r *Reconciler) siblingsPods(ctx context.Context, set *appsv1.ReplicaSet, own []*corev1.Pod) ([]*corev1.Pod, error) {
@@ -156,81 +123,33 @@ func (r *Reconciler) siblingsPods(ctx context.Context, set *appsv1.ReplicaSet, o
 	if ref == nil {
 		return own, nil
 	}
-	var siblings appsv1.ReplicaSetList
-	err := r.client.List(ctx, &siblings, client.InNamespace(set.Namespace),
-		client.MatchingFields{index.Owner: string(ref.UID)}, client.UnsafeDisableDeepCopy)
+	var list appsv1.ReplicaSetList
+	of := func(owner types.UID) client.ListOption { return client.MatchingFields{index.Owner: string(owner)} }
+	siblings, err := owned.List(ctx, r.client, &list, &list.Items, client.InNamespace(set.Namespace), of(ref.UID))
 	if err != nil {
-		return nil, fmt.Errorf("listing sibling ReplicaSets: %w", err)
+		return nil, err
 	}
 	related := append([]*corev1.Pod(nil), own...)
-	for i := range siblings.Items {
-		if s := &siblings.Items[i]; s.UID != set.UID {
-			pods, err := r.podsOf(ctx, s.Namespace, s.UID)
-			if err != nil {
-				return nil, err
-			}
-			related = append(related, pods...)
+	for _, s := range siblings {
+		if s.UID == set.UID {
+			continue
 		}
+		pods, err := owned.ListPods(ctx, r.client, client.InNamespace(s.Namespace), of(s.UID))
+		if err != nil {
+			return nil, err
+		}
+		related = append(related, pods...)
 	}
 	return related, nil
 }
 
-func (r *Reconciler) apply(ctx context.Context, obj client.Object, set *appsv1.ReplicaSet, plan Plan) error {
-	ev := events{recorder: r.recorder, about: obj}
+func (r *Reconciler) apply(ctx context.Context, obj client.Object, set *appsv1.ReplicaSet, plan Plan) (err error) {
+	pods := owned.Control{Client: r.client, Expected: r.expected, Owner: set.UID, Told: owned.Events{Recorder: r.recorder, About: obj}}
 	switch {
 	case plan.Create > 0:
-		return r.create(ctx, set, plan.Create, ev)
+		_, err = pods.Create(ctx, plan.Create, func(int) *corev1.Pod { return owned.NewPod(set, r.kind.GVK, &set.Spec.Template) })
 	case len(plan.Delete) > 0:
-		return r.delete(ctx, set, plan.Delete, ev)
-	default:
-		return nil
+		_, err = pods.Delete(ctx, plan.Delete)
 	}
-}
-
-func (r *Reconciler) create(ctx context.Context, set *appsv1.ReplicaSet, n int, ev events) error {
-	r.expected.ExpectCreations(set.UID, n)
-	called, _, err := slowstart.Run(n, func(int) error {
-		pod := NewPod(set, r.kind.GVK)
-		err := r.client.Create(ctx, pod)
-		if err == nil {
-			ev.created(pod.Name)
-			return nil
-		}
-		r.expected.CreationsObserved(set.UID, 1)
-		if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
-			return errNamespaceTerminating
-		}
-		ev.createFailed(err)
-		return err
-	})
-	r.expected.CreationsObserved(set.UID, n-called)
-	if errors.Is(err, errNamespaceTerminating) {
-		return nil
-	}
-	return err
-}
-
-func (r *Reconciler) delete(ctx context.Context, set *appsv1.ReplicaSet, pods []*corev1.Pod, ev events) error {
-	uids := make([]types.UID, len(pods))
-	for i, p := range pods {
-		uids[i] = p.UID
-	}
-	r.expected.ExpectDeletions(set.UID, uids...)
-	_, err := slowstart.All(len(pods), func(i int) error {
-		// The server needs the name and the UID, and the cached pod is shared.
-		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: pods[i].Namespace, Name: pods[i].Name}}
-		err := r.client.Delete(ctx, pod, client.Preconditions{UID: &uids[i]})
-		if err == nil {
-			ev.deleted(pod.Name)
-			return nil
-		}
-		r.expected.DeletionObserved(set.UID, uids[i])
-		// Conflict: another pod has the name by now, so this one is gone too.
-		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-			return nil
-		}
-		ev.deleteFailed(err)
-		return err
-	})
 	return err
 }

@@ -8,10 +8,9 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/coracle-k8s/coracle/controllers/internal/slowstart"
+	"github.com/coracle-k8s/coracle/controllers/internal/owned"
 )
 
 // apply carries the plan out. A pod whose claims cannot be had is not created.
@@ -38,8 +37,11 @@ func (r *Reconciler) apply(ctx context.Context, set *appsv1.StatefulSet, plan Pl
 			ready = append(ready, p)
 		}
 	}
-	errs = append(errs, r.create(ctx, set, ready, ev), r.update(ctx, plan.Update, ev), r.delete(ctx, set, plan.Delete, ev))
-	return errors.Join(errs...)
+	pods := owned.Control{Client: r.client, Expected: r.expected, Owner: set.UID, Told: ev}
+	_, failedCreate := pods.Create(ctx, len(ready), func(i int) *corev1.Pod { return ready[i] })
+	failedUpdate := r.update(ctx, plan.Update, ev)
+	_, failedDelete := pods.Delete(ctx, plan.Delete)
+	return errors.Join(append(errs, failedCreate, failedUpdate, failedDelete)...)
 }
 
 func (r *Reconciler) ownClaim(ctx context.Context, c ClaimChange, ev events) error {
@@ -68,29 +70,6 @@ func (r *Reconciler) provide(ctx context.Context, c ClaimCreation, ev events) er
 	return err
 }
 
-func (r *Reconciler) create(ctx context.Context, set *appsv1.StatefulSet, pods []*corev1.Pod, ev events) error {
-	r.expected.ExpectCreations(set.UID, len(pods))
-	called, _, err := slowstart.Run(len(pods), func(i int) error {
-		err := r.client.Create(ctx, pods[i])
-		if err == nil {
-			ev.did("Create", pods[i].Name, nil)
-			return nil
-		}
-		r.expected.CreationsObserved(set.UID, 1)
-		if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
-			// Nothing to retry: the set goes, too.
-			return nil
-		}
-		// One that exists is another's, or the cache is behind: not worth telling.
-		if !apierrors.IsAlreadyExists(err) {
-			ev.did("Create", pods[i].Name, err)
-		}
-		return fmt.Errorf("creating pod %s: %w", pods[i].Name, err)
-	})
-	r.expected.CreationsObserved(set.UID, len(pods)-called)
-	return err
-}
-
 func (r *Reconciler) update(ctx context.Context, pods []*corev1.Pod, ev events) error {
 	var errs []error
 	for _, p := range pods {
@@ -104,29 +83,4 @@ func (r *Reconciler) update(ctx context.Context, pods []*corev1.Pod, ev events) 
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func (r *Reconciler) delete(ctx context.Context, set *appsv1.StatefulSet, pods []*corev1.Pod, ev events) error {
-	uids := make([]types.UID, len(pods))
-	for i, p := range pods {
-		uids[i] = p.UID
-	}
-	r.expected.ExpectDeletions(set.UID, uids...)
-	_, err := slowstart.All(len(pods), func(i int) error {
-		pod := &corev1.Pod{}
-		pod.Namespace, pod.Name = pods[i].Namespace, pods[i].Name
-		err := r.client.Delete(ctx, pod, client.Preconditions{UID: &uids[i]})
-		if err == nil {
-			ev.did("Delete", pod.Name, nil)
-			return nil
-		}
-		r.expected.DeletionObserved(set.UID, uids[i])
-		// Conflict: another pod has the name by now, so this one is gone too.
-		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
-			return nil
-		}
-		ev.did("Delete", pod.Name, err)
-		return fmt.Errorf("deleting pod %s: %w", pod.Name, err)
-	})
-	return err
 }

@@ -5,6 +5,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/record"
 )
 
@@ -14,6 +15,19 @@ const reasonConflict = "ConflictingController"
 type events struct {
 	recorder record.EventRecorder
 	set      *appsv1.StatefulSet
+}
+
+// Created and the like implement owned.Listener.
+func (e events) Created(pod *corev1.Pod)                 { e.did("Create", pod.Name, nil) }
+func (e events) Deleted(pod *corev1.Pod)                 { e.did("Delete", pod.Name, nil) }
+func (e events) DeleteFailed(pod *corev1.Pod, err error) { e.did("Delete", pod.Name, err) }
+
+// CreateFailed does not tell of a pod that exists: it is another's, or the cache
+// is behind.
+func (e events) CreateFailed(pod *corev1.Pod, err error) {
+	if !apierrors.IsAlreadyExists(err) {
+		e.did("Create", pod.Name, err)
+	}
 }
 
 // did says how verb (Create, Update, Delete) went for a pod.

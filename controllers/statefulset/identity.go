@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/controllers/internal/history"
+	"github.com/coracle-k8s/coracle/controllers/internal/owned"
 )
 
 // kind is the kind of owner in the pods' owner references.
@@ -76,18 +77,8 @@ func revisionOf(pod *corev1.Pod) string { return pod.Labels[appsv1.StatefulSetRe
 
 // newPod returns the pod of an ordinal at a revision.
 func newPod(set *appsv1.StatefulSet, rev Revision, ordinal int) *corev1.Pod {
-	template := rev.Template.DeepCopy()
-	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{
-			Name:            podName(set, ordinal),
-			Namespace:       set.Namespace,
-			Labels:          template.Labels,
-			Annotations:     template.Annotations,
-			Finalizers:      template.Finalizers,
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(set, kind)},
-		},
-		Spec: template.Spec,
-	}
+	pod := owned.NewPod(set, kind, rev.Template)
+	pod.GenerateName, pod.Name = "", podName(set, ordinal)
 	pod.Spec.Hostname = pod.Name
 	pod.Spec.Subdomain = set.Spec.ServiceName
 	identify(pod, ordinal)

@@ -19,10 +19,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	"github.com/coracle-k8s/coracle/apis/index"
 	"github.com/coracle-k8s/coracle/controllers/internal/claim"
 	"github.com/coracle-k8s/coracle/controllers/internal/expect"
 	"github.com/coracle-k8s/coracle/controllers/internal/history"
+	"github.com/coracle-k8s/coracle/controllers/internal/owned"
 	"github.com/coracle-k8s/coracle/controllers/internal/pace"
 )
 
@@ -113,8 +113,12 @@ func (r *Reconciler) observe(ctx context.Context, set *appsv1.StatefulSet, selec
 	if err := r.observeRevisions(ctx, &o, revisions, store); err != nil {
 		return o, nil, err
 	}
-	if o.Pods, err = r.pods(ctx, set, selector); err != nil {
-		return o, nil, err
+	claimer := &claim.Claimer{
+		Client: r.client, Live: r.live, Owner: set, GVK: kind, Selector: selector,
+		Member: func(pod metav1.Object) bool { return isMember(set, pod) },
+	}
+	if o.Pods, err = owned.Pods(ctx, claimer, nil); err != nil {
+		return o, nil, fmt.Errorf("claiming pods: %w", err)
 	}
 	o.Claims, err = r.claims(ctx, o)
 	return o, revisions, err
@@ -153,39 +157,6 @@ func live(o Observed) func(*appsv1.ControllerRevision) bool {
 		names[revisionOf(p)] = true
 	}
 	return func(rev *appsv1.ControllerRevision) bool { return names[rev.Name] }
-}
-
-func (r *Reconciler) pods(ctx context.Context, set *appsv1.StatefulSet, selector labels.Selector) ([]*corev1.Pod, error) {
-	owned, err := r.listPods(ctx, set.Namespace, client.MatchingFields{index.Owner: string(set.UID)})
-	if err != nil {
-		return nil, err
-	}
-	orphans, err := r.listPods(ctx, set.Namespace, client.MatchingFields{index.PodOrphan: "true"}, client.MatchingLabelsSelector{Selector: selector})
-	if err != nil {
-		return nil, err
-	}
-	claimer := &claim.Claimer{
-		Client: r.client, Live: r.live, Owner: set, GVK: kind, Selector: selector,
-		Member: func(pod metav1.Object) bool { return isMember(set, pod) },
-	}
-	pods, err := claim.Claim(ctx, claimer, append(owned, orphans...))
-	if err != nil {
-		return nil, fmt.Errorf("claiming pods: %w", err)
-	}
-	return pods, nil
-}
-
-func (r *Reconciler) listPods(ctx context.Context, namespace string, opts ...client.ListOption) ([]*corev1.Pod, error) {
-	var list corev1.PodList
-	opts = append(opts, client.InNamespace(namespace), client.UnsafeDisableDeepCopy)
-	if err := r.client.List(ctx, &list, opts...); err != nil {
-		return nil, fmt.Errorf("listing pods: %w", err)
-	}
-	pods := make([]*corev1.Pod, len(list.Items))
-	for i := range list.Items {
-		pods[i] = &list.Items[i]
-	}
-	return pods, nil
 }
 
 // claims reads the claims of all ordinals that are wanted or have a pod.

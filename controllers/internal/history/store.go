@@ -11,8 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/coracle-k8s/coracle/apis/index"
 	"github.com/coracle-k8s/coracle/controllers/internal/claim"
+	"github.com/coracle-k8s/coracle/controllers/internal/owned"
 )
 
 // Store reads and writes the revisions of one owner.
@@ -32,16 +32,8 @@ type Store struct {
 // selector matches. Those that are known to exist are read from the server when
 // the cache does not show them yet.
 func (s *Store) List(ctx context.Context, known ...string) ([]*appsv1.ControllerRevision, error) {
-	owned, err := s.list(ctx, client.MatchingFields{index.Owner: string(s.Owner.GetUID())})
-	if err != nil {
-		return nil, err
-	}
-	orphans, err := s.list(ctx, client.MatchingFields{index.PodOrphan: "true"}, client.MatchingLabelsSelector{Selector: s.Selector})
-	if err != nil {
-		return nil, err
-	}
 	claimer := &claim.Claimer{Client: s.Client, Live: s.Live, Owner: s.Owner, GVK: s.Kind.GroupVersionKind, Selector: s.Selector}
-	revs, err := claim.Claim(ctx, claimer, append(owned, orphans...))
+	revs, err := owned.Revisions(ctx, claimer)
 	if err != nil {
 		return nil, fmt.Errorf("claiming ControllerRevisions: %w", err)
 	}
@@ -67,19 +59,6 @@ func (s *Store) include(ctx context.Context, revs []*appsv1.ControllerRevision, 
 		return nil, fmt.Errorf("reading ControllerRevision %s: %w", name, err)
 	}
 	return append(revs, rev), nil
-}
-
-func (s *Store) list(ctx context.Context, opts ...client.ListOption) ([]*appsv1.ControllerRevision, error) {
-	var list appsv1.ControllerRevisionList
-	opts = append(opts, client.InNamespace(s.Owner.GetNamespace()), client.UnsafeDisableDeepCopy)
-	if err := s.Client.List(ctx, &list, opts...); err != nil {
-		return nil, fmt.Errorf("listing ControllerRevisions: %w", err)
-	}
-	revs := make([]*appsv1.ControllerRevision, len(list.Items))
-	for i := range list.Items {
-		revs[i] = &list.Items[i]
-	}
-	return revs, nil
 }
 
 // Apply carries out a decision. It returns the revision as it is then, and the
