@@ -7,6 +7,7 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/storage/names"
 
+	"github.com/coracle-k8s/coracle/apiserver/admission/always"
 	"github.com/coracle-k8s/coracle/apiserver/admission/alwayspullimages"
 	"github.com/coracle-k8s/coracle/apiserver/admission/antiaffinity"
 	"github.com/coracle-k8s/coracle/apiserver/admission/certificateapproval"
@@ -19,14 +20,18 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/admission/dynamic"
 	"github.com/coracle-k8s/coracle/apiserver/admission/eventratelimit"
 	"github.com/coracle-k8s/coracle/apiserver/admission/extendedresourcetoleration"
+	"github.com/coracle-k8s/coracle/apiserver/admission/imagepolicy"
 	"github.com/coracle-k8s/coracle/apiserver/admission/limitranger"
 	"github.com/coracle-k8s/coracle/apiserver/admission/namespaceautoprovision"
 	"github.com/coracle-k8s/coracle/apiserver/admission/namespaceexists"
 	"github.com/coracle-k8s/coracle/apiserver/admission/namespacelifecycle"
+	"github.com/coracle-k8s/coracle/apiserver/admission/nodedeclaredfeatures"
 	"github.com/coracle-k8s/coracle/apiserver/admission/noderestriction"
 	"github.com/coracle-k8s/coracle/apiserver/admission/ownerreferencespermission"
 	"github.com/coracle-k8s/coracle/apiserver/admission/podnodeselector"
+	"github.com/coracle-k8s/coracle/apiserver/admission/podresize"
 	"github.com/coracle-k8s/coracle/apiserver/admission/podsecurity"
+	"github.com/coracle-k8s/coracle/apiserver/admission/podtolerationrestriction"
 	"github.com/coracle-k8s/coracle/apiserver/admission/podtopologylabels"
 	"github.com/coracle-k8s/coracle/apiserver/admission/priority"
 	"github.com/coracle-k8s/coracle/apiserver/admission/resourcequota"
@@ -65,10 +70,11 @@ func authorized(of func(authorizer.UnconditionalAuthorizer) admission.Interface)
 	}
 }
 
-// ordered lists the plugins in the order in which they run. It is upstream's;
-// those that are left out have no use without their feature.
+// ordered lists the plugins in the order in which they run. It is upstream's.
+// PodGroupProtection is left out: its feature is off by default upstream, too.
 func ordered() []plugin {
 	return []plugin{
+		{name: "AlwaysAdmit", off: true, make: plain(func(Deps) admission.Interface { return always.Admit{} })},
 		{name: "NamespaceAutoProvision", off: true, make: plain(func(d Deps) admission.Interface { return namespaceautoprovision.New(d.Live) })},
 		{name: "NamespaceLifecycle", make: plain(func(d Deps) admission.Interface { return namespacelifecycle.New(d.Live, d.Clock) })},
 		{name: "NamespaceExists", off: true, make: plain(func(d Deps) admission.Interface { return namespaceexists.New(d.Live) })},
@@ -79,12 +85,16 @@ func ordered() []plugin {
 		{name: "NodeRestriction", make: plain(func(d Deps) admission.Interface { return noderestriction.New(d.Live, d.Authorizer) })},
 		{name: "TaintNodesByCondition", make: plain(func(Deps) admission.Interface { return taintnodesbycondition.New() })},
 		{name: "AlwaysPullImages", off: true, make: plain(func(Deps) admission.Interface { return alwayspullimages.New() })},
+		{name: "ImagePolicyWebhook", off: true, make: imagePolicy},
 		{name: "PodSecurity", make: podSecurity},
 		{name: "PodNodeSelector", off: true, make: func(d Deps, config io.Reader) (admission.Interface, error) {
 			return podnodeselector.New(d.Live, config)
 		}},
 		{name: "Priority", make: plain(func(d Deps) admission.Interface { return priority.New(d.Live) })},
 		{name: "DefaultTolerationSeconds", make: plain(func(Deps) admission.Interface { return tainttolerationdefaults.New() })},
+		{name: "PodTolerationRestriction", off: true, make: func(d Deps, config io.Reader) (admission.Interface, error) {
+			return podtolerationrestriction.New(d.Live, config)
+		}},
 		{name: "EventRateLimit", off: true, make: eventRateLimit},
 		{name: "ExtendedResourceToleration", off: true, make: plain(func(Deps) admission.Interface { return extendedresourcetoleration.New() })},
 		{name: "DefaultStorageClass", make: plain(func(d Deps) admission.Interface { return defaultstorageclass.New(d.Live) })},
@@ -99,11 +109,14 @@ func ordered() []plugin {
 		{name: "DefaultIngressClass", make: plain(func(d Deps) admission.Interface { return defaultingressclass.New(d.Live) })},
 		{name: "DenyServiceExternalIPs", off: true, make: plain(func(Deps) admission.Interface { return denyserviceexternalips.New() })},
 		{name: "PodTopologyLabels", make: plain(func(d Deps) admission.Interface { return podtopologylabels.New(d.Live) })},
+		{name: "NodeDeclaredFeatureValidator", make: plain(func(d Deps) admission.Interface { return nodedeclaredfeatures.New(d.Live) })},
+		{name: "PodResizeValidator", make: plain(func(d Deps) admission.Interface { return podresize.New(d.Live) })},
 		{name: "MutatingAdmissionPolicy", make: plain(mutatingPolicies)},
 		{name: "MutatingAdmissionWebhook", make: mutatingWebhooks},
 		{name: "ValidatingAdmissionPolicy", make: plain(validatingPolicies)},
 		{name: "ValidatingAdmissionWebhook", make: validatingWebhooks},
 		{name: "ResourceQuota", make: resourceQuota},
+		{name: "AlwaysDeny", off: true, make: plain(func(Deps) admission.Interface { return always.Deny{} })},
 	}
 }
 
@@ -113,6 +126,14 @@ func podSecurity(d Deps, config io.Reader) (admission.Interface, error) {
 		return nil, err
 	}
 	return podsecurity.New(podsecurity.Config{Objects: d.Live, Metrics: d.PodSecurityMetrics, Defaults: defaults})
+}
+
+func imagePolicy(_ Deps, config io.Reader) (admission.Interface, error) {
+	p, err := imagepolicy.New(config)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 func eventRateLimit(d Deps, config io.Reader) (admission.Interface, error) {
