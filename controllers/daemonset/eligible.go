@@ -2,6 +2,7 @@ package daemonset
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
@@ -87,6 +88,21 @@ func tolerations(spec *corev1.PodSpec) []corev1.Toleration {
 	return out
 }
 
+// labelTemplateGeneration is the label of pods that says what the hash of their
+// revision says too, for whoever still looks at it.
+const labelTemplateGeneration = "pod-template-generation"
+
+// templateGeneration returns the server's count of the set's templates, and
+// false for a set that has none.
+func templateGeneration(set *appsv1.DaemonSet) (string, bool) {
+	text, ok := set.Annotations[appsv1.DeprecatedTemplateGeneration]
+	if !ok {
+		return "", false
+	}
+	n, err := strconv.ParseInt(text, 10, 64)
+	return strconv.FormatInt(n, 10), err == nil
+}
+
 // newPod returns the pod for a node. Its name is the server's choice.
 func newPod(set *appsv1.DaemonSet, hash, node string) *corev1.Pod {
 	pod := owned.NewPod(set, kind, &set.Spec.Template)
@@ -94,6 +110,9 @@ func newPod(set *appsv1.DaemonSet, hash, node string) *corev1.Pod {
 		pod.Labels = map[string]string{}
 	}
 	pod.Labels[appsv1.DefaultDaemonSetUniqueLabelKey] = hash
+	if generation, ok := templateGeneration(set); ok {
+		pod.Labels[labelTemplateGeneration] = generation
+	}
 	pod.Spec.Tolerations = tolerations(&set.Spec.Template.Spec)
 	pod.Spec.Affinity = pinned(pod.Spec.Affinity, node)
 	return pod

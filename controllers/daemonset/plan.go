@@ -85,11 +85,16 @@ type planner struct {
 	places []*place
 	// wanted is how many nodes should have a pod.
 	wanted int
-	plan   Plan
+	// generation is that of the template, empty if the set has none.
+	generation string
+	plan       Plan
 }
 
 func newPlanner(o Observed, now time.Time) *planner {
 	p := &planner{Observed: o, now: now, plan: Plan{hash: o.Hash}}
+	if generation, ok := templateGeneration(o.Set); ok {
+		p.generation = generation
+	}
 	judge := newJudge(o.Set)
 	at := make(map[string]*place, len(o.Nodes))
 	for _, n := range o.Nodes {
@@ -231,8 +236,11 @@ func (p *planner) again(in time.Duration) {
 	}
 }
 
+// current reports whether the pod is of the set's template: it has the hash of
+// its revision or, made before there were any, the template's generation.
 func (p *planner) current(pod *corev1.Pod) bool {
-	return pod.Labels[appsv1.DefaultDaemonSetUniqueLabelKey] == p.Hash
+	return pod.Labels[appsv1.DefaultDaemonSetUniqueLabelKey] == p.Hash ||
+		p.generation != "" && pod.Labels[labelTemplateGeneration] == p.generation
 }
 
 func (p *planner) available(pod *corev1.Pod) bool {

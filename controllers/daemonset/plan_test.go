@@ -146,6 +146,25 @@ func TestNewPodIsPinnedToItsNode(t *testing.T) {
 	}
 }
 
+func TestTemplateGeneration(t *testing.T) {
+	w := newWorld(1, "0", "1")
+	w.set.Annotations = map[string]string{appsv1.DeprecatedTemplateGeneration: "7"}
+	p := newPod(w.set, "h", "n1")
+	if got := p.Labels["pod-template-generation"]; got != "7" {
+		t.Errorf("generation %q", got)
+	}
+	for name, want := range map[string]bool{"7": true, "6": false} {
+		p.Labels["pod-template-generation"] = name
+		if got := newPlanner(Observed{Set: w.set, Hash: "another"}, w.now).current(p); got != want {
+			t.Errorf("a pod of generation %s is current: %t", name, got)
+		}
+	}
+	w.set.Annotations[appsv1.DeprecatedTemplateGeneration] = "many"
+	if _, ok := newPod(w.set, "h", "n1").Labels["pod-template-generation"]; ok {
+		t.Error("a generation that is no number became a label")
+	}
+}
+
 func TestAnUnsettledSetOnlyReports(t *testing.T) {
 	o := newWorld(3, "0", "1").observed()
 	o.Settled = false

@@ -21,6 +21,9 @@ type Observed struct {
 
 // Plan is what is to be done, in the order of its fields.
 type Plan struct {
+	// Rewrite is the Deployment with an earlier template. It is written before
+	// anything is told, and its write leads to all the rest.
+	Rewrite *appsv1.Deployment
 	// Create is the ReplicaSet of a new template, nil when it exists.
 	Create *appsv1.ReplicaSet
 	// Change are the ReplicaSets to patch.
@@ -58,7 +61,7 @@ func MakePlan(o Observed, now time.Time) Plan {
 	d := r.d
 	switch {
 	case selectsEverything(d):
-		r.plan.Events = append(r.plan.Events, Event{corev1.EventTypeWarning, reasonSelectingAll, selectingAllMessage})
+		r.say(corev1.EventTypeWarning, reasonSelectingAll, selectingAllMessage)
 		r.status.ObservedGeneration = max(r.status.ObservedGeneration, d.Generation)
 	case d.DeletionTimestamp != nil:
 		r.countStatus()
@@ -72,11 +75,14 @@ func MakePlan(o Observed, now time.Time) Plan {
 }
 
 func (r *rollout) step() {
+	revision, back := rollbackTo(r.d)
 	switch {
+	case back && !r.d.Spec.Paused:
+		r.rollback(revision)
 	case r.d.Spec.Paused || r.scaled():
 		r.syncRevision()
 		r.scale()
-		if r.d.Spec.Paused {
+		if r.d.Spec.Paused && !back {
 			r.trimHistory()
 		}
 		r.countStatus()

@@ -96,8 +96,16 @@ func (r *Reconciler) observe(ctx context.Context, d *appsv1.Deployment) ([]*apps
 }
 
 func (r *Reconciler) apply(ctx context.Context, d *appsv1.Deployment, plan Plan) error {
+	if plan.Rewrite != nil {
+		if err := r.client.Update(ctx, plan.Rewrite); err != nil {
+			return fmt.Errorf("rolling back: %w", err)
+		}
+	}
 	for _, e := range plan.Events {
 		r.recorder.Event(d, e.Type, e.Reason, e.Message)
+	}
+	if plan.Rewrite != nil {
+		return nil
 	}
 	if plan.Create != nil {
 		if err := r.create(ctx, d, plan.Create); err != nil {

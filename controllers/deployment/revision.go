@@ -132,7 +132,7 @@ func templateHash(t *corev1.PodTemplateSpec, collisions *int32) string {
 // markRevision gives s the revision, unless it has that or a higher one, and
 // copies the Deployment's annotations to it.
 func (r *rollout) markRevision(s *appsv1.ReplicaSet, revision int64) {
-	annotate(s, inherited(r.d))
+	annotate(s, inherited(r.d.Annotations))
 	was, had := s.Annotations[annotationRevision]
 	current, err := strconv.ParseInt(was, 10, 64)
 	if had && was != "" && err != nil {
@@ -149,9 +149,9 @@ func (r *rollout) markRevision(s *appsv1.ReplicaSet, revision int64) {
 	annotate(s, changes)
 }
 
-// inherited are the annotations that a ReplicaSet takes over.
-func inherited(d *appsv1.Deployment) map[string]string {
-	out := maps.Clone(d.Annotations)
+// inherited are those of a Deployment's annotations that its ReplicaSets take over.
+func inherited(annotations map[string]string) map[string]string {
+	out := maps.Clone(annotations)
 	for _, k := range []string{annotationLastApplied, annotationRevision, annotationRevisionHistory, annotationDesired, annotationMax, annotationRollbackTo} {
 		delete(out, k)
 	}

@@ -2,6 +2,7 @@ package deployment
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 
@@ -69,6 +70,15 @@ func (w *world) scale(n int32) {
 // reconcile makes and carries out one plan, and reports whether it did anything.
 func (w *world) reconcile() bool {
 	p := MakePlan(Observed{Deployment: w.d, Sets: w.sets}, w.now)
+	for _, e := range p.Events {
+		w.say("  %s %s: %s", e.Type, e.Reason, e.Message)
+	}
+	if p.Rewrite != nil {
+		w.d = p.Rewrite
+		w.d.Generation++
+		w.say("  image %s", w.d.Spec.Template.Spec.Containers[0].Image)
+		return true
+	}
 	did := p.Create != nil || len(p.Change) > 0 || len(p.Delete) > 0
 	if p.Create != nil {
 		s := p.Create.DeepCopy()
@@ -96,7 +106,7 @@ func (w *world) reconcile() bool {
 		}
 	}
 	if p.Revision != "" {
-		w.d.Annotations = map[string]string{annotationRevision: p.Revision}
+		annotateDeployment(w.d, annotationRevision, p.Revision)
 		w.say("  revision %s", p.Revision)
 	}
 	w.d.Status = p.Status
@@ -188,6 +198,7 @@ func scenarios() map[string]func() *world {
 		"recreate":             recreate,
 		"pause":                pause,
 		"deadline":             deadline,
+		"rollback-annotation":  rollbackAnnotation,
 	}
 }
 
@@ -262,6 +273,36 @@ func pause() *world {
 	w.edit("resume", func(d *appsv1.Deployment) { d.Spec.Paused = false })
 	w.settle("")
 	return w
+}
+
+func rollbackAnnotation() *world {
+	w := newWorld(2, "1", "0")
+	w.settle("")
+	back := func(to string) {
+		w.edit("roll back to "+to, func(d *appsv1.Deployment) { annotateDeployment(d, annotationRollbackTo, to) })
+		w.settle("")
+	}
+	back("0")
+	w.image("v2")
+	w.settle("")
+	back("0")
+	back("3")
+	back("7")
+	back("2")
+	w.edit("pause", func(d *appsv1.Deployment) { d.Spec.Paused = true })
+	back("1")
+	w.edit("resume", func(d *appsv1.Deployment) { d.Spec.Paused = false })
+	w.settle("")
+	back("soon")
+	return w
+}
+
+func annotateDeployment(d *appsv1.Deployment, key, value string) {
+	d.Annotations = maps.Clone(d.Annotations)
+	if d.Annotations == nil {
+		d.Annotations = map[string]string{}
+	}
+	d.Annotations[key] = value
 }
 
 func deadline() *world {
