@@ -44,6 +44,15 @@ func (s *Scheduler) scheduleOne(ctx context.Context, p *queue.Pod) {
 		s.failed(ctx, p, failure{err: st.AsError(), start: start})
 		return
 	}
+	busy, st := s.framework.PreBindPreFlight(ctx, state, b.assumed.GetPod(), node)
+	if !st.IsSuccess() {
+		s.unbind(ctx, b, st, false)
+		return
+	}
+	if len(busy) > 0 {
+		s.prepare(ctx, b, busy)
+		return
+	}
 	s.bindings <- b
 }
 

@@ -11,10 +11,14 @@ import (
 	"github.com/coracle-k8s/coracle/scheduler/plugins/nodeports"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/noderesources"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/nodeunschedulable"
+	"github.com/coracle-k8s/coracle/scheduler/plugins/nodevolumelimits"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/podtopologyspread"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/queuesort"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/schedulinggates"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/tainttoleration"
+	"github.com/coracle-k8s/coracle/scheduler/plugins/volumebinding"
+	"github.com/coracle-k8s/coracle/scheduler/plugins/volumerestrictions"
+	"github.com/coracle-k8s/coracle/scheduler/plugins/volumezone"
 )
 
 // newFramework assembles Kubernetes' default plugins with its default weights,
@@ -30,6 +34,10 @@ func (s *Scheduler) newFramework() (*framework.Framework, error) {
 		framework.Weighted{Plugin: nodeaffinity.New(), Weight: 2},
 		framework.Weighted{Plugin: nodeports.New()},
 		framework.Weighted{Plugin: noderesources.NewFit(), Weight: 1},
+		framework.Weighted{Plugin: volumerestrictions.New(s.volumes, s.snapshot)},
+		framework.Weighted{Plugin: nodevolumelimits.New(s.volumes)},
+		framework.Weighted{Plugin: volumebinding.New(s.cfg.Client, s.volumes, s.cfg.Clock), Weight: 1},
+		framework.Weighted{Plugin: volumezone.New(s.volumes)},
 		framework.Weighted{Plugin: podtopologyspread.New(s.snapshot, s.objects), Weight: 2},
 		framework.Weighted{Plugin: interpodaffinity.New(s.snapshot, s.objects), Weight: 2},
 		framework.Weighted{Plugin: noderesources.NewBalancedAllocation(), Weight: 1},

@@ -19,6 +19,7 @@ import (
 	"github.com/coracle-k8s/coracle/scheduler/cache"
 	"github.com/coracle-k8s/coracle/scheduler/framework"
 	"github.com/coracle-k8s/coracle/scheduler/queue"
+	"github.com/coracle-k8s/coracle/scheduler/volumes"
 )
 
 // DefaultName is the scheduler that pods get which name none.
@@ -28,7 +29,9 @@ const DefaultName = "default-scheduler"
 type Config struct {
 	// Client writes bindings, pod status and, when preempting, deletes pods.
 	Client client.Client
-	// Cache has informers for Pod, Node, Namespace, Service and each of Workloads.
+	// Cache has informers for Pod, Node, Namespace, Service, each of Workloads, and
+	// the kinds of storage: PersistentVolumeClaim, PersistentVolume, StorageClass,
+	// CSINode, CSIDriver, CSIStorageCapacity and VolumeAttachment.
 	Cache ctrlcache.Cache
 	// Recorder writes events.k8s.io/v1 events; its reporting controller should be
 	// SchedulerName.
@@ -88,11 +91,14 @@ type Scheduler struct {
 	nominator *queue.Nominator
 	framework *framework.Framework
 	objects   *objects
+	volumes   *volumes.Store
 	status    *statusWriter
 	metrics   *metrics
 	diagnoses diagnoses
 	search    search
 	bindings  chan *binding
+	// waiting are the bindings that wait for something besides the API.
+	waiting waiting
 }
 
 // New builds a Scheduler; nothing runs before Start.
@@ -107,6 +113,8 @@ func New(cfg Config) (*Scheduler, error) {
 		snapshot:  cache.NewSnapshot(),
 		nominator: queue.NewNominator(),
 		objects:   newObjects(),
+		volumes:   volumes.New(),
+		waiting:   newWaiting(),
 		diagnoses: newDiagnoses(),
 		search:    newSearch(cfg.Seed, cfg.PercentageOfNodesToScore),
 		bindings:  make(chan *binding),
@@ -162,6 +170,7 @@ func (s *Scheduler) Start(ctx context.Context) error {
 	}
 	close(s.bindings)
 	binders.Wait()
+	s.waiting.done.Wait()
 	running.Wait()
 	return nil
 }

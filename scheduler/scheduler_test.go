@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 	appsv1 "k8s.io/api/apps/v1"
 	v1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -341,6 +342,20 @@ func (i *informers) GetInformer(_ context.Context, obj client.Object, _ ...ctrlc
 		list = &v1.ReplicationControllerList{}
 	case *appsv1.ReplicaSet:
 		list = &appsv1.ReplicaSetList{}
+	case *v1.PersistentVolumeClaim:
+		list = &v1.PersistentVolumeClaimList{}
+	case *v1.PersistentVolume:
+		list = &v1.PersistentVolumeList{}
+	case *storagev1.StorageClass:
+		list = &storagev1.StorageClassList{}
+	case *storagev1.CSINode:
+		list = &storagev1.CSINodeList{}
+	case *storagev1.CSIDriver:
+		list = &storagev1.CSIDriverList{}
+	case *storagev1.CSIStorageCapacity:
+		list = &storagev1.CSIStorageCapacityList{}
+	case *storagev1.VolumeAttachment:
+		list = &storagev1.VolumeAttachmentList{}
 	default:
 		return nil, fmt.Errorf("no informer for %T", obj)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	v1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	toolscache "k8s.io/client-go/tools/cache"
 	fwk "k8s.io/kube-scheduler/framework"
 	ctrlcache "sigs.k8s.io/controller-runtime/pkg/cache"
@@ -67,7 +68,45 @@ func (s *Scheduler) handlers(ctx context.Context) []handler {
 	for _, w := range s.cfg.Workloads {
 		list = append(list, handler{w, others})
 	}
+	list = append(list, s.storageHandlers(ctx)...)
 	return append(list, handler{&v1.Node{}, s.nodeHandler(ctx)}, handler{&v1.Pod{}, s.podHandler(ctx)})
+}
+
+// storageHandlers follow what pods' volumes depend on.
+func (s *Scheduler) storageHandlers(ctx context.Context) []handler {
+	var list []handler
+	for _, kind := range []struct {
+		object   client.Object
+		resource fwk.EventResource
+	}{
+		{&storagev1.StorageClass{}, fwk.StorageClass},
+		{&storagev1.CSIDriver{}, fwk.CSIDriver},
+		{&storagev1.CSINode{}, fwk.CSINode},
+		{&storagev1.CSIStorageCapacity{}, fwk.CSIStorageCapacity},
+		{&storagev1.VolumeAttachment{}, fwk.VolumeAttachment},
+		{&v1.PersistentVolume{}, fwk.PersistentVolume},
+		{&v1.PersistentVolumeClaim{}, fwk.PersistentVolumeClaim},
+	} {
+		happened := func(action fwk.ActionType, old, obj any) {
+			s.queue.Happened(ctx, fwk.ClusterEvent{Resource: kind.resource, ActionType: action}, old, obj)
+		}
+		list = append(list, handler{kind.object, toolscache.ResourceEventHandlerFuncs{
+			AddFunc: func(obj any) {
+				s.volumes.Set(obj)
+				happened(fwk.Add, nil, obj)
+			},
+			UpdateFunc: func(old, obj any) {
+				s.volumes.Set(obj)
+				happened(fwk.Update, old, obj)
+			},
+			DeleteFunc: func(obj any) {
+				obj = lastKnown(obj)
+				s.volumes.Remove(obj)
+				happened(fwk.Delete, obj, nil)
+			},
+		}})
+	}
+	return list
 }
 
 func lastKnown(obj any) any {
@@ -150,6 +189,9 @@ func (s *Scheduler) podChanged(ctx context.Context, pod *v1.Pod, was role, old *
 	if was == pending && is != pending {
 		s.queue.Delete(pod)
 		s.diagnoses.gone(pod)
+		if is == nobody {
+			s.waiting.gone(pod.UID)
+		}
 	}
 	switch {
 	case is == pending && was == pending:

@@ -34,6 +34,7 @@ type Framework struct {
 	preScores   []fwk.PreScorePlugin
 	scores      []weighted
 	reserves    []fwk.ReservePlugin
+	preBinds    []fwk.PreBindPlugin
 	binds       []fwk.BindPlugin
 	enqueue     []fwk.EnqueueExtensions
 
@@ -74,6 +75,7 @@ func (f *Framework) add(w Weighted) error {
 	appendIf(&f.postFilters, w.Plugin)
 	appendIf(&f.preScores, w.Plugin)
 	appendIf(&f.reserves, w.Plugin)
+	appendIf(&f.preBinds, w.Plugin)
 	appendIf(&f.binds, w.Plugin)
 	appendIf(&f.enqueue, w.Plugin)
 	return nil
@@ -302,6 +304,36 @@ func (f *Framework) RunReservePluginsUnreserve(ctx context.Context, state fwk.Cy
 	for _, p := range slices.Backward(f.reserves) {
 		p.Unreserve(ctx, state, pod, node)
 	}
+}
+
+// PreBindPreFlight returns the PreBind plugins that have something to do, or to
+// wait for, before the pod is bound.
+func (f *Framework) PreBindPreFlight(ctx context.Context, state fwk.CycleState, pod *v1.Pod, node string) ([]fwk.PreBindPlugin, *fwk.Status) {
+	var busy []fwk.PreBindPlugin
+	for _, p := range f.preBinds {
+		_, s := p.PreBindPreFlight(ctx, state, pod, node)
+		switch {
+		case s.IsSkip():
+		case s.IsSuccess():
+			busy = append(busy, p)
+		default:
+			return nil, fwk.AsStatus(fmt.Errorf("running PreBindPreFlight %q: %w", p.Name(), s.AsError()))
+		}
+	}
+	return busy, nil
+}
+
+// PreBind runs the plugins that PreBindPreFlight returned, one after the other.
+func (f *Framework) PreBind(ctx context.Context, state fwk.CycleState, pod *v1.Pod, node string, busy []fwk.PreBindPlugin) *fwk.Status {
+	for _, p := range busy {
+		if s := p.PreBind(ctx, state, pod, node); !s.IsSuccess() {
+			if s.IsRejected() {
+				return s.WithPlugin(p.Name())
+			}
+			return fwk.AsStatus(fmt.Errorf("running PreBind plugin %q: %w", p.Name(), s.AsError()))
+		}
+	}
+	return nil
 }
 
 // Bind asks Bind plugins in order; the first that does not skip decides.

@@ -17,78 +17,87 @@ type occurrence struct {
 // inFlight remembers popped pods and the events since the oldest of them. log
 // is numbered from base; each pod knows the number at which it was popped.
 type inFlight struct {
-	pods  map[types.UID]*list.Element
-	order *list.List // of flight, oldest first
+	pods  map[types.UID]*flight
+	order *list.List // of *flight, oldest first, without those that are settled
 	log   []occurrence
 	base  int
 }
 
 type flight struct {
-	uid   types.UID
 	start int
+	// element is the flight's in order, nil once it is settled.
+	element *list.Element
 	// latest is the newest version seen since the pod was popped, nil if none.
 	latest  *v1.Pod
 	deleted bool
 }
 
 func newInFlight() inFlight {
-	return inFlight{pods: map[types.UID]*list.Element{}, order: list.New()}
+	return inFlight{pods: map[types.UID]*flight{}, order: list.New()}
 }
 
 func (f *inFlight) begin(uid types.UID) {
 	if _, ok := f.pods[uid]; !ok {
-		f.pods[uid] = f.order.PushBack(&flight{uid: uid, start: f.base + len(f.log)})
+		fl := &flight{start: f.base + len(f.log)}
+		fl.element = f.order.PushBack(fl)
+		f.pods[uid] = fl
 	}
 }
 
 func (f *inFlight) has(uid types.UID) bool { _, ok := f.pods[uid]; return ok }
 
 func (f *inFlight) update(pod *v1.Pod) {
-	if e, ok := f.pods[pod.UID]; ok {
-		e.Value.(*flight).latest = pod
+	if fl, ok := f.pods[pod.UID]; ok {
+		fl.latest = pod
 	}
 }
 
 func (f *inFlight) delete(uid types.UID) {
-	if e, ok := f.pods[uid]; ok {
-		e.Value.(*flight).deleted = true
+	if fl, ok := f.pods[uid]; ok {
+		fl.deleted = true
 	}
 }
 
 // latest returns the newest version of the pod, nil if it did not change, and
 // whether it is gone.
 func (f *inFlight) latest(uid types.UID) (*v1.Pod, bool) {
-	e, ok := f.pods[uid]
+	fl, ok := f.pods[uid]
 	if !ok {
 		return nil, false
 	}
-	fl := e.Value.(*flight)
 	return fl.latest, fl.deleted
 }
 
 func (f *inFlight) record(o occurrence) {
-	if len(f.pods) > 0 {
+	if f.order.Len() > 0 {
 		f.log = append(f.log, o)
 	}
 }
 
-// since returns what happened while the pod was in flight.
+// since returns what happened while the pod was in flight; nothing once it is
+// settled.
 func (f *inFlight) since(uid types.UID) []occurrence {
-	e, ok := f.pods[uid]
-	if !ok {
+	fl, ok := f.pods[uid]
+	if !ok || fl.element == nil {
 		return nil
 	}
-	return f.log[e.Value.(*flight).start-f.base:]
+	return f.log[fl.start-f.base:]
 }
 
-// end forgets the pod and the events that only it waited for.
+// end forgets the pod.
 func (f *inFlight) end(uid types.UID) {
-	e, ok := f.pods[uid]
-	if !ok {
+	f.settle(uid)
+	delete(f.pods, uid)
+}
+
+// settle forgets the events that only this pod waited for.
+func (f *inFlight) settle(uid types.UID) {
+	fl, ok := f.pods[uid]
+	if !ok || fl.element == nil {
 		return
 	}
-	delete(f.pods, uid)
-	f.order.Remove(e)
+	f.order.Remove(fl.element)
+	fl.element = nil
 	next := f.base + len(f.log)
 	if first := f.order.Front(); first != nil {
 		next = first.Value.(*flight).start

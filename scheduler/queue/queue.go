@@ -210,6 +210,16 @@ func (q *Queue) Done(uid types.UID) {
 	q.inFlight.end(uid)
 }
 
+// Settle says that no plugin will refuse the pod any more, though its flight may
+// take minutes: events are not kept for it. It returns whether the pod is gone.
+func (q *Queue) Settle(uid types.UID) (deleted bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.inFlight.settle(uid)
+	_, deleted = q.inFlight.latest(uid)
+	return deleted
+}
+
 // PutBack returns a pod that failed, with the plugins that refused it set and
 // none after an error. Events since it was popped are judged now. The flight ends.
 func (q *Queue) PutBack(ctx context.Context, p *Pod) {
@@ -373,7 +383,7 @@ func (q *Queue) Counts() map[Place]int {
 		Backoff:       q.backoff.len() + q.errorBackoff.len(),
 		Unschedulable: len(q.unschedulable),
 		Gated:         len(q.gated),
-		InFlight:      len(q.inFlight.pods),
+		InFlight:      q.inFlight.order.Len(),
 	}
 }
 
