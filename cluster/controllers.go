@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -10,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -148,12 +148,12 @@ func (d deletable) Resources(context.Context) ([]namespace.Resource, error) {
 			list = append(list, namespace.Resource{GroupVersionResource: r.GVK.GroupVersion().WithResource(r.Plural), Collection: slices.Contains(r.Verbs, "deletecollection")})
 		}
 	}
-	var errs []error
+	failed := map[schema.GroupVersion]error{}
 	for _, gv := range d.server.Unreachable() {
-		errs = append(errs, fmt.Errorf("%s: stale GroupVersion discovery: %s", gv, gv))
+		failed[gv] = fmt.Errorf("stale GroupVersion discovery: %v", gv)
 	}
-	if len(errs) > 0 {
-		return list, fmt.Errorf("unable to retrieve the complete list of server APIs: %w", errors.Join(errs...))
+	if len(failed) > 0 {
+		return list, &discovery.ErrGroupDiscoveryFailed{Groups: failed}
 	}
 	return list, nil
 }

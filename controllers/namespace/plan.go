@@ -1,6 +1,7 @@
 package namespace
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
 )
 
 const (
@@ -96,9 +98,12 @@ type verdict struct {
 }
 
 func (r *Report) verdicts() []verdict {
-	discovery, content, remaining, finalizers := "", "", "", ""
+	undiscovered, content, remaining, finalizers := "", "", "", ""
 	if r.DiscoveryError != nil {
-		discovery = r.DiscoveryError.Error()
+		undiscovered = r.DiscoveryError.Error()
+		if some := new(discovery.ErrGroupDiscoveryFailed); errors.As(r.DiscoveryError, &some) {
+			undiscovered = fmt.Sprintf("Discovery failed for some groups, %d failing: %v", len(some.Groups), some)
+		}
 	}
 	if n := len(r.DeleteErrors); n > 0 {
 		words := make([]string, n)
@@ -119,7 +124,7 @@ func (r *Report) verdicts() []verdict {
 		})
 	}
 	return []verdict{
-		{corev1.NamespaceDeletionDiscoveryFailure, "ResourcesDiscovered", "All resources successfully discovered", "DiscoveryFailed", discovery},
+		{corev1.NamespaceDeletionDiscoveryFailure, "ResourcesDiscovered", "All resources successfully discovered", "DiscoveryFailed", undiscovered},
 		{corev1.NamespaceDeletionGVParsingFailure, "ParsedGroupVersions", "All legacy kube types successfully parsed", "", ""},
 		{corev1.NamespaceDeletionContentFailure, "ContentDeleted", "All content successfully deleted, may be waiting on finalization", "ContentDeletionFailed", content},
 		{corev1.NamespaceContentRemaining, "ContentRemoved", "All content successfully removed", "SomeResourcesRemain", remaining},

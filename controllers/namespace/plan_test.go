@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
 )
 
 var now = time.Unix(1_700_000_000, 0)
@@ -85,24 +86,9 @@ func TestConditions(t *testing.T) {
 	if lost[0].Status != corev1.ConditionTrue || lost[0].Reason != "DiscoveryFailed" {
 		t.Errorf("%+v", lost[0])
 	}
-}
-
-func TestFromLists(t *testing.T) {
-	all := metav1.Verbs{"delete", "deletecollection", "get", "list"}
-	got, err := fromLists([]*metav1.APIResourceList{
-		{GroupVersion: "v1", APIResources: []metav1.APIResource{
-			{Name: "pods", Verbs: all},
-			{Name: "services", Verbs: metav1.Verbs{"delete", "list"}},
-			{Name: "pods/log", Verbs: metav1.Verbs{"get"}},
-			{Name: "bindings", Verbs: metav1.Verbs{"create"}},
-		}},
-		{GroupVersion: "a/b/c"},
-	})
-	if err == nil {
-		t.Error("a group version that does not parse is passed over in silence")
-	}
-	want := []Resource{{pods, true}, {corev1.SchemeGroupVersion.WithResource("services"), false}}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
+	some := &discovery.ErrGroupDiscoveryFailed{Groups: map[schema.GroupVersion]error{{Group: "metrics.k8s.io", Version: "v1beta1"}: errors.New("stale GroupVersion discovery: metrics.k8s.io/v1beta1")}}
+	stale, _ := Conditions(nil, &Report{DiscoveryError: some}, now)
+	if got, want := stale[0].Message, "Discovery failed for some groups, 1 failing: unable to retrieve the complete list of server APIs: metrics.k8s.io/v1beta1: stale GroupVersion discovery: metrics.k8s.io/v1beta1"; got != want {
+		t.Errorf("message %q, want %q", got, want)
 	}
 }
