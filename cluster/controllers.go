@@ -84,7 +84,7 @@ func (c *Cluster) addControllers(mgr manager.Manager) error {
 		"endpointslice": endpointslice.New(endpointslice.Config{Client: kube, Clock: clk, Recorder: recorder("endpoint-slice-controller")}),
 		"endpoints":     endpoints.New(kube, clk, recorder("endpoint-controller")),
 		"node lifecycle": nodelifecycle.New(kube, clk, recorder("node-controller"),
-			nodelifecycle.Config{GracePeriod: c.config.Controllers.NodeMonitorGracePeriod.Duration}),
+			nodelifecycle.Config{GracePeriod: c.config.Controllers.NodeMonitorGracePeriod.Duration, Live: mgr.GetAPIReader()}),
 		"taint eviction":        tainteviction.New(kube, clk, recorder("taint-eviction-controller")),
 		"pod GC":                podgc.New(kube, clk, int(c.config.Controllers.TerminatedPodThreshold)),
 		"resource claim":        resourceclaim.New(kube, mgr.GetAPIReader(), recorder("resource_claim")),

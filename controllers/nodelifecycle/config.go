@@ -1,6 +1,10 @@
 package nodelifecycle
 
-import "time"
+import (
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
 
 // Config has the knobs of node lifecycle; a zero field takes its default.
 type Config struct {
@@ -21,6 +25,9 @@ type Config struct {
 	// UnhealthyThreshold is the share of nodes, at least three, that must not
 	// be ready for a zone to be partially disrupted. Default 0.55.
 	UnhealthyThreshold float64
+	// Live reads Leases past the cache, before a node is declared Unknown. Default
+	// nil: the cache is trusted.
+	Live client.Reader
 }
 
 func (c Config) complete() Config {

@@ -68,6 +68,20 @@ func readiness(node *corev1.Node) corev1.ConditionStatus {
 	return corev1.ConditionUnknown
 }
 
+// labelExcluded keeps a node out of the count of how its zone fares.
+// https://kubernetes.io/docs/reference/labels-annotations-taints/#node-kubernetes-io-exclude-disruption
+const labelExcluded = "node.kubernetes.io/exclude-disruption"
+
+func standingOf(node *corev1.Node) standing {
+	if _, ok := node.Labels[labelExcluded]; ok {
+		return excluded
+	}
+	if readiness(node) == corev1.ConditionTrue {
+		return ready
+	}
+	return unready
+}
+
 // conditionTaints maps condition and status to the NoSchedule taint they call
 // for. https://kubernetes.io/docs/reference/labels-annotations-taints
 var conditionTaints = []struct {
@@ -96,19 +110,17 @@ func taintsFor(node *corev1.Node, granted, evict bool, now time.Time) (taints []
 	if node.Spec.Unschedulable {
 		wanted[corev1.TaintNodeUnschedulable] = true
 	}
-	hasNoExecute := false
 	have := map[string]bool{}
 	for _, t := range node.Spec.Taints {
 		switch {
 		case t.Effect == corev1.TaintEffectNoExecute && ours(t.Key):
-			hasNoExecute = true
 			have[t.Key+"!"] = true
 		case t.Effect == corev1.TaintEffectNoSchedule:
 			have[t.Key] = true
 		}
 	}
 	noExecute := noExecuteKey(node)
-	if noExecute != "" && !hasNoExecute && (!granted || !evict) {
+	if noExecute != "" && !hasNoExecute(node.Spec.Taints) && (!granted || !evict) {
 		asks = evict
 		noExecute = ""
 	}
@@ -148,6 +160,11 @@ func noExecuteKey(node *corev1.Node) string {
 	default:
 		return corev1.TaintNodeUnreachable
 	}
+}
+
+// hasNoExecute reports whether a list has a taint that evicts, of ours.
+func hasNoExecute(taints []corev1.Taint) bool {
+	return slices.ContainsFunc(taints, func(t corev1.Taint) bool { return t.Effect == corev1.TaintEffectNoExecute && ours(t.Key) })
 }
 
 func ours(key string) bool {

@@ -128,17 +128,20 @@ func TestZoneStatesAndRates(t *testing.T) {
 		{0, 3, stateFullDisruption, 0.1},
 	} {
 		z := newZones(r)
-		z.put("elsewhere", "other", true)
+		z.put("elsewhere", "other", ready, true)
+		for i := range tc.ready + 3 {
+			z.put(fmt.Sprint("x", i), "z", excluded, false)
+		}
 		for i := range tc.ready {
-			z.put(fmt.Sprint("r", i), "z", true)
+			z.put(fmt.Sprint("r", i), "z", ready, true)
 		}
 		for i := range tc.unready {
-			z.put(fmt.Sprint("u", i), "z", false)
+			z.put(fmt.Sprint("u", i), "z", unready, false)
 		}
 		if zn := z.zones["z"]; z.state(zn) != tc.state || z.rate(zn) != tc.rate {
 			t.Errorf("%d ready, %d not: %s at %g/s", tc.ready, tc.unready, z.state(zn), z.rate(zn))
 		}
-		flipped := z.put("elsewhere", "other", false)
+		flipped := z.put("elsewhere", "other", unready, false)
 		if want := tc.ready == 0; flipped != want || z.allDown() != want {
 			t.Errorf("%d ready: all down %t, flipped %t", tc.ready, z.allDown(), flipped)
 		}
@@ -148,10 +151,10 @@ func TestZoneStatesAndRates(t *testing.T) {
 func TestGrantIsPaced(t *testing.T) {
 	z := newZones(Config{}.complete().rates())
 	for i := range 20 {
-		z.put(fmt.Sprint("r", i), "z", true)
+		z.put(fmt.Sprint("r", i), "z", ready, true)
 	}
 	for i := range 3 {
-		z.put(fmt.Sprint("u", i), "z", false)
+		z.put(fmt.Sprint("u", i), "z", unready, false)
 		z.ask(fmt.Sprint("u", i))
 		z.ask(fmt.Sprint("u", i))
 	}
@@ -172,7 +175,7 @@ func TestGrantIsPaced(t *testing.T) {
 		t.Errorf("order %v", order)
 	}
 	z.ask("u1")
-	z.put("u1", "z", true)
+	z.put("u1", "z", ready, true)
 	if nodes, _ := z.grant(now.Add(time.Minute)); len(nodes) != 0 {
 		t.Errorf("a node that recovered is granted: %v", nodes)
 	}
@@ -182,37 +185,38 @@ func TestGrantIsPaced(t *testing.T) {
 func TestZonesAgainstOracle(t *testing.T) {
 	rnd := rand.New(rand.NewSource(1))
 	z := newZones(Config{}.complete().rates())
+	standings := []standing{unready, unready, unready, unready, excluded, ready}
 	type where struct {
-		zone  string
-		ready bool
+		zone string
+		standing
 	}
 	all := map[string]where{}
+	down := func() bool {
+		var n [3]int
+		for _, w := range all {
+			n[w.standing]++
+		}
+		return n[ready] == 0 && n[unready] > 0
+	}
 	for range 5000 {
 		name := fmt.Sprint("n", rnd.Intn(20))
-		was := down(len(all), func(yield func(bool)) {
-			for _, w := range all {
-				yield(w.ready)
-			}
-		})
+		was := down()
 		var flipped bool
 		if rnd.Intn(5) == 0 {
 			delete(all, name)
 			flipped = z.remove(name)
 		} else {
-			all[name] = where{fmt.Sprint("z", rnd.Intn(3)), rnd.Intn(8) == 0}
-			flipped = z.put(name, all[name].zone, all[name].ready)
+			all[name] = where{fmt.Sprint("z", rnd.Intn(3)), standings[rnd.Intn(len(standings))]}
+			flipped = z.put(name, all[name].zone, all[name].standing, all[name].standing == ready)
 		}
-		is := down(len(all), func(yield func(bool)) {
-			for _, w := range all {
-				yield(w.ready)
-			}
-		})
+		is := down()
 		counts := map[string][2]int{}
 		for _, w := range all {
 			c := counts[w.zone]
-			if w.ready {
+			switch w.standing {
+			case ready:
 				c[0]++
-			} else {
+			case unready:
 				c[1]++
 			}
 			counts[w.zone] = c
@@ -228,8 +232,64 @@ func TestZonesAgainstOracle(t *testing.T) {
 	}
 }
 
-func down(n int, each func(func(bool))) bool {
-	any := false
-	each(func(ready bool) { any = any || ready })
-	return n > 0 && !any
+// Tokens of many zones at random rates: each zone on its own must be what a
+// simple bucket of one token gives, whoever else waits.
+func TestGrantAgainstOracle(t *testing.T) {
+	rnd := rand.New(rand.NewSource(2))
+	config := Config{LargeClusterSize: 4}.complete()
+	z := newZones(config.rates())
+	type bucket struct {
+		waiting []string
+		next    time.Time
+	}
+	health, oracle := map[string]standing{}, map[string]*bucket{"z0": {}, "z1": {}, "z2": {}}
+	zoneOf := func(n int) string { return fmt.Sprint("z", n%3) }
+	pause := func(zone string) time.Duration {
+		total, down, up := 0, 0, 0
+		for n, s := range health {
+			up += map[standing]int{ready: 1}[s]
+			if n[:2] == zone {
+				total++
+				down += map[standing]int{unready: 1}[s]
+			}
+		}
+		switch {
+		case up == 0:
+			return 0
+		case down < total && down > 2 && float64(down)/float64(total) >= 0.55 && total > 4:
+			return 100 * time.Second
+		case down < total && down > 2 && float64(down)/float64(total) >= 0.55:
+			return 0
+		}
+		return 10 * time.Second
+	}
+	now := epoch
+	for range 20000 {
+		now = now.Add(time.Duration(rnd.Intn(5000)) * time.Millisecond)
+		n := rnd.Intn(18)
+		zone := zoneOf(n)
+		name, s := fmt.Sprint(zone, "-", n), standing(rnd.Intn(2))
+		health[name] = s
+		z.put(name, zone, s, s == ready)
+		b := oracle[zone]
+		if s == ready {
+			b.waiting = slices.DeleteFunc(b.waiting, func(w string) bool { return w == name })
+		} else {
+			z.ask(name)
+			if !slices.Contains(b.waiting, name) {
+				b.waiting = append(b.waiting, name)
+			}
+		}
+		var want []string
+		for _, zone := range []string{"z0", "z1", "z2"} {
+			b, p := oracle[zone], pause(zone)
+			if len(b.waiting) == 0 || p == 0 || !b.next.IsZero() && now.Before(b.next.Add(p)) {
+				continue
+			}
+			want, b.waiting, b.next = append(want, b.waiting[0]), b.waiting[1:], now
+		}
+		if got, _ := z.grant(now); !slices.Equal(got, want) {
+			t.Fatalf("at %s granted %v, want %v", now.Sub(epoch), got, want)
+		}
+	}
 }

@@ -5,14 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"time"
 
 	"golang.org/x/sync/errgroup"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
-	nodetopology "k8s.io/component-helpers/node/topology"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -36,16 +37,17 @@ type Reconciler struct {
 	config   Config
 	alarms   *alarm.Clock[string]
 	watch    *watch
+	metrics  metrics
 }
 
 // New returns a Reconciler that reads Nodes, Leases and, by the index
 // index.PodNode, Pods through c, which is expected to be backed by a cache.
 func New(c client.Client, clk clock.Clock, rec record.EventRecorder, config Config) *Reconciler {
 	config = config.complete()
+	w := newWatch(config.rates())
 	return &Reconciler{
 		client: c, clock: clk, recorder: rec, config: config,
-		alarms: alarm.New[string](clk),
-		watch:  newWatch(config.rates()),
+		alarms: alarm.New[string](clk), watch: w, metrics: newMetrics(w.fare),
 	}
 }
 
@@ -109,6 +111,9 @@ func (r *Reconciler) check(ctx context.Context, node *corev1.Node) (*corev1.Node
 	}
 	if len(changed) > 0 {
 		was := readiness(node)
+		if alive, err := r.renewedMeanwhile(ctx, node.Name, was, now); alive || err != nil {
+			return node, err
+		}
 		next := withConditions(node, changed)
 		if err := r.client.Status().Patch(ctx, next.DeepCopy(), client.StrategicMergeFrom(node)); err != nil {
 			return nil, fmt.Errorf("declaring node %s unknown: %w", node.Name, err)
@@ -119,10 +124,29 @@ func (r *Reconciler) check(ctx context.Context, node *corev1.Node) (*corev1.Node
 		}
 		node = next
 	}
-	if r.watch.place(node.Name, nodetopology.GetZoneKey(node), readiness(node) == corev1.ConditionTrue, now) {
+	if r.watch.place(node, now) {
 		r.watch.wakeAll()
 	}
 	return node, nil
+}
+
+// renewedMeanwhile asks the server itself, before a node is declared Unknown,
+// whether its Lease has been renewed: then the cache is behind, not the node.
+func (r *Reconciler) renewedMeanwhile(ctx context.Context, name string, was corev1.ConditionStatus, now time.Time) (bool, error) {
+	if r.config.Live == nil || was == corev1.ConditionUnknown {
+		return false, nil
+	}
+	var lease coordinationv1.Lease
+	err := r.config.Live.Get(ctx, types.NamespacedName{Namespace: corev1.NamespaceNodeLease, Name: name}, &lease)
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("asking for the lease of node %s: %w", name, err)
+	}
+	if err != nil || lease.Spec.RenewTime == nil || lease.Spec.RenewTime.Time.Equal(r.watch.renewal(name)) {
+		return false, nil
+	}
+	r.watch.renew(name, lease.Spec.RenewTime.Time, now)
+	r.alarms.Set(name, now.Add(r.config.GracePeriod))
+	return true, nil
 }
 
 // taint brings the taints and legacy labels of a node up to date.
@@ -157,6 +181,9 @@ func (r *Reconciler) taint(ctx context.Context, node *corev1.Node) error {
 	}
 	if err != nil {
 		return fmt.Errorf("tainting node %s: %w", node.Name, err)
+	}
+	if hasNoExecute(taints) && !hasNoExecute(node.Spec.Taints) {
+		r.metrics.evictions.WithLabelValues(r.watch.zoneOf(node.Name)).Inc()
 	}
 	return nil
 }

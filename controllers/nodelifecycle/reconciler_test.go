@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -177,5 +179,61 @@ func TestEverythingDown(t *testing.T) {
 	f.sync("a")
 	if got := f.taints("a"); got != "" {
 		t.Errorf("a has %s", got)
+	}
+}
+
+// A Lease that the cache has not seen renewed keeps its node from being
+// declared silent; one that is as old as the cache knows does not.
+func TestServerIsAskedForTheLease(t *testing.T) {
+	f := newFixture(t, node("a", corev1.ConditionTrue), node("b", corev1.ConditionTrue))
+	scheme := runtime.NewScheme()
+	if err := coordinationv1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	f.sync("a", "b")
+	f.clk.Step(30 * time.Second)
+	f.renew("b")
+	f.r.config.Live = fake.NewClientBuilder().WithScheme(scheme).WithObjects(&coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "kube-node-lease", Name: "a"},
+		Spec:       coordinationv1.LeaseSpec{RenewTime: &metav1.MicroTime{Time: f.clk.Now()}},
+	}).Build()
+	f.clk.Step(10 * time.Second)
+	f.sync("a")
+	if got := f.taints("a"); got != "" {
+		t.Errorf("the node that renewed its lease has %s", got)
+	}
+	if at, ok := f.r.alarms.At("a"); !ok || !at.Equal(epoch.Add(80*time.Second)) {
+		t.Fatalf("its alarm is at %s", at.Sub(epoch))
+	}
+	f.clk.Step(40 * time.Second)
+	f.renew("b")
+	f.sync("a")
+	if got := f.taints("a"); !strings.Contains(got, "unreachable:NoExecute") {
+		t.Errorf("the silent node has %q", got)
+	}
+}
+
+func TestMetrics(t *testing.T) {
+	excluded := node("x", corev1.ConditionFalse)
+	excluded.Labels = map[string]string{labelExcluded: ""}
+	f := newFixture(t, node("a", corev1.ConditionTrue), node("b", corev1.ConditionFalse), excluded)
+	f.sync("a", "b", "x")
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(f.r.Collectors()...)
+	want := `# HELP node_collector_evictions_total Number of Node evictions that happened since current instance of NodeController started.
+# TYPE node_collector_evictions_total counter
+node_collector_evictions_total{zone=""} 1
+# HELP node_collector_unhealthy_nodes_in_zone Gauge measuring number of not Ready Nodes per zones.
+# TYPE node_collector_unhealthy_nodes_in_zone gauge
+node_collector_unhealthy_nodes_in_zone{zone=""} 1
+# HELP node_collector_zone_health Gauge measuring percentage of healthy nodes per zone.
+# TYPE node_collector_zone_health gauge
+node_collector_zone_health{zone=""} 50
+# HELP node_collector_zone_size Gauge measuring number of registered Nodes per zones.
+# TYPE node_collector_zone_size gauge
+node_collector_zone_size{zone=""} 2
+`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want)); err != nil {
+		t.Error(err)
 	}
 }

@@ -58,7 +58,7 @@ func (w *watch) prime(nodes []corev1.Node) {
 	}
 	for i := range nodes {
 		n := &nodes[i]
-		w.zones.put(n.Name, nodetopology.GetZoneKey(n), readiness(n) == corev1.ConditionTrue)
+		w.zones.put(n.Name, nodetopology.GetZoneKey(n), standingOf(n), readiness(n) == corev1.ConditionTrue)
 	}
 	w.primed = true
 }
@@ -114,6 +114,27 @@ func (w *watch) renew(node string, renewed, now time.Time) {
 	}
 }
 
+// renewal is the Lease's renewTime that was last noted.
+func (w *watch) renewal(node string) time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.state(node).renewed
+}
+
+// fare returns how each zone fares.
+func (w *watch) fare() []fare {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.zones.fare()
+}
+
+// zoneOf returns the zone a node is in.
+func (w *watch) zoneOf(node string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.zones.of[node]
+}
+
 // expire drops what a Lease told of a node that does not exist.
 func (w *watch) expire(node string) {
 	w.mu.Lock()
@@ -123,16 +144,17 @@ func (w *watch) expire(node string) {
 	}
 }
 
-// place records the zone and readiness of a node, and reports whether every
+// place records the zone and health of a node, and reports whether every
 // node has to be looked at again because evictions stopped or may go on. When
 // they may, silence counts anew: it was ours.
-func (w *watch) place(node, zone string, ready bool, now time.Time) (flipped bool) {
+func (w *watch) place(node *corev1.Node, now time.Time) (flipped bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if ready {
-		w.state(node).granted = false
+	isReady := readiness(node) == corev1.ConditionTrue
+	if isReady {
+		w.state(node.Name).granted = false
 	}
-	return w.settle(w.zones.put(node, zone, ready), now)
+	return w.settle(w.zones.put(node.Name, nodetopology.GetZoneKey(node), standingOf(node), isReady), now)
 }
 
 func (w *watch) settle(flipped bool, now time.Time) bool {

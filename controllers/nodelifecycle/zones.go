@@ -37,15 +37,25 @@ type zones struct {
 	zones map[string]*zone
 	// of says which zone a node is in.
 	of map[string]string
-	// unready counts the nodes that are not ready, over all zones.
-	unready int
+	// counted are the nodes that say how zones fare, unready those of them that
+	// are not ready.
+	counted, unready int
 }
+
+// standing is how a node weighs in its zone.
+type standing uint8
+
+const (
+	unready standing = iota
+	ready
+	// excluded nodes are tainted like others but say nothing about their zone.
+	excluded
+)
 
 type zone struct {
 	ready, unready int
-	// nodes holds the readiness of each node.
-	nodes   map[string]bool
-	waiting []string
+	nodes          map[string]standing
+	waiting        []string
 	// last is when the last token was given.
 	last time.Time
 }
@@ -54,25 +64,20 @@ func newZones(r rates) *zones {
 	return &zones{rates: r, zones: map[string]*zone{}, of: map[string]string{}}
 }
 
-// put records the zone and readiness of a node and reports whether that changed
-// whether anybody may be evicted.
-func (z *zones) put(node, name string, ready bool) (flipped bool) {
+// put records the zone and standing of a node and reports whether that changed
+// whether anybody may be evicted. served tells that the node needs no token.
+func (z *zones) put(node, name string, s standing, served bool) (flipped bool) {
 	before := z.allDown()
 	z.take(node, name)
 	zn := z.zones[name]
 	if zn == nil {
-		zn = &zone{nodes: map[string]bool{}}
+		zn = &zone{nodes: map[string]standing{}}
 		z.zones[name] = zn
 	}
 	z.of[node] = name
-	zn.nodes[node] = ready
-	if ready {
-		zn.ready++
-	} else {
-		zn.unready++
-		z.unready++
-	}
-	if ready {
+	zn.nodes[node] = s
+	z.count(zn, s, 1)
+	if served {
 		zn.leave(node)
 	}
 	return before != z.allDown()
@@ -85,12 +90,7 @@ func (z *zones) take(node, stays string) {
 		return
 	}
 	zn := z.zones[name]
-	if zn.nodes[node] {
-		zn.ready--
-	} else {
-		zn.unready--
-		z.unready--
-	}
+	z.count(zn, zn.nodes[node], -1)
 	delete(zn.nodes, node)
 	delete(z.of, node)
 	if name != stays {
@@ -99,6 +99,19 @@ func (z *zones) take(node, stays string) {
 			delete(z.zones, name)
 		}
 	}
+}
+
+func (z *zones) count(zn *zone, s standing, by int) {
+	switch s {
+	case excluded:
+		return
+	case ready:
+		zn.ready += by
+	case unready:
+		zn.unready += by
+		z.unready += by
+	}
+	z.counted += by
 }
 
 // remove forgets a node that is gone.
@@ -127,7 +140,7 @@ func (z *zones) state(zn *zone) zoneState {
 
 // allDown reports whether no node at all is ready: more likely it is us who
 // cannot hear.
-func (z *zones) allDown() bool { return len(z.of) > 0 && z.unready == len(z.of) }
+func (z *zones) allDown() bool { return z.counted > 0 && z.unready == z.counted }
 
 // rate returns the tokens per second of a zone, 0 for none.
 func (z *zones) rate(zn *zone) float64 {
@@ -171,4 +184,18 @@ func (z *zones) grant(now time.Time) (nodes []string, next time.Time) {
 		}
 	}
 	return nodes, next
+}
+
+// fare is how many nodes count in a zone, and how many of them are not ready.
+type fare struct {
+	zone           string
+	ready, unready int
+}
+
+func (z *zones) fare() []fare {
+	out := make([]fare, 0, len(z.zones))
+	for name, zn := range z.zones {
+		out = append(out, fare{name, zn.ready, zn.unready})
+	}
+	return out
 }

@@ -201,12 +201,12 @@ func (r *Reconciler) markFailed(ctx context.Context, v Victim) error {
 		return nil
 	}
 	pod := v.Pod.DeepCopy()
-	pod.Status.Phase = corev1.PodFailed
+	pod.Status.Phase, pod.Status.ObservedGeneration = corev1.PodFailed, pod.Generation
 	if v.Reason == Orphaned {
 		setCondition(pod, corev1.PodCondition{
 			Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue,
 			Reason: "DeletionByPodGC", Message: "PodGC: node no longer exists",
-			LastTransitionTime: metav1.NewTime(r.clock.Now()),
+			LastTransitionTime: metav1.NewTime(r.clock.Now()), ObservedGeneration: pod.Generation,
 		})
 	}
 	return r.client.Status().Patch(ctx, pod, client.StrategicMergeFrom(v.Pod))

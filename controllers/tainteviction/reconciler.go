@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -37,6 +38,7 @@ type Reconciler struct {
 	clock    clock.Clock
 	recorder record.EventRecorder
 	alarms   *alarm.Clock[types.NamespacedName]
+	metrics  metrics
 
 	mu sync.Mutex
 	// seen is when NoExecute taints were first seen on the node of a pod.
@@ -54,7 +56,7 @@ func New(c client.Client, clk clock.Clock, rec record.EventRecorder) *Reconciler
 	return &Reconciler{
 		client: c, clock: clk, recorder: rec,
 		alarms: alarm.New[types.NamespacedName](clk),
-		seen:   map[types.NamespacedName]sighting{},
+		seen:   map[types.NamespacedName]sighting{}, metrics: newMetrics(),
 	}
 }
 
@@ -89,7 +91,7 @@ func podHandler() handler.TypedEventHandler[*corev1.Pod, reconcile.Request] {
 		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[*corev1.Pod], q queue) {
 			before, after := e.ObjectOld, e.ObjectNew
 			if before.Spec.NodeName != after.Spec.NodeName || concerns(before) != concerns(after) ||
-				len(before.Spec.Tolerations) != len(after.Spec.Tolerations) {
+				!equality.Semantic.DeepEqual(before.Spec.Tolerations, after.Spec.Tolerations) {
 				add(q, after)
 			}
 		},
@@ -159,7 +161,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		r.alarms.Set(req.NamespacedName, at)
 	default:
 		r.alarms.Cancel(req.NamespacedName)
-		return reconcile.Result{}, r.evict(ctx, &pod, now)
+		return reconcile.Result{}, r.evict(ctx, &pod, at, now)
 	}
 	return reconcile.Result{}, nil
 }
@@ -204,11 +206,12 @@ func (r *Reconciler) spare(pod *corev1.Pod) {
 	}
 }
 
-func (r *Reconciler) evict(ctx context.Context, pod *corev1.Pod, now time.Time) error {
+// evict deletes a pod whose time was up at at.
+func (r *Reconciler) evict(ctx context.Context, pod *corev1.Pod, at, now time.Time) error {
 	key := client.ObjectKeyFromObject(pod)
 	r.recorder.Eventf(pod, corev1.EventTypeNormal, reasonEviction, messageDelete, key)
 	marked := pod.DeepCopy()
-	if mark(&marked.Status, now) {
+	if mark(&marked.Status, pod.Generation, now) {
 		err := r.client.Status().Patch(ctx, marked, client.StrategicMergeFrom(pod))
 		if client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("marking pod %s as a target of disruption: %w", key, err)
@@ -218,22 +221,24 @@ func (r *Reconciler) evict(ctx context.Context, pod *corev1.Pod, now time.Time) 
 	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
 		return fmt.Errorf("deleting pod %s: %w", key, err)
 	}
+	r.metrics.deletions.Inc()
+	r.metrics.latency.Observe(r.clock.Since(at).Seconds())
 	return nil
 }
 
 // mark sets the condition DisruptionTarget and reports whether it was not set.
-func mark(status *corev1.PodStatus, now time.Time) bool {
+func mark(status *corev1.PodStatus, generation int64, now time.Time) bool {
 	want := corev1.PodCondition{
 		Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue,
 		Reason: reasonCondition, Message: messageCondition,
-		LastTransitionTime: metav1.NewTime(now),
+		LastTransitionTime: metav1.NewTime(now), ObservedGeneration: generation,
 	}
 	for i := range status.Conditions {
 		c := &status.Conditions[i]
 		if c.Type != want.Type {
 			continue
 		}
-		if c.Status == want.Status && c.Reason == want.Reason && c.Message == want.Message {
+		if c.Status == want.Status && c.Reason == want.Reason && c.Message == want.Message && c.ObservedGeneration == generation {
 			return false
 		}
 		if c.Status == want.Status {

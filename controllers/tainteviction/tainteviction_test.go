@@ -11,10 +11,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/workqueue"
 	clocktesting "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/index"
@@ -71,7 +73,7 @@ func TestEvictAndCancel(t *testing.T) {
 	}
 	taint := corev1.Taint{Key: "gone", Effect: corev1.TaintEffectNoExecute}
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n"}, Spec: corev1.NodeSpec{Taints: []corev1.Taint{taint}}}
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "p", UID: "u", Finalizers: []string{"test/keep"}}, Spec: corev1.PodSpec{
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "p", UID: "u", Generation: 3, Finalizers: []string{"test/keep"}}, Spec: corev1.PodSpec{
 		NodeName: "n", Tolerations: []corev1.Toleration{{Key: "gone", Operator: corev1.TolerationOpExists, TolerationSeconds: ptr.To[int64](60)}}}}
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(node, pod).WithStatusSubresource(pod).
 		WithIndex(&corev1.Pod{}, index.PodNode, index.ByNode).Build()
@@ -118,7 +120,7 @@ func TestEvictAndCancel(t *testing.T) {
 		t.Fatalf("not deleted: %v", err)
 	}
 	cond := got.Status.Conditions[0]
-	if cond.Type != corev1.DisruptionTarget || cond.Reason != "DeletionByTaintManager" || !strings.HasPrefix(cond.Message, "Taint manager:") {
+	if cond.Type != corev1.DisruptionTarget || cond.Reason != "DeletionByTaintManager" || !strings.HasPrefix(cond.Message, "Taint manager:") || cond.ObservedGeneration != 3 {
 		t.Errorf("condition %+v", cond)
 	}
 	if e := <-rec.Events; e != "Normal TaintManagerEviction Marking for deletion Pod ns/p" {
@@ -131,5 +133,24 @@ func TestEvictAndCancel(t *testing.T) {
 	sync()
 	if len(r.seen) != 0 || len(rec.Events) != 0 {
 		t.Errorf("remembers a pod that is gone: %v", r.seen)
+	}
+}
+
+// A toleration's seconds may change in a pod that exists.
+func TestChangedSecondsWake(t *testing.T) {
+	with := func(seconds int64) *corev1.Pod {
+		return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "p"}, Spec: corev1.PodSpec{NodeName: "n",
+			Tolerations: []corev1.Toleration{{Operator: corev1.TolerationOpExists, TolerationSeconds: &seconds}}}}
+	}
+	for name, tc := range map[string]struct {
+		after *corev1.Pod
+		wakes int
+	}{"status alone": {with(60), 0}, "seconds": {with(30), 1}} {
+		q := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+		podHandler().Update(context.Background(), event.TypedUpdateEvent[*corev1.Pod]{ObjectOld: with(60), ObjectNew: tc.after}, q)
+		if q.Len() != tc.wakes {
+			t.Errorf("%s wakes %d", name, q.Len())
+		}
+		q.ShutDown()
 	}
 }
