@@ -3,6 +3,7 @@ package cluster
 import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"github.com/coracle-k8s/coracle/controllers/clusterdns"
 	"github.com/coracle-k8s/coracle/controllers/ephemeralvolume"
 	"github.com/coracle-k8s/coracle/controllers/localpath"
 	"github.com/coracle-k8s/coracle/controllers/persistentvolume"
@@ -14,10 +15,14 @@ import (
 // networkControllers take care of the addresses of Services.
 func (c *Cluster) networkControllers(mgr manager.Manager) map[string]setup {
 	kube, clk := mgr.GetClient(), c.options.clock
-	return map[string]setup{
+	parts := map[string]setup{
 		"service CIDR":      servicecidr.New(kube, clk),
 		"cluster IP repair": serviceips.New(kube, mgr.GetAPIReader(), clk, mgr.GetEventRecorderFor(serviceips.Name)),
 	}
+	if address := c.config.Network.DNSAddress(); address.IsValid() {
+		parts["cluster DNS"] = clusterdns.New(kube, address.String())
+	}
+	return parts
 }
 
 // volumeControllers take care of volumes and claims.

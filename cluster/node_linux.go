@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/carried"
+	"github.com/coracle-k8s/coracle/dns"
 	"github.com/coracle-k8s/coracle/nodeagent"
 	"github.com/coracle-k8s/coracle/nodeagent/credentials"
 	"github.com/coracle-k8s/coracle/nodeagent/env"
@@ -69,6 +71,7 @@ type realNode struct {
 	runtime *containerd.Containerd // nil with an endpoint of somebody else's
 	agent   *nodeagent.Agent
 	proxy   *proxy.Proxier
+	dns     *dns.Server // nil if the cluster's DNS is somebody else's
 	objects *objects.Store
 	volumes *volumes.Manager
 	// credentials are of the node's pods, not of the node.
@@ -94,6 +97,9 @@ func (n *realNode) Start(ctx context.Context) error {
 	group.Go(func() error { return n.credentials.Start(ctx) })
 	group.Go(func() error { return n.volumes.Start(ctx) })
 	group.Go(func() error { return n.proxy.Start(ctx) })
+	if n.dns != nil {
+		group.Go(func() error { return n.dns.Start(ctx) })
+	}
 	group.Go(func() error { return n.agent.Start(ctx) })
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("running node %s: %w", n.name, err)
@@ -125,8 +131,11 @@ func (n *realNode) up(ctx context.Context) error {
 	if err := n.newProxy(); err != nil {
 		return err
 	}
-	if err := n.newAgent(endpoint); err != nil {
+	if err := n.newDNS(); err != nil {
 		return err
+	}
+	if err := n.newAgent(endpoint); err != nil {
+		return errors.Join(err, n.closeDNS())
 	}
 	n.serve(n.name, n.agent.Handler())
 	return nil
@@ -209,6 +218,39 @@ func (n *realNode) newProxy() error {
 	return err
 }
 
+// newDNS listens where pods find the node: at its own address in their range,
+// which nobody else reaches.
+func (n *realNode) newDNS() error {
+	if !n.network.DNSAddress().IsValid() {
+		return nil
+	}
+	pods, err := netip.ParsePrefix(n.podCIDR)
+	if err != nil {
+		return fmt.Errorf("reading the range of the node's pods: %w", err)
+	}
+	n.dns, err = dns.Listen(dns.Config{
+		Zone: dns.NewZone(n.network.ClusterDomain, dns.FromCache(n.manager.GetCache())), Address: pods.Masked().Addr().Next().String(),
+		Listen: network.Listen(n.net.Netns), ListenPacket: network.ListenPacket(n.net.Netns),
+		Resolvers: dns.ResolvConf("/etc/resolv.conf"), Log: n.log,
+	})
+	return err
+}
+
+func (n *realNode) closeDNS() error {
+	if n.dns == nil {
+		return nil
+	}
+	return n.dns.Close()
+}
+
+func (n *realNode) annotations() map[string]string {
+	if n.dns == nil {
+		// The node may have answered before its cluster's DNS became another's.
+		return map[string]string{apis.AnnotationDNS: ""}
+	}
+	return map[string]string{apis.AnnotationDNS: n.dns.Address().String()}
+}
+
 func (n *realNode) newAgent(endpoint string) error {
 	root := n.path("agent")
 	n.objects = objects.New(n.live, n.log)
@@ -227,8 +269,8 @@ func (n *realNode) newAgent(endpoint string) error {
 	config := nodeagent.Config{
 		NodeName: n.name, Client: n.manager.GetClient(), Cache: n.manager.GetCache(), Recorder: recorder, Clock: n.clock,
 		RootDir: root, PodLogDir: n.path("logs"), RuntimeEndpoint: endpoint, CgroupRoot: fmt.Sprintf("%s/n%d", cgroupOf(n.id), n.index),
-		ClusterDNS: n.network.ClusterDNS, ClusterDomain: n.network.ClusterDomain,
-		NodeIPs: []string{n.net.NodeIP}, PodCIDRs: []string{n.podCIDR}, Labels: n.node.Labels, Taints: n.node.Taints,
+		ClusterDNS: n.network.DNSServers(), ClusterDomain: n.network.ClusterDomain,
+		NodeIPs: []string{n.net.NodeIP}, PodCIDRs: []string{n.podCIDR}, Labels: n.node.Labels, Annotations: n.annotations(), Taints: n.node.Taints,
 		KubeletVersion: apis.KubernetesVersion, SystemReserved: n.node.SystemReserved, MaxPods: int(n.node.MaxPods), ServerPort: n.port,
 		ContainerLogMaxSize: n.node.ContainerLogMaxSize.Value(), ContainerLogMaxFiles: int(n.node.ContainerLogMaxFiles),
 		Volumes: n.volumes, Network: n.pods, Dial: network.Dial(n.net.Netns),

@@ -55,8 +55,9 @@ type Config struct {
 	// PodCIDRs are the ranges of the node's pods. Empty: taken from the node's
 	// spec.podCIDRs when it gets them.
 	PodCIDRs []string
-	// Labels and Taints are put on the node at registration.
-	Labels map[string]string
+	// Labels, Annotations and Taints are put on the node at registration.
+	Labels      map[string]string
+	Annotations map[string]string
 	Taints []corev1.Taint
 	// ServerPort is where Handler is served, published as
 	// status.daemonEndpoints.kubeletEndpoint. 0 publishes none.

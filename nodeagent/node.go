@@ -58,7 +58,7 @@ func (a *Agent) nodeChanged(node *corev1.Node) {
 func (a *Agent) newNodeStatus() *nodestatus.Node {
 	return nodestatus.New(nodestatus.Config{
 		Client: a.config.Client, Cache: a.config.Cache, Recorder: a.config.Recorder, Clock: a.config.Clock,
-		Name: a.config.NodeName, Hostname: a.config.Hostname, Labels: a.config.Labels, Taints: a.config.Taints,
+		Name: a.config.NodeName, Hostname: a.config.Hostname, Labels: a.config.Labels, Annotations: a.config.Annotations, Taints: a.config.Taints,
 		PodCIDRs: a.config.PodCIDRs, LeaseDuration: a.config.LeaseDuration, StatusInterval: a.config.StatusInterval,
 		Observe: a.observeNode, Changed: a.nodeChanged,
 	})

@@ -77,6 +77,17 @@ func Listen(path string) func(network, address string) (net.Listener, error) {
 	}
 }
 
+// ListenPacket opens datagram sockets in the namespace at path.
+func ListenPacket(path string) func(network, address string) (net.PacketConn, error) {
+	return func(network, address string) (c net.PacketConn, err error) {
+		err = InNetns(path, func() error {
+			c, err = net.ListenPacket(network, address)
+			return err
+		})
+		return c, err
+	}
+}
+
 // Handle returns a netlink handle for routes, links and conntrack of the
 // namespace at path. The caller closes it.
 func Handle(path string) (*netlink.Handle, error) {

@@ -29,9 +29,10 @@ type Config struct {
 	Clock    clock.WithTicker
 
 	Name, Hostname string
-	// Labels and Taints are put on the node when it is first registered; labels
-	// also later. Optional.
-	Labels map[string]string
+	// Labels, Annotations and Taints are put on the node when it is first
+	// registered; all but taints also later. Optional.
+	Labels      map[string]string
+	Annotations map[string]string
 	Taints []corev1.Taint
 	// PodCIDRs are set at registration if not empty. Optional.
 	PodCIDRs []string
@@ -111,7 +112,7 @@ func (n *Node) register(ctx context.Context) (*corev1.Node, error) {
 func (n *Node) tryRegister(ctx context.Context) (*corev1.Node, error) {
 	status, _ := Status(corev1.NodeStatus{}, n.config.Observe(ctx), n.config.Clock.Now())
 	node := &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: n.config.Name, Labels: labels(n.config.Hostname, n.config.Labels)},
+		ObjectMeta: metav1.ObjectMeta{Name: n.config.Name, Labels: labels(n.config.Hostname, n.config.Labels), Annotations: n.config.Annotations},
 		Spec:       corev1.NodeSpec{Taints: n.config.Taints},
 		Status:     status,
 	}
@@ -133,8 +134,12 @@ func (n *Node) tryRegister(ctx context.Context) (*corev1.Node, error) {
 		node.Labels = map[string]string{}
 	}
 	maps.Copy(node.Labels, labels(n.config.Hostname, n.config.Labels))
+	if node.Annotations == nil {
+		node.Annotations = map[string]string{}
+	}
+	maps.Copy(node.Annotations, n.config.Annotations)
 	if err := n.config.Client.Patch(ctx, node, client.StrategicMergeFrom(before)); err != nil {
-		return nil, fmt.Errorf("labelling node %s: %w", n.config.Name, err)
+		return nil, fmt.Errorf("updating the metadata of node %s: %w", n.config.Name, err)
 	}
 	return node, nil
 }

@@ -61,7 +61,8 @@ type Network struct {
 	// ClusterDomain is the DNS suffix of Services. Default cluster.local.
 	ClusterDomain string `json:"clusterDomain,omitempty"`
 	// ClusterDNS are the addresses of DNS servers that pods with dnsPolicy
-	// ClusterFirst ask. Default none: such pods use the node's servers.
+	// ClusterFirst ask. Default none: real nodes answer such pods themselves, at
+	// the tenth address of ServiceCIDR.
 	ClusterDNS []string `json:"clusterDNS,omitempty"`
 	// MTU of pod interfaces in bytes; 0 takes the host's default route's. Default 0.
 	MTU int32 `json:"mtu,omitempty"`

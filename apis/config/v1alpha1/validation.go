@@ -106,6 +106,29 @@ func (n *Network) validate(path *field.Path) field.ErrorList {
 	return errs
 }
 
+// DNSAddress is the ClusterIP of the built-in DNS, and invalid if ClusterDNS names
+// other servers. ServiceCIDR must be valid.
+func (n *Network) DNSAddress() netip.Addr {
+	const tenth = 10
+	cidr, err := netip.ParsePrefix(n.ServiceCIDR)
+	if err != nil || len(n.ClusterDNS) > 0 {
+		return netip.Addr{}
+	}
+	address := cidr.Masked().Addr()
+	for range tenth {
+		address = address.Next()
+	}
+	return address
+}
+
+// DNSServers are those that pods with dnsPolicy ClusterFirst ask.
+func (n *Network) DNSServers() []string {
+	if own := n.DNSAddress(); own.IsValid() {
+		return []string{own.String()}
+	}
+	return n.ClusterDNS
+}
+
 // PortRange is NodePorts as its first port and the number of ports.
 func (n *Network) PortRange() (base, size int, err error) {
 	first, last, ok := strings.Cut(n.NodePorts, "-")
