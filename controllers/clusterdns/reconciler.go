@@ -1,0 +1,123 @@
+package clusterdns
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/coracle-k8s/coracle/apis"
+)
+
+// ControllerName is the name under which the controller logs and counts.
+const ControllerName = "cluster-dns-controller"
+
+// Reconciler keeps the Service kube-dns. Make it with New.
+type Reconciler struct {
+	client  client.Client
+	address string
+}
+
+// New returns a Reconciler for a Service with an address. Its client reads from a
+// cache.
+func New(c client.Client, address string) *Reconciler {
+	return &Reconciler{client: c, address: address}
+}
+
+// SetupWithManager registers the controller. It is woken by nodes that begin or
+// cease to answer queries, and by changes of what it keeps.
+func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
+	opts.Reconciler, opts.MaxConcurrentReconciles = r, 1
+	c, err := controller.New(ControllerName, mgr, opts)
+	if err != nil {
+		return fmt.Errorf("building %s: %w", ControllerName, err)
+	}
+	one := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
+		return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: metav1.NamespaceSystem, Name: ServiceName}}}
+	})
+	for _, watched := range []struct {
+		kind  client.Object
+		which predicate.Predicate
+	}{
+		{&corev1.Node{}, predicate.Funcs{
+			CreateFunc: func(e event.CreateEvent) bool { return e.Object.GetAnnotations()[apis.AnnotationDNS] != "" },
+			DeleteFunc: func(e event.DeleteEvent) bool { return e.Object.GetAnnotations()[apis.AnnotationDNS] != "" },
+			UpdateFunc: nodeChanged,
+		}},
+		{&corev1.Service{}, predicate.NewPredicateFuncs(func(o client.Object) bool {
+			return o.GetName() == ServiceName && o.GetNamespace() == metav1.NamespaceSystem
+		})},
+		{&discoveryv1.EndpointSlice{}, predicate.NewPredicateFuncs(func(o client.Object) bool {
+			return o.GetLabels()[discoveryv1.LabelManagedBy] == ManagedBy
+		})},
+	} {
+		if err := c.Watch(source.Kind(mgr.GetCache(), watched.kind, one, watched.which)); err != nil {
+			return fmt.Errorf("watching %T: %w", watched.kind, err)
+		}
+	}
+	return nil
+}
+
+func nodeChanged(e event.UpdateEvent) bool {
+	before, ok1 := e.ObjectOld.(*corev1.Node)
+	after, ok2 := e.ObjectNew.(*corev1.Node)
+	return ok1 && ok2 && (before.Annotations[apis.AnnotationDNS] != after.Annotations[apis.AnnotationDNS] || seen(before) != seen(after))
+}
+
+// Reconcile compares what is there with the nodes.
+func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	nodes := &corev1.NodeList{}
+	if err := r.client.List(ctx, nodes, client.UnsafeDisableDeepCopy); err != nil {
+		return reconcile.Result{}, fmt.Errorf("listing nodes: %w", err)
+	}
+	service := &corev1.Service{}
+	if err := r.client.Get(ctx, req.NamespacedName, service); apierrors.IsNotFound(err) {
+		service = nil
+	} else if err != nil {
+		return reconcile.Result{}, fmt.Errorf("reading service %s: %w", req, err)
+	}
+	have := &discoveryv1.EndpointSliceList{}
+	if err := r.client.List(ctx, have, client.InNamespace(req.Namespace), client.MatchingLabels{discoveryv1.LabelManagedBy: ManagedBy}); err != nil {
+		return reconcile.Result{}, fmt.Errorf("listing endpoint slices: %w", err)
+	}
+	return reconcile.Result{}, r.apply(ctx, planFor(r.address, nodes.Items, service, have.Items))
+}
+
+// apply does it. What was made by an earlier reconcile that the cache does not
+// show yet is no error: its event brings the next one.
+func (r *Reconciler) apply(ctx context.Context, p plan) error {
+	var errs []error
+	if p.createService != nil {
+		if err := r.client.Create(ctx, p.createService); err != nil && !apierrors.IsAlreadyExists(err) {
+			errs = append(errs, fmt.Errorf("creating service %s: %w", ServiceName, err))
+		}
+	}
+	for _, slice := range p.create {
+		if err := r.client.Create(ctx, slice); err != nil && !apierrors.IsAlreadyExists(err) {
+			errs = append(errs, fmt.Errorf("creating endpoint slice %s: %w", slice.Name, err))
+		}
+	}
+	for _, slice := range p.update {
+		if err := r.client.Update(ctx, slice); err != nil {
+			errs = append(errs, fmt.Errorf("updating endpoint slice %s: %w", slice.Name, err))
+		}
+	}
+	for _, slice := range p.delete {
+		if err := r.client.Delete(ctx, slice); client.IgnoreNotFound(err) != nil {
+			errs = append(errs, fmt.Errorf("deleting endpoint slice %s: %w", slice.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
