@@ -79,7 +79,10 @@ func Listen(config Config) (*Server, error) {
 }
 
 // Address is where the server listens, for UDP and TCP.
-func (s *Server) Address() netip.AddrPort { return s.packets.LocalAddr().(*net.UDPAddr).AddrPort() }
+func (s *Server) Address() netip.AddrPort {
+	at := s.packets.LocalAddr().(*net.UDPAddr).AddrPort()
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+}
 
 // Close ends a server that was not started.
 func (s *Server) Close() error { return errors.Join(s.packets.Close(), s.streams.Close()) }

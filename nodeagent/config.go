@@ -58,7 +58,7 @@ type Config struct {
 	// Labels, Annotations and Taints are put on the node at registration.
 	Labels      map[string]string
 	Annotations map[string]string
-	Taints []corev1.Taint
+	Taints      []corev1.Taint
 	// ServerPort is where Handler is served, published as
 	// status.daemonEndpoints.kubeletEndpoint. 0 publishes none.
 	ServerPort int32

@@ -33,7 +33,7 @@ type Config struct {
 	// registered; all but taints also later. Optional.
 	Labels      map[string]string
 	Annotations map[string]string
-	Taints []corev1.Taint
+	Taints      []corev1.Taint
 	// PodCIDRs are set at registration if not empty. Optional.
 	PodCIDRs []string
 

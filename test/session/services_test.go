@@ -130,6 +130,17 @@ var _ = Describe("Services", Ordered, ContinueOnFailure, func() {
 		}
 	})
 
+	It("are found by their names from inside a pod", func() {
+		pod := w.pods("hello")[0].Name
+		for _, name := range []string{"hello", "hello." + w.ns, "hello." + w.ns + ".svc.cluster.local"} {
+			Eventually(func() (string, error) { return w.try("", "--namespace", w.ns, "exec", pod, "--", "get", "http://"+name) }).
+				WithTimeout(15*time.Second).Should(ContainSubstring("hello from"), name)
+		}
+		out, err := w.try("", "--namespace", w.ns, "exec", pod, "--", "get", "http://nobody."+w.ns)
+		Expect(err).To(HaveOccurred())
+		Expect(out).To(ContainSubstring("no such host"))
+	})
+
 	It("hold clients to one pod with session affinity ClientIP", func() {
 		w.do("patch", "service", "hello", "-p", `{"spec":{"sessionAffinity":"ClientIP"}}`)
 		Eventually(func() map[string]int { return answers(cluster+"/hostname", 20) }).Should(HaveLen(1), "one pod for one client")
