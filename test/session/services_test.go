@@ -133,7 +133,9 @@ var _ = Describe("Services", Ordered, ContinueOnFailure, func() {
 	It("are found by their names from inside a pod", func() {
 		pod := w.pods("hello")[0].Name
 		for _, name := range []string{"hello", "hello." + w.ns, "hello." + w.ns + ".svc.cluster.local"} {
-			Eventually(func() (string, error) { return w.try("", "--namespace", w.ns, "exec", pod, "--", "get", "http://"+name) }).
+			Eventually(func() (string, error) {
+				return w.try("", "--namespace", w.ns, "exec", pod, "--", "get", "http://"+name)
+			}).
 				WithTimeout(15*time.Second).Should(ContainSubstring("hello from"), name)
 		}
 		out, err := w.try("", "--namespace", w.ns, "exec", pod, "--", "get", "http://nobody."+w.ns)
