@@ -14,6 +14,10 @@ func (c *Cluster) DeepCopy() *Cluster {
 		nodes := *c.Nodes
 		out.Nodes = &nodes
 	}
+	if c.LeaderElection.LeaderElect != nil {
+		elect := *c.LeaderElection.LeaderElect
+		out.LeaderElection.LeaderElect = &elect
+	}
 	out.Storage.Endpoints = slices.Clone(c.Storage.Endpoints)
 	out.Network.ClusterDNS = slices.Clone(c.Network.ClusterDNS)
 	out.Node.Labels = maps.Clone(c.Node.Labels)

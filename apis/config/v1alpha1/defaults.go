@@ -40,6 +40,13 @@ func (c *Cluster) Default() {
 	set(&c.Controllers.Concurrency, 5)
 	set(&c.Controllers.TerminatedPodThreshold, 12500)
 	set(&c.Controllers.NodeMonitorGracePeriod.Duration, 40*time.Second)
+	if c.LeaderElection.LeaderElect == nil {
+		others := len(c.Storage.Endpoints) > 0
+		c.LeaderElection.LeaderElect = &others
+	}
+	set(&c.LeaderElection.LeaseDuration.Duration, 15*time.Second)
+	set(&c.LeaderElection.RenewDeadline.Duration, 10*time.Second)
+	set(&c.LeaderElection.RetryPeriod.Duration, 2*time.Second)
 }
 
 func set[T comparable](field *T, value T) {

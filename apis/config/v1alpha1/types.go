@@ -37,12 +37,13 @@ type Cluster struct {
 	// SimulatedNodes is how many nodes run pods without containers. Default 0.
 	SimulatedNodes int32 `json:"simulatedNodes,omitempty"`
 
-	Network     Network     `json:"network,omitempty"`
-	Storage     Storage     `json:"storage,omitempty"`
-	APIServer   APIServer   `json:"apiServer,omitempty"`
-	Node        Node        `json:"node,omitempty"`
-	Simulation  Simulation  `json:"simulation,omitempty"`
-	Controllers Controllers `json:"controllers,omitempty"`
+	Network        Network        `json:"network,omitempty"`
+	Storage        Storage        `json:"storage,omitempty"`
+	APIServer      APIServer      `json:"apiServer,omitempty"`
+	Node           Node           `json:"node,omitempty"`
+	Simulation     Simulation     `json:"simulation,omitempty"`
+	Controllers    Controllers    `json:"controllers,omitempty"`
+	LeaderElection LeaderElection `json:"leaderElection,omitempty"`
 }
 
 // Network configures pod and Service networks. Clusters on one host that have
@@ -129,4 +130,23 @@ type Controllers struct {
 	NodeMonitorGracePeriod metav1.Duration `json:"nodeMonitorGracePeriod,omitempty"`
 	// TerminatedPodThreshold is how many finished pods are kept. Default 12500.
 	TerminatedPodThreshold int32 `json:"terminatedPodThreshold,omitempty"`
+}
+
+// LeaderElection configures which of several servers with the same etcd runs
+// the controllers, and which the scheduler: the holders of the Leases
+// kube-controller-manager and kube-scheduler in kube-system, as upstream.
+type LeaderElection struct {
+	// LeaderElect says that there may be other servers. Default: whether etcd
+	// runs elsewhere (storage.endpoints). Without it there is no Lease, and this
+	// server runs everything.
+	LeaderElect *bool `json:"leaderElect,omitempty"`
+	// LeaseDuration is how long a Lease that nobody renews keeps others out, at
+	// least 1s. Default 15s.
+	LeaseDuration metav1.Duration `json:"leaseDuration,omitempty"`
+	// RenewDeadline is how long a leader tries to renew before it stops leading;
+	// shorter than LeaseDuration. Default 10s.
+	RenewDeadline metav1.Duration `json:"renewDeadline,omitempty"`
+	// RetryPeriod is the time between tries to get or renew; 1.2 times it is
+	// shorter than RenewDeadline. Default 2s.
+	RetryPeriod metav1.Duration `json:"retryPeriod,omitempty"`
 }

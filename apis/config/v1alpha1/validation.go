@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -51,7 +52,26 @@ func (c *Cluster) Validate() field.ErrorList {
 	}
 	errs = append(errs, c.APIServer.Validate(field.NewPath("apiServer"))...)
 	errs = append(errs, c.Storage.validate(field.NewPath("storage"))...)
+	errs = append(errs, c.LeaderElection.validate(field.NewPath("leaderElection"))...)
 	return append(errs, c.Network.validate(field.NewPath("network"))...)
+}
+
+// retryJitter is by how much client-go stretches the time between tries at most.
+const retryJitter = 1.2
+
+func (l *LeaderElection) validate(path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	lease, renew, retry := l.LeaseDuration.Duration, l.RenewDeadline.Duration, l.RetryPeriod.Duration
+	if lease < time.Second {
+		errs = append(errs, field.Invalid(path.Child("leaseDuration"), lease.String(), "must be at least 1s"))
+	}
+	if renew <= 0 || renew >= lease {
+		errs = append(errs, field.Invalid(path.Child("renewDeadline"), renew.String(), "must be positive and shorter than leaseDuration"))
+	}
+	if retry <= 0 || time.Duration(retryJitter*float64(retry)) >= renew {
+		errs = append(errs, field.Invalid(path.Child("retryPeriod"), retry.String(), "must be positive, and 1.2 times it shorter than renewDeadline"))
+	}
+	return errs
 }
 
 func (s *Storage) validate(path *field.Path) field.ErrorList {
