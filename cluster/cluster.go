@@ -86,6 +86,7 @@ type Cluster struct {
 	metrics    *prometheus.Registry
 	parts      *parts
 	working    atomic.Pointer[parts] // for those who ask before parts are there
+	duties     []*duty
 	kubeconfig string
 
 	stop   sync.Once

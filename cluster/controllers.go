@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
@@ -57,7 +58,12 @@ type setup interface {
 	SetupWithManager(manager.Manager, controller.Options) error
 }
 
-func (c *Cluster) addControllers(mgr manager.Manager) error {
+// measured is a controller with metrics of its own, under upstream's names.
+type measured interface {
+	Metrics() []prometheus.Collector
+}
+
+func (c *Cluster) addControllers(mgr *term) error {
 	meta, err := metadata.NewForConfig(c.server.RESTConfig())
 	if err != nil {
 		return fmt.Errorf("making a metadata client: %w", err)
@@ -107,7 +113,7 @@ func (c *Cluster) addControllers(mgr manager.Manager) error {
 		"role aggregation":      clusterroleaggregation.New(kube),
 		"garbage collector": garbagecollector.New(garbagecollector.Config{
 			Client: kube, Live: mgr.GetAPIReader(), Cache: mgr.GetCache(), Recorder: recorder("garbage-collector-controller"),
-			Resources: collectable{c.server},
+			Resources: collectable{c.server}, NewQueue: newQueue[garbagecollector.Work](mgr.states),
 		}),
 	}
 	maps.Copy(parts, c.networkControllers(mgr))
@@ -120,10 +126,17 @@ func (c *Cluster) addControllers(mgr manager.Manager) error {
 		options := controller.Options{
 			MaxConcurrentReconciles: int(c.config.Controllers.Concurrency),
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](minRetry, maxRetry),
+			NewQueue:                newQueue[reconcile.Request](mgr.states),
 		}
-		queueByClock(&options, clk)
 		if err := part.SetupWithManager(mgr, options); err != nil {
 			return fmt.Errorf("setting up the %s controller: %w", name, err)
+		}
+		if m, ok := part.(measured); ok {
+			for _, collector := range m.Metrics() {
+				if err := mgr.metrics.Register(collector); err != nil {
+					return fmt.Errorf("registering metrics of the %s controller: %w", name, err)
+				}
+			}
 		}
 	}
 	return nil

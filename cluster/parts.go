@@ -15,12 +15,14 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/config"
+	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/cluster/queue"
 	"github.com/coracle-k8s/coracle/scheduler"
+	schedulerqueue "github.com/coracle-k8s/coracle/scheduler/queue"
 )
 
 // partsStopTimeout bounds how long the parts may take to end.
@@ -65,10 +67,7 @@ func (c *Cluster) addParts(ctx context.Context, p *parts) error {
 	if err := addIndexes(ctx, p.manager.GetFieldIndexer()); err != nil {
 		return err
 	}
-	if err := c.addControllers(p.manager); err != nil {
-		return err
-	}
-	if err := c.addScheduler(p.manager); err != nil {
+	if err := c.addDuties(p.manager); err != nil {
 		return err
 	}
 	if err := c.addSimulatedNodes(p.manager); err != nil {
@@ -97,7 +96,9 @@ func (p *parts) clean() {
 func (c *Cluster) newManager() (manager.Manager, error) {
 	grace := partsStopTimeout
 	yes := true
-	return manager.New(c.server.RESTConfig(), manager.Options{
+	config := c.server.RESTConfig()
+	config.Wrap(newRequests(c.metrics).wrap)
+	return manager.New(config, manager.Options{
 		Scheme:         c.clientScheme,
 		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return c.server.Mapper(), nil },
 		NewCache:       c.newCache,
@@ -109,7 +110,7 @@ func (c *Cluster) newManager() (manager.Manager, error) {
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		HealthProbeBindAddress:  "0",
 		GracefulShutdownTimeout: &grace,
-		Controller:              config.Controller{SkipNameValidation: &yes, Logger: c.options.logger},
+		Controller:              ctrlconfig.Controller{SkipNameValidation: &yes, Logger: c.options.logger},
 	})
 }
 
@@ -147,16 +148,27 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	return nil
 }
 
-func (c *Cluster) addScheduler(mgr manager.Manager) error {
+func (c *Cluster) addScheduler(t *term) error {
 	s, err := scheduler.New(scheduler.Config{
-		Client: mgr.GetClient(), Cache: mgr.GetCache(), Recorder: mgr.GetEventRecorder(scheduler.DefaultName), Clock: c.options.clock, Metrics: c.metrics,
+		Client: t.GetClient(), Cache: t.GetCache(), Recorder: t.GetEventRecorder(scheduler.DefaultName), Clock: c.options.clock, Metrics: t.metrics,
 		Workloads: []client.Object{&corev1.ReplicationController{}, &appsv1.ReplicaSet{}, &appsv1.StatefulSet{}},
 	})
 	if err != nil {
 		return err
 	}
-	if err := mgr.Add(s); err != nil {
-		return fmt.Errorf("adding the scheduler: %w", err)
+	t.states.tell(scheduler.DefaultName, func() queue.Numbers { return schedulerNumbers(s) })
+	return t.Add(s)
+}
+
+// schedulerNumbers are the scheduler's in the words of controllers' queues.
+func schedulerNumbers(s *scheduler.Scheduler) queue.Numbers {
+	idle, c := s.Idle(), s.Counts()
+	n := queue.Numbers{
+		Ready: c[schedulerqueue.Active], Busy: c[schedulerqueue.InFlight],
+		Delayed: c[schedulerqueue.Backoff] + c[schedulerqueue.Unschedulable] + c[schedulerqueue.Gated],
 	}
-	return nil
+	if !idle && n.Idle() {
+		n.Busy = 1 // it writes what it found
+	}
+	return n
 }

@@ -23,7 +23,6 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/client-go/util/keyutil"
-	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/coracle-k8s/coracle/apiserver"
 	"github.com/coracle-k8s/coracle/apiserver/bootstrap"
@@ -57,9 +56,8 @@ func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) err
 			"controller-manager": c.checkParts, "scheduler": c.checkParts,
 		},
 		Settings: c.config.APIServer,
-		// Controllers count for the whole process.
-		Metrics: []prometheus.Gatherer{c.metrics, ctrlmetrics.Registry},
-		Report:  func(err error) { c.options.logger.Error(err, "the API server") },
+		Metrics:  []prometheus.Gatherer{c.metrics, dutyMetrics{c}},
+		Report:   func(err error) { c.options.logger.Error(err, "the API server") },
 	}
 	if issuer := c.config.APIServer.ServiceAccounts.Issuer; issuer != "" {
 		config.Issuer = issuer
@@ -74,7 +72,7 @@ func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) err
 	}
 	c.nodes = newConnector(c)
 	config.Nodes = c.nodes
-	config.Extra = map[string]http.Handler{joinPath: http.HandlerFunc(c.serveJoin)}
+	config.Extra = map[string]http.Handler{joinPath: http.HandlerFunc(c.serveJoin), StatusPath: http.HandlerFunc(c.serveStatus)}
 	c.server, err = apiserver.Start(ctx, config)
 	return err
 }

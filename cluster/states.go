@@ -24,6 +24,8 @@ type states struct {
 
 type controllerState struct {
 	numbers func() queue.Numbers
+	// own says that it has metrics of its own for its queue.
+	own     bool
 	failure *ControllerError
 }
 
@@ -52,6 +54,14 @@ func newQueue[T comparable](s *states) func(string, workqueue.TypedRateLimiter[T
 	}
 }
 
+// tell makes known a part that has a queue of another kind.
+func (s *states) tell(name string, numbers func() queue.Numbers) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	state := s.of(name)
+	state.numbers, state.own = numbers, true
+}
+
 // failed notes what a controller says has gone wrong.
 func (s *states) failed(controller, object, message string) {
 	now := time.Now()
@@ -66,7 +76,7 @@ func (s *states) list() []Controller {
 	defer s.mu.Unlock()
 	list := make([]Controller, 0, len(s.byName))
 	for name, state := range s.byName {
-		c := Controller{Name: name, Error: state.failure}
+		c := Controller{Name: name, Error: state.failure, own: state.own}
 		if state.numbers != nil {
 			c.Numbers = state.numbers()
 		}

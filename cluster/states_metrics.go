@@ -21,6 +21,9 @@ func (s *states) Describe(chan<- *prometheus.Desc) {}
 func (s *states) Collect(out chan<- prometheus.Metric) {
 	byQueue := map[string]queue.Numbers{}
 	for _, c := range s.list() {
+		if c.own {
+			continue
+		}
 		name := queueName(c.Name)
 		byQueue[name] = byQueue[name].Plus(c.Numbers)
 	}

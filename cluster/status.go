@@ -44,6 +44,8 @@ type Controller struct {
 	queue.Numbers
 	// Error is the last one that it logged.
 	Error *ControllerError `json:"error,omitempty"`
+
+	own bool
 }
 
 // ControllerError is what a controller said has gone wrong.
@@ -54,8 +56,8 @@ type ControllerError struct {
 	Message string `json:"message"`
 }
 
-// Controllers are those that run in this process now, by name: none if another
-// server leads.
+// Controllers are those that run in this process now, the scheduler last: none
+// if another server leads.
 func (c *Cluster) Controllers() []Controller {
 	var list []Controller
 	for _, d := range c.duties {
@@ -74,9 +76,6 @@ func (c *Cluster) Idle() bool {
 		t := d.current.Load()
 		if t == nil {
 			continue
-		}
-		if !t.idle() {
-			return false
 		}
 		for _, one := range t.states.list() {
 			if !one.Idle() {

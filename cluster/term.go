@@ -44,12 +44,11 @@ type term struct {
 	mu    sync.Mutex
 	parts []manager.Runnable
 	began bool
-	idle  func() bool // of parts without a queue of the usual kind
 }
 
 // newTerm prepares for a duty.
 func (c *Cluster) newTerm(d *duty, mgr manager.Manager) (*term, error) {
-	t := &term{Manager: mgr, cache: mgr.GetCache(), metrics: prometheus.NewRegistry(), states: newStates(c.options.clock), idle: func() bool { return true }}
+	t := &term{Manager: mgr, cache: mgr.GetCache(), metrics: prometheus.NewRegistry(), states: newStates(c.options.clock)}
 	t.logger = t.states.logger(c.options.logger)
 	if d.election != nil {
 		t.cache = &lentCache{Cache: t.cache}

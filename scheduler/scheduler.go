@@ -185,6 +185,9 @@ func (s *Scheduler) Wake(ctx context.Context) {
 	s.queue.Happened(ctx, fwk.ClusterEvent{Resource: fwk.WildCard, ActionType: fwk.All, CustomLabel: queue.EventForceActivate}, nil, nil)
 }
 
+// Counts are the numbers of pods by where they are in the queue.
+func (s *Scheduler) Counts() map[queue.Place]int { return s.queue.Counts() }
+
 // Idle says whether nothing is being scheduled or bound and nothing waits for
 // its turn; pods that wait for an event, a gate or a backoff do not count.
 func (s *Scheduler) Idle() bool {

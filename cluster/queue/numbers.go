@@ -55,17 +55,22 @@ type counts struct {
 type Numbers struct {
 	// Ready items wait for a worker, Delayed ones for their time, and Busy ones
 	// are with a worker. An item may be busy and ready, or busy and delayed.
-	Ready, Delayed, Busy int
+	Ready   int `json:"ready"`
+	Delayed int `json:"delayed"`
+	Busy    int `json:"busy"`
 	// Adds is how often an item became ready, Retries how often one was delayed.
-	Adds, Retries uint64
+	Adds    uint64 `json:"adds"`
+	Retries uint64 `json:"retries"`
 	// Queued is how long items were ready before a worker had them, Worked how
 	// long workers had them.
-	Queued, Worked Histogram
+	Queued Histogram `json:"-"`
+	Worked Histogram `json:"-"`
 	// Unfinished is the time that workers have spent on what they work on now,
 	// Longest the longest of it.
-	Unfinished, Longest time.Duration
+	Unfinished time.Duration `json:"-"`
+	Longest    time.Duration `json:"-"`
 	// Active is when a worker last took or finished something; zero if never.
-	Active time.Time
+	Active time.Time `json:"active,omitzero"`
 }
 
 // Plus are the numbers of two queues together.

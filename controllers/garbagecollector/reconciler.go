@@ -31,7 +31,7 @@ const DefaultConcurrency = 20
 // without those that are missing.
 const syncLimit = 30 * time.Second
 
-// Config is what a Reconciler needs. All fields are required.
+// Config is what a Reconciler needs. All fields but the last are required.
 type Config struct {
 	// Client writes: deletes, and patches of metadata.
 	Client client.Client
@@ -43,7 +43,12 @@ type Config struct {
 	Recorder record.EventRecorder
 	// Resources are the kinds to monitor.
 	Resources Resources
+	// NewQueue makes the work queue; default controller-runtime's.
+	NewQueue func(name string, limiter workqueue.TypedRateLimiter[Work]) workqueue.TypedRateLimitingInterface[Work]
 }
+
+// Work is what the queue holds.
+type Work = work
 
 // Reconciler is the garbage collector. Requests are nodes of its graph.
 type Reconciler struct {
@@ -82,6 +87,7 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Optio
 		RecoverPanic:            opts.RecoverPanic,
 		NeedLeaderElection:      opts.NeedLeaderElection,
 		Reconciler:              r,
+		NewQueue:                r.config.NewQueue,
 		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[work](5*time.Millisecond, time.Minute),
 		UsePriorityQueue:        opts.UsePriorityQueue,
 		Logger:                  opts.Logger,

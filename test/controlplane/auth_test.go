@@ -526,7 +526,7 @@ var _ = Describe("what the API server says of itself", Ordered, func() {
 			"apiserver_request_duration_seconds_bucket{", "apiserver_current_inflight_requests{", "apiserver_longrunning_requests{", "apiserver_response_sizes_bucket{",
 			`apiserver_resource_objects{group="",resource="namespaces"} `, `apiserver_storage_objects{resource="namespaces"} `, "apiserver_storage_size_bytes{", "etcd_request_duration_seconds_bucket{",
 			"apiserver_watch_cache_events_received_total{", "authentication_attempts{", "authenticated_user_requests{", "authorization_attempts_total{",
-			`kubernetes_build_info{`, `workqueue_adds_total{controller="serviceaccount-controller"`, "rest_client_requests_total{",
+			`kubernetes_build_info{`, `workqueue_adds_total{name="serviceaccount"} `, `workqueue_depth{name="deployment"} 0`, "rest_client_requests_total{",
 			"scheduler_pending_pods{", "process_cpu_seconds_total ", "go_goroutines ",
 		} {
 			if !strings.Contains(scraped, name) {

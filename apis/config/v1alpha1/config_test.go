@@ -3,6 +3,9 @@ package v1alpha1
 import (
 	"strings"
 	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 func TestDecodeIsStrict(t *testing.T) {
@@ -32,17 +35,22 @@ func TestDefaultsAreValid(t *testing.T) {
 func TestValidateNamesTheField(t *testing.T) {
 	minus := int32(-1)
 	for want, change := range map[string]func(*Cluster){
-		"apiVersion":                                 func(c *Cluster) { c.APIVersion = "v1" },
-		"kind":                                       func(c *Cluster) { c.Kind = "Pod" },
-		"listen":                                     func(c *Cluster) { c.Listen = "6443" },
-		"nodes":                                      func(c *Cluster) { c.Nodes = &minus },
-		"simulatedNodes":                             func(c *Cluster) { c.SimulatedNodes = -1 },
-		"network.serviceCIDR":                        func(c *Cluster) { c.Network.ServiceCIDR = "10.96.0.1/16" },
-		"network.podCIDR":                            func(c *Cluster) { c.Network.PodCIDR = "10.96.128.0/17" },
-		"network.nodePorts":                          func(c *Cluster) { c.Network.NodePorts = "32767-30000" },
-		"network.clusterDNS[0]":                      func(c *Cluster) { c.Network.ClusterDNS = []string{"dns"} },
-		"node.name":                                  func(c *Cluster) { c.Node.Name = "Not_A_Name" },
-		"node.containerRuntimeEndpoint":              func(c *Cluster) { two := int32(2); c.Nodes = &two; c.Node.ContainerRuntimeEndpoint = "/x.sock" },
+		"apiVersion":                    func(c *Cluster) { c.APIVersion = "v1" },
+		"kind":                          func(c *Cluster) { c.Kind = "Pod" },
+		"listen":                        func(c *Cluster) { c.Listen = "6443" },
+		"nodes":                         func(c *Cluster) { c.Nodes = &minus },
+		"simulatedNodes":                func(c *Cluster) { c.SimulatedNodes = -1 },
+		"network.serviceCIDR":           func(c *Cluster) { c.Network.ServiceCIDR = "10.96.0.1/16" },
+		"network.podCIDR":               func(c *Cluster) { c.Network.PodCIDR = "10.96.128.0/17" },
+		"network.nodePorts":             func(c *Cluster) { c.Network.NodePorts = "32767-30000" },
+		"network.clusterDNS[0]":         func(c *Cluster) { c.Network.ClusterDNS = []string{"dns"} },
+		"node.name":                     func(c *Cluster) { c.Node.Name = "Not_A_Name" },
+		"node.containerRuntimeEndpoint": func(c *Cluster) { two := int32(2); c.Nodes = &two; c.Node.ContainerRuntimeEndpoint = "/x.sock" },
+		"leaderElection.leaseDuration": func(c *Cluster) {
+			c.LeaderElection = elected(500*time.Millisecond, 300*time.Millisecond, time.Millisecond)
+		},
+		"leaderElection.renewDeadline":               func(c *Cluster) { c.LeaderElection = elected(10*time.Second, 10*time.Second, time.Second) },
+		"leaderElection.retryPeriod":                 func(c *Cluster) { c.LeaderElection = elected(15*time.Second, 10*time.Second, 9*time.Second) },
 		"apiServer.requestTimeout":                   func(c *Cluster) { c.APIServer.RequestTimeout.Duration = 1 },
 		"apiServer.maxRequestsInFlight":              func(c *Cluster) { c.APIServer.MaxRequestsInFlight = -1 },
 		"apiServer.corsAllowedOrigins[0]":            func(c *Cluster) { c.APIServer.CORSAllowedOrigins = []string{"example.com"} },
@@ -74,5 +82,24 @@ func TestValidateNamesTheField(t *testing.T) {
 				t.Errorf("got %v, want one error at %s", errs, want)
 			}
 		})
+	}
+}
+
+func elected(lease, renew, retry time.Duration) LeaderElection {
+	return LeaderElection{LeaseDuration: metav1.Duration{Duration: lease}, RenewDeadline: metav1.Duration{Duration: renew}, RetryPeriod: metav1.Duration{Duration: retry}}
+}
+
+func TestLeadersAreElectedWhereEtcdIsElsewhere(t *testing.T) {
+	alone, several := &Cluster{}, &Cluster{Storage: Storage{Endpoints: []string{"http://10.0.0.1:2379"}}}
+	alone.Default()
+	several.Default()
+	if *alone.LeaderElection.LeaderElect || !*several.LeaderElection.LeaderElect {
+		t.Errorf("alone: %v, several: %v", *alone.LeaderElection.LeaderElect, *several.LeaderElection.LeaderElect)
+	}
+	no := false
+	several.LeaderElection.LeaderElect = &no
+	several.Default()
+	if c := several.DeepCopy(); *c.LeaderElection.LeaderElect || c.LeaderElection.LeaderElect == &no {
+		t.Error("what was said is not kept, or shared with a copy")
 	}
 }
