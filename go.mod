@@ -18,6 +18,7 @@ require (
 	golang.org/x/sync v0.24.0
 	gopkg.in/go-jose/go-jose.v2 v2.6.3
 	k8s.io/apiserver v0.37.2
+	k8s.io/cloud-provider v0.37.2
 	k8s.io/component-helpers v0.37.2
 	k8s.io/cri-client v0.37.2
 	k8s.io/endpointslice v0.37.2

@@ -27,6 +27,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
+	cloudprovider "k8s.io/cloud-provider"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -46,6 +47,7 @@ type options struct {
 	progress func(string)
 	clock    clock.WithTicker
 	logger   logr.Logger
+	cloud    cloudprovider.Interface
 }
 
 // WithProgress reports what the start is doing, a short phrase a step, one at a
@@ -66,6 +68,12 @@ func WithClock(c clock.WithTicker) Option { return func(o *options) { o.clock = 
 
 // WithLogger says where the parts log. The default is nowhere.
 func WithLogger(l logr.Logger) Option { return func(o *options) { o.logger = l } }
+
+// WithCloudProvider lets a cloud make the load balancers of Services, if it has
+// any, instead of the built-in one.
+func WithCloudProvider(cloud cloudprovider.Interface) Option {
+	return func(o *options) { o.cloud = cloud }
+}
 
 // Cluster is a running cluster.
 type Cluster struct {

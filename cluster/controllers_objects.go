@@ -9,6 +9,7 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/persistentvolume"
 	"github.com/coracle-k8s/coracle/controllers/servicecidr"
 	"github.com/coracle-k8s/coracle/controllers/serviceips"
+	"github.com/coracle-k8s/coracle/controllers/serviceloadbalancer"
 	"github.com/coracle-k8s/coracle/controllers/volumeprotection"
 )
 
@@ -21,6 +22,11 @@ func (c *Cluster) networkControllers(mgr manager.Manager) map[string]setup {
 	}
 	if address := c.config.Network.DNSAddress(); address.IsValid() {
 		parts["cluster DNS"] = clusterdns.New(kube, address.String())
+	}
+	if balancer := c.loadBalancer(mgr); balancer != nil {
+		parts["service load balancer"] = serviceloadbalancer.New(serviceloadbalancer.Config{
+			Client: kube, Clock: clk, Recorder: mgr.GetEventRecorderFor("service-controller"), Balancer: balancer,
+		})
 	}
 	return parts
 }

@@ -48,6 +48,7 @@ func (c *Cluster) startParts(ctx context.Context) (*parts, error) {
 	// complains when nobody set it.
 	run, cancel := context.WithCancel(logr.NewContext(context.WithoutCancel(ctx), c.options.logger))
 	p := &parts{manager: mgr, cancel: cancel, done: make(chan struct{})}
+	c.initializeCloud(run)
 	if err := c.addParts(ctx, p); err != nil {
 		cancel()
 		close(p.done)

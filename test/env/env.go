@@ -60,6 +60,11 @@ func WithClock(c clock.WithTicker) Option {
 	return func(o *options) { o.cluster = append(o.cluster, cluster.WithClock(c)) }
 }
 
+// WithCluster passes options on to the cluster.
+func WithCluster(opts ...cluster.Option) Option {
+	return func(o *options) { o.cluster = append(o.cluster, opts...) }
+}
+
 // WithConfig changes any field of the configuration.
 func WithConfig(change func(*v1alpha1.Cluster)) Option {
 	return func(o *options) { change(o.config) }

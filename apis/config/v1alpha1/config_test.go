@@ -51,6 +51,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		},
 		"leaderElection.renewDeadline":               func(c *Cluster) { c.LeaderElection = elected(10*time.Second, 10*time.Second, time.Second) },
 		"leaderElection.retryPeriod":                 func(c *Cluster) { c.LeaderElection = elected(15*time.Second, 10*time.Second, 9*time.Second) },
+		"network.loadBalancer":                       func(c *Cluster) { c.Network.LoadBalancer = "cloud" },
 		"apiServer.requestTimeout":                   func(c *Cluster) { c.APIServer.RequestTimeout.Duration = 1 },
 		"apiServer.maxRequestsInFlight":              func(c *Cluster) { c.APIServer.MaxRequestsInFlight = -1 },
 		"apiServer.corsAllowedOrigins[0]":            func(c *Cluster) { c.APIServer.CORSAllowedOrigins = []string{"example.com"} },

@@ -24,6 +24,7 @@ func (c *Cluster) Default() {
 	set(&c.Network.LinkCIDR, "10.245.0.0/24")
 	set(&c.Network.NodePorts, "30000-32767")
 	set(&c.Network.ClusterDomain, "cluster.local")
+	set(&c.Network.LoadBalancer, LoadBalancerNodeAddress)
 	set(&c.Node.MaxPods, 110)
 	set(&c.Node.ContainerLogMaxFiles, 5)
 	if c.Node.ContainerLogMaxSize == nil {

@@ -65,9 +65,22 @@ type Network struct {
 	// ClusterFirst ask. Default none: real nodes answer such pods themselves, at
 	// the tenth address of ServiceCIDR.
 	ClusterDNS []string `json:"clusterDNS,omitempty"`
+	// LoadBalancer says what makes the load balancers of Services that name no
+	// class: NodeAddress gives them the addresses of nodes, None leaves them to
+	// somebody else. Default NodeAddress.
+	LoadBalancer LoadBalancer `json:"loadBalancer,omitempty"`
 	// MTU of pod interfaces in bytes; 0 takes the host's default route's. Default 0.
 	MTU int32 `json:"mtu,omitempty"`
 }
+
+// LoadBalancer is a way to make the load balancers of Services.
+type LoadBalancer string
+
+// The ways to make load balancers.
+const (
+	LoadBalancerNodeAddress LoadBalancer = "NodeAddress"
+	LoadBalancerNone        LoadBalancer = "None"
+)
 
 // Storage configures etcd.
 type Storage struct {

@@ -115,6 +115,9 @@ func (n *Network) validate(path *field.Path) field.ErrorList {
 	if _, _, err := n.PortRange(); err != nil {
 		errs = append(errs, field.Invalid(path.Child("nodePorts"), n.NodePorts, err.Error()))
 	}
+	if ways := []LoadBalancer{LoadBalancerNodeAddress, LoadBalancerNone}; !slices.Contains(ways, n.LoadBalancer) {
+		errs = append(errs, field.NotSupported(path.Child("loadBalancer"), n.LoadBalancer, ways))
+	}
 	for i, address := range n.ClusterDNS {
 		if net.ParseIP(address) == nil {
 			errs = append(errs, field.Invalid(path.Child("clusterDNS").Index(i), address, "must be an IP address"))

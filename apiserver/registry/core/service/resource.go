@@ -40,9 +40,10 @@ func New() *registry.Resource {
 		Fields: func(s *corev1.Service) fields.Set {
 			return fields.Set{"spec.clusterIP": s.Spec.ClusterIP, "spec.type": string(s.Spec.Type)}
 		},
-		Configure: func(store *genericregistry.Store) { store.ReturnDeletedObject = true },
-		Status:    &registry.Status[*corev1.Service]{Validate: registry.PureUpdate(core.ValidateServiceStatusUpdate)},
-		Table:     table(),
+		PrepareForUpdate: dropLoadBalancer,
+		Configure:        func(store *genericregistry.Store) { store.ReturnDeletedObject = true },
+		Status:           &registry.Status[*corev1.Service]{Validate: registry.PureUpdate(core.ValidateServiceStatusUpdate)},
+		Table:            table(),
 		Subresources: []registry.Subresource{
 			{Name: "proxy", GVK: corev1.SchemeGroupVersion.WithKind("ServiceProxyOptions"), Verbs: []string{"create", "delete", "get", "patch", "update"}},
 		},

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -114,6 +115,14 @@ func dropForType(s, old *corev1.Service) {
 	}
 	if externallyAccessible(old) && !externallyAccessible(s) && s.Spec.ExternalTrafficPolicy == old.Spec.ExternalTrafficPolicy {
 		s.Spec.ExternalTrafficPolicy = ""
+	}
+}
+
+// dropLoadBalancer clears the status of a Service that no longer is of the type.
+// The load balancer itself is taken back later, which users need not see.
+func dropLoadBalancer(_ context.Context, s, _ *corev1.Service) {
+	if s.Spec.Type != corev1.ServiceTypeLoadBalancer {
+		s.Status.LoadBalancer = corev1.LoadBalancerStatus{}
 	}
 }
 
