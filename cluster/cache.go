@@ -29,9 +29,12 @@ type promptCache struct {
 	once      sync.Once
 }
 
-// newPromptCache implements cache.NewCacheFunc.
-func newPromptCache(config *rest.Config, options cache.Options) (cache.Cache, error) {
-	options.NewInformer = newListingInformer
+// sharing makes the source of an informer's objects one that shares the server's.
+type sharing func(example runtime.Object, otherwise toolscache.ListerWatcherWithContext) toolscache.ListerWatcherWithContext
+
+// newPromptCache makes a cache for the manager.
+func newPromptCache(config *rest.Config, options cache.Options, share sharing) (cache.Cache, error) {
+	options.NewInformer = share.newInformer
 	inner, err := cache.New(config, options)
 	if err != nil {
 		return nil, err
@@ -39,12 +42,13 @@ func newPromptCache(config *rest.Config, options cache.Options) (cache.Cache, er
 	return &promptCache{Cache: inner, informers: map[toolscache.SharedIndexInformer]bool{}, started: make(chan struct{})}, nil
 }
 
-// newListingInformer makes an informer that begins with a list of what the
+// newInformer makes an informer that begins with a list of what the
 // server's watch cache has, and not with a stream of it. Such a stream is
 // consistent with etcd, which costs up to 100 ms when a watch cache was just
 // opened, and is sent object by object; an informer needs neither.
-func newListingInformer(lw toolscache.ListerWatcher, example runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
-	return toolscache.NewSharedIndexInformer(listing{draining{toolscache.ToListerWatcherWithContext(lw)}}, example, resync, indexers)
+func (s sharing) newInformer(lw toolscache.ListerWatcher, example runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
+	source := s(example, draining{toolscache.ToListerWatcherWithContext(lw)})
+	return toolscache.NewSharedIndexInformer(listing{source}, example, resync, indexers)
 }
 
 // listing is a source of lists, see k8s.io/client-go/util/watchlist.

@@ -12,9 +12,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -117,11 +120,20 @@ func (c *Cluster) newManager() (manager.Manager, error) {
 
 // newCache implements cache.NewCacheFunc.
 func (c *Cluster) newCache(config *rest.Config, options cache.Options) (cache.Cache, error) {
-	prompt, err := newPromptCache(config, options)
+	prompt, err := newPromptCache(config, options, c.share)
 	if err != nil {
 		return nil, err
 	}
 	return &dormantCache{Cache: prompt, scheme: c.clientScheme, logger: c.options.logger, beforeFirst: c.server.BeforeFirst}, nil
+}
+
+// share implements sharing: objects of typed informers are those of the server.
+func (c *Cluster) share(example runtime.Object, otherwise toolscache.ListerWatcherWithContext) toolscache.ListerWatcherWithContext {
+	kind, err := apiutil.GVKForObject(example, c.clientScheme)
+	if err != nil {
+		return otherwise // no kind of ours
+	}
+	return c.server.Share(kind, example, otherwise)
 }
 
 func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {

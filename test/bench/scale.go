@@ -18,8 +18,6 @@ const (
 	// quietShare of a core to count as converged.
 	quietFor   = 3 * time.Second
 	quietShare = 0.5
-	// scaleLimit bounds each wait.
-	scaleLimit = 20 * time.Minute
 )
 
 // benchScale fills a cluster with many nodes and pods, of Deployments of 1,000
@@ -37,10 +35,19 @@ func benchScale(ctx context.Context, b *bench) error {
 		return err
 	}
 	b.report(name("nodes Ready"), "s", none, time.Since(t.started).Seconds())
+	idle, err := cpuTime(t.command.Process.Pid)
+	if err != nil {
+		return err
+	}
 	took, err := t.fill(ctx, b.pods/replicas)
 	if err != nil {
 		return err
 	}
+	busy, err := cpuTime(t.command.Process.Pid)
+	if err != nil {
+		return err
+	}
+	b.report(name("CPU time per pod"), "ms", none, (busy-idle).Seconds()*1000/float64(b.pods))
 	b.report(name("pods Running"), "s", none, took)
 	b.report(name("pods Running per second"), "pods/s", none, float64(b.pods)/took)
 	if _, err := t.quiet(ctx); err != nil {
@@ -93,7 +100,7 @@ func (t *target) fill(ctx context.Context, deployments int) (float64, error) {
 
 // quiet waits until the process has nothing to do and returns when that began.
 func (t *target) quiet(ctx context.Context) (time.Time, error) {
-	ctx, cancel := context.WithTimeout(ctx, scaleLimit)
+	ctx, cancel := context.WithTimeout(ctx, awaitLimit)
 	defer cancel()
 	for {
 		since := time.Now()

@@ -46,6 +46,9 @@ type target struct {
 // retry is how often a start is looked at that nothing tells about.
 const retry = time.Millisecond
 
+// awaitLimit bounds each wait for what a watch tells.
+const awaitLimit = 20 * time.Minute
+
 // libraryPercent is the garbage collector's percentage, runPercent of cmd/coracle.
 const libraryPercent = 150
 
@@ -211,7 +214,7 @@ func (t *target) until(ctx context.Context, what string, try func() error) (time
 // It sees the objects that are there first, unless it is told a version to
 // start from.
 func (t *target) await(ctx context.Context, list client.ObjectList, done func(watch.EventType, client.Object) bool, opts ...client.ListOption) (time.Time, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, awaitLimit)
 	defer cancel()
 	options := (&client.ListOptions{}).ApplyOptions(opts)
 	if options.Raw == nil {
