@@ -3,6 +3,7 @@ package cluster
 import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"github.com/coracle-k8s/coracle/controllers/attachdetach"
 	"github.com/coracle-k8s/coracle/controllers/clusterdns"
 	"github.com/coracle-k8s/coracle/controllers/ephemeralvolume"
 	"github.com/coracle-k8s/coracle/controllers/localpath"
@@ -10,6 +11,7 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/servicecidr"
 	"github.com/coracle-k8s/coracle/controllers/serviceips"
 	"github.com/coracle-k8s/coracle/controllers/serviceloadbalancer"
+	"github.com/coracle-k8s/coracle/controllers/volumeexpansion"
 	"github.com/coracle-k8s/coracle/controllers/volumeprotection"
 )
 
@@ -39,6 +41,8 @@ func (c *Cluster) volumeControllers(mgr manager.Manager) (map[string]setup, erro
 	}
 	kube, recorder := mgr.GetClient(), mgr.GetEventRecorderFor
 	return map[string]setup{
+		"attach detach":    attachdetach.New(kube, mgr.GetAPIReader(), c.options.clock, recorder("attachdetach-controller")),
+		"volume expansion": volumeexpansion.New(kube, recorder("volume_expand"), localpath.Provisioner),
 		"volume binder":    persistentvolume.New(kube, mgr.GetAPIReader(), recorder("persistentvolume-controller")),
 		"ephemeral volume": ephemeralvolume.New(kube, recorder("ephemeral_volume")),
 		"local path": localpath.New(localpath.Config{

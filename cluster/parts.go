@@ -11,6 +11,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
@@ -147,6 +148,9 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 		{&corev1.Pod{}, index.PodOrphan, index.ByOrphan},
 		{&corev1.Pod{}, index.PodClaim, index.ByClaim},
 		{&corev1.Pod{}, index.PodClaimTemplate, index.ByClaimTemplate},
+		{&corev1.Pod{}, index.PodVolumeClaim, index.ByVolumeClaim},
+		{&storagev1.VolumeAttachment{}, index.AttachmentNode, index.ByAttachmentNode},
+		{&storagev1.VolumeAttachment{}, index.AttachmentVolume, index.ByAttachmentVolume},
 		{&resourcev1.ResourceClaim{}, index.Owner, index.ByOwner},
 		{&appsv1.ReplicaSet{}, index.Owner, index.ByOwner},
 		{&appsv1.ReplicaSet{}, index.PodOrphan, index.ByOrphan},

@@ -4,7 +4,9 @@ package index
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/component-helpers/storage/ephemeral"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -20,7 +22,49 @@ const (
 	PodClaim = "resource-claim"
 	// PodClaimTemplate indexes Pods by the names of the ResourceClaimTemplates they use.
 	PodClaimTemplate = "resource-claim-template"
+	// PodVolumeClaim indexes Pods by the names of the PersistentVolumeClaims of their
+	// volumes, those that are made for them included.
+	PodVolumeClaim = "volume-claim"
+	// AttachmentNode indexes VolumeAttachments by spec.nodeName.
+	AttachmentNode = "spec.nodeName"
+	// AttachmentVolume indexes VolumeAttachments by the names of their PersistentVolumes.
+	AttachmentVolume = "spec.source.persistentVolumeName"
 )
+
+// ByVolumeClaim is the IndexerFunc of PodVolumeClaim.
+func ByVolumeClaim(o client.Object) []string {
+	pod, ok := o.(*corev1.Pod)
+	if !ok {
+		return nil
+	}
+	var names []string
+	for i := range pod.Spec.Volumes {
+		v := &pod.Spec.Volumes[i]
+		switch {
+		case v.PersistentVolumeClaim != nil:
+			names = append(names, v.PersistentVolumeClaim.ClaimName)
+		case v.Ephemeral != nil:
+			names = append(names, ephemeral.VolumeClaimName(pod, v))
+		}
+	}
+	return names
+}
+
+// ByAttachmentNode is the IndexerFunc of AttachmentNode.
+func ByAttachmentNode(o client.Object) []string {
+	if a, ok := o.(*storagev1.VolumeAttachment); ok {
+		return []string{a.Spec.NodeName}
+	}
+	return nil
+}
+
+// ByAttachmentVolume is the IndexerFunc of AttachmentVolume.
+func ByAttachmentVolume(o client.Object) []string {
+	if a, ok := o.(*storagev1.VolumeAttachment); ok && a.Spec.Source.PersistentVolumeName != nil {
+		return []string{*a.Spec.Source.PersistentVolumeName}
+	}
+	return nil
+}
 
 // ByNode is the IndexerFunc of PodNode.
 func ByNode(o client.Object) []string {

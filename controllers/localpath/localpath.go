@@ -16,6 +16,7 @@
 //  3. A volume that it made goes with its data when it is released and its
 //     policy is Delete. Data on a node that another process runs are not
 //     reached: the volume becomes Failed and says where they are.
+//  4. A claim whose class allows it grows by asking for more, while it is in use.
 package localpath
 
 import (
@@ -25,7 +26,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/component-helpers/storage/ephemeral"
 	volumes "k8s.io/component-helpers/storage/volume"
 	"k8s.io/utils/ptr"
 
@@ -46,6 +46,8 @@ func defaultClass() *storagev1.StorageClass {
 		Provisioner:       Provisioner,
 		ReclaimPolicy:     ptr.To(corev1.PersistentVolumeReclaimDelete),
 		VolumeBindingMode: ptr.To(storagev1.VolumeBindingWaitForFirstConsumer),
+		// A directory has no size of its own.
+		AllowVolumeExpansion: ptr.To(true),
 	}
 }
 
@@ -55,33 +57,13 @@ func mine(c *corev1.PersistentVolumeClaim, class *storagev1.StorageClass) bool {
 }
 
 // consumer is the node of a pod that uses the claim, "" if none is on a node.
-func consumer(c *corev1.PersistentVolumeClaim, pods []corev1.Pod) string {
+func consumer(pods []corev1.Pod) string {
 	for i := range pods {
-		pod := &pods[i]
-		if pod.Spec.NodeName == "" || pod.DeletionTimestamp != nil {
-			continue
-		}
-		for _, name := range claimNames(pod) {
-			if name == c.Name {
-				return pod.Spec.NodeName
-			}
+		if pod := &pods[i]; pod.Spec.NodeName != "" && pod.DeletionTimestamp == nil {
+			return pod.Spec.NodeName
 		}
 	}
 	return ""
-}
-
-func claimNames(pod *corev1.Pod) []string {
-	var names []string
-	for i := range pod.Spec.Volumes {
-		v := &pod.Spec.Volumes[i]
-		switch {
-		case v.PersistentVolumeClaim != nil:
-			names = append(names, v.PersistentVolumeClaim.ClaimName)
-		case v.Ephemeral != nil:
-			names = append(names, ephemeral.VolumeClaimName(pod, v))
-		}
-	}
-	return names
 }
 
 // refusal says why a claim cannot have a directory, "" if it can.

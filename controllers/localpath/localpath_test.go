@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis"
+	"github.com/coracle-k8s/coracle/apis/index"
 )
 
 // host is the directories by path; the node far is another process's.
@@ -40,7 +41,7 @@ func TestVolumesComeAndGo(t *testing.T) {
 		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "default"}, Spec: corev1.PodSpec{NodeName: node, Volumes: []corev1.Volume{
 			{Name: "v", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "c"}}}}}}
 		n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node, Labels: map[string]string{corev1.LabelHostname: node + ".example"}}}
-		c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(claim, n).WithStatusSubresource(&corev1.PersistentVolume{}).Build()
+		c := fake.NewClientBuilder().WithIndex(&corev1.Pod{}, index.PodVolumeClaim, index.ByVolumeClaim).WithScheme(apis.NewClientScheme()).WithObjects(claim, n).WithStatusSubresource(&corev1.PersistentVolume{}).Build()
 		dirs := host{}
 		r := New(Config{Client: c, Recorder: record.NewFakeRecorder(10), Clock: clock.RealClock{}, Host: dirs, Dir: "/data/local-path"})
 		g.Expect(r.makeClass(ctx)).To(Succeed())

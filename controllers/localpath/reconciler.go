@@ -23,6 +23,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coracle-k8s/coracle/apis/index"
 )
 
 // Name is the controller's name.
@@ -82,7 +84,7 @@ func claimsOf(_ context.Context, o client.Object) []reconcile.Request {
 		return nil
 	}
 	var requests []reconcile.Request
-	for _, name := range claimNames(pod) {
+	for _, name := range index.ByVolumeClaim(pod) {
 		requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: pod.Namespace, Name: name}})
 	}
 	return requests
@@ -128,8 +130,11 @@ func (r *Reconciler) provision(ctx context.Context, key types.NamespacedName) er
 	if err := r.Client.Get(ctx, key, &claim); err != nil {
 		return client.IgnoreNotFound(err)
 	}
+	if claim.Spec.VolumeName != "" {
+		return r.grow(ctx, &claim)
+	}
 	name := volumes.GetPersistentVolumeClaimClass(&claim)
-	if claim.Spec.VolumeName != "" || name == "" {
+	if name == "" {
 		return nil
 	}
 	var class storagev1.StorageClass
@@ -152,10 +157,10 @@ func (r *Reconciler) provision(ctx context.Context, key types.NamespacedName) er
 // selectNode gives the claim the node of its first pod, if no scheduler did.
 func (r *Reconciler) selectNode(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
 	var pods corev1.PodList
-	if err := r.Client.List(ctx, &pods, client.InNamespace(claim.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.Client.List(ctx, &pods, client.InNamespace(claim.Namespace), client.MatchingFields{index.PodVolumeClaim: claim.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing pods: %w", err)
 	}
-	node := consumer(claim, pods.Items)
+	node := consumer(pods.Items)
 	if node == "" {
 		return nil
 	}
@@ -180,6 +185,10 @@ func (r *Reconciler) makeVolume(ctx context.Context, claim *corev1.PersistentVol
 	}
 	var node corev1.Node
 	if err := r.Client.Get(ctx, types.NamespacedName{Name: name}, &node); err != nil {
+		if apierrors.IsNotFound(err) { // the scheduler will find another one
+			delete(claim.Annotations, volumes.AnnSelectedNode)
+			return r.Client.Update(ctx, claim)
+		}
 		return fail(fmt.Errorf("reading the selected node %s: %w", name, err))
 	}
 	pv := volume(claim, class, &node, r.Dir)

@@ -1,6 +1,7 @@
 package persistentvolume
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -8,9 +9,15 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	volumes "k8s.io/component-helpers/storage/volume"
 	"k8s.io/utils/ptr"
+
+	"github.com/coracle-k8s/coracle/apis/storage"
 )
+
+// preResizeAnnotation is the size of the file system of a volume that was grown.
+const preResizeAnnotation = "volume.alpha.kubernetes.io/pre-resize-capacity"
 
 // note is an Event to emit.
 type note struct{ eventType, reason, message string }
@@ -42,6 +49,8 @@ type observed struct {
 	class func(name string) *storagev1.StorageClass
 	// defaultClass is the name of the default class, or "".
 	defaultClass func() string
+	// consumers are the names of pods without a node that use the claim.
+	consumers func() []string
 }
 
 func planClaim(c *corev1.PersistentVolumeClaim, o observed) (claimPlan, error) {
@@ -139,20 +148,32 @@ func planUnbound(c *corev1.PersistentVolumeClaim, o observed) (claimPlan, error)
 	p := claimPlan{phase: corev1.ClaimPending}
 	switch {
 	case delay && !volumes.IsDelayBindingProvisioning(c):
-		p.note = normal("WaitForFirstConsumer", "waiting for first consumer to be created before binding")
+		p.note = waits(o.consumers())
 	case name == "":
 		p.note = normal("FailedBinding", "no persistent volumes available for this claim and no storage class is set")
 	case class == nil:
 		p.note = warn("ProvisioningFailed", fmt.Sprintf("storageclass.storage.k8s.io %q not found", name))
-	case strings.HasPrefix(class.Provisioner, "kubernetes.io/"):
+	case strings.HasPrefix(class.Provisioner, "kubernetes.io/") && storage.CSIDriver(class.Provisioner) == "":
 		p.note = warn("ProvisioningFailed", fmt.Sprintf("no volume plugin matched name: %s", class.Provisioner))
 	default:
-		p.provisioner = class.Provisioner
+		p.provisioner = cmp.Or(storage.CSIDriver(class.Provisioner), class.Provisioner)
 		p.note = normal("ExternalProvisioning", fmt.Sprintf("Waiting for a volume to be created either by the external provisioner '%s' "+
 			"or manually by the system administrator. If volume creation is delayed, please verify that "+
-			"the provisioner is running and correctly registered.", class.Provisioner))
+			"the provisioner is running and correctly registered.", p.provisioner))
 	}
 	return p, nil
+}
+
+// waits says what a claim waits for that is bound with its first pod.
+func waits(pods []string) *note {
+	switch len(pods) {
+	case 0:
+		return normal("WaitForFirstConsumer", "waiting for first consumer to be created before binding")
+	case 1:
+		return normal("WaitForPodScheduled", fmt.Sprintf("waiting for pod %s to be scheduled", pods[0]))
+	}
+	// One of them is scheduled first; nobody knows which.
+	return normal("WaitForPodScheduled", fmt.Sprintf("waiting for pods %s to be scheduled", strings.Join(pods, ",")))
 }
 
 // match finds the volume that was meant for the claim, or else the smallest of
@@ -210,6 +231,10 @@ func boundClaim(c *corev1.PersistentVolumeClaim, pv *corev1.PersistentVolume) (s
 	// A claim that is bound already grows by resizing, not by a look at its volume.
 	if s.Phase != corev1.ClaimBound || s.Capacity == nil {
 		s.Capacity = corev1.ResourceList{corev1.ResourceStorage: pv.Spec.Capacity[corev1.ResourceStorage]}
+		// A file system that is yet to grow into its volume has the old size.
+		if before, err := resource.ParseQuantity(pv.Annotations[preResizeAnnotation]); err == nil {
+			s.Capacity[corev1.ResourceStorage] = before
+		}
 		if n := pv.Spec.VolumeAttributesClassName; ptr.Deref(n, "") != "" {
 			s.CurrentVolumeAttributesClassName = ptr.To(*n)
 		}

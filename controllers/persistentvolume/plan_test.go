@@ -66,7 +66,7 @@ func done(c *corev1.PersistentVolumeClaim) {
 
 func world(defaultClass string, all ...*corev1.PersistentVolume) observed {
 	classes := map[string]*storagev1.StorageClass{
-		"fast": {Provisioner: "csi.example"}, "none": {Provisioner: "kubernetes.io/no-provisioner"},
+		"fast": {Provisioner: "csi.example"}, "none": {Provisioner: "kubernetes.io/no-provisioner"}, "old": {Provisioner: "kubernetes.io/aws-ebs"},
 		"late": {Provisioner: "csi.example", VolumeBindingMode: ptr.To(storagev1.VolumeBindingWaitForFirstConsumer)},
 	}
 	return observed{
@@ -81,6 +81,7 @@ func world(defaultClass string, all ...*corev1.PersistentVolume) observed {
 		volumes:      func() []*corev1.PersistentVolume { return all },
 		class:        func(name string) *storagev1.StorageClass { return classes[name] },
 		defaultClass: func() string { return defaultClass },
+		consumers:    func() []string { return nil },
 	}
 }
 
@@ -106,6 +107,7 @@ func TestPlanClaim(t *testing.T) {
 		{name: "too small", claim: newClaim(ptr.To("")), in: world("", small), phase: corev1.ClaimPending, note: "FailedBinding"},
 		{name: "another class", claim: newClaim(ptr.To("fast")), in: world("", fit), asked: "csi.example", phase: corev1.ClaimPending, note: "ExternalProvisioning"},
 		{name: "no provisioner", claim: newClaim(ptr.To("none")), in: world(""), phase: corev1.ClaimPending, note: "ProvisioningFailed"},
+		{name: "a driver took over", claim: newClaim(ptr.To("old")), in: world(""), asked: "ebs.csi.aws.com", phase: corev1.ClaimPending, note: "ExternalProvisioning"},
 		{name: "no such class", claim: newClaim(ptr.To("gone")), in: world(""), phase: corev1.ClaimPending, note: "ProvisioningFailed"},
 		{name: "a default that came later", claim: newClaim(nil), in: world("fast"), class: "fast"},
 		{name: "waits", claim: newClaim(ptr.To("late")), in: world("", newVolume("late", "5Gi", "late")), phase: corev1.ClaimPending, note: "WaitForFirstConsumer"},

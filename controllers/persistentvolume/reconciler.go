@@ -3,6 +3,7 @@ package persistentvolume
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,6 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/coracle-k8s/coracle/apis/index"
 	"github.com/coracle-k8s/coracle/apis/storage"
 )
 
@@ -38,8 +40,8 @@ type Reconciler struct {
 	recorder record.EventRecorder
 }
 
-// New reads through c, which is expected to be backed by a cache, and through
-// live past it before it takes a claim for gone.
+// New reads through c, which is expected to be backed by a cache with the indexes
+// of package index, and through live past it before it takes a claim for gone.
 func New(c client.Client, live client.Reader, recorder record.EventRecorder) *Reconciler {
 	return &Reconciler{client: c, live: live, recorder: recorder}
 }
@@ -54,6 +56,11 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Optio
 		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(volumeOf)).
 		Watches(&corev1.PersistentVolume{}, handler.EnqueueRequestsFromMapFunc(r.ofVolume)).
 		Watches(&storagev1.StorageClass{}, handler.EnqueueRequestsFromMapFunc(r.waitingFor)).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.delayedOf), builder.WithPredicates(predicate.Funcs{
+			CreateFunc: func(e event.CreateEvent) bool { return len(index.ByVolumeClaim(e.Object)) > 0 },
+			UpdateFunc: func(event.UpdateEvent) bool { return false },
+			DeleteFunc: func(event.DeleteEvent) bool { return false },
+		})).
 		WithOptions(opts).Complete(r)
 }
 
@@ -87,6 +94,19 @@ func (r *Reconciler) waitingFor(ctx context.Context, o client.Object) []reconcil
 	return r.waiting(ctx, func(c *corev1.PersistentVolumeClaim) bool {
 		return volumes.GetPersistentVolumeClaimClass(c) == o.GetName() || !volumes.PersistentVolumeClaimHasClass(c)
 	})
+}
+
+// delayedOf are the claims of a new pod that may wait for it: they say so.
+func (r *Reconciler) delayedOf(ctx context.Context, o client.Object) []reconcile.Request {
+	var requests []reconcile.Request
+	for _, name := range index.ByVolumeClaim(o) {
+		var claim corev1.PersistentVolumeClaim
+		err := r.client.Get(ctx, types.NamespacedName{Namespace: o.GetNamespace(), Name: name}, &claim, client.UnsafeDisableDeepCopy)
+		if err == nil && claim.Spec.VolumeName == "" {
+			requests = append(requests, named(o.GetNamespace(), name))
+		}
+	}
+	return requests
 }
 
 // waiting are the claims that are not bound and for which f holds.
@@ -160,6 +180,11 @@ func (r *Reconciler) reconcileClaim(ctx context.Context, key types.NamespacedNam
 			keep(r.client.List(ctx, &list, client.UnsafeDisableDeepCopy))
 			return storage.DefaultClass(list.Items)
 		},
+		consumers: func() []string {
+			names, err := r.unscheduled(ctx, key)
+			keep(err)
+			return names
+		},
 	})
 	if err == nil {
 		err = failed
@@ -168,6 +193,22 @@ func (r *Reconciler) reconcileClaim(ctx context.Context, key types.NamespacedNam
 		return fmt.Errorf("planning for claim %s: %w", key, err)
 	}
 	return r.applyClaim(ctx, &claim, plan)
+}
+
+// unscheduled are the names of pods without a node that use a claim.
+func (r *Reconciler) unscheduled(ctx context.Context, claim types.NamespacedName) ([]string, error) {
+	var pods corev1.PodList
+	if err := r.client.List(ctx, &pods, client.InNamespace(claim.Namespace), client.MatchingFields{index.PodVolumeClaim: claim.Name}, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing pods of claim %s: %w", claim, err)
+	}
+	var names []string
+	for i := range pods.Items {
+		if pod := &pods.Items[i]; pod.Spec.NodeName == "" && pod.DeletionTimestamp == nil {
+			names = append(names, pod.Name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
 }
 
 func (r *Reconciler) applyClaim(ctx context.Context, claim *corev1.PersistentVolumeClaim, p claimPlan) error {
@@ -191,10 +232,10 @@ func (r *Reconciler) applyClaim(ctx context.Context, claim *corev1.PersistentVol
 			return err
 		}
 	}
-	if p.phase == "" || claim.Status.Phase == p.phase {
+	if s := &claim.Status; p.phase == "" || s.Phase == p.phase && s.AccessModes == nil && s.Capacity == nil && s.CurrentVolumeAttributesClassName == nil {
 		return nil
 	}
-	claim.Status.Phase, claim.Status.AccessModes, claim.Status.Capacity = p.phase, nil, nil
+	claim.Status.Phase, claim.Status.AccessModes, claim.Status.Capacity, claim.Status.CurrentVolumeAttributesClassName = p.phase, nil, nil, nil
 	return r.client.Status().Update(ctx, claim)
 }
 

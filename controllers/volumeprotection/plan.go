@@ -69,21 +69,6 @@ func claimUsed(claim *corev1.PersistentVolumeClaim, pods []corev1.Pod) bool {
 	return false
 }
 
-// claimNames are the claims that a pod has or may have.
-func claimNames(pod *corev1.Pod) []string {
-	var names []string
-	for i := range pod.Spec.Volumes {
-		v := &pod.Spec.Volumes[i]
-		switch {
-		case v.PersistentVolumeClaim != nil:
-			names = append(names, v.PersistentVolumeClaim.ClaimName)
-		case v.Ephemeral != nil:
-			names = append(names, ephemeral.VolumeClaimName(pod, v))
-		}
-	}
-	return names
-}
-
 // classesOf are the attributes classes that a claim has, had or is to have.
 func classesOf(claim *corev1.PersistentVolumeClaim) []string {
 	names := []string{ptr.Deref(claim.Spec.VolumeAttributesClassName, ""), ptr.Deref(claim.Status.CurrentVolumeAttributesClassName, "")}

@@ -19,6 +19,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coracle-k8s/coracle/apis/index"
 )
 
 // Names of the controllers, as upstream's.
@@ -37,8 +39,8 @@ type Claims struct {
 	live   client.Reader
 }
 
-// NewClaims reads through c, which is expected to be backed by a cache, and
-// through live past it before it lets a claim go.
+// NewClaims reads through c, which is expected to be backed by a cache with the
+// indexes of package index, and through live past it before it lets a claim go.
 func NewClaims(c client.Client, live client.Reader) *Claims { return &Claims{client: c, live: live} }
 
 // SetupWithManager wakes the reconciler for claims, and for claims of pods that change or go.
@@ -59,7 +61,7 @@ func (r *Claims) deletingOf(ctx context.Context, o client.Object) []reconcile.Re
 		return nil
 	}
 	var requests []reconcile.Request
-	for _, name := range claimNames(pod) {
+	for _, name := range index.ByVolumeClaim(pod) {
 		key := types.NamespacedName{Namespace: pod.Namespace, Name: name}
 		var claim corev1.PersistentVolumeClaim
 		if err := r.client.Get(ctx, key, &claim, client.UnsafeDisableDeepCopy); err == nil && claim.DeletionTimestamp != nil {
@@ -74,7 +76,7 @@ func (r *Claims) Reconcile(ctx context.Context, req reconcile.Request) (reconcil
 	var claim corev1.PersistentVolumeClaim
 	return protect(ctx, r.client, req, &claim, claimFinalizer, func() (bool, error) {
 		var pods corev1.PodList
-		if err := r.client.List(ctx, &pods, client.InNamespace(claim.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		if err := r.client.List(ctx, &pods, client.InNamespace(claim.Namespace), client.MatchingFields{index.PodVolumeClaim: claim.Name}, client.UnsafeDisableDeepCopy); err != nil {
 			return false, fmt.Errorf("listing pods: %w", err)
 		}
 		if claimUsed(&claim, pods.Items) {

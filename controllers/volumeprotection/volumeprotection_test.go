@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis"
+	"github.com/coracle-k8s/coracle/apis/index"
 )
 
 func TestUsesClaim(t *testing.T) {
@@ -50,7 +51,7 @@ func TestUsesClaim(t *testing.T) {
 
 // world gives a client over objects; what has finalizers can be deleted in it.
 func world(objects ...client.Object) client.Client {
-	return fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(objects...).Build()
+	return fake.NewClientBuilder().WithIndex(&corev1.Pod{}, index.PodVolumeClaim, index.ByVolumeClaim).WithScheme(apis.NewClientScheme()).WithObjects(objects...).Build()
 }
 
 func request(o client.Object) reconcile.Request {

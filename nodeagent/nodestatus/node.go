@@ -109,10 +109,19 @@ func (n *Node) register(ctx context.Context) (*corev1.Node, error) {
 	}
 }
 
+// attachAnnotation says that volumes are attached by a controller, not the agent.
+const attachAnnotation = "volumes.kubernetes.io/controller-managed-attach-detach"
+
+func (n *Node) annotations() map[string]string {
+	all := map[string]string{attachAnnotation: "true"}
+	maps.Copy(all, n.config.Annotations)
+	return all
+}
+
 func (n *Node) tryRegister(ctx context.Context) (*corev1.Node, error) {
 	status, _ := Status(corev1.NodeStatus{}, n.config.Observe(ctx), n.config.Clock.Now())
 	node := &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: n.config.Name, Labels: labels(n.config.Hostname, n.config.Labels), Annotations: n.config.Annotations},
+		ObjectMeta: metav1.ObjectMeta{Name: n.config.Name, Labels: labels(n.config.Hostname, n.config.Labels), Annotations: n.annotations()},
 		Spec:       corev1.NodeSpec{Taints: n.config.Taints},
 		Status:     status,
 	}
@@ -137,7 +146,7 @@ func (n *Node) tryRegister(ctx context.Context) (*corev1.Node, error) {
 	if node.Annotations == nil {
 		node.Annotations = map[string]string{}
 	}
-	maps.Copy(node.Annotations, n.config.Annotations)
+	maps.Copy(node.Annotations, n.annotations())
 	if err := n.config.Client.Patch(ctx, node, client.StrategicMergeFrom(before)); err != nil {
 		return nil, fmt.Errorf("updating the metadata of node %s: %w", n.config.Name, err)
 	}

@@ -41,8 +41,9 @@ func (s *Nodes) object(n *node) *corev1.Node {
 	}
 	maps.Copy(labels, s.config.Labels)
 	o := &corev1.Node{
-		ObjectMeta: metav1.ObjectMeta{Name: n.name, Labels: labels},
-		Spec:       corev1.NodeSpec{Taints: s.config.Taints, ProviderID: "coracle://simulated/" + n.name},
+		ObjectMeta: metav1.ObjectMeta{Name: n.name, Labels: labels,
+			Annotations: map[string]string{"volumes.kubernetes.io/controller-managed-attach-detach": "true"}},
+		Spec: corev1.NodeSpec{Taints: s.config.Taints, ProviderID: "coracle://simulated/" + n.name},
 	}
 	s.fillStatus(&o.Status, n)
 	return o

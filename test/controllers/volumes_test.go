@@ -1,6 +1,8 @@
 package controllers
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -35,6 +37,22 @@ func (m moving) gone(obj client.Object, namespace, name string) {
 	m.Eventually(func() bool { return apierrors.IsNotFound(m.get(obj, namespace, name)) }).Should(BeTrue())
 }
 
+// told waits for an event of an object in namespace default.
+func (m moving) told(object, reason, message string) {
+	m.t.Helper()
+	m.Eventually(func() []string {
+		var list corev1.EventList
+		m.Expect(m.Client.List(m.t.Context(), &list, client.InNamespace("default"))).To(Succeed())
+		var texts []string
+		for _, e := range list.Items {
+			if e.InvolvedObject.Name == object && e.Reason == reason {
+				texts = append(texts, e.Message)
+			}
+		}
+		return texts
+	}).Should(ContainElement(message))
+}
+
 // TestProvisionedVolume lets the built-in provisioner make a volume for the
 // first pod of a claim, keeps the claim while the pod is there, and sees the
 // volume go with it.
@@ -62,6 +80,17 @@ func TestProvisionedVolume(t *testing.T) {
 		return pv.Status.Phase
 	}).Should(Equal(corev1.VolumeBound))
 	m.Expect(c.Status.Capacity.Storage().String()).To(Equal("1Gi"))
+
+	// It grows while it is in use.
+	c.Spec.Resources.Requests[corev1.ResourceStorage] = resource.MustParse("3Gi")
+	m.Expect(m.Client.Update(t.Context(), c)).To(Succeed())
+	m.Eventually(func() string {
+		m.Expect(m.get(c, "default", "data")).To(Succeed())
+		return c.Status.Capacity.Storage().String()
+	}).Should(Equal("3Gi"))
+	m.Expect(m.get(&pv, "", pv.Name)).To(Succeed())
+	m.Expect(pv.Spec.Capacity.Storage().String()).To(Equal("3Gi"))
+	m.told("data", "VolumeResizeSuccessful", "Resize volume succeeded")
 
 	m.Expect(m.Client.Delete(t.Context(), c)).To(Succeed())
 	m.Consistently(func() error { return m.get(c, "default", "data") }, "300ms").Should(Succeed())
@@ -103,6 +132,93 @@ func TestStaticVolume(t *testing.T) {
 	}).Should(Equal(corev1.ClaimBound))
 	m.Expect(m.Client.Delete(t.Context(), pod)).To(Succeed())
 	m.gone(c, "default", "e-v")
+}
+
+// TestAttachedVolume plays the driver's attacher: a volume for one node is
+// attached where its pod is, not where another one is, and moves when the first
+// one goes. What somebody else attached stays.
+func TestAttachedVolume(t *testing.T) {
+	m := start(t, 2)
+	handMade := &storagev1.VolumeAttachment{ObjectMeta: metav1.ObjectMeta{Name: "by-hand"}, Spec: storagev1.VolumeAttachmentSpec{
+		Attacher: "csi.example", NodeName: "simulated-0", Source: storagev1.VolumeAttachmentSource{PersistentVolumeName: ptr.To("disk")}}}
+	m.Expect(m.Client.Create(t.Context(), handMade)).To(Succeed())
+	pv := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "disk"}, Spec: corev1.PersistentVolumeSpec{
+		Capacity: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+		PersistentVolumeSource: corev1.PersistentVolumeSource{CSI: &corev1.CSIPersistentVolumeSource{Driver: "csi.example", VolumeHandle: "h"}}}}
+	m.Expect(m.Client.Create(t.Context(), pv)).To(Succeed())
+	m.Expect(m.Client.Create(t.Context(), claim("disk", ptr.To("")))).To(Succeed())
+	attachment := func(node string) *storagev1.VolumeAttachment {
+		var list storagev1.VolumeAttachmentList
+		m.Expect(m.Client.List(t.Context(), &list)).To(Succeed())
+		for i := range list.Items {
+			if a := &list.Items[i]; a.Spec.NodeName == node && a.Name != "by-hand" {
+				return a
+			}
+		}
+		return nil
+	}
+	attached := func(node string) func() []corev1.AttachedVolume {
+		return func() []corev1.AttachedVolume {
+			var n corev1.Node
+			m.Expect(m.get(&n, "", node)).To(Succeed())
+			return n.Status.VolumesAttached
+		}
+	}
+	pod := func(name, node string) *corev1.Pod {
+		p := podWith(name, corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "disk"}})
+		p.Spec.NodeName = node
+		m.Expect(m.Client.Create(t.Context(), p)).To(Succeed())
+		return p
+	}
+	first := pod("first", "simulated-0")
+	m.Eventually(func() any { return attachment("simulated-0") }).ShouldNot(BeNil())
+	a := attachment("simulated-0")
+	m.Expect(a.Name).To(Equal("csi-" + fmt.Sprintf("%x", sha256.Sum256([]byte("h"+"csi.example"+"simulated-0")))))
+	m.Expect(a.Spec.Attacher).To(Equal("csi.example"))
+	a.Status.Attached = true
+	m.Expect(m.Client.Status().Update(t.Context(), a)).To(Succeed())
+	m.Eventually(attached("simulated-0")).Should(HaveLen(1))
+	m.Expect(attached("simulated-0")()[0].Name).To(BeEquivalentTo("kubernetes.io/csi/csi.example^h"))
+	m.told("first", "SuccessfulAttachVolume", `AttachVolume.Attach succeeded for volume "disk" `)
+
+	pod("second", "simulated-1")
+	m.told("second", "FailedAttachVolume", `Waiting for detach for volume "disk" Volume is already used by pod(s) first`)
+	m.Expect(attachment("simulated-1")).To(BeNil())
+	m.Expect(m.Client.Delete(t.Context(), first)).To(Succeed())
+	m.Eventually(func() any { return attachment("simulated-1") }).ShouldNot(BeNil())
+	m.Expect(attachment("simulated-0")).To(BeNil())
+	m.Eventually(attached("simulated-0")).Should(BeEmpty())
+	m.Expect(m.get(handMade, "", "by-hand")).To(Succeed())
+}
+
+// TestClaimAndPodSayWhatTheyWaitFor follows a pod whose volume somebody else makes.
+func TestClaimAndPodSayWhatTheyWaitFor(t *testing.T) {
+	m := start(t, 1)
+	m.Expect(m.Client.Create(t.Context(), &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "late"}, Provisioner: "csi.example",
+		VolumeBindingMode: ptr.To(storagev1.VolumeBindingWaitForFirstConsumer)})).To(Succeed())
+	c := claim("late", ptr.To("late"))
+	m.Expect(m.Client.Create(t.Context(), c)).To(Succeed())
+	m.told("late", "WaitForFirstConsumer", "waiting for first consumer to be created before binding")
+	p := podWith("late", corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "late"}})
+	m.Expect(m.Client.Create(t.Context(), p)).To(Succeed())
+	m.Eventually(func() string {
+		m.Expect(m.get(c, "default", "late")).To(Succeed())
+		return c.Annotations["volume.kubernetes.io/storage-provisioner"]
+	}).Should(Equal("csi.example"))
+	m.Expect(c.Annotations).To(HaveKeyWithValue("volume.kubernetes.io/selected-node", "simulated-0"))
+	m.told("late", "ExternalProvisioning", "Waiting for a volume to be created either by the external provisioner 'csi.example' "+
+		"or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered.")
+	m.Expect(m.get(p, "default", "late")).To(Succeed())
+	m.Expect(p.Spec.NodeName).To(BeEmpty())
+	m.Expect(m.Client.Create(t.Context(), &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "made"}, Spec: corev1.PersistentVolumeSpec{
+		StorageClassName: "late", Capacity: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")},
+		AccessModes:            []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+		ClaimRef:               &corev1.ObjectReference{Kind: "PersistentVolumeClaim", APIVersion: "v1", Namespace: "default", Name: "late", UID: c.UID},
+		PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/tmp/made"}}}})).To(Succeed())
+	m.Eventually(func() string {
+		m.Expect(m.get(p, "default", "late")).To(Succeed())
+		return p.Spec.NodeName
+	}).Should(Equal("simulated-0"))
 }
 
 // TestSystemObjects finds what every cluster has, and repairs an address that

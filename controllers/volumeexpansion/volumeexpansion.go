@@ -1,0 +1,119 @@
+// Package volumeexpansion says who makes a volume grow when its claim asks for
+// more: https://kubernetes.io/docs/concepts/storage/persistent-volumes/#expanding-persistent-volumes-claims.
+//
+// It wakes on bound claims that ask for more than they have. Nothing grows here:
+// volumes of CSI drivers are their resizers' to grow, which write
+// status.allocatedResources and conditions themselves; those of the built-in
+// provisioner grow in package localpath. Invariants: 1. claims that wait for
+// somebody else say so, once for each wish; 2. a claim whose volume is of a kind
+// that a driver took over names the driver's resizer.
+package volumeexpansion
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
+	volumes "k8s.io/component-helpers/storage/volume"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coracle-k8s/coracle/apis/storage"
+)
+
+// Name is the controller's name, as upstream's.
+const Name = "persistentvolume-expander-controller"
+
+// resizerAnnotation names who is to grow a claim's volume.
+const resizerAnnotation = "volume.kubernetes.io/storage-resizer"
+
+// conflictRetry is how long the cache gets to learn of a write.
+const conflictRetry = 20 * time.Millisecond
+
+// Reconciler looks at one claim.
+type Reconciler struct {
+	client   client.Client
+	recorder record.EventRecorder
+	builtIn  string
+}
+
+// New reads through c, which is expected to be backed by a cache. builtIn is the
+// provisioner that grows its volumes itself.
+func New(c client.Client, recorder record.EventRecorder, builtIn string) *Reconciler {
+	return &Reconciler{client: c, recorder: recorder, builtIn: builtIn}
+}
+
+// SetupWithManager wakes the reconciler for claims that ask for more.
+func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
+	return ctrl.NewControllerManagedBy(mgr).Named(Name).
+		For(&corev1.PersistentVolumeClaim{}, builder.WithPredicates(predicate.Funcs{
+			CreateFunc: func(e event.CreateEvent) bool {
+				c, ok := e.Object.(*corev1.PersistentVolumeClaim)
+				return ok && grows(c)
+			},
+			UpdateFunc: func(e event.UpdateEvent) bool {
+				old, ok1 := e.ObjectOld.(*corev1.PersistentVolumeClaim)
+				c, ok2 := e.ObjectNew.(*corev1.PersistentVolumeClaim)
+				return ok1 && ok2 && grows(c) && c.Spec.Resources.Requests.Storage().Cmp(*old.Spec.Resources.Requests.Storage()) > 0
+			},
+			DeleteFunc: func(event.DeleteEvent) bool { return false },
+		})).
+		WithOptions(opts).Complete(r)
+}
+
+// grows says whether a claim asks for more than it has.
+func grows(c *corev1.PersistentVolumeClaim) bool {
+	return c.Status.Phase == corev1.ClaimBound && c.Spec.Resources.Requests.Storage().Cmp(*c.Status.Capacity.Storage()) > 0
+}
+
+// plan is what to say, and which resizer to name if any.
+type plan struct{ message, resizer string }
+
+func planClaim(c *corev1.PersistentVolumeClaim, pv *corev1.PersistentVolume, builtIn string) plan {
+	if !grows(c) || pv.Spec.ClaimRef == nil || pv.Spec.ClaimRef.UID != c.UID || pv.Annotations[volumes.AnnDynamicallyProvisioned] == builtIn {
+		return plan{}
+	}
+	if kind := storage.InTreeProvisioner(pv); kind != "" {
+		return plan{"CSI migration enabled for " + kind + "; waiting for external resizer to expand the pvc", storage.CSIDriver(kind)}
+	}
+	return plan{message: "waiting for an external controller to expand this PVC"}
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	var claim corev1.PersistentVolumeClaim
+	if err := r.client.Get(ctx, req.NamespacedName, &claim); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	var pv corev1.PersistentVolume
+	if err := r.client.Get(ctx, types.NamespacedName{Name: claim.Spec.VolumeName}, &pv, client.UnsafeDisableDeepCopy); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	p := planClaim(&claim, &pv, r.builtIn)
+	if p.resizer != "" && claim.Annotations[resizerAnnotation] != p.resizer {
+		if claim.Annotations == nil {
+			claim.Annotations = map[string]string{}
+		}
+		claim.Annotations[resizerAnnotation] = p.resizer
+		if err := r.client.Update(ctx, &claim); err != nil {
+			if apierrors.IsConflict(err) { // somebody was quicker; the cache will tell
+				return reconcile.Result{RequeueAfter: conflictRetry}, nil
+			}
+			return reconcile.Result{}, fmt.Errorf("naming the resizer of claim %s: %w", req, client.IgnoreNotFound(err))
+		}
+	}
+	if p.message != "" {
+		r.recorder.Event(&claim, corev1.EventTypeNormal, "ExternalExpanding", p.message)
+	}
+	return reconcile.Result{}, nil
+}
