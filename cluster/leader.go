@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/kubernetes"
@@ -191,14 +192,22 @@ func (k *candidate) lead(ctx, leading context.Context) error {
 func (k *candidate) release() {
 	ctx, cancel := context.WithTimeout(context.Background(), k.settings.RenewDeadline.Duration)
 	defer cancel()
-	record, _, err := k.lock.Get(ctx)
-	if err == nil && record.HolderIdentity == k.lock.Identity() {
-		now := metav1.Now()
-		err = k.lock.Update(ctx, resourcelock.LeaderElectionRecord{
-			LeaseDurationSeconds: 1, RenewTime: now, AcquireTime: now, LeaderTransitions: record.LeaderTransitions,
-		})
+	err := k.tryRelease(ctx)
+	for apierrors.IsConflict(err) { // the last renewal was given up, but the server went on with it
+		err = k.tryRelease(ctx)
 	}
 	if err != nil {
 		k.logger.Error(err, "Releasing the Lease")
 	}
+}
+
+func (k *candidate) tryRelease(ctx context.Context) error {
+	record, _, err := k.lock.Get(ctx)
+	if err != nil || record.HolderIdentity != k.lock.Identity() {
+		return err
+	}
+	now := metav1.Now()
+	return k.lock.Update(ctx, resourcelock.LeaderElectionRecord{
+		LeaseDurationSeconds: 1, RenewTime: now, AcquireTime: now, LeaderTransitions: record.LeaderTransitions,
+	})
 }
