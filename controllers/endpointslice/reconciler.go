@@ -112,6 +112,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	}
 	r.pacer.Looked(req.NamespacedName, len(o.pods))
 	if err := errors.Join(errs...); err != nil {
+		r.recorder.Eventf(&svc, corev1.EventTypeWarning, reasonUpdateFailed, messageUpdateFailed, svc.Namespace, svc.Name, err)
 		return reconcile.Result{}, err
 	}
 	if missing {

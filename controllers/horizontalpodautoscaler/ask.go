@@ -72,9 +72,13 @@ func (p *planner) checkSelector() error {
 	return nil
 }
 
+// wrap says of an error which metric it is of, in upstream's words, some twice.
 func wrap(spec *autoscalingv2.MetricSpec, err error) error {
 	switch spec.Type {
 	case autoscalingv2.ObjectMetricSourceType:
+		if spec.Object.Target.AverageValue != nil {
+			err = fmt.Errorf("failed to get %s object metric: %w", spec.Object.Metric.Name, err)
+		}
 		return fmt.Errorf("failed to get object metric value: %w", err)
 	case autoscalingv2.PodsMetricSourceType:
 		return fmt.Errorf("failed to get pods metric value: %w", err)
@@ -83,6 +87,12 @@ func wrap(spec *autoscalingv2.MetricSpec, err error) error {
 	case autoscalingv2.ContainerResourceMetricSourceType:
 		return fmt.Errorf("failed to get %s container metric value: %w", spec.ContainerResource.Container, err)
 	case autoscalingv2.ExternalMetricSourceType:
+		switch {
+		case spec.External.Target.AverageValue != nil:
+			err = fmt.Errorf("failed to get %s external metric: %w", spec.External.Metric.Name, err)
+		case spec.External.Target.Value != nil:
+			err = fmt.Errorf("failed to get external metric %s: %w", spec.External.Metric.Name, err)
+		}
 		return fmt.Errorf("failed to get %s external metric value: %w", spec.External.Metric.Name, err)
 	}
 	return err
@@ -109,6 +119,9 @@ func (p *planner) askOne(spec *autoscalingv2.MetricSpec, r Reading) (out proposa
 	case autoscalingv2.ObjectMetricSourceType:
 		s := spec.Object
 		out.name = fmt.Sprintf("%s metric %s", s.DescribedObject.Kind, s.Metric.Name)
+		if s.Target.AverageValue != nil { // upstream's words
+			out.name = fmt.Sprintf("external metric %s(%+v)", s.Metric.Name, s.Metric.Selector)
+		}
 		out.status.Object = &autoscalingv2.ObjectMetricStatus{Metric: s.Metric, DescribedObject: s.DescribedObject}
 		if r.Err != nil {
 			r.Err = fmt.Errorf("unable to get metric %s on %s %s/%s: %w", s.Metric.Name, s.DescribedObject.Kind, p.Autoscaler.Namespace, s.DescribedObject.Name, r.Err)
@@ -158,6 +171,9 @@ func (p *planner) usage(out *proposal, name corev1.ResourceName, container strin
 	if target.AverageValue != nil {
 		n := target.AverageValue.MilliValue()
 		out.replicas, read, err = calculate(p.Scale.Replicas, p.Pods, g, average(n), func(string) int64 { return n }, t)
+		return read, err
+	}
+	if err := g.check(p.Pods); err != nil {
 		return read, err
 	}
 	requests, err := requestsOf(p.Pods, name, container)

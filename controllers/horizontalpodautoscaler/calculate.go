@@ -97,14 +97,22 @@ type reading struct {
 
 var errNoPods = errors.New("no pods returned by selector while calculating replica count")
 
+// check tells whether there is anything to go by.
+func (g group) check(pods []*corev1.Pod) error {
+	switch {
+	case len(pods) == 0:
+		return errNoPods
+	case len(g.metrics) == 0:
+		return errors.New("did not receive metrics for targeted pods (pods might be unready)")
+	}
+	return nil
+}
+
 // calculate returns how many replicas a metric of pods asks for. assume is what
 // a pod without metrics is taken to use when the ratio is low.
 func calculate(current int32, pods []*corev1.Pod, g group, m measure, assume func(pod string) int64, t tolerance) (int32, reading, error) {
-	if len(pods) == 0 {
-		return 0, reading{}, errNoPods
-	}
-	if len(g.metrics) == 0 {
-		return 0, reading{}, errors.New("did not receive metrics for targeted pods (pods might be unready)")
+	if err := g.check(pods); err != nil {
+		return 0, reading{}, err
 	}
 	ratio, read, err := m(g.metrics)
 	if err != nil {

@@ -74,6 +74,7 @@ func (p Plan) Rescaled(o Observed, err error, now time.Time) Plan {
 	if err != nil {
 		w.say(corev1.EventTypeWarning, "FailedRescale", fmt.Sprintf("New size: %d; reason: %s; error: %v", n, p.Reason, err))
 		w.set(autoscalingv2.AbleToScale, corev1.ConditionFalse, "FailedUpdateScale", fmt.Sprintf("the HPA controller was unable to update the target scale: %v", err))
+		w.plan.Status.DesiredReplicas = o.Autoscaler.Status.DesiredReplicas
 		return w.plan
 	}
 	w.set(autoscalingv2.AbleToScale, corev1.ConditionTrue, "SucceededRescale", fmt.Sprintf("the HPA controller was able to update the target scale to %d", n))
@@ -134,6 +135,9 @@ func (p *planner) decide() {
 	}
 	p.set(autoscalingv2.AbleToScale, corev1.ConditionTrue, "SucceededGetScale", "the HPA controller was able to get the target's current scale")
 	current, spec := p.Scale.Replicas, &p.Autoscaler.Spec
+	// From here on the status is of this look alone.
+	p.plan.Status.CurrentReplicas, p.plan.Status.CurrentMetrics = current, nil
+	p.plan.Status.ObservedGeneration = ptr.To(p.Autoscaler.Generation)
 	if len(p.plan.Memory.Recommendations) == 0 {
 		p.plan.Memory.Recommendations = []Recommendation{{p.now, current}}
 	}
@@ -148,13 +152,11 @@ func (p *planner) decide() {
 	default:
 		n, ok := p.byMetrics(current)
 		if !ok {
-			p.plan.Status.CurrentReplicas = current
 			return
 		}
 		desired = n
 	}
-	p.plan.Status.CurrentReplicas, p.plan.Status.DesiredReplicas = current, desired
-	p.plan.Status.ObservedGeneration = ptr.To(p.Autoscaler.Generation)
+	p.plan.Status.DesiredReplicas = desired
 	if desired != current {
 		p.plan.Replicas = &desired
 	}

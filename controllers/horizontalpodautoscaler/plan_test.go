@@ -171,8 +171,23 @@ func TestMessagesAreUpstreams(t *testing.T) {
 	if s := done.Status; s.DesiredReplicas != 4 || s.CurrentReplicas != 2 || s.LastScaleTime == nil || *s.CurrentMetrics[0].Resource.Current.AverageUtilization != 100 {
 		t.Errorf("%+v", s)
 	}
-	if failed := p.Rescaled(o, errors.New("boom"), now); condition(failed, autoscalingv2.AbleToScale) != "False FailedUpdateScale" || failed.Events[0].Reason != "FailedRescale" {
+	if failed := p.Rescaled(o, errors.New("boom"), now); condition(failed, autoscalingv2.AbleToScale) != "False FailedUpdateScale" || failed.Events[0].Reason != "FailedRescale" || failed.Status.DesiredReplicas != 0 {
 		t.Errorf("%+v", failed)
+	}
+}
+
+// TestStatusIsOfThisLook: what an earlier one said of metrics does not stay.
+func TestStatusIsOfThisLook(t *testing.T) {
+	o := with(cpu(50, 50), func(o *Observed) {
+		o.Autoscaler.Status.CurrentMetrics = []autoscalingv2.MetricStatus{{Type: autoscalingv2.PodsMetricSourceType}}
+		o.Autoscaler.Spec.MaxReplicas = 1
+	})
+	if s := MakePlan(o, now).Status; s.CurrentMetrics != nil || s.CurrentReplicas != 2 || s.DesiredReplicas != 1 {
+		t.Errorf("%+v", s)
+	}
+	o.Autoscaler.Spec.MaxReplicas, o.Scale.Selector = 10, ""
+	if s := MakePlan(o, now).Status; s.CurrentMetrics != nil || ptr.Deref(s.ObservedGeneration, 0) != 1 {
+		t.Errorf("%+v", s)
 	}
 }
 
