@@ -106,7 +106,7 @@ func (c *Cluster) addControllers(mgr *term) error {
 		"legacy token cleaner":  legacytokens.NewCleaner(kube, clk, legacytokens.DefaultPeriod),
 		"authentication config": clusterauthentication.New(kube, func() map[string]string { return c.proxyAuthentication }),
 		"serving trust bundle":  clustertrustbundle.New(kube, clustertrustbundle.KubeAPIServerServing, func() []byte { return c.serverCA }),
-		"CSR approving":         certificates.NewApprover(kube),
+		"CSR approving":         certificates.NewApprover(kube, clk),
 		"CSR signing":           certificates.NewSigner(kube, clk, c.pki),
 		"CSR cleaning":          certificates.NewCleaner(kube, clk),
 		"storage migration":     storageversionmigration.New(kube, meta, clk),

@@ -7,6 +7,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -15,10 +16,15 @@ import (
 )
 
 // Approver approves requests of agents for client certificates.
-type Approver struct{ client client.Client }
+type Approver struct {
+	client client.Client
+	clock  clock.PassiveClock
+}
 
 // NewApprover makes an Approver that reads requests through c's cache.
-func NewApprover(c client.Client) *Approver { return &Approver{client: c} }
+func NewApprover(c client.Client, clk clock.PassiveClock) *Approver {
+	return &Approver{client: c, clock: clk}
+}
 
 // SetupWithManager wakes the Approver for every request.
 func (a *Approver) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
@@ -52,7 +58,10 @@ func (a *Approver) Reconcile(ctx context.Context, req reconcile.Request) (reconc
 		}
 		return reconcile.Result{}, nil
 	}
-	return reconcile.Result{}, nil
+	if len(some) == 0 {
+		return reconcile.Result{}, nil
+	}
+	return reconcile.Result{RequeueAfter: askAgain(a.clock.Since(r.CreationTimestamp.Time))}, nil
 }
 
 func (a *Approver) allowed(ctx context.Context, r *certificatesv1.CertificateSigningRequest, subresource string) (bool, error) {

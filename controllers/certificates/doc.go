@@ -2,7 +2,8 @@
 // own signers, and clears requests away. Three reconcilers share the watch:
 //
 //   - Approver approves what agents ask for themselves, when whoever asks may
-//     create certificatesigningrequests/nodeclient or /selfnodeclient;
+//     create certificatesigningrequests/nodeclient or /selfnodeclient, now or
+//     by the time it asks again;
 //   - Signer signs approved requests with the cluster's authority;
 //   - Cleaner deletes old CertificateSigningRequests and PodCertificateRequests.
 //

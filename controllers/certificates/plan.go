@@ -35,6 +35,13 @@ func permissions(r *certificatesv1.CertificateSigningRequest) ([]permission, err
 	return some, nil
 }
 
+// Rights may be granted after they were asked for, and nothing tells.
+const soonestAsk, latestAsk = time.Second, 15 * time.Minute
+
+// askAgain is how long to wait before the rights to a request of that age are
+// asked for again: as long as it has waited already.
+func askAgain(age time.Duration) time.Duration { return min(max(age, soonestAsk), latestAsk) }
+
 // toSign says that r waits for the Signer.
 func toSign(r *certificatesv1.CertificateSigningRequest) bool {
 	switch r.Spec.SignerName {
