@@ -3,6 +3,7 @@ package cronjob
 import (
 	"errors"
 	"fmt"
+	"sort"
 	"strings"
 	"time"
 
@@ -34,8 +35,7 @@ func zoned(c *batchv1.CronJob) (cron.Schedule, error) {
 }
 
 // last finds the latest time of the schedule after since and not after now,
-// zero if there is none, and how many it missed, roughly: it does not go
-// through all of them.
+// zero if there is none, and roughly how many it missed.
 func last(s cron.Schedule, since, now time.Time) (at time.Time, missed int64, err error) {
 	first := s.Next(since)
 	second := s.Next(first)
@@ -46,17 +46,28 @@ func last(s cron.Schedule, since, now time.Time) (at time.Time, missed int64, er
 		return first, 0, nil
 	}
 	// A schedule that never comes (February 31) has only zero times.
-	step := int64(second.Sub(first).Round(time.Second).Seconds())
-	if step < 1 {
+	step := second.Sub(first).Round(time.Second)
+	if step < time.Second {
 		return time.Time{}, 0, errTooDense
 	}
-	missed = int64(now.Sub(first).Seconds())/step + 1
-	// One step back, because steps may differ (30 6-16/4 * * 1-5).
-	from := first.Add(time.Duration((missed-2)*step) * time.Second)
-	for t := s.Next(from); !t.After(now); t = s.Next(t) {
-		at = t
+	missed = int64(now.Sub(first)/step) + 1
+	if every, ok := s.(cron.ConstantDelaySchedule); ok {
+		return first.Add(now.Sub(first) / every.Delay * every.Delay), missed, nil
 	}
-	return at, missed, nil
+	return latest(s, first, now), missed, nil
+}
+
+// latest is the last time of a schedule not after now; first is one. Whether
+// there is one more after a second says where to look on: it does not go
+// through all of them. (Upstream takes one step back from now and misses times
+// that are not a step apart, such as the last of a working week.)
+func latest(s cron.Schedule, first, now time.Time) time.Time {
+	seconds := int(now.Sub(first)/time.Second) + 1
+	after := sort.Search(seconds, func(n int) bool { return s.Next(first.Add(time.Duration(n) * time.Second)).After(now) })
+	if after == 0 {
+		return first
+	}
+	return s.Next(first.Add(time.Duration(after-1) * time.Second))
 }
 
 // since is the last time that needs no more looking at.
@@ -70,9 +81,9 @@ func since(c *batchv1.CronJob, status *batchv1.CronJobStatus) time.Time {
 // untilNext is how long it is to the next time of the schedule.
 func untilNext(c *batchv1.CronJob, status *batchv1.CronJobStatus, s cron.Schedule, now time.Time) time.Duration {
 	earliest := since(c, status)
-	at, missed, err := last(s, earliest, now)
+	at, _, err := last(s, earliest, now)
 	switch {
-	case err != nil, at.IsZero() && missed > 0:
+	case err != nil:
 		at = now
 	case at.IsZero():
 		at = earliest
