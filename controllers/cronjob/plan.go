@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/robfig/cron/v3"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -150,7 +151,9 @@ func Decide(c *batchv1.CronJob, status *batchv1.CronJobStatus, now time.Time) De
 		return note(warning("UnparseableSchedule", "unparseable schedule: %q : %s", c.Spec.Schedule, err))
 	}
 	from, deadline := since(c, status), time.Duration(ptr.Deref(c.Spec.StartingDeadlineSeconds, 0))*time.Second
-	if limit := now.Add(-deadline); c.Spec.StartingDeadlineSeconds != nil && limit.After(from) {
+	// The times of @every count from the last one, so that is where to begin.
+	_, every := s.(cron.ConstantDelaySchedule)
+	if limit := now.Add(-deadline); c.Spec.StartingDeadlineSeconds != nil && limit.After(from) && !every {
 		from = limit
 	}
 	at, missed, err := last(s, from, now)

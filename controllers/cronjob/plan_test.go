@@ -61,6 +61,12 @@ func TestDecide(t *testing.T) {
 		{"in no zone", func(c *batchv1.CronJob) { c.Spec.TimeZone = ptr.To("Moon") }, time.Hour, "UnknownTimeZone"},
 		{"irregular", func(c *batchv1.CronJob) { c.Spec.Schedule = "30 6-16/4 * * 1-5" }, 3 * time.Hour, "start 14:30, again in 15h30m0.1s"},
 		{"every", func(c *batchv1.CronJob) { c.Spec.Schedule = "@every 7m" }, 15 * time.Minute, "start 12:14, again in 6m0.1s"},
+		{"every, with a deadline that is shorter", func(c *batchv1.CronJob) {
+			c.Spec.Schedule, c.Spec.StartingDeadlineSeconds = "@every 7m", ptr.To(int64(90))
+		}, 15 * time.Minute, "start 12:14, again in 6m0.1s"},
+		{"every, past the deadline", func(c *batchv1.CronJob) {
+			c.Spec.Schedule, c.Spec.StartingDeadlineSeconds = "@every 7m", ptr.To(int64(30))
+		}, 15 * time.Minute, "again in 6m0.1s, MissSchedule"},
 		{"never", func(c *batchv1.CronJob) { c.Spec.Schedule = "59 23 31 2 *" }, time.Hour, "InvalidSchedule"},
 		{"nonsense", func(c *batchv1.CronJob) { c.Spec.Schedule = "x" }, time.Hour, "UnparseableSchedule"},
 	} {
