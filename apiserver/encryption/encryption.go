@@ -85,7 +85,7 @@ func (t *Transformers) Run(ctx context.Context) error {
 			return err
 		}
 		// What cannot be encrypted must not replace what can.
-		if err := next.check(nil); err != nil {
+		if err := next.answers(ctx); err != nil {
 			next.close()
 			return err
 		}
@@ -103,6 +103,15 @@ func (t *Transformers) Run(ctx context.Context) error {
 		metrics.RecordEncryptionConfigAutomaticReloadSuccess(t.config.ServerID, t.current.Load().EncryptionFileContentHash)
 	})
 	return nil
+}
+
+// answers says whether the KMS plugins do.
+func (g *generation) answers(ctx context.Context) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "/healthz", nil)
+	if err != nil {
+		return err
+	}
+	return g.check(r)
 }
 
 func (g *generation) check(r *http.Request) error {
