@@ -25,6 +25,8 @@ const suiteVersion = "v1.37.1"
 type options struct {
 	coracle, build, images string
 	focus, skip            string
+	specsFile              string
+	list                   []string // of specsFile
 	procs, instance        int
 	simulated, keep, docs  bool
 	timeout                time.Duration
@@ -37,6 +39,7 @@ func main() {
 	flag.StringVar(&o.build, "build", "build/conformance", "directory of e2e.test, ginkgo and images.tar; logs and results go there, too")
 	flag.StringVar(&o.focus, "focus", "", "regular expression of specs to run; empty runs all of [Conformance]")
 	flag.StringVar(&o.skip, "skip", "", "regular expression of specs to leave out")
+	flag.StringVar(&o.specsFile, "specs", "", "file with the specs to run, in place of -focus: the beginning of a name on each line; one that no spec has is an error")
 	flag.IntVar(&o.procs, "procs", 4, "how many specs run at once where they are not [Serial]")
 	flag.IntVar(&o.instance, "instance", 0, "0 to 15: runs at the same time on one machine need one each, for their addresses and directories")
 	flag.BoolVar(&o.simulated, "simulated", false, "use simulated nodes: no root, no containers, and no word in the table")
@@ -69,8 +72,14 @@ func run(ctx context.Context, o options) error {
 	if o.instance < 0 || o.instance > 15 {
 		return errors.New("choosing an instance: it must be 0 to 15")
 	}
+	if err := o.readList(); err != nil {
+		return err
+	}
 	began := time.Now()
 	found, err := o.specs(ctx)
+	if missing := notRun(o.list, found); err == nil && len(missing) > 0 {
+		err = fmt.Errorf("running the specs of %s: these did not run: %q", o.specsFile, missing)
+	}
 	if err := errors.Join(err, o.save(found)); err != nil {
 		summarize(found, time.Since(began))
 		return err
@@ -78,6 +87,23 @@ func run(ctx context.Context, o options) error {
 	if failed := summarize(found, time.Since(began)); failed > 0 {
 		return fmt.Errorf("%d specs failed; logs are in %s", failed, o.logs())
 	}
+	return nil
+}
+
+// readList makes the focus from the list of specs, if there is one.
+func (o *options) readList() error {
+	if o.specsFile == "" {
+		return nil
+	}
+	file, err := os.Open(o.specsFile)
+	if err != nil {
+		return fmt.Errorf("opening the list of specs: %w", err)
+	}
+	defer file.Close()
+	if o.list, err = readSpecs(file); err != nil {
+		return err
+	}
+	o.focus = focusOn(o.list)
 	return nil
 }
 
