@@ -60,8 +60,10 @@ type setup interface {
 
 // measured is a controller with metrics of its own, under upstream's names.
 type measured interface {
-	Metrics() []prometheus.Collector
+	Collectors() []prometheus.Collector
 }
+
+var _ = []measured{(*podgc.Reconciler)(nil), (*nodelifecycle.Reconciler)(nil), (*tainteviction.Reconciler)(nil)}
 
 func (c *Cluster) addControllers(mgr *term) error {
 	meta, err := metadata.NewForConfig(c.server.RESTConfig())
@@ -132,7 +134,7 @@ func (c *Cluster) addControllers(mgr *term) error {
 			return fmt.Errorf("setting up the %s controller: %w", name, err)
 		}
 		if m, ok := part.(measured); ok {
-			for _, collector := range m.Metrics() {
+			for _, collector := range m.Collectors() {
 				if err := mgr.metrics.Register(collector); err != nil {
 					return fmt.Errorf("registering metrics of the %s controller: %w", name, err)
 				}

@@ -7,6 +7,7 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/clusterdns"
 	"github.com/coracle-k8s/coracle/controllers/ephemeralvolume"
 	"github.com/coracle-k8s/coracle/controllers/localpath"
+	"github.com/coracle-k8s/coracle/controllers/nodeports"
 	"github.com/coracle-k8s/coracle/controllers/persistentvolume"
 	"github.com/coracle-k8s/coracle/controllers/servicecidr"
 	"github.com/coracle-k8s/coracle/controllers/serviceips"
@@ -18,9 +19,11 @@ import (
 // networkControllers take care of the addresses of Services.
 func (c *Cluster) networkControllers(mgr manager.Manager) map[string]setup {
 	kube, clk := mgr.GetClient(), c.options.clock
+	base, size, _ := c.config.Network.PortRange() // Validate checked it
 	parts := map[string]setup{
 		"service CIDR":      servicecidr.New(kube, clk),
 		"cluster IP repair": serviceips.New(kube, mgr.GetAPIReader(), clk, mgr.GetEventRecorderFor(serviceips.Name)),
+		"node port repair":  nodeports.New(kube, mgr.GetEventRecorderFor(nodeports.Name), nodeports.Range{Base: base, Size: size}),
 	}
 	if address := c.config.Network.DNSAddress(); address.IsValid() {
 		parts["cluster DNS"] = clusterdns.New(kube, address.String())
