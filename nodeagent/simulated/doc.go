@@ -7,6 +7,8 @@
 //
 //	coracle.dev/simulated-exit-after: 3s   how long each container runs
 //	coracle.dev/simulated-exit-code: "1"   its exit code, 0 by default
+//	coracle.dev/simulated-failing-indexes: "1,4"   pods of an indexed Job with
+//	    these completion indexes exit with code 1 instead of 0
 //
 // The pod's restart policy then says whether it restarts (with a restart count)
 // or ends as Succeeded or Failed.

@@ -2,9 +2,12 @@ package simulated
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -13,8 +16,9 @@ import (
 
 // Annotations of pods that end by themselves.
 const (
-	ExitAfterAnnotation = "coracle.dev/simulated-exit-after"
-	ExitCodeAnnotation  = "coracle.dev/simulated-exit-code"
+	ExitAfterAnnotation      = "coracle.dev/simulated-exit-after"
+	ExitCodeAnnotation       = "coracle.dev/simulated-exit-code"
+	FailingIndexesAnnotation = "coracle.dev/simulated-failing-indexes"
 )
 
 // exit is what a pod's annotations ask for.
@@ -31,6 +35,10 @@ func exitOf(pod *corev1.Pod) (exit, bool) {
 	code, err := strconv.ParseInt(pod.Annotations[ExitCodeAnnotation], 10, 32)
 	if err != nil {
 		code = 0
+	}
+	index, indexed := pod.Annotations[batchv1.JobCompletionIndexAnnotation]
+	if code == 0 && indexed && slices.Contains(strings.Split(pod.Annotations[FailingIndexesAnnotation], ","), index) {
+		code = 1
 	}
 	return exit{after: after, code: int32(code)}, true
 }

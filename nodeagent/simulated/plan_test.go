@@ -6,6 +6,7 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -107,6 +108,17 @@ func TestExits(t *testing.T) {
 				g.Expect(condition(status, corev1.PodReady)).To(Equal(corev1.ConditionFalse))
 			}
 		})
+	}
+}
+
+func TestFailingIndexes(t *testing.T) {
+	for index, code := range map[string]int32{"1": 1, "11": 0, "4": 1, "": 0} {
+		p := pod("a", exits("0s", "0", corev1.RestartPolicyNever))
+		p.Annotations[FailingIndexesAnnotation] = "1,4"
+		p.Annotations[batchv1.JobCompletionIndexAnnotation] = index
+		e, ok := exitOf(p)
+		NewWithT(t).Expect(e).To(Equal(exit{code: code}), "index %q", index)
+		NewWithT(t).Expect(ok).To(BeTrue())
 	}
 }
 
