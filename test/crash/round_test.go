@@ -1,0 +1,198 @@
+package crash
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// round is one plan carried out on one machine.
+type round struct {
+	p     *plan
+	m     *machine
+	u     *user
+	notes notes
+
+	blows   []string // as they fell
+	settled time.Duration
+	state   *state // the last that was looked at
+}
+
+// limits of a round; on an idle machine each takes a few seconds.
+const (
+	setUpLimit    = time.Minute
+	underWayLimit = 2 * time.Minute
+	settleLimit   = 90 * time.Second
+)
+
+// run carries the plan out and returns how the end differs from what it must be.
+func (r *round) run(ctx context.Context) ([]string, error) {
+	if err := r.m.begin(); err != nil {
+		return nil, err
+	}
+	if err := r.within(ctx, setUpLimit, r.before); err != nil {
+		return nil, fmt.Errorf("before the first blow: %w", err)
+	}
+	if err := r.within(ctx, underWayLimit, r.underWay); err != nil {
+		return nil, fmt.Errorf("among the blows: %w", err)
+	}
+	odd, err := r.settle(ctx)
+	if err != nil || len(odd) > 0 {
+		return odd, err
+	}
+	if err := r.m.end(syscall.SIGTERM); err != nil {
+		return nil, fmt.Errorf("at the end: %w", err)
+	}
+	return nil, nil
+}
+
+func (r *round) within(ctx context.Context, limit time.Duration, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return do(ctx)
+}
+
+// before makes what is there before the first blow, and waits until its pods run.
+func (r *round) before(ctx context.Context) error {
+	if err := setUp(ctx, r.p, r.u); err != nil {
+		return err
+	}
+	const others = 8 + 4 + 10 // fore, orphaned, cancelled
+	const doomed = 12 + 3 + 6 + 1
+	want := r.p.Web + r.p.Db + r.p.Keep + r.p.Nodes + others + doomed
+	for {
+		n := 0
+		err := r.u.ask(ctx, "waiting for the first pods", func(ctx context.Context, c client.Client, _ bool) error {
+			var pods corev1.PodList
+			err := c.List(ctx, &pods)
+			for i := range pods.Items {
+				if ready(&pods.Items[i]) {
+					n++
+				}
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if n >= want {
+			return nil
+		}
+		if !pause(ctx, 30*time.Millisecond) {
+			return fmt.Errorf("waiting for the first pods: %d of %d are ready", n, want)
+		}
+	}
+}
+
+// underWay lets users work while the process is ended and started again.
+func (r *round) underWay(ctx context.Context) error {
+	all, err := threads(r.p, r.u)
+	if err != nil {
+		return err
+	}
+	users, ctx := errgroup.WithContext(ctx)
+	for name, steps := range all {
+		users.Go(func() error {
+			for _, s := range steps {
+				if !pause(ctx, s.after) {
+					return fmt.Errorf("%s: %w", name, ctx.Err())
+				}
+				if err := s.do(ctx); err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+			}
+			return nil
+		})
+	}
+	writer := make(chan error, 1)
+	go func() { writer <- r.notes.write(ctx, r.u) }()
+	users.Go(func() error { return r.strike(ctx) })
+	err = users.Wait()
+	r.notes.stop.Store(true)
+	if wrote := <-writer; err == nil {
+		err = wrote
+	}
+	return err
+}
+
+// strike deals the plan's blows, a new life after each.
+func (r *round) strike(ctx context.Context) error {
+	for _, b := range r.p.Blows {
+		if !b.starting {
+			if _, err := r.m.up(ctx); err != nil {
+				return err
+			}
+		}
+		if !pause(ctx, b.after) {
+			return ctx.Err()
+		}
+		r.blows = append(r.blows, b.String())
+		if err := r.m.end(b.signal); err != nil {
+			return err
+		}
+		if err := r.m.begin(); err != nil {
+			return err
+		}
+	}
+	_, err := r.m.up(ctx)
+	return err
+}
+
+// settle waits until nothing differs from what must be, and stays so, and
+// returns what still does.
+func (r *round) settle(ctx context.Context) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, settleLimit)
+	defer cancel()
+	begun := time.Now()
+	l, err := r.m.up(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c, err := r.u.client(l)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		odd, err := r.compare(ctx, c, l)
+		if l.hasEnded() {
+			return nil, fmt.Errorf("life %d ended by itself: %s", l.number, l.cmd.ProcessState)
+		}
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return nil, err
+		}
+		if err == nil && len(odd) == 0 {
+			r.settled = time.Since(begun)
+			return nil, nil
+		}
+		if !pause(ctx, 100*time.Millisecond) {
+			return append(odd, fmt.Sprintf("after %s", settleLimit)), nil
+		}
+	}
+}
+
+func (r *round) compare(ctx context.Context, c client.Client, l *life) ([]string, error) {
+	s, err := look(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	r.state = s
+	odd := append(differences(r.p, s), r.notes.differences(s.maps)...)
+	if len(odd) > 0 {
+		return odd, nil
+	}
+	if s.all, err = everything(ctx, l); err != nil {
+		return nil, err
+	}
+	return differences(r.p, s), nil
+}
+
+func (r *round) String() string {
+	return fmt.Sprintf("seed %d round %d: %d lives, %s; %d notes; settled %.1f s after the last start", r.p.Seed, r.p.Round, len(r.blows)+1, strings.Join(r.blows, ", "), r.notes.writes, r.settled.Seconds())
+}
