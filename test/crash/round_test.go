@@ -25,8 +25,10 @@ type round struct {
 	state   *state // the last that was looked at
 }
 
-// limits of a round; on an idle machine each takes a few seconds.
+// limits of a round; on an idle machine each takes a few seconds. What differs
+// in the same way for stuckLimit will not change any more.
 const (
+	stuckLimit    = 30 * time.Second
 	setUpLimit    = time.Minute
 	underWayLimit = 2 * time.Minute
 	settleLimit   = 90 * time.Second
@@ -159,6 +161,8 @@ func (r *round) settle(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	var last string
+	var since time.Time
 	for {
 		odd, err := r.compare(ctx, c, l)
 		if l.hasEnded() {
@@ -171,8 +175,11 @@ func (r *round) settle(ctx context.Context) ([]string, error) {
 			r.settled = time.Since(begun)
 			return nil, nil
 		}
-		if !pause(ctx, 100*time.Millisecond) {
-			return append(odd, fmt.Sprintf("after %s", settleLimit)), nil
+		if now := strings.Join(odd, "\n"); now != last {
+			last, since = now, time.Now()
+		}
+		if time.Since(since) > stuckLimit || !pause(ctx, 100*time.Millisecond) {
+			return append(odd, fmt.Sprintf("so since %.0f s, begun %.0f s ago", time.Since(since).Seconds(), time.Since(begun).Seconds())), nil
 		}
 	}
 }
