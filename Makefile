@@ -10,6 +10,8 @@ CARRIED  := $(PROGRAMS:%=carried/bin/%.gz)
 NODEBIN  := build/node/bin
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 TIMEOUT  ?= 25m
+ROUNDS   ?= 50
+SEED     ?= 0
 # What `coracle kubectl version` says of itself; a plain go build leaves it at v0.0.0.
 KUBEVER  := $(shell sed -n 's/^const KubernetesVersion = "\(.*\)"/\1/p' apis/version.go)
 KUBECTL  := -X k8s.io/component-base/version.gitVersion=$(KUBEVER) -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=$(word 2,$(subst ., ,$(KUBEVER)))
@@ -18,7 +20,7 @@ KUBECTL  := -X k8s.io/component-base/version.gitVersion=$(KUBEVER) -X k8s.io/com
 RACE     := ./apiserver ./apiserver/etcd ./apiserver/inprocess ./apiserver/dispatch ./apiserver/auth/... ./apiserver/admission/... \
 	./controllers/... ./scheduler/... ./nodeagent/simulated ./nodeagent/objects ./nodeagent/probes ./nodeagent/pods ./proxy/model
 
-.PHONY: help up build test race lint bench verify generate clean packages
+.PHONY: help up build test race lint bench crash verify generate clean packages
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t12
@@ -75,6 +77,9 @@ lint: ## Check format, imports between parts, and that other systems build.
 
 bench: build ## Measure start, memory, throughput; JSON lines.
 	$(GO) run ./test/bench $(ARGS)
+
+crash: ## Kill the process at random points of everything and compare the end: ROUNDS=50 SEED=0 (0: by the time).
+	$(GO) test -count 1 -timeout 0 ./test/crash -args -rounds $(ROUNDS) -seed $(SEED)
 
 generate: ## Render the OpenAPI documents again.
 	hack/generate-openapi.sh

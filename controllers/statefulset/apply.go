@@ -24,6 +24,12 @@ func (r *Reconciler) apply(ctx context.Context, set *appsv1.StatefulSet, plan Pl
 	for _, c := range plan.Claims {
 		errs = append(errs, r.ownClaim(ctx, c, ev))
 	}
+	for _, c := range plan.Discard {
+		err := r.client.Delete(ctx, c, client.Preconditions{UID: &c.UID, ResourceVersion: &c.ResourceVersion})
+		if client.IgnoreNotFound(err) != nil {
+			errs = append(errs, fmt.Errorf("deleting claim %s: %w", c.Name, err))
+		}
+	}
 	unprovided := map[string]bool{}
 	for _, c := range plan.Provide {
 		if err := r.provide(ctx, c, ev); err != nil {

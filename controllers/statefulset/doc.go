@@ -14,8 +14,9 @@
 //  4. What a reconcile does is a pure function of the set, its revisions, pods and
 //     claims and the time (MakePlan), and is done only once the cache shows all
 //     earlier creations and deletions.
-//  5. Claims are never deleted here; the retention policy is kept by owner
-//     references, and the garbage collector deletes.
+//  5. The retention policy of claims is kept by owner references, and the garbage
+//     collector deletes. Only claims that should go when the set shrinks, but whose
+//     pods never came, are deleted here.
 //  6. A template is a ControllerRevision (package history); status says which one
 //     the pods have and which one they are to get.
 //

@@ -30,7 +30,8 @@ type Observed struct {
 	Collisions int32
 	// Pods are the set's pods.
 	Pods []*corev1.Pod
-	// Claims are the claims of the set's ordinals that exist, by name.
+	// Claims are the claims of the set's ordinals that exist, by name, and those
+	// that the set controls and that should have gone when it shrank.
 	Claims map[string]*corev1.PersistentVolumeClaim
 	// Settled says that the cache shows all earlier creations and deletions.
 	Settled bool
@@ -48,6 +49,9 @@ type Plan struct {
 	Update []*corev1.Pod
 	// Delete are pods to delete.
 	Delete []*corev1.Pod
+	// Discard are claims to delete: of pods that are too much and never came, so
+	// that no pod's end takes them along.
+	Discard []*corev1.PersistentVolumeClaim
 	// Blocked are pods that cannot be created yet, to be tried again.
 	Blocked []Blocked
 	// Status is the status to report.
@@ -144,6 +148,7 @@ func (p *planner) step() {
 	for _, r := range p.condemned {
 		p.own(r)
 	}
+	p.discard()
 	for _, r := range p.condemned {
 		if !p.condemn(r) && p.ordered {
 			return

@@ -156,3 +156,33 @@ func TestAClaimThatGoesBlocksItsPod(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 }
+
+func TestAClaimWhosePodNeverCameGoesWhenTheSetShrinks(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*world, *corev1.PersistentVolumeClaim)
+		goes   bool
+	}{
+		"its pod never came": {func(*world, *corev1.PersistentVolumeClaim) {}, true},
+		"its pod is there": {func(w *world, _ *corev1.PersistentVolumeClaim) {
+			w.pods = append(w.pods, newPod(w.set, w.revisions[0], 2))
+		}, false},
+		"still wanted":     {func(w *world, _ *corev1.PersistentVolumeClaim) { w.scale(3) }, false},
+		"made by the user": {func(_ *world, c *corev1.PersistentVolumeClaim) { c.OwnerReferences = nil }, false},
+		"another's":        {func(_ *world, c *corev1.PersistentVolumeClaim) { c.Name = "log-web-2" }, false},
+		"kept when it shrinks": {func(w *world, _ *corev1.PersistentVolumeClaim) {
+			w.set.Spec.PersistentVolumeClaimRetentionPolicy.WhenScaled = retain
+		}, false},
+	} {
+		w := newWorld(2)
+		w.set.Spec.VolumeClaimTemplates = []corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "data"}}}
+		w.set.Spec.PersistentVolumeClaimRetentionPolicy = &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{WhenScaled: remove, WhenDeleted: remove}
+		w.settle()
+		left := newClaim(w.set, &w.set.Spec.VolumeClaimTemplates[0], 2)
+		c.change(w, left)
+		w.claims[left.Name] = left
+		p := MakePlan(w.observed(), w.now)
+		if got := len(p.Discard) == 1 && p.Discard[0] == left; got != c.goes || len(p.Discard) > 1 {
+			t.Errorf("%s: discards %v", name, p.Discard)
+		}
+	}
+}

@@ -188,7 +188,24 @@ func (r *Reconciler) claims(ctx context.Context, o Observed) (map[string]*corev1
 			}
 		}
 	}
-	return claims, nil
+	return claims, r.leftClaims(ctx, o.Set, claims)
+}
+
+// leftClaims adds the claims that the set controls though it does not want them.
+func (r *Reconciler) leftClaims(ctx context.Context, set *appsv1.StatefulSet, claims map[string]*corev1.PersistentVolumeClaim) error {
+	if len(set.Spec.VolumeClaimTemplates) == 0 || retention(set).WhenScaled != remove {
+		return nil
+	}
+	var all corev1.PersistentVolumeClaimList
+	if err := r.client.List(ctx, &all, client.InNamespace(set.Namespace), client.MatchingLabels(set.Spec.Selector.MatchLabels), client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing claims: %w", err)
+	}
+	for i := range all.Items {
+		if c := &all.Items[i]; metav1.IsControlledBy(c, set) && !wanted(set, claimOrdinal(set, c)) {
+			claims[c.Name] = c
+		}
+	}
+	return nil
 }
 
 func (r *Reconciler) writeStatus(ctx context.Context, set *appsv1.StatefulSet, status appsv1.StatefulSetStatus) error {

@@ -1,6 +1,7 @@
 package statefulset
 
 import (
+	"maps"
 	"slices"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -96,4 +97,21 @@ func ownedByNamesake(claim *corev1.PersistentVolumeClaim, obj metav1.Object, gvk
 
 func ownersChanged(claim *corev1.PersistentVolumeClaim, refs []metav1.OwnerReference) bool {
 	return !apiequality.Semantic.DeepEqual(claim.OwnerReferences, refs)
+}
+
+// discard finds claims that go when the set shrinks, but whose pods were never
+// created: a crash, or a refusal, came between the two and then the set shrank.
+// Upstream leaves them. A claim that the set does not control may be the user's.
+func (p *planner) discard() {
+	if retention(p.Set).WhenScaled != remove {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.Claims)) {
+		c := p.Claims[name]
+		n := claimOrdinal(p.Set, c)
+		lonely := !slices.ContainsFunc(p.condemned, func(r replica) bool { return r.ordinal == n })
+		if n >= 0 && !wanted(p.Set, n) && lonely && metav1.IsControlledBy(c, p.Set) && c.DeletionTimestamp == nil {
+			p.plan.Discard = append(p.plan.Discard, c)
+		}
+	}
 }
