@@ -182,6 +182,7 @@ func schedulerNumbers(s *scheduler.Scheduler) queue.Numbers {
 	idle, c := s.Idle(), s.Counts()
 	n := queue.Numbers{
 		Ready: c[schedulerqueue.Active], Busy: c[schedulerqueue.InFlight],
+		Active:  s.Active(),
 		Delayed: c[schedulerqueue.Backoff] + c[schedulerqueue.Unschedulable] + c[schedulerqueue.Gated],
 	}
 	if !idle && n.Idle() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -94,6 +95,7 @@ type Scheduler struct {
 	volumes   *volumes.Store
 	status    *statusWriter
 	metrics   *metrics
+	active    atomic.Int64 // when a pod was last tried, in nanoseconds of real time
 	diagnoses diagnoses
 	search    search
 	bindings  chan *binding
@@ -166,6 +168,7 @@ func (s *Scheduler) Start(ctx context.Context) error {
 		if !ok {
 			break
 		}
+		s.active.Store(time.Now().UnixNano())
 		s.scheduleOne(ctx, p)
 	}
 	close(s.bindings)
@@ -187,6 +190,14 @@ func (s *Scheduler) Wake(ctx context.Context) {
 
 // Counts are the numbers of pods by where they are in the queue.
 func (s *Scheduler) Counts() map[queue.Place]int { return s.queue.Counts() }
+
+// Active is when a pod was last tried, in real time; zero if none was.
+func (s *Scheduler) Active() time.Time {
+	if at := s.active.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
+}
 
 // Idle says whether nothing is being scheduled or bound and nothing waits for
 // its turn; pods that wait for an event, a gate or a backoff do not count.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 	"github.com/spf13/cobra"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/cluster"
+	"github.com/coracle-k8s/coracle/cluster/queue"
 )
 
 // run runs a command line and returns what it prints.
@@ -95,6 +98,15 @@ func TestStatusOfARunningCluster(t *testing.T) {
 		ContainSubstring(fmt.Sprintf("pid %d", os.Getpid())), ContainSubstring(c.URL()), ContainSubstring("2 of 2 ready"),
 		ContainSubstring("none"), MatchRegexp(`namespaces +4`)))
 
+	out, err := run(t, "status", "-o", "json", "--data-dir", c.Config().DataDir)
+	g.Expect(err).NotTo(HaveOccurred())
+	var report statusReport
+	g.Expect(json.Unmarshal([]byte(out), &report)).To(Succeed())
+	g.Expect(report.Server.NodesReady).To(Equal(2))
+	g.Expect(len(report.Server.Controllers)).To(BeNumerically(">", 40))
+	_, err = run(t, "status", "-o", "yaml", "--data-dir", c.Config().DataDir)
+	g.Expect(err).To(MatchError(ContainSubstring("-o json")))
+
 	_, err = run(t, "up", "--nodes", "0", "--listen", "127.0.0.1:0", "--data-dir", c.Config().DataDir)
 	g.Expect(err).To(MatchError(ContainSubstring("in use by another coracle process")))
 	_, err = run(t, "reset", "--data-dir", c.Config().DataDir)
@@ -109,13 +121,40 @@ func TestOneLine(t *testing.T) {
 	g.Expect(oneLine(exitCode(3))).To(Equal(exitCode(3)))
 }
 
+func TestStatusOfControllers(t *testing.T) {
+	g := NewWithT(t)
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	report := statusReport{PID: 7, DataDir: "/d", Server: &serverReport{URL: "https://a", Kubernetes: "v1", Status: cluster.Status{
+		Duties: []cluster.Duty{{Name: "kube-controller-manager", Here: true, Identity: "me_1", Leader: "me_1"}, {Name: "kube-scheduler", Identity: "me_2", Leader: "you_2"}},
+		Controllers: []cluster.Controller{
+			{Name: "busy", Numbers: queue.Numbers{Ready: 3, Delayed: 2, Busy: 1, Active: now.Add(-time.Minute)},
+				Error: &cluster.ControllerError{Time: now.Add(-time.Hour), Object: "default/web", Message: "no luck\nat all"}},
+			{Name: "idle"},
+		},
+	}}}
+	var out strings.Builder
+	g.Expect(report.print(&out, now)).To(Succeed())
+	g.Expect(out.String()).To(Equal(`running                  pid 7, data directory /d
+server                   https://a, Kubernetes v1
+nodes                    0 of 0 ready
+pods                     none
+namespaces               0
+kube-controller-manager  leads as me_1
+kube-scheduler           stands by for you_2
+
+CONTROLLER  QUEUED  LATER  BUSY  ACTIVE   LAST ERROR
+busy        3       2      1     60s      60m ago, default/web: no luck…
+idle        0       0      0     <never>  
+`))
+}
+
 func TestPodPhases(t *testing.T) {
 	pod := func(phase corev1.PodPhase) corev1.Pod { return corev1.Pod{Status: corev1.PodStatus{Phase: phase}} }
 	for want, pods := range map[string][]corev1.Pod{
 		"none":                           nil,
 		"2 Running, 1 Failed, 1 Pending": {pod("Pending"), pod("Running"), pod("Failed"), pod("Running")},
 	} {
-		if got := podPhases(pods); got != want {
+		if got := inWords(podPhases(pods)); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
