@@ -87,17 +87,7 @@ func claimInScope(s requirement, item runtime.Object) (bool, error) {
 	if err != nil || s.ScopeName != corev1.ResourceQuotaScopeVolumeAttributesClass {
 		return false, err
 	}
-	var classes []string
-	add := func(class *string) {
-		if class != nil && *class != "" && !slices.Contains(classes, *class) {
-			classes = append(classes, *class)
-		}
-	}
-	add(c.Spec.VolumeAttributesClassName)
-	add(c.Status.CurrentVolumeAttributesClassName)
-	if m := c.Status.ModifyVolumeStatus; m != nil {
-		add(&m.TargetVolumeAttributesClassName)
-	}
+	classes := AttributesClasses(c)
 	if s.Operator == corev1.ScopeSelectorOpExists {
 		return len(classes) > 0, nil
 	}
@@ -110,4 +100,21 @@ func claimInScope(s requirement, item runtime.Object) (bool, error) {
 		}
 	}
 	return false, nil
+}
+
+// AttributesClasses are the attributes classes that a claim asks for, has, or is
+// being given, which decide the scopes it is in.
+func AttributesClasses(c *corev1.PersistentVolumeClaim) []string {
+	var classes []string
+	add := func(class *string) {
+		if class != nil && *class != "" && !slices.Contains(classes, *class) {
+			classes = append(classes, *class)
+		}
+	}
+	add(c.Spec.VolumeAttributesClassName)
+	add(c.Status.CurrentVolumeAttributesClassName)
+	if m := c.Status.ModifyVolumeStatus; m != nil {
+		add(&m.TargetVolumeAttributesClassName)
+	}
+	return classes
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -221,7 +222,24 @@ func TestConfigurationIgnoresEvents(t *testing.T) {
 	if _, ok := c.IgnoredResources()[schema.GroupResource{Group: "events.k8s.io", Resource: "events"}]; !ok {
 		t.Error("events are charged")
 	}
-	if len(c.Evaluators()) != 7 {
+	if len(c.Evaluators()) != 8 {
 		t.Errorf("%d evaluators", len(c.Evaluators()))
+	}
+}
+
+func TestResourceClaimUsage(t *testing.T) {
+	exactly := func(class string, mode resourcev1.DeviceAllocationMode, n int64) resourcev1.DeviceRequest {
+		return resourcev1.DeviceRequest{Exactly: &resourcev1.ExactDeviceRequest{DeviceClassName: class, AllocationMode: mode, Count: n}}
+	}
+	either := resourcev1.DeviceRequest{FirstAvailable: []resourcev1.DeviceSubRequest{
+		{DeviceClassName: "gpu", AllocationMode: "ExactCount", Count: 1}, {DeviceClassName: "gpu", AllocationMode: "ExactCount", Count: 4}, {DeviceClassName: "cpu", AllocationMode: "ExactCount", Count: 2},
+	}}
+	claim := &resourcev1.ResourceClaim{Spec: resourcev1.ResourceClaimSpec{Devices: resourcev1.DeviceClaim{Requests: []resourcev1.DeviceRequest{
+		exactly("gpu", "ExactCount", 2), exactly("nic", "All", 0), exactly("nic", "Later", 7), either,
+	}}}}
+	want := list("count/resourceclaims.resource.k8s.io", "1", "gpu.deviceclass.resource.k8s.io/devices", "6",
+		"nic.deviceclass.resource.k8s.io/devices", "32", "cpu.deviceclass.resource.k8s.io/devices", "2")
+	if got := ResourceClaimUsage(claim); !quotav1.Equals(got, want) {
+		t.Error(cmp.Diff(want, got))
 	}
 }

@@ -37,6 +37,7 @@ func Evaluators(list List, clk clock.PassiveClock) []quotav1.Evaluator {
 		newPods(list, clk),
 		newServices(list),
 		newClaims(list),
+		newResourceClaims(list),
 	}
 	// Resources that could be counted under their bare name before there was
 	// count/<resource>, and still can.

@@ -1,6 +1,7 @@
 package resourcequota
 
 import (
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -52,7 +53,7 @@ func GivesBack(old, new any) bool {
 		return ok && !quotav1.Equals(quota.ServiceUsage(o), quota.ServiceUsage(n))
 	case *corev1.PersistentVolumeClaim:
 		o, ok := old.(*corev1.PersistentVolumeClaim)
-		return ok && !quotav1.Equals(quota.ClaimUsage(o), quota.ClaimUsage(n))
+		return ok && (!quotav1.Equals(quota.ClaimUsage(o), quota.ClaimUsage(n)) || !slices.Equal(quota.AttributesClasses(o), quota.AttributesClasses(n)))
 	default:
 		return false
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -98,6 +99,8 @@ func (r *Reconciler) object(gr schema.GroupResource) (client.Object, error) {
 			return nil, fmt.Errorf("finding kind of %s: %w", gr, err)
 		}
 		return &corev1.PersistentVolumeClaim{}, nil
+	case schema.GroupResource{Group: resourcev1.GroupName, Resource: "resourceclaims"}:
+		return &resourcev1.ResourceClaim{}, nil
 	}
 	gvk, err := r.client.RESTMapper().KindFor(gr.WithVersion(""))
 	if err != nil {
@@ -170,6 +173,8 @@ func (r *Reconciler) objectList(gvr schema.GroupVersionResource) (client.ObjectL
 		return &corev1.ResourceQuotaList{}, nil
 	case schema.GroupResource{Resource: "persistentvolumeclaims"}:
 		return &corev1.PersistentVolumeClaimList{}, nil
+	case schema.GroupResource{Group: resourcev1.GroupName, Resource: "resourceclaims"}:
+		return &resourcev1.ResourceClaimList{}, nil
 	}
 	gvk, err := r.client.RESTMapper().KindFor(gvr)
 	if err != nil {
