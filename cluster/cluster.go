@@ -38,6 +38,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver"
 	"github.com/coracle-k8s/coracle/apiserver/bootstrap"
 	"github.com/coracle-k8s/coracle/apiserver/pki"
+	"github.com/coracle-k8s/coracle/controllers/nodeipam"
 )
 
 // Option changes what a configuration file cannot say.
@@ -90,6 +91,7 @@ type Cluster struct {
 	address             netip.AddrPort
 	server              *apiserver.Server
 	nodes               *connector
+	podRanges           *nodeipam.Ranges
 	// metrics are those of this cluster's parts, where they have any of their own.
 	metrics    *prometheus.Registry
 	parts      *parts
@@ -113,6 +115,10 @@ func Start(ctx context.Context, config *v1alpha1.Cluster, opts ...Option) (*Clus
 	c.config.Default()
 	if errs := c.config.Validate(); len(errs) > 0 {
 		return nil, fmt.Errorf("checking the configuration: %w", errs.ToAggregate())
+	}
+	var err error
+	if c.podRanges, err = newPodRanges(c.config); err != nil {
+		return nil, fmt.Errorf("checking the configuration: %w", err)
 	}
 	if err := c.start(ctx); err != nil {
 		c.Stop()

@@ -28,8 +28,6 @@ type connector struct {
 	// added is closed, and made anew, when an agent is added.
 	added  chan struct{}
 	remote *http.Transport
-	// ranges are pod ranges given to nodes that joined, by node.
-	ranges map[string]string
 }
 
 // localAgent serves an agent's API to this process.
@@ -41,7 +39,7 @@ type localAgent struct {
 }
 
 func newConnector(c *Cluster) *connector {
-	return &connector{cluster: c, added: make(chan struct{}), local: map[string]*localAgent{}, ranges: map[string]string{}}
+	return &connector{cluster: c, added: make(chan struct{}), local: map[string]*localAgent{}}
 }
 
 // add serves h as the named node's agent.

@@ -81,6 +81,7 @@ func (c *Cluster) addControllers(mgr *term) error {
 		"replication controller":  replication.New(kube, clk, recorder("replication-controller")),
 		"daemonset":               daemonset.New(kube, clk, recorder("daemonset-controller")),
 		"endpointslice mirroring": endpointslicemirroring.New(kube, clk, recorder("endpoint-slice-mirroring-controller")),
+		"node IPAM":               c.nodeIPAM(mgr),
 		"node TTL":                nodettl.New(kube),
 		"bootstrap signer":        bootstrap.NewSigner(kube, clk),
 		"token cleaner":           bootstrap.NewCleaner(kube, clk),

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+
+	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 )
 
 func write(t *testing.T, path string) {
@@ -83,9 +85,11 @@ func TestPodSubnet(t *testing.T) {
 		{"10.0.0.0/8", 65535, "10.255.255.0/24"},
 		{"10.1.2.0/24", 0, "10.1.2.0/24"},
 		{"10.1.2.0/24", 1, ""},
-		{"10.1.2.0/25", 0, ""},
+		{"10.1.2.0/25", 0, "10.1.2.0/25"},
 	} {
-		got, err := podSubnet(c.all, c.node)
+		config := &v1alpha1.Cluster{Network: v1alpha1.Network{PodCIDR: c.all}}
+		config.Default()
+		got, err := podSubnet(config.Network, c.node)
 		if (err != nil) != (c.want == "") || err == nil && got.String() != c.want {
 			t.Errorf("node %d of %s: got %s, %v; want %q", c.node, c.all, got, err, c.want)
 		}

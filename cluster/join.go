@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/endpoints/request"
-	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coracle-k8s/coracle/apiserver/pki"
@@ -109,7 +108,7 @@ func (c *Cluster) join(r *http.Request, req joinRequest) (*joinResponse, error) 
 	if err != nil {
 		return nil, err
 	}
-	cidr, err := c.podRange(r.Context(), req.Node)
+	cidr, err := c.reservePodRange(r.Context(), req.Node)
 	if err != nil {
 		return nil, err
 	}
@@ -150,44 +149,4 @@ func (n *connector) has(node string) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.local[node] != nil
-}
-
-// podRange gives a joining node the range its object has, or the first one
-// that no node and no earlier join has. Ranges of the process's own nodes are
-// the first ones.
-func (c *Cluster) podRange(ctx context.Context, node string) (string, error) {
-	core, err := coreclient.NewForConfig(c.server.RESTConfig())
-	if err != nil {
-		return "", fmt.Errorf("making a client: %w", err)
-	}
-	nodes, err := core.Nodes().List(ctx, metav1.ListOptions{ResourceVersion: "0"})
-	if err != nil {
-		return "", fmt.Errorf("listing nodes: %w", err)
-	}
-	c.nodes.mu.Lock()
-	defer c.nodes.mu.Unlock()
-	taken := map[string]bool{}
-	for i := range nodes.Items {
-		n := &nodes.Items[i]
-		if n.Name == node && n.Spec.PodCIDR != "" {
-			return n.Spec.PodCIDR, nil
-		}
-		taken[n.Spec.PodCIDR] = true
-	}
-	if cidr, ok := c.nodes.ranges[node]; ok {
-		return cidr, nil
-	}
-	for _, cidr := range c.nodes.ranges {
-		taken[cidr] = true
-	}
-	for i := int(*c.config.Nodes); ; i++ {
-		cidr, err := podSubnet(c.config.Network.PodCIDR, i)
-		if err != nil {
-			return "", err
-		}
-		if !taken[cidr.String()] {
-			c.nodes.ranges[node] = cidr.String()
-			return cidr.String(), nil
-		}
-	}
 }

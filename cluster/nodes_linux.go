@@ -168,7 +168,7 @@ func (c *Cluster) newNode(host *nodeHost, index int) (*realNode, error) {
 	if index > 0 {
 		name = fmt.Sprintf("%s-%d", name, index)
 	}
-	subnet, err := podSubnet(c.config.Network.PodCIDR, index)
+	subnet, err := podSubnet(c.config.Network, index)
 	if err != nil {
 		return nil, err
 	}

@@ -1,9 +1,7 @@
 package cluster
 
 import (
-	"encoding/binary"
 	"fmt"
-	"net/netip"
 
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
@@ -27,18 +25,4 @@ func (c *Cluster) addSimulatedNodes(mgr manager.Manager) error {
 		return fmt.Errorf("adding simulated nodes: %w", err)
 	}
 	return nil
-}
-
-// podSubnet is the i-th /24 of the pod range.
-func podSubnet(podCIDR string, i int) (netip.Prefix, error) {
-	all, err := netip.ParsePrefix(podCIDR)
-	if err != nil {
-		return netip.Prefix{}, fmt.Errorf("reading the pod range: %w", err)
-	}
-	if all.Bits() > 24 || i >= 1<<(24-all.Bits()) {
-		return netip.Prefix{}, fmt.Errorf("the pod range %s has no /24 for node %d: set network.podCIDR to a larger one", podCIDR, i)
-	}
-	b := all.Addr().As4()
-	binary.BigEndian.PutUint32(b[:], binary.BigEndian.Uint32(b[:])+uint32(i)<<8)
-	return netip.PrefixFrom(netip.AddrFrom4(b), 24), nil
 }

@@ -56,8 +56,8 @@ func (z zoneCollector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// Collectors returns the metrics, to be registered with the registry of the
+// Metrics returns the metrics, to be registered with the registry of the
 // process or cluster.
-func (r *Reconciler) Collectors() []prometheus.Collector {
+func (r *Reconciler) Metrics() []prometheus.Collector {
 	return []prometheus.Collector{r.metrics.evictions, r.metrics.zones}
 }

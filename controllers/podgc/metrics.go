@@ -25,8 +25,8 @@ func newMetrics() metrics {
 	}
 }
 
-// Collectors returns the metrics, to be registered with the registry of the
+// Metrics returns the metrics, to be registered with the registry of the
 // process or cluster.
-func (r *Reconciler) Collectors() []prometheus.Collector {
+func (r *Reconciler) Metrics() []prometheus.Collector {
 	return []prometheus.Collector{r.metrics.deletions, r.metrics.errors}
 }

@@ -42,6 +42,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		"simulatedNodes":                func(c *Cluster) { c.SimulatedNodes = -1 },
 		"network.serviceCIDR":           func(c *Cluster) { c.Network.ServiceCIDR = "10.96.0.1/16" },
 		"network.podCIDR":               func(c *Cluster) { c.Network.PodCIDR = "10.96.128.0/17" },
+		"network.nodeCIDRMaskSize":      func(c *Cluster) { c.Network.NodeCIDRMaskSize = 15 },
 		"network.nodePorts":             func(c *Cluster) { c.Network.NodePorts = "32767-30000" },
 		"network.clusterDNS[0]":         func(c *Cluster) { c.Network.ClusterDNS = []string{"dns"} },
 		"node.name":                     func(c *Cluster) { c.Node.Name = "Not_A_Name" },

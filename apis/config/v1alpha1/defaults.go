@@ -1,6 +1,7 @@
 package v1alpha1
 
 import (
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -21,6 +22,9 @@ func (c *Cluster) Default() {
 	}
 	set(&c.Network.ServiceCIDR, "10.96.0.0/16")
 	set(&c.Network.PodCIDR, "10.244.0.0/16")
+	if p, err := netip.ParsePrefix(c.Network.PodCIDR); err == nil {
+		set(&c.Network.NodeCIDRMaskSize, int32(max(24, p.Bits())))
+	}
 	set(&c.Network.LinkCIDR, "10.245.0.0/24")
 	set(&c.Network.NodePorts, "30000-32767")
 	set(&c.Network.ClusterDomain, "cluster.local")

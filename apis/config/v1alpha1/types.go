@@ -51,9 +51,12 @@ type Cluster struct {
 type Network struct {
 	// ServiceCIDR is the range of ClusterIPs. Default 10.96.0.0/16.
 	ServiceCIDR string `json:"serviceCIDR,omitempty"`
-	// PodCIDR is the range of pod addresses; each node gets a /24 of it.
-	// Default 10.244.0.0/16.
+	// PodCIDR is the range of pod addresses. Default 10.244.0.0/16.
 	PodCIDR string `json:"podCIDR,omitempty"`
+	// NodeCIDRMaskSize is the prefix length of the range of pod addresses that
+	// each node gets, at most 16 more than PodCIDR's. Default 24, or PodCIDR's own
+	// if that is longer.
+	NodeCIDRMaskSize int32 `json:"nodeCIDRMaskSize,omitempty"`
 	// LinkCIDR is the range of addresses of nodes that have their own network
 	// namespace. Default 10.245.0.0/24.
 	LinkCIDR string `json:"linkCIDR,omitempty"`

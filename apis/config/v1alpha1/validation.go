@@ -112,6 +112,10 @@ func (n *Network) validate(path *field.Path) field.ErrorList {
 		}
 		ranges[r.name] = p
 	}
+	if p, ok := ranges["podCIDR"]; ok && (int(n.NodeCIDRMaskSize) < p.Bits() || int(n.NodeCIDRMaskSize) > min(p.Bits()+16, 30)) {
+		errs = append(errs, field.Invalid(path.Child("nodeCIDRMaskSize"), n.NodeCIDRMaskSize,
+			fmt.Sprintf("must be between %d and %d for podCIDR %s", p.Bits(), min(p.Bits()+16, 30), p)))
+	}
 	if _, _, err := n.PortRange(); err != nil {
 		errs = append(errs, field.Invalid(path.Child("nodePorts"), n.NodePorts, err.Error()))
 	}

@@ -1,0 +1,78 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+	"github.com/coracle-k8s/coracle/controllers/nodeipam"
+	"github.com/coracle-k8s/coracle/nodeagent/simulated"
+)
+
+// podRange is what nodes' ranges are taken from.
+func podRange(n v1alpha1.Network) (nodeipam.Range, error) {
+	all, err := netip.ParsePrefix(n.PodCIDR)
+	if err != nil {
+		return nodeipam.Range{}, fmt.Errorf("reading the pod range: %w", err)
+	}
+	return nodeipam.Range{Cluster: all, NodeMask: int(n.NodeCIDRMaskSize)}, nil
+}
+
+// podSubnet is the range of the i-th of this process's own nodes.
+func podSubnet(n v1alpha1.Network, i int) (netip.Prefix, error) {
+	all, err := podRange(n)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	return all.Subnet(i)
+}
+
+// newPodRanges keeps the first ranges for this process's own nodes, which need
+// theirs before they are registered.
+func newPodRanges(config *v1alpha1.Cluster) (*nodeipam.Ranges, error) {
+	all, err := podRange(config.Network)
+	if err != nil {
+		return nil, err
+	}
+	own := map[string][]netip.Prefix{}
+	for i := range int(*config.Nodes) {
+		subnet, err := all.Subnet(i)
+		if err != nil {
+			return nil, err
+		}
+		own[fmt.Sprint(i)] = []netip.Prefix{subnet}
+	}
+	return nodeipam.NewRanges(own, all)
+}
+
+func (c *Cluster) nodeIPAM(mgr manager.Manager) setup {
+	return nodeipam.New(nodeipam.Config{
+		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorderFor("cidrAllocator"), Ranges: c.podRanges,
+		// There may be thousands of simulated nodes, whose pods need no range.
+		Optional: func(n *corev1.Node) bool { return n.Labels[simulated.Label] != "" },
+	})
+}
+
+// reservePodRange gives a joining node the range its object has, or one that no
+// node and no earlier join has.
+func (c *Cluster) reservePodRange(ctx context.Context, node string) (string, error) {
+	core, err := coreclient.NewForConfig(c.server.RESTConfig())
+	if err != nil {
+		return "", fmt.Errorf("making a client: %w", err)
+	}
+	nodes, err := core.Nodes().List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+	if err != nil {
+		return "", fmt.Errorf("listing nodes: %w", err)
+	}
+	ranges, err := c.podRanges.Reserve(node, nodes.Items)
+	if err != nil {
+		return "", err
+	}
+	return ranges[0].String(), nil
+}

@@ -1,0 +1,197 @@
+package nodeipam
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+)
+
+// Name is the controller's name, as upstream's.
+const Name = "node-ipam-controller"
+
+// Events, in upstream's words.
+const (
+	reasonNone    = "CIDRNotAvailable"
+	reasonFailed  = "CIDRAssignmentFailed"
+	messageStatus = "Node %s status is now: %s"
+)
+
+// Config is what a Reconciler needs. Fields without a default are required.
+type Config struct {
+	Client client.Client
+	// Recorder receives events about nodes (component "cidrAllocator").
+	Recorder record.EventRecorder
+	// Ranges are the process's.
+	Ranges *Ranges
+	// Optional says that a node does without if there is nothing left; then no
+	// event is made of it. Default: none does.
+	Optional func(*corev1.Node) bool
+}
+
+// Reconciler gives one node its ranges. A request names a Node.
+type Reconciler struct {
+	config Config
+
+	mu     sync.Mutex
+	primed bool
+	// waiting are nodes for which there was nothing, by name, with the UID of the
+	// object that the event spoke of.
+	waiting map[string]types.UID
+	enqueue func(node string)
+}
+
+// New returns a Reconciler.
+func New(config Config) *Reconciler {
+	if config.Optional == nil {
+		config.Optional = func(*corev1.Node) bool { return false }
+	}
+	return &Reconciler{config: config, waiting: map[string]types.UID{}, enqueue: func(string) {}}
+}
+
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// SetupWithManager wakes the reconciler for new Nodes, for those whose ranges
+// changed, and for those that are gone. Heartbeats do not wake it.
+func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named(Name).
+		WatchesRawSource(source.Func(func(_ context.Context, q queue) error {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.enqueue = func(node string) { q.Add(request(node)) }
+			return nil
+		})).
+		WatchesRawSource(source.Kind(mgr.GetCache(), &corev1.Node{}, nodeHandler())).
+		WithOptions(opts).
+		Complete(r)
+}
+
+func request(node string) reconcile.Request {
+	return reconcile.Request{NamespacedName: types.NamespacedName{Name: node}}
+}
+
+func nodeHandler() handler.TypedEventHandler[*corev1.Node, reconcile.Request] {
+	return handler.TypedFuncs[*corev1.Node, reconcile.Request]{
+		CreateFunc: func(_ context.Context, e event.TypedCreateEvent[*corev1.Node], q queue) {
+			q.Add(request(e.Object.Name))
+		},
+		UpdateFunc: func(_ context.Context, e event.TypedUpdateEvent[*corev1.Node], q queue) {
+			if e.ObjectOld.UID != e.ObjectNew.UID || len(e.ObjectOld.Spec.PodCIDRs) != len(e.ObjectNew.Spec.PodCIDRs) {
+				q.Add(request(e.ObjectNew.Name))
+			}
+		},
+		DeleteFunc: func(_ context.Context, e event.TypedDeleteEvent[*corev1.Node], q queue) {
+			q.Add(request(e.Object.Name))
+		},
+	}
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	if err := r.prime(ctx); err != nil {
+		return reconcile.Result{}, err
+	}
+	var node corev1.Node
+	err := r.config.Client.Get(ctx, req.NamespacedName, &node, client.UnsafeDisableDeepCopy)
+	if apierrors.IsNotFound(err) {
+		r.forget(req.Name)
+		return reconcile.Result{}, nil
+	}
+	if err != nil {
+		return reconcile.Result{}, fmt.Errorf("getting node %s: %w", req.Name, err)
+	}
+	ranges, ok, first := r.decide(&node)
+	switch {
+	case len(node.Spec.PodCIDRs) > 0:
+		return reconcile.Result{}, nil
+	case !ok:
+		if first && !r.config.Optional(&node) {
+			r.tell(&node, reasonNone)
+		}
+		return reconcile.Result{}, nil
+	}
+	return reconcile.Result{}, r.give(ctx, &node, ranges)
+}
+
+// prime looks at all nodes before the first is given anything.
+func (r *Reconciler) prime(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.primed {
+		return nil
+	}
+	var nodes corev1.NodeList
+	if err := r.config.Client.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing nodes: %w", err)
+	}
+	r.config.Ranges.observeAll(nodes.Items)
+	r.primed = true
+	return nil
+}
+
+// decide returns what a node has or gets. first tells that it is the first time
+// that there is nothing for it.
+func (r *Reconciler) decide(node *corev1.Node) (ranges []netip.Prefix, ok, first bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ranges, ok = r.config.Ranges.assign(node)
+	if ok {
+		delete(r.waiting, node.Name)
+		return ranges, true, false
+	}
+	first = r.waiting[node.Name] != node.UID
+	r.waiting[node.Name] = node.UID
+	return nil, false, first
+}
+
+// forget frees what a node had, for those that wait.
+func (r *Reconciler) forget(node string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.waiting, node)
+	if !r.config.Ranges.forget(node) {
+		return
+	}
+	for name := range r.waiting {
+		r.enqueue(name)
+	}
+}
+
+// give writes a node's ranges. The server refuses to change what a node has, so
+// nothing is overwritten.
+func (r *Reconciler) give(ctx context.Context, node *corev1.Node, ranges []netip.Prefix) error {
+	next := node.DeepCopy()
+	for _, p := range ranges {
+		next.Spec.PodCIDRs = append(next.Spec.PodCIDRs, p.String())
+	}
+	next.Spec.PodCIDR = next.Spec.PodCIDRs[0]
+	err := r.config.Client.Patch(ctx, next, client.MergeFrom(node))
+	if apierrors.IsNotFound(err) || apierrors.IsInvalid(err) {
+		return nil // It is gone or has others; what the cache has yet to tell wakes us.
+	}
+	if err != nil {
+		r.tell(node, reasonFailed)
+		return fmt.Errorf("giving node %s its range of pod addresses: %w", node.Name, err)
+	}
+	return nil
+}
+
+func (r *Reconciler) tell(node *corev1.Node, reason string) {
+	r.config.Recorder.Eventf(&corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: node.Name, UID: node.UID},
+		corev1.EventTypeNormal, reason, messageStatus, node.Name, reason)
+}
