@@ -126,4 +126,38 @@ var _ = Describe("scheduling", Ordered, func() {
 		w.ok("delete", "pdb", "guarded")
 		w.ok("delete", "deployment", "guarded")
 	})
+
+	It("preempts for an extended resource that somebody advertised on a node", func() {
+		w.ok("patch", "node", nodes[1], "--subresource=status", "--type=merge", `-p={"status":{"capacity":{"example.test/foo":"5"},"allocatable":{"example.test/foo":"5"}}}`)
+		for name, value := range map[string]int{"low": 1, "high": 1000} {
+			w.ok("create", "priorityclass", name, fmt.Sprint("--value=", value))
+		}
+		asks := func(name, class string, more ...string) string {
+			return strings.Replace(pod(name, append(more, "priorityClassName: "+class)...), `image: "example.test/main:1"`,
+				`image: x, resources: {limits: {example.test/foo: "3"}}`, 1)
+		}
+		victim := strings.Replace(asks("victim", "low"), "labels:", "finalizers: [example.test/keep], labels:", 1)
+		w.apply(victim)
+		w.ok("wait", "--for=condition=Ready", "pod/victim", "--timeout=20s")
+		w.apply(asks("preemptor", "high"))
+		Eventually(func() string {
+			return w.ok("get", "pod", "victim", "-o", `jsonpath={.status.conditions[?(@.type=="DisruptionTarget")].reason}`)
+		}).Should(Equal("PreemptionByScheduler"))
+		w.ok("patch", "pod", "victim", "--type=json", `-p=[{"op":"remove","path":"/metadata/finalizers"}]`)
+		w.ok("wait", "--for=condition=Ready", "pod/preemptor", "--timeout=20s")
+		Expect(w.ok("get", "pod", "preemptor", "-o", "jsonpath={.spec.nodeName}")).To(Equal(nodes[1]))
+	})
+
+	It("gives each node a range of pod addresses of its own", func() {
+		seen := map[string]bool{}
+		for _, name := range nodes {
+			var ranges string
+			Eventually(func() string {
+				ranges = w.ok("get", "node", name, "-o", "jsonpath={.spec.podCIDR} {.spec.podCIDRs[*]}")
+				return ranges
+			}).Should(MatchRegexp(`^(10\.244\.\d+\.0/24) 10\.244\.\d+\.0/24$`))
+			seen[ranges] = true
+		}
+		Expect(seen).To(HaveLen(3))
+	})
 })
