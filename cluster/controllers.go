@@ -34,6 +34,7 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/horizontalpodautoscaler"
 	"github.com/coracle-k8s/coracle/controllers/job"
 	"github.com/coracle-k8s/coracle/controllers/namespace"
+	"github.com/coracle-k8s/coracle/controllers/nodeipam"
 	"github.com/coracle-k8s/coracle/controllers/nodelifecycle"
 	"github.com/coracle-k8s/coracle/controllers/nodettl"
 	"github.com/coracle-k8s/coracle/controllers/podgc"
@@ -63,7 +64,7 @@ type measured interface {
 	Collectors() []prometheus.Collector
 }
 
-var _ = []measured{(*podgc.Reconciler)(nil), (*nodelifecycle.Reconciler)(nil), (*tainteviction.Reconciler)(nil)}
+var _ = []measured{(*podgc.Reconciler)(nil), (*nodelifecycle.Reconciler)(nil), (*tainteviction.Reconciler)(nil), (*nodeipam.Reconciler)(nil)}
 
 func (c *Cluster) addControllers(mgr *term) error {
 	meta, err := metadata.NewForConfig(c.server.RESTConfig())

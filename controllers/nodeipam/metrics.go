@@ -43,8 +43,8 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// Metrics returns the metrics, to be registered with the registry of the
+// Collectors returns the metrics, to be registered with the registry of the
 // process or cluster.
-func (r *Reconciler) Metrics() []prometheus.Collector {
+func (r *Reconciler) Collectors() []prometheus.Collector {
 	return []prometheus.Collector{newCollector(r.config.Ranges)}
 }

@@ -56,8 +56,8 @@ func (z zoneCollector) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// Metrics returns the metrics, to be registered with the registry of the
+// Collectors returns the metrics, to be registered with the registry of the
 // process or cluster.
-func (r *Reconciler) Metrics() []prometheus.Collector {
+func (r *Reconciler) Collectors() []prometheus.Collector {
 	return []prometheus.Collector{r.metrics.evictions, r.metrics.zones}
 }

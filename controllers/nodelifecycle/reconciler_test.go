@@ -219,7 +219,7 @@ func TestMetrics(t *testing.T) {
 	f := newFixture(t, node("a", corev1.ConditionTrue), node("b", corev1.ConditionFalse), excluded)
 	f.sync("a", "b", "x")
 	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(f.r.Metrics()...)
+	registry.MustRegister(f.r.Collectors()...)
 	want := `# HELP node_collector_evictions_total Number of Node evictions that happened since current instance of NodeController started.
 # TYPE node_collector_evictions_total counter
 node_collector_evictions_total{zone=""} 1

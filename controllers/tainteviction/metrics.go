@@ -23,8 +23,8 @@ func newMetrics() metrics {
 	}
 }
 
-// Metrics returns the metrics, to be registered with the registry of the
+// Collectors returns the metrics, to be registered with the registry of the
 // process or cluster.
-func (r *Reconciler) Metrics() []prometheus.Collector {
+func (r *Reconciler) Collectors() []prometheus.Collector {
 	return []prometheus.Collector{r.metrics.deletions, r.metrics.latency}
 }
