@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
+
+	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
 )
 
 var now = time.Unix(1_700_000_000, 0).UTC()
@@ -139,6 +141,76 @@ func TestNeverTooFewAreLeft(t *testing.T) {
 		s := MakePlan(Observed{Budget: b, Pods: pods, Scales: map[types.UID]Scale{"x": {"x", scale}}}, now).Status
 		if s.DisruptionsAllowed > 0 && s.CurrentHealthy-s.DisruptionsAllowed < s.DesiredHealthy {
 			t.Fatalf("%+v", s)
+		}
+	}
+}
+
+// TestAllowedAgainstOracle counts: pods are taken one by one as long as what the
+// budget asks for is still there, in whole pods and without any division.
+func TestAllowedAgainstOracle(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 2))
+	for range 3000 {
+		scale, amount, percent, max := rng.IntN(15), rng.IntN(15), rng.IntN(2) == 0, rng.IntN(2) == 0
+		if percent {
+			amount = rng.IntN(101)
+		}
+		var pods []*corev1.Pod
+		ready := 0
+		granted := map[string]metav1.Time{}
+		for i := range rng.IntN(15) {
+			p := pod(fmt.Sprint(i), "x", rng.IntN(4) > 0)
+			counts := podstate.Ready(p)
+			switch rng.IntN(8) {
+			case 0: // going
+				p.DeletionTimestamp, counts = ptr.To(metav1.NewTime(now)), false
+			case 1: // about to
+				granted[p.Name], counts = metav1.NewTime(now.Add(-time.Minute)), false
+			case 2: // was to, but did not
+				granted[p.Name] = metav1.NewTime(now.Add(-3 * time.Minute))
+			}
+			if pods = append(pods, p); counts {
+				ready++
+			}
+		}
+		text := fmt.Sprint(amount)
+		if percent {
+			text += "%"
+		}
+		b := budget(text, "")
+		if max {
+			b = budget("", text)
+		}
+		b.Status.DisruptedPods = granted
+		expected := scale
+		if len(pods) == 0 {
+			expected = 0 // nobody knows of whom
+		}
+		if !max && !percent {
+			expected = len(pods)
+		}
+		enough := func(left int) bool {
+			switch unit := map[bool]int{true: 100, false: 1}[percent]; {
+			case max && percent: // so many of a hundred may be missing, and a part of a pod is a pod
+				return (expected-left-1)*unit < amount*expected || left >= expected
+			case max:
+				return expected-left <= amount
+			case percent:
+				return left*unit >= amount*expected
+			default:
+				return left >= amount
+			}
+		}
+		want := 0
+		for expected > 0 && want < ready && enough(ready-want-1) {
+			want++
+		}
+		s := MakePlan(Observed{Budget: b, Pods: pods, Scales: map[types.UID]Scale{"x": {"x", int32(scale)}}}, now).Status
+		if int(s.DisruptionsAllowed) != want {
+			t.Fatalf("%s (max %v) of %d pods of %d, %d ready: %d, oracle %d", text, max, len(pods), scale, ready, s.DisruptionsAllowed, want)
+		}
+		c := meta.FindStatusCondition(s.Conditions, policyv1.DisruptionAllowedCondition)
+		if (c.Status == metav1.ConditionTrue) != (want > 0) || (c.Reason == policyv1.SufficientPodsReason) != (want > 0) {
+			t.Fatalf("%d allowed, but %+v", want, c)
 		}
 	}
 }

@@ -74,10 +74,8 @@ func (r *Reconciler) scaleOfReplicaSet(ctx context.Context, key client.ObjectKey
 	if err != nil {
 		return nil, err
 	}
-	if !ok {
-		return scaleIf(true, ref.UID, set.Spec.Replicas), nil
-	}
-	return scaleIf(true, owner.UID, d.Spec.Replicas), nil
+	// A set whose Deployment is gone is about to go as well.
+	return scaleIf(ok, owner.UID, d.Spec.Replicas), nil
 }
 
 func scaleIf(ok bool, owner types.UID, replicas *int32) *Scale {
