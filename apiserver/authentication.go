@@ -92,7 +92,7 @@ func (a *access) serviceAccounts(_ context.Context, to *authn.Config) error {
 		return err
 	}
 	to.Tokens = append(to.Tokens, checked)
-	a.discovery, err = tokens.NewDiscovery(c.Issuer, "https://"+c.Listeners[0].Addr().String(), "", keys)
+	a.discovery, err = tokens.NewDiscovery(c.Issuer, keys)
 	return err
 }
 

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
+	"strings"
 
 	jose "gopkg.in/go-jose/go-jose.v2"
 )
@@ -24,17 +24,11 @@ type Discovery struct {
 	config, jwks []byte
 }
 
-// NewDiscovery renders the documents. jwksURL empty means server (an https URL
-// without path) with JWKSPath.
-func NewDiscovery(issuer, server, jwksURL string, keys []crypto.PublicKey) (*Discovery, error) {
-	if jwksURL == "" {
-		u, err := url.Parse(server)
-		if err != nil {
-			return nil, fmt.Errorf("making the JWKS address: %w", err)
-		}
-		u.Path = JWKSPath
-		jwksURL = u.String()
-	}
+// NewDiscovery renders the documents. The keys are at the issuer's own address,
+// where whoever found the first document has been: the server's may be one that
+// nobody else reaches, such as 127.0.0.1.
+func NewDiscovery(issuer string, keys []crypto.PublicKey) (*Discovery, error) {
+	jwksURL := strings.TrimSuffix(issuer, "/") + JWKSPath
 	algorithms, err := wellKnownAlgorithms(keys)
 	if err != nil {
 		return nil, err

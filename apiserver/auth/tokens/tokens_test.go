@@ -232,7 +232,7 @@ func TestLegacy(t *testing.T) {
 func TestDiscovery(t *testing.T) {
 	g := NewWithT(t)
 	_, _, _, key := setup(t, newWorld())
-	d, err := tokens.NewDiscovery(issuer, "https://10.0.0.1:6443", "", []crypto.PublicKey{key.Public()})
+	d, err := tokens.NewDiscovery(issuer, []crypto.PublicKey{key.Public()})
 	g.Expect(err).NotTo(HaveOccurred())
 	mux := http.NewServeMux()
 	d.Install(mux.Handle)
@@ -244,7 +244,7 @@ func TestDiscovery(t *testing.T) {
 		return w.Header().Get("Content-Type"), out
 	}
 	_, config := ask("/.well-known/openid-configuration")
-	g.Expect(config).To(And(HaveKeyWithValue("issuer", issuer), HaveKeyWithValue("jwks_uri", "https://10.0.0.1:6443/openid/v1/jwks"),
+	g.Expect(config).To(And(HaveKeyWithValue("issuer", issuer), HaveKeyWithValue("jwks_uri", issuer+"/openid/v1/jwks"),
 		HaveKeyWithValue("id_token_signing_alg_values_supported", []any{"ES256"})))
 	contentType, keys := ask("/openid/v1/jwks")
 	g.Expect(contentType).To(Equal("application/jwk-set+json"))

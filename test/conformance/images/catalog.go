@@ -167,7 +167,7 @@ func list(busybox []byte) ([]string, error) {
 
 // agnhost holds the suite's own server and the tools that specs call in it.
 func (b *builder) agnhost(t *tree) error {
-	if err := b.debian.unpack(t, "bash", "bind9-dnsutils", "bind9-host", "curl", "iperf", "iproute2", "netcat-openbsd", "socat", "util-linux"); err != nil {
+	if err := b.debian.unpack(t, "bash", "bind9-dnsutils", "bind9-host", "curl", "iperf", "iproute2", "libc-bin", "netcat-openbsd", "socat", "util-linux"); err != nil {
 		return err
 	}
 	t.symlink("bin/nc", "nc.openbsd") // what update-alternatives would do

@@ -219,7 +219,7 @@ func (s *proxyStorage) Connect(ctx context.Context, id string, options runtime.O
 	if err != nil {
 		return nil, err
 	}
-	location.Path = utilnet.JoinPreservingTrailingSlash("/", o.Path)
+	location.Path = utilnet.JoinPreservingTrailingSlash("", o.Path)
 	return connect.Proxy(location, s.transport, responder), nil
 }
 

@@ -73,7 +73,7 @@ func (s *proxyStorage) Connect(ctx context.Context, id string, options runtime.O
 	if len(hosts) == 0 {
 		return nil, apierrors.NewServiceUnavailable(fmt.Sprintf("no endpoints available for service %q", id))
 	}
-	location := &url.URL{Scheme: scheme, Host: hosts[rand.IntN(len(hosts))], Path: utilnet.JoinPreservingTrailingSlash("/", o.Path)}
+	location := &url.URL{Scheme: scheme, Host: hosts[rand.IntN(len(hosts))], Path: utilnet.JoinPreservingTrailingSlash("", o.Path)}
 	if scheme == "" {
 		location.Scheme = "http"
 	}
