@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -18,35 +18,88 @@ import (
 )
 
 // errUnbound is waited out: the volume controller binds claims.
-var errUnbound = errors.New("PersistentVolumeClaim is not bound")
+var errUnbound = errors.New("PVC is not bound")
+
+// claimError is why a claim does not lead to a volume that could be mounted. The
+// words are the kubelet's.
+type claimError struct {
+	claim client.ObjectKey
+	err   error
+}
+
+func (e *claimError) Error() string {
+	return fmt.Sprintf("error processing PVC %s: %v", e.claim, e.err)
+}
+func (e *claimError) Unwrap() error { return e.err }
+
+// protection is on claims that stay until the last pod is gone.
+const protection = "kubernetes.io/pvc-protection"
 
 // gidAnnotation is a group that a persistent volume lends to pods.
 const gidAnnotation = "pv.beta.kubernetes.io/gid"
 
-// setUpClaim finds the persistent volume behind a claim. owner is the pod that
-// an ephemeral claim must belong to, else nil.
-func (m *Manager) setUpClaim(ctx context.Context, pod *corev1.Pod, name string, readOnly bool, owner *corev1.Pod) (nodeagent.HostVolume, error) {
+// setUpClaim finds the persistent volume behind a claim and makes it available.
+// owner is the pod that an ephemeral claim must belong to, else nil.
+func (m *Manager) setUpClaim(ctx context.Context, pod *corev1.Pod, v *corev1.Volume, name string, readOnly bool, owner *corev1.Pod) (nodeagent.HostVolume, error) {
+	key := client.ObjectKey{Namespace: pod.Namespace, Name: name}
+	pv, err := m.claimed(ctx, key, owner)
+	if err != nil {
+		return nodeagent.HostVolume{}, &claimError{key, err}
+	}
+	if err := usedAs(pod, v.Name, pv); err != nil {
+		return nodeagent.HostVolume{}, &claimError{key, err}
+	}
+	return setUpPersistent(pod, pv, readOnly)
+}
+
+// claimed is the volume that a claim is bound to.
+func (m *Manager) claimed(ctx context.Context, key client.ObjectKey, owner *corev1.Pod) (*corev1.PersistentVolume, error) {
 	claim := &corev1.PersistentVolumeClaim{}
-	if err := m.cfg.Client.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: name}, claim); err != nil {
-		if apierrors.IsNotFound(err) {
-			return nodeagent.HostVolume{}, fmt.Errorf("persistentvolumeclaim %q not found: %w", name, err)
-		}
-		return nodeagent.HostVolume{}, fmt.Errorf("reading claim %s: %w", name, err)
+	if err := m.cfg.Client.Get(ctx, key, claim); err != nil {
+		return nil, fmt.Errorf("failed to fetch PVC from API server: %w", err)
 	}
-	if owner != nil && !metav1.IsControlledBy(claim, owner) {
-		return nodeagent.HostVolume{}, fmt.Errorf("PVC %s/%s was not created for pod %s/%s (pod is not owner)", claim.Namespace, name, owner.Namespace, owner.Name)
-	}
-	if claim.Status.Phase != corev1.ClaimBound || claim.Spec.VolumeName == "" {
-		return nodeagent.HostVolume{}, fmt.Errorf("claim %s: %w", name, errUnbound)
+	switch {
+	case claim.DeletionTimestamp != nil && !slices.Contains(claim.Finalizers, protection):
+		return nil, errors.New("PVC is being deleted")
+	case claim.Status.Phase != corev1.ClaimBound:
+		return nil, errUnbound
+	case claim.Spec.VolumeName == "":
+		return nil, errors.New("PVC has empty pvc.Spec.VolumeName")
+	case owner != nil && !metav1.IsControlledBy(claim, owner):
+		return nil, fmt.Errorf("PVC %s was not created for pod %s/%s (pod is not owner)", key, owner.Namespace, owner.Name)
 	}
 	pv := &corev1.PersistentVolume{}
 	if err := m.cfg.Client.Get(ctx, client.ObjectKey{Name: claim.Spec.VolumeName}, pv); err != nil {
-		return nodeagent.HostVolume{}, fmt.Errorf("reading persistent volume %s: %w", claim.Spec.VolumeName, err)
+		return nil, fmt.Errorf("failed to fetch PV %s from API server: %w", claim.Spec.VolumeName, err)
 	}
-	if ref := pv.Spec.ClaimRef; ref == nil || ref.UID != claim.UID {
-		return nodeagent.HostVolume{}, fmt.Errorf("persistent volume %s belongs to another claim: %w", pv.Name, errUnbound)
+	if pv.Spec.ClaimRef == nil {
+		return nil, fmt.Errorf("found PV object %s but it has a nil pv.Spec.ClaimRef indicating it is not yet bound to the claim", pv.Name)
 	}
-	return setUpPersistent(pod, pv, readOnly)
+	if pv.Spec.ClaimRef.UID != claim.UID {
+		return nil, fmt.Errorf("found PV object %s but its pv.Spec.ClaimRef.UID %s does not point to claim.UID %s", pv.Name, pv.Spec.ClaimRef.UID, claim.UID)
+	}
+	return pv, nil
+}
+
+// usedAs refuses devices that are to be mounted and file systems that are to be
+// devices.
+func usedAs(pod *corev1.Pod, volume string, pv *corev1.PersistentVolume) error {
+	mode := corev1.PersistentVolumeFilesystem
+	if pv.Spec.VolumeMode != nil {
+		mode = *pv.Spec.VolumeMode
+	}
+	for _, containers := range [][]corev1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range containers {
+			c := &containers[i]
+			if mode != corev1.PersistentVolumeFilesystem && slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == volume }) {
+				return fmt.Errorf("volume %s has volumeMode %s, but is specified in volumeMounts", volume, mode)
+			}
+			if mode != corev1.PersistentVolumeBlock && slices.ContainsFunc(c.VolumeDevices, func(d corev1.VolumeDevice) bool { return d.Name == volume }) {
+				return fmt.Errorf("volume %s has volumeMode %s, but is specified in volumeDevices", volume, mode)
+			}
+		}
+	}
+	return nil
 }
 
 func setUpPersistent(pod *corev1.Pod, pv *corev1.PersistentVolume, readOnly bool) (nodeagent.HostVolume, error) {

@@ -180,7 +180,8 @@ func (m *Manager) Mount(ctx context.Context, pod *corev1.Pod) (map[string]nodeag
 	state.mu.Lock()
 	defer state.mu.Unlock()
 	mounted := make(map[string]nodeagent.HostVolume, len(pod.Spec.Volumes))
-	var failures []error
+	var failures, unprocessed []error
+	var unmounted, unclaimed []string
 	for i := range pod.Spec.Volumes {
 		v := &pod.Spec.Volumes[i]
 		if v.Image != nil {
@@ -188,11 +189,20 @@ func (m *Manager) Mount(ctx context.Context, pod *corev1.Pod) (map[string]nodeag
 		}
 		host, err := m.setUp(ctx, state, pod, v)
 		if err != nil {
+			unmounted = append(unmounted, v.Name)
 			// The words are the kubelet's: they are what FailedMount events say.
+			if claim := (*claimError)(nil); errors.As(err, &claim) {
+				unclaimed, unprocessed = append(unclaimed, v.Name), append(unprocessed, err)
+				continue
+			}
 			failures = append(failures, fmt.Errorf("MountVolume.SetUp failed for volume %q : %w", v.Name, err))
 			continue
 		}
 		mounted[v.Name] = host
+	}
+	if len(unprocessed) > 0 {
+		failures = append(failures, fmt.Errorf("Unable to attach or mount volumes: unmounted volumes=%v, unattached volumes=[], failed to process volumes=%v: %w",
+			unmounted, unclaimed, errors.Join(unprocessed...)))
 	}
 	if err := errors.Join(failures...); err != nil {
 		return nil, err

@@ -288,6 +288,7 @@ func TestClaims(t *testing.T) {
 	p := pod(corev1.Volume{Name: "v", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "c"}}})
 	_, err := w.m.Mount(t.Context(), p)
 	w.Expect(err).To(MatchError(errUnbound))
+	w.Expect(err).To(MatchError("Unable to attach or mount volumes: unmounted volumes=[v], unattached volumes=[], failed to process volumes=[v]: error processing PVC ns/c: PVC is not bound"))
 	claim.Status.Phase = corev1.ClaimBound
 	w.Expect(w.client.Status().Update(t.Context(), claim)).To(Succeed())
 	mounted, err := w.m.Mount(t.Context(), p)

@@ -33,9 +33,9 @@ func (m *Manager) setUp(ctx context.Context, state *podState, pod *corev1.Pod, v
 		}
 		return nodeagent.HostVolume{Path: v.HostPath.Path}, nil
 	case v.PersistentVolumeClaim != nil:
-		return m.setUpClaim(ctx, pod, v.PersistentVolumeClaim.ClaimName, v.PersistentVolumeClaim.ReadOnly, nil)
+		return m.setUpClaim(ctx, pod, v, v.PersistentVolumeClaim.ClaimName, v.PersistentVolumeClaim.ReadOnly, nil)
 	case v.Ephemeral != nil:
-		return m.setUpClaim(ctx, pod, pod.Name+"-"+v.Name, false, pod)
+		return m.setUpClaim(ctx, pod, v, pod.Name+"-"+v.Name, false, pod)
 	case v.VolumeSource == (corev1.VolumeSource{}):
 		// A volume without a source is an emptyDir.
 		implied := &corev1.Volume{Name: v.Name, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}
