@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
@@ -28,12 +29,13 @@ type Reconciler struct {
 	live     client.Reader
 	clock    clock.PassiveClock
 	recorder record.EventRecorder
+	skew     prometheus.Histogram
 }
 
 // New returns a Reconciler. Its client reads from a cache that has the index
 // index.Owner on Jobs.
 func New(c client.Client, clk clock.PassiveClock, rec record.EventRecorder) *Reconciler {
-	return &Reconciler{client: c, live: c, clock: clk, recorder: rec}
+	return &Reconciler{client: c, live: c, clock: clk, recorder: rec, skew: newSkew()}
 }
 
 // Reconcile brings one CronJob's Jobs and status up to date.
@@ -155,6 +157,7 @@ func (r *Reconciler) start(ctx context.Context, c *batchv1.CronJob, status *batc
 		r.recorder.Eventf(c, corev1.EventTypeWarning, "FailedCreate", "Error creating job: %v", err)
 		return fmt.Errorf("creating job %s: %w", j.Name, err)
 	}
+	r.skew.Observe(j.CreationTimestamp.Sub(d.Start).Seconds())
 	r.recorder.Eventf(c, corev1.EventTypeNormal, "SuccessfulCreate", "Created job %v", j.Name)
 	Started(status, j, d.Start)
 	return nil

@@ -34,11 +34,12 @@ const Name = "ephemeral-volume-controller"
 type Reconciler struct {
 	client   client.Client
 	recorder record.EventRecorder
+	metrics  metrics
 }
 
 // New reads through c, which is expected to be backed by a cache.
 func New(c client.Client, recorder record.EventRecorder) *Reconciler {
-	return &Reconciler{client: c, recorder: recorder}
+	return &Reconciler{client: c, recorder: recorder, metrics: newMetrics()}
 }
 
 // SetupWithManager wakes the reconciler for new pods that have such volumes,
@@ -111,7 +112,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 				return reconcile.Result{}, err
 			}
 		case apierrors.IsNotFound(err):
-			if err := r.client.Create(ctx, claim); err != nil && !apierrors.IsAlreadyExists(err) {
+			r.metrics.creates.Inc()
+			err := r.client.Create(ctx, claim)
+			if err != nil {
+				r.metrics.failures.Inc()
+			}
+			if err != nil && !apierrors.IsAlreadyExists(err) {
 				r.recorder.Event(&pod, corev1.EventTypeWarning, "FailedBinding", fmt.Sprintf("ephemeral volume %s: create PVC %s: %v", claim.Name, claim.Name, err))
 				return reconcile.Result{}, fmt.Errorf("creating claim %s: %w", claim.Name, err)
 			}

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -52,8 +53,9 @@ type Work = work
 
 // Reconciler is the garbage collector. Requests are nodes of its graph.
 type Reconciler struct {
-	config   Config
-	monitors *monitors
+	config     Config
+	monitors   *monitors
+	syncErrors prometheus.Counter
 
 	mu    sync.Mutex
 	graph *graph
@@ -64,7 +66,7 @@ type queue = workqueue.TypedRateLimitingInterface[work]
 
 // New returns a collector. It starts nothing.
 func New(c Config) *Reconciler {
-	r := &Reconciler{config: c, graph: newGraph()}
+	r := &Reconciler{config: c, graph: newGraph(), syncErrors: newSyncErrors()}
 	r.monitors = &monitors{
 		cache: c.Cache, scheme: c.Client.Scheme(),
 		on: r.observe, gone: r.gone,
@@ -130,6 +132,7 @@ func (r *Reconciler) follow(ctx context.Context, changed <-chan struct{}, incomp
 	for {
 		var retry <-chan time.Time
 		if incomplete {
+			r.syncErrors.Inc()
 			retry = time.After(retryMonitors)
 		}
 		select {

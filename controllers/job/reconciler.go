@@ -39,13 +39,14 @@ type Reconciler struct {
 	expected *expect.Tracker
 	pacer    *pace.Pacer
 	memory   *memory
+	metrics  *metrics
 }
 
 // New returns a Reconciler. Its client reads from a cache that has the indexes
 // index.Owner and index.PodOrphan on pods.
 func New(c client.Client, clk clock.Clock, rec record.EventRecorder) *Reconciler {
 	return &Reconciler{client: c, live: c, clock: clk, recorder: rec,
-		expected: expect.New(clk), pacer: pace.New(clk, podEventInterval), memory: newMemory()}
+		expected: expect.New(clk), pacer: pace.New(clk, podEventInterval), memory: newMemory(), metrics: newMetrics()}
 }
 
 // ours says whether the Job is for this controller.
@@ -74,24 +75,30 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		// The events that show what was written wake us; should one be lost, time does.
 		return reconcile.Result{RequeueAfter: expect.Timeout}, nil
 	}
+	began := time.Now()
 	o, err := r.observe(ctx, j)
 	if err != nil {
+		r.metrics.synced(j, Plan{}, time.Since(began), err)
 		return reconcile.Result{}, err
 	}
-	return r.sync(ctx, o)
+	plan, result, err := r.sync(ctx, o)
+	r.metrics.synced(j, plan, time.Since(began), err)
+	return result, err
 }
 
 // sync carries out invariant 1 of the package, step by step.
-func (r *Reconciler) sync(ctx context.Context, o Observed) (reconcile.Result, error) {
+func (r *Reconciler) sync(ctx context.Context, o Observed) (Plan, reconcile.Result, error) {
 	ev := events{recorder: r.recorder, job: o.Job}
 	v := newView(o, r.clock.Now())
 	plan := v.plan()
 	out, failure := r.apply(ctx, o.Job, plan)
+	r.metrics.created(v, len(plan.Create), out.Created)
 	t := v.track(plan, out)
 	stored, err := r.store(ctx, o.Job, t.Status)
 	if err != nil {
-		return quietly(errors.Join(failure, err))
+		return plan, reconcile.Result{}, quietly(errors.Join(failure, err))
 	}
+	r.metrics.judgements(v, t.Untrack)
 	r.memory.setBackoff(o.Job.UID, t.Backoff)
 	ev.transition(&t)
 	untracked, err := r.untrack(ctx, o.Job, t.Untrack)
@@ -100,23 +107,24 @@ func (r *Reconciler) sync(ctx context.Context, o Observed) (reconcile.Result, er
 	// lead to. Only the end is written at once.
 	if status, end := t.Settle(untracked, r.clock.Now()); end != nil && failure == nil {
 		if _, err := r.store(ctx, stored, status); err != nil {
-			return quietly(err)
+			return plan, reconcile.Result{}, quietly(err)
 		}
 		ev.ended(&status, end)
+		r.metrics.ended(o.Job, end)
 	}
 	again := plan.Again
 	if !o.Settled && again == 0 {
 		again = expect.Timeout
 	}
-	return reconcile.Result{RequeueAfter: again}, failure
+	return plan, reconcile.Result{RequeueAfter: again}, failure
 }
 
 // quietly leaves a conflict to the event that it is due to.
-func quietly(err error) (reconcile.Result, error) {
+func quietly(err error) error {
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
-		return reconcile.Result{}, nil
+		return nil
 	}
-	return reconcile.Result{}, err
+	return err
 }
 
 // observe asks whether expectations are met before it lists, not after:
@@ -148,6 +156,7 @@ func (r *Reconciler) store(ctx context.Context, j *batchv1.Job, status batchv1.J
 		return nil, fmt.Errorf("writing status of %s: %w", client.ObjectKeyFromObject(j), err)
 	}
 	r.memory.wrote(j.UID, updated.ResourceVersion)
+	r.metrics.stored(j, &updated.Status)
 	return updated, nil
 }
 

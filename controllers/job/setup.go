@@ -63,7 +63,12 @@ func requestFor(o client.Object) reconcile.Request {
 // pods' events do if only the status, which is our own writing, did.
 func (r *Reconciler) jobHandler() handler.EventHandler {
 	return handler.Funcs{
-		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { q.Add(requestFor(e.Object)) },
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) {
+			if j, ok := e.Object.(*batchv1.Job); ok {
+				r.metrics.met(j)
+			}
+			q.Add(requestFor(e.Object))
+		},
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
 			if e.ObjectOld.GetUID() != e.ObjectNew.GetUID() {
 				r.forget(e.ObjectOld)
@@ -91,8 +96,12 @@ func (r *Reconciler) forget(job client.Object) {
 func (r *Reconciler) PodHandler() handler.EventHandler {
 	inner := (&podevents.Handler{GVK: kind(), Expected: r.expected, Wake: r.pacer.Enqueue, Adopters: r.adopters, Matters: matters}).EventHandler()
 	return handler.Funcs{
-		CreateFunc: inner.Create,
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) {
+			r.saw(nil, e.Object)
+			inner.Create(ctx, e, q)
+		},
 		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
+			r.saw(e.ObjectOld, e.ObjectNew)
 			if e.ObjectOld.GetUID() != e.ObjectNew.GetUID() {
 				r.released(e.ObjectOld)
 			}
@@ -104,10 +113,17 @@ func (r *Reconciler) PodHandler() handler.EventHandler {
 			inner.Update(ctx, e, q)
 		},
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
+			r.saw(e.Object, nil)
 			r.released(e.Object)
 			inner.Delete(ctx, e, q)
 		},
 	}
+}
+
+func (r *Reconciler) saw(old, now client.Object) {
+	was, _ := old.(*corev1.Pod)
+	is, _ := now.(*corev1.Pod)
+	r.metrics.seen(was, is)
 }
 
 func (r *Reconciler) released(pod client.Object) {

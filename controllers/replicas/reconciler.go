@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -40,6 +41,7 @@ type Reconciler struct {
 	recorder record.EventRecorder
 	expected *expect.Tracker
 	pacer    *pace.Pacer
+	ageRatio prometheus.Histogram
 }
 
 // New returns a Reconciler. Its client reads from a cache that has the indexes
@@ -49,6 +51,7 @@ func New(kind Kind, c client.Client, clk clock.Clock, rec record.EventRecorder) 
 		kind: kind, client: c, live: c, clock: clk, recorder: rec,
 		expected: expect.New(clk),
 		pacer:    pace.New(clk, podEventInterval),
+		ageRatio: newAgeRatio(),
 	}
 }
 
@@ -73,7 +76,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	failure := r.apply(ctx, obj, set, MakePlan(observed, r.clock.Now()))
+	plan := MakePlan(observed, r.clock.Now())
+	for _, ratio := range ageRatios(observed.Pods, plan.Delete, r.clock.Now()) {
+		r.ageRatio.Observe(ratio)
+	}
+	failure := r.apply(ctx, obj, set, plan)
 	status, again := MakeStatus(observed, failure, r.clock.Now())
 	// What the kind has no field for is lost in updated and so not compared.
 	updated := r.kind.WithStatus(obj, status)

@@ -3,6 +3,7 @@ package rootca
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,8 +26,9 @@ const Name = "root-ca-certificate-publisher-controller"
 // Reconciler publishes the authority to one namespace. A request names a
 // Namespace.
 type Reconciler struct {
-	client client.Client
-	config Config
+	client  client.Client
+	config  Config
+	metrics metrics
 }
 
 // Config is what the publisher needs to know.
@@ -42,7 +44,7 @@ type Config struct {
 // New returns a publisher that reads Namespaces and ConfigMaps through c, which
 // is expected to be backed by a cache.
 func New(c client.Client, config Config) *Reconciler {
-	return &Reconciler{client: c, config: config}
+	return &Reconciler{client: c, config: config, metrics: newMetrics()}
 }
 
 // SetupWithManager wakes the reconciler for Namespaces, for ConfigMaps named
@@ -88,12 +90,19 @@ func (r *Reconciler) everyNamespace(ctx context.Context, _ client.Object) []reco
 
 // Reconcile implements reconcile.Reconciler.
 func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	began := time.Now()
+	err := r.publish(ctx, req)
+	r.metrics.synced(time.Since(began), err)
+	return reconcile.Result{}, err
+}
+
+func (r *Reconciler) publish(ctx context.Context, req reconcile.Request) error {
 	var ns corev1.Namespace
 	if err := r.client.Get(ctx, types.NamespacedName{Name: req.Name}, &ns, client.UnsafeDisableDeepCopy); err != nil {
-		return reconcile.Result{}, client.IgnoreNotFound(err)
+		return client.IgnoreNotFound(err)
 	}
 	if !ns.DeletionTimestamp.IsZero() || ns.Status.Phase == corev1.NamespaceTerminating {
-		return reconcile.Result{}, nil
+		return nil
 	}
 	existing := &corev1.ConfigMap{}
 	err := r.client.Get(ctx, types.NamespacedName{Namespace: ns.Name, Name: ConfigMapName}, existing, client.UnsafeDisableDeepCopy)
@@ -101,20 +110,20 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	case apierrors.IsNotFound(err):
 		existing = nil
 	case err != nil:
-		return reconcile.Result{}, fmt.Errorf("getting config map %s/%s: %w", ns.Name, ConfigMapName, err)
+		return fmt.Errorf("getting config map %s/%s: %w", ns.Name, ConfigMapName, err)
 	}
 	create, update := plan(ns.Name, string(r.config.CA()), existing)
 	switch {
 	case create != nil:
 		if err := r.client.Create(ctx, create); err != nil && !harmless(err) {
-			return reconcile.Result{}, fmt.Errorf("creating config map %s/%s: %w", ns.Name, ConfigMapName, err)
+			return fmt.Errorf("creating config map %s/%s: %w", ns.Name, ConfigMapName, err)
 		}
 	case update != nil:
 		if err := r.client.Update(ctx, update); err != nil && !harmless(err) {
-			return reconcile.Result{}, fmt.Errorf("updating config map %s/%s: %w", ns.Name, ConfigMapName, err)
+			return fmt.Errorf("updating config map %s/%s: %w", ns.Name, ConfigMapName, err)
 		}
 	}
-	return reconcile.Result{}, nil
+	return nil
 }
 
 // harmless reports whether a failed write needs no retry of ours: the namespace

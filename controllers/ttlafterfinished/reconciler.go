@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,11 +29,13 @@ type Reconciler struct {
 	client client.Client
 	live   client.Reader
 	clock  clock.PassiveClock
+
+	lateness prometheus.Histogram
 }
 
 // New returns a Reconciler that reads Jobs through c.
 func New(c client.Client, clk clock.PassiveClock) *Reconciler {
-	return &Reconciler{client: c, live: c, clock: clk}
+	return &Reconciler{client: c, live: c, clock: clk, lateness: newLateness()}
 }
 
 // SetupWithManager registers the controller; finished Jobs wake it.
@@ -67,6 +70,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		}
 		if from == r.live {
 			err := r.client.Delete(ctx, j, client.PropagationPolicy(metav1.DeletePropagationForeground), client.Preconditions{UID: &j.UID})
+			if err == nil {
+				r.lateness.Observe(r.clock.Since(at).Seconds())
+			}
 			return reconcile.Result{}, client.IgnoreNotFound(err)
 		}
 	}
