@@ -203,14 +203,14 @@ func (k Kind[T]) storages(env Env, store *genericregistry.Store) (map[string]res
 }
 
 func (k Kind[T]) fieldSet(obj T) fields.Set {
-	set := fields.Set{"metadata.name": obj.GetName()}
+	// The watch cache keeps one of each version of an object: no larger map than needed.
+	set := fields.Set{}
+	if k.Fields != nil {
+		set = k.Fields(obj)
+	}
+	set["metadata.name"] = obj.GetName()
 	if !k.ClusterScoped {
 		set["metadata.namespace"] = obj.GetNamespace()
-	}
-	if k.Fields != nil {
-		for name, value := range k.Fields(obj) {
-			set[name] = value
-		}
 	}
 	return set
 }

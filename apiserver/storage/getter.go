@@ -199,6 +199,10 @@ func (g *Getter) openWith(decoder etcd3.Decoder, config *storagebackend.ConfigFo
 		client.Close()
 		return nil, nil, fmt.Errorf("opening the storage of %s: %w", config.GroupResource, err)
 	}
+	if config.GroupResource == uncached {
+		storage, destroy := g.bare(store, client, clk, config.GroupResource)
+		return storage, destroy, nil
+	}
 	watchCache, err := cacher.NewCacherFromConfig(cacher.Config{
 		Storage: store, Versioner: versioner, GroupResource: config.GroupResource, EventsHistoryWindow: history,
 		ResourcePrefix: prefix, KeyFunc: key, NewFunc: newFunc, NewListFunc: newListFunc,
@@ -223,6 +227,29 @@ func (g *Getter) openWith(decoder etcd3.Decoder, config *storagebackend.ConfigFo
 		})
 	}
 	return waiter{Interface: asked{delegator}, ready: watchCache.Wait, first: g.firsts.of(config.GroupResource)}, destroy, nil
+}
+
+// uncached has no watch cache, as upstream: Events are many, are written once
+// and hardly ever read.
+var uncached = schema.GroupResource{Resource: "events"}
+
+// bare is a storage without a watch cache.
+func (g *Getter) bare(store bareStore, client *kubernetes.Client, clk *endingClock, gr schema.GroupResource) (storage.Interface, factory.DestroyFunc) {
+	var once sync.Once
+	destroy := func() {
+		once.Do(func() {
+			store.Close()
+			client.Close()
+			clk.stop()
+		})
+	}
+	ready := func(context.Context) error { return nil }
+	return waiter{Interface: asked{store}, ready: ready, first: g.firsts.of(gr)}, destroy
+}
+
+type bareStore interface {
+	storage.Interface
+	Close()
 }
 
 // Waiter is a storage that says when its cache can answer.

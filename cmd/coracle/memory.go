@@ -17,8 +17,11 @@ const (
 	// look is how often a running process looks at itself.
 	look = 5 * time.Second
 	// quietBelow is how much a process that has nothing to do allocates between
-	// two looks, and worthwhile how much garbage is worth collecting for.
-	quietBelow, worthwhile = 4 << 20, 6 << 20
+	// two looks, and worthwhile how much garbage is worth collecting for. Both
+	// grow with what is in use, by these shares of it: thousands of nodes renew
+	// their leases, and a collection takes time for every object in use.
+	quietBelow, worthwhile           = 4 << 20, 6 << 20
+	quietBelowShare, worthwhileShare = 4, 2
 )
 
 // tendMemory runs until ctx is done. The collector lets the heap grow to a
@@ -28,7 +31,7 @@ func tendMemory(ctx context.Context) {
 	debug.SetGCPercent(runPercent)
 	tick := time.NewTicker(look)
 	defer tick.Stop()
-	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}}
 	var last, trimmed uint64
 	for {
 		select {
@@ -37,8 +40,8 @@ func tendMemory(ctx context.Context) {
 		case <-tick.C:
 		}
 		metrics.Read(sample)
-		now := sample[0].Value.Uint64()
-		if now-last < quietBelow && now-trimmed >= worthwhile {
+		now, live := sample[0].Value.Uint64(), sample[1].Value.Uint64()
+		if now-last < max(quietBelow, live/quietBelowShare) && now-trimmed >= max(worthwhile, live/worthwhileShare) {
 			debug.FreeOSMemory()
 			dropText()
 			trimmed = now
