@@ -9,13 +9,18 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/coracle-k8s/coracle/apiserver/shared"
+	"github.com/coracle-k8s/coracle/apiserver/storage"
 )
 
 // Share makes a source of all objects of a kind for an informer of this
 // process, which may not change them. A kind that is not built in, or whose
 // objects are stored as another Go type than example, is got from otherwise.
 func (s *Server) Share(kind schema.GroupVersionKind, example runtime.Object, otherwise cache.ListerWatcherWithContext) *shared.Source {
-	return &shared.Source{Otherwise: otherwise, Open: func() *genericregistry.Store {
+	cached := func(store *genericregistry.Store) bool {
+		w, ok := store.Storage.Storage.(storage.Waiter)
+		return ok && w.Cached()
+	}
+	return &shared.Source{Otherwise: otherwise, Cached: cached, Open: func() *genericregistry.Store {
 		for _, r := range s.config.Resources {
 			if r.GVK != kind || len(r.Verbs) == 0 || !s.dispatcher.Stores(r.GVR()) {
 				continue

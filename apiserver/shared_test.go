@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"reflect"
+	"slices"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -30,16 +31,17 @@ func TestInformersShareTheServersObjects(t *testing.T) {
 	}
 	post("listed")
 	source := s.Share(corev1.SchemeGroupVersion.WithKind("ConfigMap"), &corev1.ConfigMap{}, nil)
-	find := func(name string) (*corev1.ConfigMap, string) {
-		list, err := source.ListWithContext(t.Context(), metav1.ListOptions{ResourceVersion: "0"})
-		g.Expect(err).NotTo(HaveOccurred())
-		for i, c := range list.(*corev1.ConfigMapList).Items {
-			if c.Name == name {
-				return &list.(*corev1.ConfigMapList).Items[i], list.(*corev1.ConfigMapList).ResourceVersion
-			}
-		}
-		t.Fatalf("%s is not in the list", name)
-		return nil, ""
+	// The watch cache learns of what is stored a moment later.
+	find := func(name string) (found *corev1.ConfigMap, version string) {
+		g.Eventually(func(g Gomega) {
+			list, err := source.ListWithContext(t.Context(), metav1.ListOptions{ResourceVersion: "0"})
+			g.Expect(err).NotTo(HaveOccurred())
+			items := list.(*corev1.ConfigMapList).Items
+			i := slices.IndexFunc(items, func(c corev1.ConfigMap) bool { return c.Name == name })
+			g.Expect(i).To(BeNumerically(">=", 0), "%s is not in the list", name)
+			found, version = &items[i], list.(*corev1.ConfigMapList).ResourceVersion
+		}, "10s").Should(Succeed())
+		return found, version
 	}
 	one, _ := find("listed")
 	other, version := find("listed")
@@ -52,7 +54,7 @@ func TestInformersShareTheServersObjects(t *testing.T) {
 	defer w.Stop()
 	post("watched")
 	var e watch.Event
-	g.Eventually(w.ResultChan()).Should(Receive(&e))
+	g.Eventually(w.ResultChan(), "10s").Should(Receive(&e))
 	g.Expect(e.Type).To(Equal(watch.Added))
 	seen := e.Object.(*corev1.ConfigMap)
 	g.Expect(seen.Name).To(Equal("watched"))
@@ -61,7 +63,7 @@ func TestInformersShareTheServersObjects(t *testing.T) {
 
 	response, body = s.do(t, http.MethodDelete, path+"/watched", "secret", "")
 	g.Expect(response.StatusCode).To(Equal(http.StatusOK), body)
-	g.Eventually(w.ResultChan()).Should(Receive(&e))
+	g.Eventually(w.ResultChan(), "10s").Should(Receive(&e))
 	g.Expect(e.Type).To(Equal(watch.Deleted))
 	g.Expect(e.Object.(*corev1.ConfigMap).Name).To(Equal("watched"))
 }

@@ -28,6 +28,9 @@ type Source struct {
 	// Open returns the store at the first use, or nil if there is none whose
 	// objects are of the wanted type; it may wait for the store.
 	Open func() *genericregistry.Store
+	// Cached says whether a store has a watch cache. Objects of one that has none
+	// are the informer's alone.
+	Cached func(*genericregistry.Store) bool
 	// Otherwise is asked where there is no such store.
 	Otherwise cache.ListerWatcherWithContext
 
@@ -63,6 +66,9 @@ func (s *Source) WatchWithContext(ctx context.Context, o metav1.ListOptions) (wa
 		cancel()
 		return nil, err
 	}
+	if !s.Cached(store) {
+		return ending{in, cancel}, nil
+	}
 	events := make(chan watch.Event)
 	out := watch.NewProxyWatcher(events)
 	go func() {
@@ -72,6 +78,18 @@ func (s *Source) WatchWithContext(ctx context.Context, o metav1.ListOptions) (wa
 		forward(ctx, store, in, events, out.StopChan())
 	}()
 	return out, nil
+}
+
+// ending is a watch that takes its context along.
+type ending struct {
+	watch.Interface
+	cancel context.CancelFunc
+}
+
+// Stop implements watch.Interface.
+func (e ending) Stop() {
+	e.cancel()
+	e.Interface.Stop()
 }
 
 func forward(ctx context.Context, store *genericregistry.Store, in watch.Interface, events chan<- watch.Event, stop <-chan struct{}) {

@@ -199,7 +199,7 @@ func (g *Getter) openWith(decoder etcd3.Decoder, config *storagebackend.ConfigFo
 		client.Close()
 		return nil, nil, fmt.Errorf("opening the storage of %s: %w", config.GroupResource, err)
 	}
-	if config.GroupResource == uncached {
+	if uncached(config.GroupResource) {
 		storage, destroy := g.bare(store, client, clk, config.GroupResource)
 		return storage, destroy, nil
 	}
@@ -229,9 +229,14 @@ func (g *Getter) openWith(decoder etcd3.Decoder, config *storagebackend.ConfigFo
 	return waiter{Interface: asked{delegator}, ready: watchCache.Wait, first: g.firsts.of(config.GroupResource)}, destroy, nil
 }
 
-// uncached has no watch cache, as upstream: Events are many, are written once
-// and hardly ever read.
-var uncached = schema.GroupResource{Resource: "events"}
+// uncached resources have no watch cache. Events have none upstream either: they
+// are many, are written once and hardly ever read. Leases are written over and
+// over, and watched by the node lifecycle controller alone: the versions that a
+// watch cache keeps for watches to resume at, and its index as of each of them,
+// are a hundred megabytes with the leases of 5,000 nodes.
+func uncached(gr schema.GroupResource) bool {
+	return gr == schema.GroupResource{Resource: "events"} || gr == schema.GroupResource{Group: "coordination.k8s.io", Resource: "leases"}
+}
 
 // bare is a storage without a watch cache.
 func (g *Getter) bare(store bareStore, client *kubernetes.Client, clk *endingClock, gr schema.GroupResource) (storage.Interface, factory.DestroyFunc) {
@@ -243,8 +248,7 @@ func (g *Getter) bare(store bareStore, client *kubernetes.Client, clk *endingClo
 			clk.stop()
 		})
 	}
-	ready := func(context.Context) error { return nil }
-	return waiter{Interface: asked{store}, ready: ready, first: g.firsts.of(gr)}, destroy
+	return waiter{Interface: asked{store}, first: g.firsts.of(gr)}, destroy
 }
 
 type bareStore interface {
@@ -256,15 +260,24 @@ type bareStore interface {
 type Waiter interface {
 	// Wait blocks until the watch cache has read what is stored.
 	Wait(ctx context.Context) error
+	// Cached says whether there is a watch cache.
+	Cached() bool
 }
 
 type waiter struct {
 	storage.Interface
-	ready func(context.Context) error
+	ready func(context.Context) error // nil without a watch cache
 	first *first
 }
 
-func (w waiter) Wait(ctx context.Context) error { return w.ready(ctx) }
+func (w waiter) Wait(ctx context.Context) error {
+	if w.ready == nil {
+		return nil
+	}
+	return w.ready(ctx)
+}
+
+func (w waiter) Cached() bool { return w.ready != nil }
 
 // untyped clears kind and version of decoded objects: hub and wire types are
 // the same Go types here, so the stock decoder would leave them on list items,

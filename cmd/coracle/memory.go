@@ -14,14 +14,16 @@ const (
 	// runPercent is the percentage afterwards. Much of what a request
 	// allocates is dropped with it: a lower one costs a quarter of the CPU time.
 	runPercent = 150
+	// quietPercent is that of a process that uses more than large, and allocates
+	// less than half of it between two looks: collections are rare then, and what
+	// they leave uncollected is hundreds of megabytes.
+	quietPercent = 40
+	large        = 192 << 20
 	// look is how often a running process looks at itself.
 	look = 5 * time.Second
 	// quietBelow is how much a process that has nothing to do allocates between
-	// two looks, and worthwhile how much garbage is worth collecting for. Both
-	// grow with what is in use, by these shares of it: thousands of nodes renew
-	// their leases, and a collection takes time for every object in use.
-	quietBelow, worthwhile           = 4 << 20, 6 << 20
-	quietBelowShare, worthwhileShare = 4, 2
+	// two looks, and worthwhile how much garbage is worth collecting for.
+	quietBelow, worthwhile = 4 << 20, 6 << 20
 )
 
 // tendMemory runs until ctx is done. The collector lets the heap grow to a
@@ -33,6 +35,7 @@ func tendMemory(ctx context.Context) {
 	defer tick.Stop()
 	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}}
 	var last, trimmed uint64
+	percent := runPercent
 	for {
 		select {
 		case <-ctx.Done():
@@ -41,7 +44,16 @@ func tendMemory(ctx context.Context) {
 		}
 		metrics.Read(sample)
 		now, live := sample[0].Value.Uint64(), sample[1].Value.Uint64()
-		if now-last < max(quietBelow, live/quietBelowShare) && now-trimmed >= max(worthwhile, live/worthwhileShare) {
+		wanted := runPercent
+		if live > large && now-last < live/2 {
+			wanted = quietPercent
+		}
+		calmed := wanted < percent
+		if wanted != percent {
+			percent = wanted
+			debug.SetGCPercent(percent)
+		}
+		if calmed || now-last < quietBelow && now-trimmed >= worthwhile {
 			debug.FreeOSMemory()
 			dropText()
 			trimmed = now

@@ -26,6 +26,21 @@ type Lease struct {
 	last *coordinationv1.Lease
 }
 
+// Adopt takes over a lease that is stored, so that the first renewal updates it.
+// One that does not belong to the node object of that uid is left to Renew.
+func (l *Lease) Adopt(stored *coordinationv1.Lease, uid types.UID) {
+	if s := stored.Spec; s.HolderIdentity == nil || *s.HolderIdentity != l.Node || s.LeaseDurationSeconds == nil || *s.LeaseDurationSeconds != l.seconds() {
+		return
+	}
+	for _, o := range stored.OwnerReferences {
+		if o.UID == uid {
+			l.last = stored.DeepCopy()
+		}
+	}
+}
+
+func (l *Lease) seconds() int32 { return int32(l.Duration / time.Second) }
+
 // Renew writes the lease with the given time, making it if there is none. uid is
 // the node object's, which owns the lease.
 func (l *Lease) Renew(ctx context.Context, c client.Client, uid types.UID, now time.Time) error {
@@ -43,7 +58,7 @@ func (l *Lease) Renew(ctx context.Context, c client.Client, uid types.UID, now t
 			return fmt.Errorf("renewing lease of node %s: %w", l.Node, err)
 		}
 	}
-	seconds := int32(l.Duration / time.Second)
+	seconds := l.seconds()
 	lease := &coordinationv1.Lease{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: l.Node, Namespace: corev1.NamespaceNodeLease,

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -105,9 +106,11 @@ func healthy(o *corev1.Node) bool {
 // register creates the node's object, or makes an existing one ready again.
 func (s *Nodes) register(ctx context.Context, n *node) error {
 	o := s.object(n)
-	err := s.config.Client.Create(ctx, o)
-	if apierrors.IsAlreadyExists(err) {
-		err = s.config.Client.Get(ctx, client.ObjectKeyFromObject(o), o)
+	// After a restart they are there, and reading from the cache costs nothing.
+	err := s.config.Client.Get(ctx, client.ObjectKeyFromObject(o), o)
+	if apierrors.IsNotFound(err) {
+		o = s.object(n)
+		err = s.config.Client.Create(ctx, o)
 	}
 	if err != nil {
 		return fmt.Errorf("registering node %s: %w", n.name, err)
@@ -171,6 +174,9 @@ func (s *Nodes) renewLeases(ctx context.Context) error {
 	for _, n := range s.nodes {
 		n.due, n.failures = now, 0
 	}
+	if err := s.adoptLeases(ctx); err != nil {
+		return ignoreEnd(ctx, err)
+	}
 	spread := false
 	for {
 		now = s.config.Clock.Now()
@@ -194,6 +200,20 @@ func (s *Nodes) renewLeases(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// adoptLeases takes over the leases that are stored.
+func (s *Nodes) adoptLeases(ctx context.Context) error {
+	var stored coordinationv1.LeaseList
+	if err := s.config.Client.List(ctx, &stored, client.InNamespace(corev1.NamespaceNodeLease), client.UnsafeDisableDeepCopy); err != nil {
+		return fmt.Errorf("listing leases: %w", err)
+	}
+	for i := range stored.Items {
+		if n := s.byName[stored.Items[i].Name]; n != nil {
+			n.lease.Adopt(&stored.Items[i], n.uid)
+		}
+	}
+	return nil
 }
 
 // renewDue renews, with bounded concurrency, every lease due until the given
