@@ -18,7 +18,7 @@ const (
 	// less than half of it between two looks: collections are rare then, and what
 	// they leave uncollected is hundreds of megabytes.
 	quietPercent = 40
-	large        = 192 << 20
+	large        = 96 << 20
 	// look is how often a running process looks at itself.
 	look = 5 * time.Second
 	// quietBelow is how much a process that has nothing to do allocates between

@@ -39,6 +39,8 @@ func retryDelay(n int) time.Duration { return 100 * time.Millisecond << min(n-1,
 func (s *Nodes) object(n *node) *corev1.Node {
 	labels := map[string]string{
 		corev1.LabelHostname: n.name, corev1.LabelOSStable: "linux", corev1.LabelArchStable: runtime.GOARCH, Label: "true",
+		// The node lifecycle controller would write each node again for these.
+		"beta.kubernetes.io/os": "linux", "beta.kubernetes.io/arch": runtime.GOARCH,
 	}
 	maps.Copy(labels, s.config.Labels)
 	o := &corev1.Node{
