@@ -32,7 +32,7 @@ func (s *Server) buildAggregator() error {
 			return get[*corev1.Service](ctx, s, "services", namespace, name)
 		},
 		Endpoints: s.endpointSlices, Network: s.services, Certificate: s.config.Proxy,
-		Discovery: s.generic.AggregatedDiscoveryGroupManager.WithSource(aggregated.AggregatorSource), Groups: s.generic.DiscoveryGroupManager,
+		Discovery: s.generic.AggregatedDiscoveryGroupManager.WithSource(aggregated.AggregatorSource), Groups: s.groups.from(ofAggregator),
 		Clock: s.config.Clock, Changed: s.changes.announce, Report: s.config.Report,
 	})
 	ctx, cancel := context.WithTimeout(s.ctx, etcdPatience)

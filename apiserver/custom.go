@@ -25,7 +25,7 @@ func (s *Server) buildCustom(c *genericapiserver.Config) error {
 		RESTOptions: s.getter.CustomResources(), Stored: s.getter.Stored, Definitions: definitions,
 		Admission: s.access.chain, Authorizer: s.access.authorizer, MaxRequestBodyBytes: c.MaxRequestBodyBytes,
 		Services: s.services, Clock: s.config.Clock,
-		Discovery: s.generic.AggregatedDiscoveryGroupManager.WithSource(aggregated.CRDSource), Groups: s.generic.DiscoveryGroupManager,
+		Discovery: s.generic.AggregatedDiscoveryGroupManager.WithSource(aggregated.CRDSource), Groups: s.groups.from(ofDefinitions),
 		Changed: s.changes.announce,
 	})
 	if err != nil {

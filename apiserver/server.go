@@ -114,6 +114,7 @@ type Server struct {
 	audit      *audit.Log               // nil without
 	custom     *customresources.Server
 	aggregator *aggregator.Server
+	groups     *groups
 	changes    changes
 
 	ctx     context.Context // ends with the server
@@ -219,7 +220,9 @@ func (s *Server) genericConfig() *genericapiserver.Config {
 	c.LongRunningFunc = filters.BasicLongRunningRequestCheck(
 		sets.NewString("watch", "proxy"), sets.NewString("attach", "exec", "proxy", "log", "portforward"))
 	s.fairness = fairness.New(s.RESTConfig())
-	c.BuildHandlerChainFunc = func(h http.Handler, c *genericapiserver.Config) http.Handler { return outerChain(h, c, s.fairness) }
+	c.BuildHandlerChainFunc = func(h http.Handler, c *genericapiserver.Config) http.Handler {
+		return outerChain(front{s, h}, c, s.fairness)
+	}
 	// The library's own check of its log keeps a goroutine for ever.
 	checks := []healthz.HealthChecker{healthz.PingHealthz, healthz.NamedCheck("etcd", s.checkEtcd)}
 	c.HealthzChecks, c.LivezChecks = checks, checks
@@ -260,6 +263,8 @@ func (s *Server) build(c *genericapiserver.Config) error {
 	if err != nil {
 		return fmt.Errorf("building the generic API server: %w", err)
 	}
+	s.groups = newGroups(s.generic.DiscoveryGroupManager, c.Serializer)
+	s.generic.DiscoveryGroupManager = s.groups.from(builtIn)
 	if err := s.buildCustom(c); err != nil {
 		return err
 	}
@@ -282,7 +287,7 @@ func (s *Server) build(c *genericapiserver.Config) error {
 	mux := s.generic.Handler.NonGoRestfulMux
 	// Not the list of all paths that the library would answer with.
 	mux.NotFoundHandler(http.NotFoundHandler())
-	mux.HandlePrefix("/apis/", s.aggregator.Handler(s.custom))
+	mux.HandlePrefix("/apis/", s.custom)
 	s.docs.Install(mux)
 	access.install(mux)
 	s.installMetrics(mux)
@@ -291,7 +296,7 @@ func (s *Server) build(c *genericapiserver.Config) error {
 	}
 	s.generic.PrepareRun()
 	s.frontend = &frontend{listeners: s.config.Listeners, cert: s.config.Certificate, handler: s.generic.Handler}
-	s.transport.Serve(innerChain(s.generic.Handler.Director, c))
+	s.transport.Serve(innerChain(front{s, s.generic.Handler.Director}, c))
 	return nil
 }
 

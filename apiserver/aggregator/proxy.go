@@ -67,49 +67,49 @@ func (r *remote) location(path, query string) *url.URL {
 	return &url.URL{Scheme: "https", Host: host, Path: path, RawQuery: query}
 }
 
-// Handler passes on what belongs to other servers, and the rest to local.
-func (s *Server) Handler(local http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		parts := strings.Split(strings.Trim(req.URL.Path, "/"), "/")
-		if !s.Demanded() || len(parts) < 2 || parts[0] != "apis" {
-			local.ServeHTTP(w, req)
-			return
-		}
-		select {
-		case <-s.listed:
-		case <-req.Context().Done():
-			http.Error(w, "the APIServices are being read", http.StatusServiceUnavailable)
-			return
-		}
-		if len(parts) == 2 {
-			s.serveGroup(parts[1], local, w, req)
-			return
-		}
-		name := parts[2] + "." + parts[1]
-		s.mu.RLock()
-		r := s.remotes[name]
-		s.mu.RUnlock()
-		if r == nil {
-			local.ServeHTTP(w, req)
-			return
-		}
-		r.serve(w, req, func() { s.queue.Add(name) })
-	})
+// Serve passes on what belongs to other servers; false is for all the rest.
+// Nobody takes the group of APIServices itself.
+func (s *Server) Serve(w http.ResponseWriter, req *http.Request) bool {
+	if !s.Demanded() {
+		return false
+	}
+	parts := strings.Split(strings.Trim(req.URL.Path, "/"), "/")
+	if len(parts) < 2 || parts[0] != "apis" || parts[1] == apiregistration.GroupName {
+		return false
+	}
+	select {
+	case <-s.listed:
+	case <-req.Context().Done():
+		http.Error(w, "the APIServices are being read", http.StatusServiceUnavailable)
+		return true
+	}
+	if len(parts) == 2 {
+		return s.serveGroup(parts[1], w, req)
+	}
+	name := parts[2] + "." + parts[1]
+	s.mu.RLock()
+	r := s.remotes[name]
+	s.mu.RUnlock()
+	if r == nil {
+		return false
+	}
+	r.serve(w, req, func() { s.queue.Add(name) })
+	return true
 }
 
-func (s *Server) serveGroup(name string, local http.Handler, w http.ResponseWriter, req *http.Request) {
+func (s *Server) serveGroup(name string, w http.ResponseWriter, req *http.Request) bool {
 	s.mu.RLock()
 	remote, group := s.groups[name], s.group(name)
 	s.mu.RUnlock()
 	if !remote {
-		local.ServeHTTP(w, req)
-		return
+		return false
 	}
 	scheme := runtime.NewScheme()
 	v1 := schema.GroupVersion{Version: "v1"}
 	metav1.AddToGroupVersion(scheme, v1)
 	scheme.AddUnversionedTypes(v1, &metav1.Status{}, &metav1.APIGroup{})
 	discovery.NewAPIGroupHandler(serializer.NewCodecFactory(scheme), group).ServeHTTP(w, req)
+	return true
 }
 
 // discoveryTimeout bounds discovery of one server, which clients do for all.
