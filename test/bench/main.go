@@ -55,6 +55,7 @@ func scenarios() []scenario {
 		{name: "job", run: benchJob},
 		{name: "namespace", run: benchNamespace},
 		{name: "many-namespaces", run: benchManyNamespaces},
+		{name: "endpoints", run: benchEndpoints},
 		{name: "definitions", run: benchDefinitions},
 		{name: "real", run: benchReal},
 		{name: "scale", run: benchScale, large: true},

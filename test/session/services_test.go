@@ -49,6 +49,15 @@ func (w *workspace) service(name string) *corev1.Service {
 	return svc
 }
 
+// balancedPort is one that nothing on the host should have.
+const balancedPort = 18080
+
+// balanced is a Service of type LoadBalancer in front of the sample's pods.
+func balanced(name string) string {
+	return fmt.Sprintf(`{"apiVersion":"v1","kind":"Service","metadata":{"name":%q},"spec":{"type":"LoadBalancer",
+		"selector":{"app":"hello"},"ports":[{"port":%d,"targetPort":"http"}]}}`, name, balancedPort)
+}
+
 // answers asks an URL n times from the host and counts who answers.
 func answers(url string, n int) map[string]int {
 	GinkgoHelper()
@@ -141,6 +150,36 @@ var _ = Describe("Services", Ordered, ContinueOnFailure, func() {
 		out, err := w.try("", "--namespace", w.ns, "exec", pod, "--", "get", "http://nobody."+w.ns)
 		Expect(err).To(HaveOccurred())
 		Expect(out).To(ContainSubstring("no such host"))
+	})
+
+	It("answer at the node's address as load balancers, to whom they may", func() {
+		host := w.pods("hello")[0].Status.HostIP
+		w.apply(balanced("first"))
+		Eventually(func() []corev1.LoadBalancerIngress { return w.service("first").Status.LoadBalancer.Ingress }).
+			Should(ConsistOf(HaveField("IP", host)))
+		url := fmt.Sprintf("http://%s:%d", host, balancedPort)
+		Eventually(func() error { _, err := get(url); return err }).WithTimeout(15 * time.Second).Should(Succeed())
+		Eventually(func() map[string]int { return answers(url+"/hostname", 60) }).WithTimeout(15 * time.Second).Should(HaveLen(3))
+		Eventually(func() map[string]int { return w.answersIn(w.pods("hello")[0].Name, url, 60) }).WithTimeout(15 * time.Second).Should(HaveLen(3))
+
+		w.do("patch", "service", "first", "-p", `{"spec":{"loadBalancerSourceRanges":["192.0.2.0/24"]}}`)
+		Eventually(func() error { _, err := get(url); return err }).WithTimeout(15*time.Second).ShouldNot(Succeed(), "this host is not in the range")
+		w.do("patch", "service", "first", "-p", fmt.Sprintf(`{"spec":{"loadBalancerSourceRanges":["%s/32"]}}`, host))
+		Eventually(func() error { _, err := get(url); return err }).WithTimeout(15 * time.Second).Should(Succeed())
+
+		w.do("patch", "service", "first", "-p", `{"spec":{"externalTrafficPolicy":"Local"}}`)
+		health := fmt.Sprintf("http://%s:%d/healthz", host, w.service("first").Spec.HealthCheckNodePort)
+		Eventually(func() (string, error) { return get(health) }).WithTimeout(15 * time.Second).Should(ContainSubstring(`"localEndpoints": 3`))
+		Expect(answers(url+"/hostname", 20)).NotTo(BeEmpty())
+
+		// Whoever comes second gets the port when the first gives it back.
+		w.apply(balanced("second"))
+		Eventually(func() string { return w.do("describe", "service", "second") }).Should(ContainSubstring("is taken by " + w.ns + "/first"))
+		w.do("delete", "service", "first")
+		Eventually(func() []corev1.LoadBalancerIngress { return w.service("second").Status.LoadBalancer.Ingress }).ShouldNot(BeEmpty())
+		Eventually(func() error { _, err := get(url); return err }).WithTimeout(15 * time.Second).Should(Succeed())
+		w.do("delete", "service", "second")
+		Eventually(func() error { _, err := get(url); return err }).WithTimeout(15*time.Second).ShouldNot(Succeed(), "nobody answers there any more")
 	})
 
 	It("hold clients to one pod with session affinity ClientIP", func() {
