@@ -52,6 +52,7 @@ type Reconciler struct {
 	triggers *endpointsliceutil.TriggerTimeTracker
 	topology *topologycache.TopologyCache
 	auto     autoServices
+	metrics  metrics
 	// waiting holds the names of Services whose plan waits for the cache to see
 	// our own writes.
 	waiting sync.Map
@@ -71,6 +72,7 @@ func New(c Config) *Reconciler {
 		triggers: endpointsliceutil.NewTriggerTimeTracker(),
 		topology: topologycache.NewTopologyCache(),
 		auto:     autoServices{keys: map[types.NamespacedName]bool{}},
+		metrics:  newMetrics(),
 	}
 }
 
@@ -96,13 +98,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		return reconcile.Result{}, err
 	}
 	if r.written.StaleSlices(&svc, o.slices) {
+		r.metrics.syncs.WithLabelValues("stale").Inc()
 		return reconcile.Result{RequeueAfter: staleRetry}, nil
 	}
 	r.waiting.Delete(req.NamespacedName)
 	trigger := r.triggers.ComputeEndpointLastChangeTriggerTime(svc.Namespace, &svc, o.pods)
 	var errs []error
 	missing := false
-	for family, c := range plan(o) {
+	planned := plan(o)
+	for family, c := range planned {
 		missing = missing || c.missingNodes
 		if err := r.hint(ctx, &svc, family, c); err != nil {
 			errs = append(errs, err)
@@ -111,7 +115,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		errs = append(errs, r.apply(ctx, &svc, c, trigger))
 	}
 	r.pacer.Looked(req.NamespacedName, len(o.pods))
-	if err := errors.Join(errs...); err != nil {
+	err = errors.Join(errs...)
+	r.metrics.synced(o, planned, err)
+	if err != nil {
 		r.recorder.Eventf(&svc, corev1.EventTypeWarning, reasonUpdateFailed, messageUpdateFailed, svc.Namespace, svc.Name, err)
 		return reconcile.Result{}, err
 	}

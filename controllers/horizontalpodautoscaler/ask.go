@@ -28,6 +28,11 @@ func (p *planner) ask() (replicas int32, metric string, err error) {
 	var first, cause error
 	for i := range specs {
 		got, failure, err := p.askOne(&specs[i], p.Readings[i])
+		c := Computation{Type: specs[i].Type, Action: "none", Error: kindOf(err)}
+		if err == nil {
+			c.Action = direction(p.Scale.Replicas, got.replicas)
+		}
+		p.plan.Computed = append(p.plan.Computed, c)
 		if err != nil {
 			p.say(corev1.EventTypeWarning, failure, err.Error())
 			if invalid == 0 {
@@ -136,7 +141,7 @@ func (p *planner) askOne(spec *autoscalingv2.MetricSpec, r Reading) (out proposa
 		}
 		return out, "FailedGetExternalMetric", p.other(&out, s.Target, r, &out.status.External.Current, "external")
 	}
-	return out, "InvalidMetricSourceType", fmt.Errorf("unknown metric source type %q", string(spec.Type))
+	return out, "InvalidMetricSourceType", specError{fmt.Errorf("unknown metric source type %q", string(spec.Type))}
 }
 
 func (p *planner) resource(out *proposal, name corev1.ResourceName, container string, target autoscalingv2.MetricTarget, r Reading, status *autoscalingv2.MetricValueStatus, what string) (string, error) {

@@ -41,6 +41,8 @@ type Reading struct {
 	// Values are those of another metric, in thousandths.
 	Values []int64
 	Err    error
+	// Took is how long the reading took.
+	Took time.Duration
 }
 
 // Plan is what is to be done.
@@ -51,6 +53,16 @@ type Plan struct {
 	Events   []Event
 	Status   autoscalingv2.HorizontalPodAutoscalerStatus
 	Memory   Memory
+	// Computed says what came of each metric, and Failure why the look as a
+	// whole was none; both are for counting only.
+	Computed []Computation
+	Failure  error
+}
+
+// Computation is what came of a metric, in the words of upstream's labels.
+type Computation struct {
+	Type          autoscalingv2.MetricSourceType
+	Action, Error string
 }
 
 // Event is an event to record.
@@ -72,6 +84,7 @@ func (p Plan) Rescaled(o Observed, err error, now time.Time) Plan {
 	w := &planner{Observed: o, now: now, plan: p}
 	n, current := *p.Replicas, o.Scale.Replicas
 	if err != nil {
+		w.plan.Failure = err
 		w.say(corev1.EventTypeWarning, "FailedRescale", fmt.Sprintf("New size: %d; reason: %s; error: %v", n, p.Reason, err))
 		w.set(autoscalingv2.AbleToScale, corev1.ConditionFalse, "FailedUpdateScale", fmt.Sprintf("the HPA controller was unable to update the target scale: %v", err))
 		w.plan.Status.DesiredReplicas = o.Autoscaler.Status.DesiredReplicas
@@ -129,6 +142,7 @@ func (p *planner) min() int32 { return ptr.Deref(p.Autoscaler.Spec.MinReplicas, 
 
 func (p *planner) decide() {
 	if err := p.ScaleError; err != nil {
+		p.plan.Failure = err
 		p.say(corev1.EventTypeWarning, "FailedGetScale", err.Error())
 		p.set(autoscalingv2.AbleToScale, corev1.ConditionFalse, "FailedGetScale", fmt.Sprintf("the HPA controller was unable to get the target's current scale: %v", err))
 		return
@@ -187,6 +201,7 @@ func hasOtherMetrics(a *autoscalingv2.HorizontalPodAutoscaler) bool {
 // cannot be gone by.
 func (p *planner) byMetrics(current int32) (int32, bool) {
 	want, metric, err := p.ask()
+	p.plan.Failure = err
 	if err != nil && want < 0 {
 		p.say(corev1.EventTypeWarning, "FailedComputeMetricsReplicas", err.Error())
 		return 0, false

@@ -1,6 +1,7 @@
 package horizontalpodautoscaler
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,6 +51,8 @@ type Reconciler struct {
 	// pods it last scaled by.
 	memories  map[types.NamespacedName]Memory
 	selectors map[types.NamespacedName]labels.Selector
+
+	tallies tallies
 }
 
 // New returns a Reconciler.
@@ -57,7 +60,7 @@ func New(c Config) *Reconciler {
 	if c.Period == 0 {
 		c.Period = DefaultPeriod
 	}
-	return &Reconciler{Config: c, memories: map[types.NamespacedName]Memory{}, selectors: map[types.NamespacedName]labels.Selector{}}
+	return &Reconciler{Config: c, memories: map[types.NamespacedName]Memory{}, selectors: map[types.NamespacedName]labels.Selector{}, tallies: newTallies()}
 }
 
 // SetupWithManager registers the controller. An autoscaler is woken when its
@@ -80,31 +83,46 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		}
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
-	next := reconcile.Result{RequeueAfter: r.Period}
+	began := time.Now()
+	action, failure, err := r.look(ctx, a)
+	r.tallies.reconciled(action, cmp.Or(failure, err), time.Since(began))
+	return reconcile.Result{RequeueAfter: r.Period}, err
+}
+
+// look also says what it did, and what went wrong with it beside its error.
+func (r *Reconciler) look(ctx context.Context, a *autoscalingv2.HorizontalPodAutoscaler) (action string, failure, err error) {
+	action = "none"
 	o, target, err := r.observe(ctx, a)
 	if err != nil {
-		return next, err
+		return action, nil, err
 	}
 	plan := MakePlan(o, r.Clock.Now())
-	if plan.Replicas != nil {
-		plan = plan.Rescaled(o, r.rescale(ctx, target, *plan.Replicas), r.Clock.Now())
+	for i, c := range plan.Computed {
+		r.tallies.computed(c, o.Readings[i].Took)
 	}
-	r.remember(req.NamespacedName, plan.Memory)
+	if plan.Replicas != nil {
+		err := r.rescale(ctx, target, *plan.Replicas)
+		plan = plan.Rescaled(o, err, r.Clock.Now())
+		if err == nil {
+			action = direction(o.Scale.Replicas, *plan.Replicas)
+		}
+	}
+	r.remember(client.ObjectKeyFromObject(a), plan.Memory)
 	for _, e := range plan.Events {
 		r.Recorder.Event(a, e.Type, e.Reason, e.Message)
 	}
 	if apiequality.Semantic.DeepEqual(a.Status, plan.Status) {
-		return next, nil
+		return action, plan.Failure, nil
 	}
 	a.Status = plan.Status
 	err = r.Client.Status().Update(ctx, a)
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
-		return next, nil // the next period sees what came between
+		return action, plan.Failure, nil // the next period sees what came between
 	}
 	if err != nil {
-		return next, fmt.Errorf("writing status: %w", err)
+		return action, plan.Failure, fmt.Errorf("writing status: %w", err)
 	}
-	return next, nil
+	return action, plan.Failure, nil
 }
 
 func (r *Reconciler) observe(ctx context.Context, a *autoscalingv2.HorizontalPodAutoscaler) (Observed, *target, error) {
@@ -130,7 +148,10 @@ func (r *Reconciler) observe(ctx context.Context, a *autoscalingv2.HorizontalPod
 		return o, t, nil
 	}
 	for i := range a.Spec.Metrics {
-		o.Readings = append(o.Readings, r.read(ctx, a.Namespace, o.Scale.Selector, &a.Spec.Metrics[i]))
+		began := time.Now()
+		reading := r.read(ctx, a.Namespace, o.Scale.Selector, &a.Spec.Metrics[i])
+		reading.Took = time.Since(began)
+		o.Readings = append(o.Readings, reading)
 	}
 	return o, t, nil
 }

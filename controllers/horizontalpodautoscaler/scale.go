@@ -35,7 +35,7 @@ func (r *Reconciler) scale(ctx context.Context, a *autoscalingv2.HorizontalPodAu
 	ref := a.Spec.ScaleTargetRef
 	group, err := schema.ParseGroupVersion(ref.APIVersion)
 	if err != nil {
-		return nil, fmt.Errorf("invalid API version in scale target reference: %w", err)
+		return nil, specError{fmt.Errorf("invalid API version in scale target reference: %w", err)}
 	}
 	kind := schema.GroupKind{Group: group.Group, Kind: ref.Kind}
 	mappings, err := r.Client.RESTMapper().RESTMappings(kind, group.Version)
