@@ -15,5 +15,7 @@
 //     when a cache has not seen it.
 //  3. Nothing is provisioned or deleted here: that is for the provisioner that
 //     the claim's class, or the volume's annotation, names. A volume that no
-//     provisioner made and that is to be deleted or recycled becomes Failed.
+//     provisioner made and that is to be deleted becomes Failed.
+//  4. A volume that is to be recycled, hostPath or NFS, is given back when a pod
+//     has emptied it; of other kinds it becomes Failed.
 package persistentvolume

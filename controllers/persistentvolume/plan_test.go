@@ -38,6 +38,10 @@ func annotated(key string) func(*corev1.PersistentVolume) {
 	return func(pv *corev1.PersistentVolume) { pv.Annotations = map[string]string{key: "yes"} }
 }
 
+func hostPath(pv *corev1.PersistentVolume) {
+	pv.Spec.HostPath = &corev1.HostPathVolumeSource{Path: "/x"}
+}
+
 func policy(p corev1.PersistentVolumeReclaimPolicy) func(*corev1.PersistentVolume) {
 	return func(pv *corev1.PersistentVolume) { pv.Spec.PersistentVolumeReclaimPolicy = p }
 }
@@ -154,7 +158,8 @@ func TestPlanVolume(t *testing.T) {
 		{name: "bound", pv: newVolume("v", "1Gi", "", claimedBy("c", "u")), claim: bound, phase: corev1.VolumeBound},
 		{name: "the claim's turn", pv: newVolume("v", "1Gi", "", claimedBy("c", "u")), claim: newClaim(nil)},
 		{name: "kept", pv: newVolume("v", "1Gi", "", claimedBy("c", "u")), phase: corev1.VolumeReleased},
-		{name: "recycled", pv: newVolume("v", "1Gi", "", claimedBy("c", "u"), policy("Recycle")), phase: corev1.VolumeFailed, note: "VolumeFailedRecycle"},
+		{name: "recycled", pv: newVolume("v", "1Gi", "", claimedBy("c", "u"), policy("Recycle"), hostPath), phase: corev1.VolumeReleased},
+		{name: "recycled by nobody", pv: newVolume("v", "1Gi", "", claimedBy("c", "u"), policy("Recycle")), phase: corev1.VolumeFailed, note: "VolumeFailedRecycle"},
 		{name: "deleted by nobody", pv: newVolume("v", "1Gi", "", claimedBy("c", "u"), policy("Delete")), phase: corev1.VolumeFailed, note: "VolumeFailedDelete"},
 		{name: "deleted by its provisioner", pv: newVolume("v", "1Gi", "", claimedBy("c", "u"), policy("Delete"), annotated(volumes.AnnDynamicallyProvisioned)), phase: corev1.VolumeReleased},
 		{name: "claim got another", pv: newVolume("w", "1Gi", "", claimedBy("c", "u"), annotated(volumes.AnnBoundByController)), claim: bound, phase: corev1.VolumeAvailable, unbound: true},

@@ -61,6 +61,7 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Optio
 			UpdateFunc: func(event.UpdateEvent) bool { return false },
 			DeleteFunc: func(event.DeleteEvent) bool { return false },
 		})).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(recycledBy), builder.WithPredicates(recyclerEnds())).
 		WithOptions(opts).Complete(r)
 }
 
@@ -127,16 +128,17 @@ func (r *Reconciler) waiting(ctx context.Context, f func(*corev1.PersistentVolum
 
 // Reconcile implements reconcile.Reconciler.
 func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	var again time.Duration
 	var err error
 	if req.Namespace != "" {
 		err = r.reconcileClaim(ctx, req.NamespacedName)
 	} else {
-		err = r.reconcileVolume(ctx, req.Name)
+		again, err = r.reconcileVolume(ctx, req.Name)
 	}
 	if apierrors.IsConflict(err) { // somebody was quicker; the cache will tell
 		return reconcile.Result{RequeueAfter: conflictRetry}, nil
 	}
-	return reconcile.Result{}, err
+	return reconcile.Result{RequeueAfter: again}, err
 }
 
 func (r *Reconciler) reconcileClaim(ctx context.Context, key types.NamespacedName) error {
@@ -272,33 +274,48 @@ func (r *Reconciler) bind(ctx context.Context, claim *corev1.PersistentVolumeCla
 	return r.client.Status().Update(ctx, status)
 }
 
-func (r *Reconciler) reconcileVolume(ctx context.Context, name string) error {
+func (r *Reconciler) reconcileVolume(ctx context.Context, name string) (again time.Duration, err error) {
 	var pv corev1.PersistentVolume
 	if err := r.client.Get(ctx, types.NamespacedName{Name: name}, &pv); err != nil {
-		return client.IgnoreNotFound(err)
+		return 0, client.IgnoreNotFound(err)
 	}
 	claim, err := r.claimOf(ctx, &pv)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	p := planVolume(&pv, claim)
-	if p.note != nil {
-		r.recorder.Event(&pv, p.note.eventType, p.note.reason, p.note.message)
-	}
 	if p.claimNote != nil {
 		r.recorder.Event(claim, p.claimNote.eventType, p.claimNote.reason, p.claimNote.message)
+	}
+	if err := r.applyVolume(ctx, &pv, p); err != nil || !p.recycle {
+		return 0, err
+	}
+	end, emptied, again, err := r.recycle(ctx, &pv)
+	if err != nil || end == nil {
+		return again, err
+	}
+	if emptied {
+		return 0, r.applyVolume(ctx, &pv, volumePlan{note: end, update: unbound(&pv), phase: corev1.VolumeAvailable})
+	}
+	return 0, r.applyVolume(ctx, &pv, volumePlan{note: end, phase: corev1.VolumeFailed, message: end.message})
+}
+
+// applyVolume does what concerns the volume alone, and leaves pv as written.
+func (r *Reconciler) applyVolume(ctx context.Context, pv *corev1.PersistentVolume, p volumePlan) error {
+	if p.note != nil {
+		r.recorder.Event(pv, p.note.eventType, p.note.reason, p.note.message)
 	}
 	if p.update != nil {
 		if err := r.client.Update(ctx, p.update); err != nil {
 			return err
 		}
-		pv = *p.update
+		*pv = *p.update
 	}
 	if p.phase == "" || pv.Status.Phase == p.phase {
 		return nil
 	}
 	pv.Status.Phase, pv.Status.Message, pv.Status.LastPhaseTransitionTime = p.phase, p.message, nil
-	return r.client.Status().Update(ctx, &pv)
+	return r.client.Status().Update(ctx, pv)
 }
 
 // claimOf is the claim that a volume refers to, nil if it is gone for sure.

@@ -17,6 +17,8 @@ type volumePlan struct {
 	note    *note
 	// claimNote is an Event of the claim.
 	claimNote *note
+	// recycle says that the volume is to be emptied.
+	recycle bool
 }
 
 // planVolume plans for a volume and the claim it refers to, nil if there is no
@@ -73,6 +75,10 @@ func reclaim(pv *corev1.PersistentVolume) volumePlan {
 	switch pv.Spec.PersistentVolumeReclaimPolicy {
 	case corev1.PersistentVolumeReclaimRetain:
 	case corev1.PersistentVolumeReclaimRecycle:
+		if recyclable(pv) {
+			p.recycle = true
+			break
+		}
 		return fail("VolumeFailedRecycle", "No recycler plugin found for the volume!")
 	case corev1.PersistentVolumeReclaimDelete:
 		if !provisioned && !migrated && pv.Spec.CSI == nil {

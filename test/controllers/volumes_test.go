@@ -134,6 +134,37 @@ func TestStaticVolume(t *testing.T) {
 	m.gone(c, "default", "e-v")
 }
 
+// TestRecycledVolume plays the pod that empties a volume which is given back.
+func TestRecycledVolume(t *testing.T) {
+	m := start(t, 1)
+	pv := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "again"}, Spec: corev1.PersistentVolumeSpec{
+		PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRecycle,
+		Capacity:                      corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}, AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+		PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/tmp/again"}}}}
+	m.Expect(m.Client.Create(t.Context(), pv)).To(Succeed())
+	c := claim("mine", ptr.To(""))
+	m.Expect(m.Client.Create(t.Context(), c)).To(Succeed())
+	phase := func() corev1.PersistentVolumePhase {
+		m.Expect(m.get(pv, "", "again")).To(Succeed())
+		return pv.Status.Phase
+	}
+	m.Eventually(phase).Should(Equal(corev1.VolumeBound))
+	m.Expect(m.Client.Delete(t.Context(), c)).To(Succeed())
+	var pod corev1.Pod
+	m.Eventually(func() corev1.PodPhase {
+		_ = m.get(&pod, "default", "recycler-for-again")
+		return pod.Status.Phase
+	}).Should(Equal(corev1.PodRunning))
+	m.Expect(phase()).To(Equal(corev1.VolumeReleased))
+	was := pod.DeepCopy()
+	pod.Status.Phase = corev1.PodSucceeded
+	m.Expect(m.Client.Status().Patch(t.Context(), &pod, client.MergeFrom(was))).To(Succeed())
+	m.Eventually(phase).Should(Equal(corev1.VolumeAvailable))
+	m.Expect(pv.Spec.ClaimRef).To(BeNil())
+	m.gone(&pod, "default", "recycler-for-again")
+	m.told("again", "VolumeRecycled", "Volume recycled")
+}
+
 // TestAttachedVolume plays the driver's attacher: a volume for one node is
 // attached where its pod is, not where another one is, and moves when the first
 // one goes. What somebody else attached stays.
