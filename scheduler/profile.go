@@ -1,9 +1,12 @@
 package scheduler
 
 import (
+	v1 "k8s.io/api/core/v1"
+
 	"github.com/coracle-k8s/coracle/scheduler/framework"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/defaultbinder"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/defaultpreemption"
+	"github.com/coracle-k8s/coracle/scheduler/plugins/dynamicresources"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/imagelocality"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/interpodaffinity"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/nodeaffinity"
@@ -33,13 +36,14 @@ func (s *Scheduler) newFramework() (*framework.Framework, error) {
 		framework.Weighted{Plugin: tainttoleration.New(), Weight: 3},
 		framework.Weighted{Plugin: nodeaffinity.New(), Weight: 2},
 		framework.Weighted{Plugin: nodeports.New()},
-		framework.Weighted{Plugin: noderesources.NewFit(), Weight: 1},
+		framework.Weighted{Plugin: noderesources.NewFit(func(name v1.ResourceName) bool { return s.devices.ClassOf(name) != nil }), Weight: 1},
 		framework.Weighted{Plugin: volumerestrictions.New(s.volumes, s.snapshot)},
 		framework.Weighted{Plugin: nodevolumelimits.New(s.volumes)},
 		framework.Weighted{Plugin: volumebinding.New(s.cfg.Client, s.volumes, s.cfg.Clock), Weight: 1},
 		framework.Weighted{Plugin: volumezone.New(s.volumes)},
 		framework.Weighted{Plugin: podtopologyspread.New(s.snapshot, s.objects), Weight: 2},
 		framework.Weighted{Plugin: interpodaffinity.New(s.snapshot, s.objects), Weight: 2},
+		framework.Weighted{Plugin: dynamicresources.New(s.cfg.Client, s.devices, s.cfg.Clock, s.cfg.Recorder), Weight: 2},
 		framework.Weighted{Plugin: noderesources.NewBalancedAllocation(), Weight: 1},
 		framework.Weighted{Plugin: imagelocality.New(s.snapshot), Weight: 1},
 		framework.Weighted{Plugin: defaultbinder.New(s.cfg.Client)},

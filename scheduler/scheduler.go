@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coracle-k8s/coracle/scheduler/cache"
+	"github.com/coracle-k8s/coracle/scheduler/devices"
 	"github.com/coracle-k8s/coracle/scheduler/framework"
 	"github.com/coracle-k8s/coracle/scheduler/queue"
 	"github.com/coracle-k8s/coracle/scheduler/volumes"
@@ -93,6 +94,7 @@ type Scheduler struct {
 	framework *framework.Framework
 	objects   *objects
 	volumes   *volumes.Store
+	devices   *devices.Store
 	status    *statusWriter
 	metrics   *metrics
 	active    atomic.Int64 // when a pod was last tried, in nanoseconds of real time
@@ -116,6 +118,7 @@ func New(cfg Config) (*Scheduler, error) {
 		nominator: queue.NewNominator(),
 		objects:   newObjects(),
 		volumes:   volumes.New(),
+		devices:   devices.New(),
 		waiting:   newWaiting(),
 		diagnoses: newDiagnoses(),
 		search:    newSearch(cfg.Seed, cfg.PercentageOfNodesToScore),

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 	appsv1 "k8s.io/api/apps/v1"
 	v1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -49,7 +50,7 @@ func start(t *testing.T, objs ...client.Object) *world {
 	w := &world{WithT: NewWithT(t), events: &recorder{}, registry: prometheus.NewRegistry()}
 	ctx, cancel := context.WithCancel(context.Background())
 	w.ctx = ctx
-	w.client = fake.NewClientBuilder().WithScheme(scheme.Scheme).WithStatusSubresource(&v1.Pod{}).WithObjects(objs...).
+	w.client = fake.NewClientBuilder().WithScheme(scheme.Scheme).WithStatusSubresource(&v1.Pod{}, &resourcev1.ResourceClaim{}).WithObjects(objs...).
 		WithInterceptorFuncs(interceptor.Funcs{SubResourceCreate: w.bind}).Build()
 	api := &informers{client: w.client, ctx: ctx, watching: make(chan struct{}, 100)}
 	s, err := New(Config{Client: w.client, Cache: api,
@@ -356,6 +357,14 @@ func (i *informers) GetInformer(_ context.Context, obj client.Object, _ ...ctrlc
 		list = &storagev1.CSIStorageCapacityList{}
 	case *storagev1.VolumeAttachment:
 		list = &storagev1.VolumeAttachmentList{}
+	case *resourcev1.ResourceClaim:
+		list = &resourcev1.ResourceClaimList{}
+	case *resourcev1.ResourceSlice:
+		list = &resourcev1.ResourceSliceList{}
+	case *resourcev1.DeviceClass:
+		list = &resourcev1.DeviceClassList{}
+	case *resourcev1.DeviceTaintRule:
+		list = &resourcev1.DeviceTaintRuleList{}
 	default:
 		return nil, fmt.Errorf("no informer for %T", obj)
 	}

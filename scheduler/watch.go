@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	v1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	toolscache "k8s.io/client-go/tools/cache"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -68,17 +69,20 @@ func (s *Scheduler) handlers(ctx context.Context) []handler {
 	for _, w := range s.cfg.Workloads {
 		list = append(list, handler{w, others})
 	}
-	list = append(list, s.storageHandlers(ctx)...)
+	list = append(list, s.followed(ctx, s.volumes, storageKinds())...)
+	list = append(list, s.followed(ctx, s.devices, deviceKinds())...)
 	return append(list, handler{&v1.Node{}, s.nodeHandler(ctx)}, handler{&v1.Pod{}, s.podHandler(ctx)})
 }
 
-// storageHandlers follow what pods' volumes depend on.
-func (s *Scheduler) storageHandlers(ctx context.Context) []handler {
-	var list []handler
-	for _, kind := range []struct {
-		object   client.Object
-		resource fwk.EventResource
-	}{
+// kind is one whose objects a store keeps, and what waiting pods call its events.
+type kind struct {
+	object   client.Object
+	resource fwk.EventResource
+}
+
+// storageKinds are what pods' volumes depend on.
+func storageKinds() []kind {
+	return []kind{
 		{&storagev1.StorageClass{}, fwk.StorageClass},
 		{&storagev1.CSIDriver{}, fwk.CSIDriver},
 		{&storagev1.CSINode{}, fwk.CSINode},
@@ -86,22 +90,45 @@ func (s *Scheduler) storageHandlers(ctx context.Context) []handler {
 		{&storagev1.VolumeAttachment{}, fwk.VolumeAttachment},
 		{&v1.PersistentVolume{}, fwk.PersistentVolume},
 		{&v1.PersistentVolumeClaim{}, fwk.PersistentVolumeClaim},
-	} {
+	}
+}
+
+// deviceKinds are what pods' resource claims depend on. A taint rule changes
+// slices.
+func deviceKinds() []kind {
+	return []kind{
+		{&resourcev1.DeviceClass{}, fwk.DeviceClass},
+		{&resourcev1.DeviceTaintRule{}, fwk.ResourceSlice},
+		{&resourcev1.ResourceSlice{}, fwk.ResourceSlice},
+		{&resourcev1.ResourceClaim{}, fwk.ResourceClaim},
+	}
+}
+
+// store keeps what the API tells of some kinds.
+type store interface {
+	Set(obj any)
+	Remove(obj any)
+}
+
+// followed keeps a store, and tells pods that wait.
+func (s *Scheduler) followed(ctx context.Context, to store, kinds []kind) []handler {
+	var list []handler
+	for _, kind := range kinds {
 		happened := func(action fwk.ActionType, old, obj any) {
 			s.queue.Happened(ctx, fwk.ClusterEvent{Resource: kind.resource, ActionType: action}, old, obj)
 		}
 		list = append(list, handler{kind.object, toolscache.ResourceEventHandlerFuncs{
 			AddFunc: func(obj any) {
-				s.volumes.Set(obj)
+				to.Set(obj)
 				happened(fwk.Add, nil, obj)
 			},
 			UpdateFunc: func(old, obj any) {
-				s.volumes.Set(obj)
+				to.Set(obj)
 				happened(fwk.Update, old, obj)
 			},
 			DeleteFunc: func(obj any) {
 				obj = lastKnown(obj)
-				s.volumes.Remove(obj)
+				to.Remove(obj)
 				happened(fwk.Delete, obj, nil)
 			},
 		}})

@@ -45,7 +45,7 @@ func planClaim(claim *resourcev1.ResourceClaim, stale map[types.UID]bool, named 
 		a.status = claim.DeepCopy()
 		a.status.Status.ReservedFor = remaining
 		if free {
-			a.status.Status.Allocation = nil
+			a.status.Status.Allocation, a.status.Status.Devices = nil, nil
 		}
 	}
 	a.unprotect = free && (left || deleted)

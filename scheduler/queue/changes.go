@@ -7,11 +7,13 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	resourcehelper "k8s.io/component-helpers/resource"
+	"k8s.io/dynamic-resource-allocation/resourceclaim"
 	fwk "k8s.io/kube-scheduler/framework"
 )
 
 // PodChanges names what changed of a pod that scheduling may care about, as
-// events on the pod itself (TargetPod). Nothing for changes of status alone.
+// events on the pod itself (TargetPod). Of its status only the names of claims
+// made for it count.
 func PodChanges(old, pod *v1.Pod) []fwk.ClusterEvent {
 	var events []fwk.ClusterEvent
 	add := func(changed bool, a fwk.ActionType) {
@@ -23,6 +25,7 @@ func PodChanges(old, pod *v1.Pod) []fwk.ClusterEvent {
 	add(requestsShrank(old, pod), fwk.UpdatePodScaleDown)
 	add(len(pod.Spec.Tolerations) != len(old.Spec.Tolerations), fwk.UpdatePodToleration)
 	add(len(old.Spec.SchedulingGates) > 0 && len(pod.Spec.SchedulingGates) == 0, fwk.UpdatePodSchedulingGatesEliminated)
+	add(!resourceclaim.PodStatusEqual(old.Status.ResourceClaimStatuses, pod.Status.ResourceClaimStatuses), fwk.UpdatePodGeneratedResourceClaim)
 	return events
 }
 

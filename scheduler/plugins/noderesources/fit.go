@@ -21,7 +21,10 @@ const (
 )
 
 // Fit filters by requests and scores by what would be left.
-type Fit struct{}
+type Fit struct {
+	// isDevice says that a class of devices stands for an extended resource.
+	isDevice func(v1.ResourceName) bool
+}
 
 var _ fwk.PreFilterPlugin = &Fit{}
 var _ fwk.FilterPlugin = &Fit{}
@@ -48,8 +51,9 @@ func requestOf(pod *v1.Pod) *request {
 	}
 }
 
-// NewFit returns the plugin.
-func NewFit() *Fit { return &Fit{} }
+// NewFit returns the plugin. Of an extended resource for which isDevice, nodes
+// may have devices instead, which plugin DynamicResources looks for.
+func NewFit(isDevice func(v1.ResourceName) bool) *Fit { return &Fit{isDevice: isDevice} }
 
 func (*Fit) Name() string { return FitName }
 
@@ -71,12 +75,12 @@ func readRequest(cs fwk.CycleState) (*request, *fwk.Status) {
 
 // Filter refuses nodes that lack a resource; a node that could never hold the
 // pod, even empty, is beyond what preemption can do.
-func (*Fit) Filter(_ context.Context, cs fwk.CycleState, _ *v1.Pod, node fwk.NodeInfo) *fwk.Status {
+func (f *Fit) Filter(_ context.Context, cs fwk.CycleState, _ *v1.Pod, node fwk.NodeInfo) *fwk.Status {
 	r, s := readRequest(cs)
 	if s != nil {
 		return s
 	}
-	reasons, never := r.lacks(node)
+	reasons, never := r.lacks(node, f.isDevice)
 	if len(reasons) == 0 {
 		return nil
 	}
@@ -88,7 +92,7 @@ func (*Fit) Filter(_ context.Context, cs fwk.CycleState, _ *v1.Pod, node fwk.Nod
 
 // lacks names what the node has too little of, and whether it is too small even
 // when empty.
-func (r *request) lacks(node fwk.NodeInfo) (reasons []string, never bool) {
+func (r *request) lacks(node fwk.NodeInfo, isDevice func(v1.ResourceName) bool) (reasons []string, never bool) {
 	alloc, used := node.GetAllocatable(), node.GetRequested()
 	if len(node.GetPods())+1 > alloc.GetAllowedPodNumber() {
 		reasons = append(reasons, "Too many pods")
@@ -104,6 +108,9 @@ func (r *request) lacks(node fwk.NodeInfo) (reasons []string, never bool) {
 	check(v1.ResourceMemory, r.memory, alloc.GetMemory(), used.GetMemory())
 	check(v1.ResourceEphemeralStorage, r.storage, alloc.GetEphemeralStorage(), used.GetEphemeralStorage())
 	for name, want := range r.scalars {
+		if alloc.GetScalarResources()[name] == 0 && isDevice(name) {
+			continue
+		}
 		check(name, want, alloc.GetScalarResources()[name], used.GetScalarResources()[name])
 	}
 	return reasons, never
@@ -139,10 +146,10 @@ func (*Fit) ScoreExtensions() fwk.ScoreExtensions { return nil }
 
 // EventsToRegister waits for room: nodes, pods that end or shrink, and the pod
 // itself asking for less.
-func (*Fit) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHint, error) {
+func (f *Fit) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHint, error) {
 	return []fwk.ClusterEventWithHint{
 		{Event: fwk.ClusterEvent{Resource: fwk.Pod, ActionType: fwk.Delete | fwk.UpdatePodScaleDown}, QueueingHintFn: podFrees},
-		{Event: fwk.ClusterEvent{Resource: fwk.Node, ActionType: fwk.Add | fwk.UpdateNodeAllocatable}, QueueingHintFn: nodeFits},
+		{Event: fwk.ClusterEvent{Resource: fwk.Node, ActionType: fwk.Add | fwk.UpdateNodeAllocatable}, QueueingHintFn: f.nodeFits},
 	}, nil
 }
 
@@ -182,13 +189,13 @@ func (r *request) helpedBy(was, is *request) bool {
 
 // nodeFits wakes the pod if the node, when empty, could hold it and has more
 // than before of something the pod asks for.
-func nodeFits(_ klog.Logger, pod *v1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
+func (f *Fit) nodeFits(_ klog.Logger, pod *v1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
 	node, ok := newObj.(*v1.Node)
 	if !ok {
 		return fwk.Queue, fmt.Errorf("judging a node event: got %T", newObj)
 	}
 	r := requestOf(pod)
-	if reasons, _ := r.lacks(cache.NewNodeInfo(node)); len(reasons) > 0 {
+	if reasons, _ := r.lacks(cache.NewNodeInfo(node), f.isDevice); len(reasons) > 0 {
 		return fwk.QueueSkip, nil
 	}
 	old, ok := oldObj.(*v1.Node)

@@ -49,9 +49,10 @@ func TestFilter(t *testing.T) {
 		"storage":                {pod("p", "ephemeral-storage", "11Gi"), nil, []string{"Insufficient ephemeral-storage"}, fwk.UnschedulableAndUnresolvable},
 		"too many pods":          {pod("p"), []*v1.Pod{pod("a"), pod("b")}, []string{"Too many pods"}, fwk.Unschedulable},
 		"extended, taken":        {pod("p", "example.com/gpu", "1"), []*v1.Pod{pod("a", "example.com/gpu", "1")}, []string{"Insufficient example.com/gpu"}, fwk.Unschedulable},
+		"extended, a device":     {pod("p", "example.com/device", "1"), nil, nil, fwk.Success},
 		"extended, unknown here": {pod("p", "example.com/fpga", "1"), nil, []string{"Insufficient example.com/fpga"}, fwk.UnschedulableAndUnresolvable},
 	} {
-		f, cs := NewFit(), framework.NewCycleState()
+		f, cs := NewFit(func(name v1.ResourceName) bool { return name == "example.com/device" }), framework.NewCycleState()
 		f.PreFilter(context.Background(), cs, c.pod, nil)
 		s := f.Filter(context.Background(), cs, c.pod, cache.NewNodeInfo(n, c.on...))
 		if s.Code() != c.code || !s.IsSuccess() && !slices.Equal(s.Reasons(), c.want) {
@@ -74,7 +75,7 @@ func TestScores(t *testing.T) {
 		"does not fit anymore": {pod("p", "cpu", "4", "memory", "0"), []*v1.Pod{pod("a", "cpu", "1", "memory", "0")}, 50, 56},
 	} {
 		ctx, cs := context.Background(), framework.NewCycleState()
-		fit, balanced := NewFit(), NewBalancedAllocation()
+		fit, balanced := NewFit(func(name v1.ResourceName) bool { return name == "example.com/device" }), NewBalancedAllocation()
 		fit.PreFilter(ctx, cs, c.pod, nil)
 		n := cache.NewNodeInfo(node("cpu", "4", "memory", "4Gi", "pods", "10"), c.on...)
 		if got, _ := fit.Score(ctx, cs, c.pod, n); got != c.least {
@@ -93,6 +94,7 @@ func TestScores(t *testing.T) {
 func TestHints(t *testing.T) {
 	p := pod("p", "cpu", "2")
 	bound := func(p *v1.Pod) *v1.Pod { p.Spec.NodeName = "n"; return p }
+	fits := NewFit(func(v1.ResourceName) bool { return false }).nodeFits
 	for name, c := range map[string]struct {
 		hint     func(klog.Logger, *v1.Pod, any, any) (fwk.QueueingHint, error)
 		old, new any
@@ -103,10 +105,10 @@ func TestHints(t *testing.T) {
 		"a bound pod gives cpu back": {podFrees, bound(pod("x", "cpu", "2")), bound(pod("x", "cpu", "1")), fwk.Queue},
 		"a bound pod gives memory":   {podFrees, bound(pod("x", "memory", "2")), bound(pod("x", "memory", "1")), fwk.QueueSkip},
 		"it asks for less itself":    {podFrees, pod("p", "cpu", "3"), pod("p", "cpu", "2"), fwk.Queue},
-		"a large node":               {nodeFits, (*v1.Node)(nil), node("cpu", "2", "pods", "1"), fwk.Queue},
-		"a small node":               {nodeFits, (*v1.Node)(nil), node("cpu", "1", "pods", "1"), fwk.QueueSkip},
-		"a node grows":               {nodeFits, node("cpu", "2", "pods", "1"), node("cpu", "4", "pods", "1"), fwk.Queue},
-		"a node grows in memory":     {nodeFits, node("cpu", "2", "pods", "1", "memory", "1"), node("cpu", "2", "pods", "1", "memory", "2"), fwk.QueueSkip},
+		"a large node":               {fits, (*v1.Node)(nil), node("cpu", "2", "pods", "1"), fwk.Queue},
+		"a small node":               {fits, (*v1.Node)(nil), node("cpu", "1", "pods", "1"), fwk.QueueSkip},
+		"a node grows":               {fits, node("cpu", "2", "pods", "1"), node("cpu", "4", "pods", "1"), fwk.Queue},
+		"a node grows in memory":     {fits, node("cpu", "2", "pods", "1", "memory", "1"), node("cpu", "2", "pods", "1", "memory", "2"), fwk.QueueSkip},
 	} {
 		if got, err := c.hint(klog.Logger{}, p, c.old, c.new); err != nil || got != c.want {
 			t.Errorf("%s: %v %v", name, got, err)
