@@ -57,7 +57,8 @@ type DynamicResources struct {
 	store    *devices.Store
 	clock    clock.Clock
 	recorder events.EventRecorder
-	cel      *cel.Cache
+	// cel is made when it is needed first: that takes its time.
+	cel func() *cel.Cache
 }
 
 var (
@@ -76,7 +77,9 @@ var (
 func New(c client.Client, store *devices.Store, clk clock.Clock, rec events.EventRecorder) *DynamicResources {
 	return &DynamicResources{
 		client: c, store: store, clock: clk, recorder: rec,
-		cel: cel.NewCache(compiledExpressions, cel.Features{EnableConsumableCapacity: true}),
+		cel: sync.OnceValue(func() *cel.Cache {
+			return cel.NewCache(compiledExpressions, cel.Features{EnableConsumableCapacity: true})
+		}),
 	}
 }
 
@@ -208,7 +211,7 @@ func (p *DynamicResources) PreFilter(ctx context.Context, cs fwk.CycleState, pod
 		search = search || !c.allocated()
 	}
 	if search {
-		s.allocator, err = structured.NewAllocator(ctx, features(), p.store.Taken(), p.store, p.store.Slices(), p.cel)
+		s.allocator, err = structured.NewAllocator(ctx, features(), p.store.Taken(), p.store, p.store.Slices(), p.cel())
 		if err != nil {
 			return nil, fwk.AsStatus(err)
 		}
