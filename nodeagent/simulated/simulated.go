@@ -73,10 +73,13 @@ func (s *Nodes) Start(ctx context.Context) error {
 		}
 		return s.renewLeases(ctx)
 	})
-	group.Go(func() error { return ignoreEnd(ctx, s.watch(ctx)) })
-	for range s.config.Writers {
-		group.Go(func() error { s.write(ctx); return nil })
-	}
+	group.Go(func() error {
+		return ignoreEnd(ctx, s.watch(ctx, func() {
+			for range s.config.Writers {
+				group.Go(func() error { s.write(ctx); return nil })
+			}
+		}))
+	})
 	return group.Wait()
 }
 
@@ -88,8 +91,10 @@ func ignoreEnd(ctx context.Context, err error) error {
 	return err
 }
 
-// watch feeds the queue from the cache until ctx is done.
-func (s *Nodes) watch(ctx context.Context) error {
+// watch feeds the queue from the cache until ctx is done. It calls known when it
+// has seen all pods that there were: an address given out before might be that
+// of a pod that is yet to be seen.
+func (s *Nodes) watch(ctx context.Context, known func()) error {
 	pods, err := s.config.Cache.GetInformer(ctx, &corev1.Pod{})
 	if err != nil {
 		return fmt.Errorf("watching pods: %w", err)
@@ -112,6 +117,11 @@ func (s *Nodes) watch(ctx context.Context) error {
 		return fmt.Errorf("watching nodes: %w", err)
 	}
 	defer func() { _ = nodes.RemoveEventHandler(nodeHandler) }()
+	select {
+	case <-podHandler.HasSyncedChecker().Done():
+		known()
+	case <-ctx.Done():
+	}
 	<-ctx.Done()
 	return nil
 }

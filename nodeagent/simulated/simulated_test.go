@@ -3,6 +3,7 @@ package simulated
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,7 +15,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	toolscache "k8s.io/client-go/tools/cache"
 	clocktesting "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache/informertest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -27,11 +30,13 @@ type world struct {
 	clock *clocktesting.FakeClock
 }
 
-// run starts nodes and stops them at the test's end.
-func run(t *testing.T, config Config) *world {
+// run starts nodes, after the objects that there were before, and stops them at
+// the test's end.
+func run(t *testing.T, config Config, before ...client.Object) *world {
 	ctx, cancel := context.WithCancel(context.Background())
-	w := &world{api: agenttest.NewAPI(ctx), clock: clocktesting.NewFakeClock(start)}
-	config.Client, config.Cache, config.Clock = w.api, w.api, w.clock
+	w := &world{api: agenttest.NewAPI(ctx, before...), clock: clocktesting.NewFakeClock(start)}
+	config.Client, config.Clock = w.api, w.clock
+	config.Cache = slow{w.api}
 	s, err := New(config)
 	if err != nil {
 		t.Fatal(err)
@@ -105,6 +110,59 @@ func TestPodRunsAndGoes(t *testing.T) {
 	}).Should(BeTrue())
 	g.Expect(w.api.Get(t.Context(), client.ObjectKeyFromObject(other), &got)).To(Succeed())
 	g.Expect(got.Status.Phase).NotTo(Equal(corev1.PodRunning), "another node's pod is left alone")
+}
+
+// slow takes its time to tell of each object.
+type slow struct{ cache.Cache }
+
+type slowInformer struct{ cache.Informer }
+
+type slowHandler struct {
+	toolscache.ResourceEventHandler
+}
+
+func (s slow) GetInformer(ctx context.Context, o client.Object, opts ...cache.InformerGetOption) (cache.Informer, error) {
+	i, err := s.Cache.GetInformer(ctx, o, opts...)
+	return slowInformer{i}, err
+}
+
+func (s slowInformer) AddEventHandler(h toolscache.ResourceEventHandler) (toolscache.ResourceEventHandlerRegistration, error) {
+	return s.Informer.AddEventHandler(slowHandler{h})
+}
+
+func (s slowHandler) OnAdd(o any, initially bool) {
+	<-time.After(time.Millisecond)
+	s.ResourceEventHandler.OnAdd(o, initially)
+}
+
+// A pod that waits for its address is seen before some that have theirs.
+func TestNoPodGetsTheAddressOfOneThatWas(t *testing.T) {
+	g := NewWithT(t)
+	var before []client.Object
+	var cidr netip.Prefix
+	config := Config{Nodes: 1, PodCIDR: func(string) netip.Prefix { return cidr }}
+	cidr = netip.MustParsePrefix("10.9.0.0/16")
+	const each = 50
+	for i := range each {
+		before = append(before, pod(fmt.Sprintf("new-%d", i)), pod(fmt.Sprintf("was-%d", i), func(p *corev1.Pod) {
+			p.Status.PodIP = nth(cidr, i).String()
+		}))
+	}
+	w := run(t, config, before...)
+	g.Eventually(func(g Gomega) {
+		var pods corev1.PodList
+		g.Expect(w.api.List(t.Context(), &pods)).To(Succeed())
+		users := map[string]string{}
+		for _, p := range pods.Items {
+			g.Expect(p.Status.Phase).To(Equal(corev1.PodRunning))
+			g.Expect(users).NotTo(HaveKey(p.Status.PodIP), "%s has the address of %s", p.Name, users[p.Status.PodIP])
+			users[p.Status.PodIP] = p.Name
+		}
+		for i := range each {
+			g.Expect(users[nth(cidr, i).String()]).To(Equal(fmt.Sprintf("was-%d", i)))
+		}
+		g.Expect(users).To(HaveLen(2 * each))
+	}, 20*time.Second).Should(Succeed())
 }
 
 // counting answers writes at once.

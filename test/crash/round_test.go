@@ -22,7 +22,9 @@ type round struct {
 
 	blows   []string // as they fell
 	settled time.Duration
-	state   *state // the last that was looked at
+	// revisions is how many there were in all.
+	revisions int
+	state     *state // the last that was looked at
 }
 
 // limits of a round; on an idle machine each takes a few seconds. What differs
@@ -52,7 +54,13 @@ func (r *round) run(ctx context.Context) ([]string, error) {
 	if err := r.m.end(syscall.SIGTERM); err != nil {
 		return nil, fmt.Errorf("at the end: %w", err)
 	}
-	return nil, nil
+	w := newWitness(r.p)
+	left, err := historyOf(ctx, r.m.dir, w.see)
+	if err != nil {
+		return nil, err
+	}
+	r.revisions = w.revisions
+	return w.end(left), nil
 }
 
 func (r *round) within(ctx context.Context, limit time.Duration, do func(context.Context) error) error {
@@ -173,7 +181,7 @@ func (r *round) settle(ctx context.Context) ([]string, error) {
 		}
 		if err == nil && len(odd) == 0 {
 			r.settled = time.Since(begun)
-			return nil, nil
+			return r.rests(ctx, l)
 		}
 		if now := strings.Join(odd, "\n"); now != last {
 			last, since = now, time.Now()
@@ -200,6 +208,44 @@ func (r *round) compare(ctx context.Context, c client.Client, l *life) ([]string
 	return differences(r.p, s), nil
 }
 
+// rests waits until nothing is written any more, and returns what is written on
+// and on.
+func (r *round) rests(ctx context.Context, l *life) ([]string, error) {
+	var odd []string
+	for range 20 {
+		before := versions(r.state.all)
+		if !pause(ctx, 300*time.Millisecond) {
+			return nil, ctx.Err()
+		}
+		all, err := everything(ctx, l)
+		if err != nil {
+			return nil, err
+		}
+		odd = nil
+		for name, version := range versions(all) {
+			if before[name] != version {
+				odd = append(odd, "is written again and again: "+name)
+			}
+		}
+		r.state.all = all
+		if len(odd) == 0 {
+			return differences(r.p, r.state), nil
+		}
+	}
+	return odd, nil
+}
+
+// versions of all objects but those that live from being written.
+func versions(all []object) map[string]string {
+	versions := map[string]string{}
+	for _, o := range all {
+		if o.Resource != "leases" && o.Resource != "events" {
+			versions[o.String()] = o.ResourceVersion
+		}
+	}
+	return versions
+}
+
 func (r *round) String() string {
-	return fmt.Sprintf("seed %d round %d: %d lives, %s; %d notes; settled %.1f s after the last start", r.p.Seed, r.p.Round, len(r.blows)+1, strings.Join(r.blows, ", "), r.notes.writes, r.settled.Seconds())
+	return fmt.Sprintf("seed %d round %d: %d lives, %s; %d writes acknowledged, %d in all; settled %.1f s after the last start", r.p.Seed, r.p.Round, len(r.blows)+1, strings.Join(r.blows, ", "), r.notes.writes, r.revisions, r.settled.Seconds())
 }
