@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -258,7 +260,7 @@ func (w *witness) podOfJob(c change, key string, before, after *corev1.Pod) {
 	if job == nil || after == nil {
 		return
 	}
-	if tracked(before) && !tracked(after) && ended(after) && job.DeletionTimestamp == nil && w.counted[key][string(after.UID)] == 0 && after.DeletionTimestamp == nil {
+	if tracked(before) && !tracked(after) && ended(after) && job.DeletionTimestamp == nil && after.DeletionTimestamp == nil && !w.isCounted(job, key, after) {
 		w.say(c, "%s loses its finalizer and was not counted", c.key)
 	}
 	active, indexes := 0, map[string]string{}
@@ -277,6 +279,33 @@ func (w *witness) podOfJob(c change, key string, before, after *corev1.Pod) {
 	if active > int(value(job.Spec.Parallelism)) {
 		w.say(c, "%s has %d active pods, %d are allowed", key, active, value(job.Spec.Parallelism))
 	}
+}
+
+// isCounted tells whether a pod that ended is in its Job's status: an index that
+// is completed says it by itself, every other pod was among the uncounted.
+func (w *witness) isCounted(job *batchv1.Job, key string, pod *corev1.Pod) bool {
+	index, indexed := pod.Annotations[batchv1.JobCompletionIndexAnnotation]
+	if !indexed || pod.Status.Phase == corev1.PodFailed {
+		return w.counted[key][string(pod.UID)] > 0
+	}
+	return slices.Contains(expanded(job.Status.CompletedIndexes), index)
+}
+
+// expanded are the indexes of 0,3-5.
+func expanded(text string) (all []string) {
+	for _, part := range strings.Split(text, ",") {
+		var from, to int
+		switch n, _ := fmt.Sscanf(part, "%d-%d", &from, &to); n {
+		case 1:
+			to = from
+		case 0:
+			continue
+		}
+		for ; from <= to; from++ {
+			all = append(all, strconv.Itoa(from))
+		}
+	}
+	return all
 }
 
 func tracked(pod *corev1.Pod) bool {
@@ -346,7 +375,11 @@ func (w *witness) end(left []string) []string {
 		if w.created[key] != completions {
 			w.odd = append(w.odd, fmt.Sprintf("%s had %d pods for %d completions", key, w.created[key], completions))
 		}
-		if n := int(job.Status.Succeeded + job.Status.Failed); name != "cancelled" && len(w.counted[key]) != n {
+		n := int(job.Status.Failed)
+		if value(job.Spec.CompletionMode) == batchv1.NonIndexedCompletion {
+			n += int(job.Status.Succeeded)
+		}
+		if name != "cancelled" && len(w.counted[key]) != n {
 			w.odd = append(w.odd, fmt.Sprintf("%s counted %d and had %d among the uncounted", key, n, len(w.counted[key])))
 		}
 	}
