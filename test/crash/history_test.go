@@ -9,10 +9,13 @@ import (
 	"strings"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/apiserver/etcd"
@@ -29,7 +32,7 @@ type change struct {
 const registry = "/registry/"
 
 // decoded are the resources whose values the witness looks at.
-var decoded = []string{"pods/", "batch/jobs/", "nodes/"}
+var decoded = []string{"pods/", "batch/jobs/", "nodes/", "apps/replicasets/"}
 
 // historyOf reads every revision that the stopped cluster in dir ever wrote, and
 // calls see with each, in order. It returns the keys that are left.
@@ -98,13 +101,16 @@ type witness struct {
 	p   *plan
 	odd []string
 
-	pods  map[string]*corev1.Pod  // by key
-	jobs  map[string]*batchv1.Job // by key; the last known, also of deleted ones
-	nodes map[string]*corev1.Node // by name
+	pods  map[string]*corev1.Pod        // by key
+	jobs  map[string]*batchv1.Job       // by key; the last known, also of deleted ones
+	nodes map[string]*corev1.Node       // by name
+	sets  map[string]*appsv1.ReplicaSet // by key
 
 	// of Jobs, by key
 	counted map[string]map[string]int // how often a UID was put among the uncounted
 	created map[string]int            // pods ever
+	// most is how many pods a ReplicaSet ever was to have, by UID.
+	most map[types.UID]int32
 	// full says that all pods of an app were ready once.
 	full map[string]bool
 
@@ -114,6 +120,7 @@ type witness struct {
 
 func newWitness(p *plan) *witness {
 	return &witness{p: p, pods: map[string]*corev1.Pod{}, jobs: map[string]*batchv1.Job{}, nodes: map[string]*corev1.Node{},
+		sets: map[string]*appsv1.ReplicaSet{}, most: map[types.UID]int32{},
 		counted: map[string]map[string]int{}, created: map[string]int{}, full: map[string]bool{}, writes: map[string]int{}}
 }
 
@@ -140,6 +147,8 @@ func (w *witness) see(c change) {
 			w.jobs[c.key] = after
 			w.job(c, before, after)
 		}
+	case strings.HasPrefix(c.key, "apps/replicasets/"):
+		w.replicaSet(c)
 	case strings.HasPrefix(c.key, "nodes/"):
 		if node, _ := c.after.(*corev1.Node); node != nil {
 			w.nodes[node.Name] = node
@@ -150,6 +159,28 @@ func (w *witness) see(c change) {
 				w.say(c, "%s goes before %s", c.key, key)
 			}
 		}
+	}
+}
+
+// replicaSet holds a Deployment to its maxSurge: that bounds what its ReplicaSets
+// are to have together. What they do have may be more for as long as one creates
+// before the other deletes, also upstream.
+func (w *witness) replicaSet(c change) {
+	set, _ := c.after.(*appsv1.ReplicaSet)
+	if set == nil {
+		delete(w.sets, c.key)
+		return
+	}
+	w.sets[c.key] = set
+	w.most[set.UID] = max(w.most[set.UID], *set.Spec.Replicas)
+	total := 0
+	for key, other := range w.sets {
+		if strings.HasPrefix(key, "apps/replicasets/work/web-") {
+			total += int(*other.Spec.Replicas)
+		}
+	}
+	if high := max(w.p.Web, w.p.WebLast) + w.p.Surge; total > high {
+		w.say(c, "the ReplicaSets of web are to have %d pods, %d are allowed", total, high)
 	}
 }
 
@@ -214,14 +245,25 @@ func (w *witness) pod(c change, before, after *corev1.Pod) {
 	if job := pod.Labels[batchv1.JobNameLabel]; job != "" {
 		w.podOfJob(c, "batch/jobs/"+pod.Namespace+"/"+job, before, after)
 	}
+	if owner := metav1.GetControllerOf(pod); before == nil && owner != nil && owner.Kind == "ReplicaSet" {
+		n := 0
+		for _, other := range w.pods {
+			if live(other) && metav1.IsControlledBy(other, &metav1.ObjectMeta{UID: owner.UID}) {
+				n++
+			}
+		}
+		if n > int(w.most[owner.UID]) {
+			w.say(c, "ReplicaSet %s has %d pods and was never to have more than %d", owner.Name, n, w.most[owner.UID])
+		}
+	}
 	if pod.Namespace != "work" {
 		return
 	}
 	switch pod.Labels["app"] {
 	case "web":
-		w.between(c, "web", min(w.p.Web, w.p.WebLast)-w.p.Unavailable, max(w.p.Web, w.p.WebLast)+w.p.Surge, w.p.Web)
+		w.available(c, "web", min(w.p.Web, w.p.WebLast)-w.p.Unavailable, w.p.Web)
 	case "agent":
-		w.between(c, "agent", w.p.Nodes-2, w.p.Nodes, w.p.Nodes)
+		w.available(c, "agent", w.p.Nodes-2, w.p.Nodes)
 	case "db":
 		w.inOrder(c, before, after)
 	}
@@ -312,15 +354,14 @@ func tracked(pod *corev1.Pod) bool {
 	return pod != nil && has(pod.Finalizers, batchv1.JobTrackingFinalizer)
 }
 
-// between says when an app has fewer ready pods than it must keep, or more pods
-// than it may have, once it had all for the first time.
-func (w *witness) between(c change, app string, low, high, full int) {
-	all, nready, nodes := 0, 0, map[string]bool{}
+// available says when an app has fewer ready pods than it must keep, once it had
+// all for the first time.
+func (w *witness) available(c change, app string, low, full int) {
+	nready, nodes := 0, map[string]bool{}
 	for key, pod := range w.pods {
 		if !strings.HasPrefix(key, "pods/work/") || pod.Labels["app"] != app || !live(pod) {
 			continue
 		}
-		all++
 		if ready(pod) {
 			nready++
 		}
@@ -330,9 +371,6 @@ func (w *witness) between(c change, app string, low, high, full int) {
 			}
 			nodes[node] = true
 		}
-	}
-	if all > high {
-		w.say(c, "%s has %d pods, %d are allowed", app, all, high)
 	}
 	w.full[app] = w.full[app] || nready >= full
 	if w.full[app] && nready < low {
