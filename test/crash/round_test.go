@@ -229,7 +229,10 @@ func (r *round) rests(ctx context.Context, l *life) ([]string, error) {
 		}
 		r.state.all = all
 		if len(odd) == 0 {
-			return differences(r.p, r.state), nil
+			for _, harm := range unnoticed(r.p, r.state) {
+				odd = append(odd, "the oracle does not notice "+harm)
+			}
+			return append(odd, differences(r.p, r.state)...), nil
 		}
 	}
 	return odd, nil
