@@ -3,7 +3,6 @@ package crash
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,10 +33,10 @@ const registry = "/registry/"
 // decoded are the resources whose values the witness looks at.
 var decoded = []string{"pods/", "batch/jobs/", "nodes/", "apps/replicasets/"}
 
-// historyOf reads every revision that the stopped cluster in dir ever wrote, and
-// calls see with each, in order. It returns the keys that are left.
-func historyOf(ctx context.Context, dir string, see func(change)) (left []string, err error) {
-	server, err := etcd.Start(ctx, etcd.Config{Dir: filepath.Join(dir, "data", "etcd")})
+// historyOf reads every revision that a stopped cluster ever wrote, and calls see
+// with each, in order. It returns the keys that are left.
+func historyOf(ctx context.Context, config etcd.Config, see func(change)) (left []string, err error) {
+	server, err := etcd.Start(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("reading the history: %w", err)
 	}

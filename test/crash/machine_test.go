@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -49,11 +50,12 @@ listen: 127.0.0.1:0
 nodes: 0
 simulatedNodes: %d
 simulation: {capacity: {cpu: "3", memory: 16Gi, pods: "60"}}
-`
+%s`
 
-// newMachine prepares an empty data directory below dir.
-func newMachine(binary, dir string, nodes int) (*machine, error) {
-	text := fmt.Sprintf(configuration, filepath.Join(dir, "data"), nodes)
+// newMachine prepares an empty data directory below dir; more is further lines of
+// its configuration.
+func newMachine(binary, dir string, nodes int, more string) (*machine, error) {
+	text := fmt.Sprintf(configuration, filepath.Join(dir, "data"), nodes, more)
 	if err := os.WriteFile(filepath.Join(dir, "config.yaml"), []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("writing configuration: %w", err)
 	}
@@ -139,11 +141,20 @@ func (m *machine) current() (*life, <-chan struct{}) {
 	return m.now, m.changed
 }
 
-// up waits for a life that is ready and has not ended.
-func (m *machine) up(ctx context.Context) (*life, error) {
+// up is the current life if it is ready and has not ended, else nil.
+func (m *machine) up() *life {
+	l, _ := m.current()
+	if l != nil && l.isReady(m) && !l.hasEnded() {
+		return l
+	}
+	return nil
+}
+
+// await waits for a life that is ready and has not ended.
+func (m *machine) await(ctx context.Context) (*life, error) {
 	for {
-		l, changed := m.current()
-		if l != nil && l.isReady(m) && !l.hasEnded() {
+		_, changed := m.current()
+		if l := m.up(); l != nil {
 			return l, nil
 		}
 		select {
@@ -226,4 +237,19 @@ func pause(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// copyAuthority gives the machine the certificates and keys of another one, as
+// servers of one cluster must have.
+func (m *machine) copyAuthority(from *machine) error {
+	to := filepath.Join(m.dir, "data", "pki")
+	if err := os.CopyFS(to, os.DirFS(filepath.Join(from.dir, "data", "pki"))); err != nil {
+		return fmt.Errorf("copying the authority: %w", err)
+	}
+	return filepath.WalkDir(to, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		return os.Chmod(path, 0o600) // which copying does not keep
+	})
 }

@@ -28,7 +28,7 @@ type notes struct {
 func (n *notes) write(ctx context.Context, u *user) error {
 	n.kept, n.gone = sets.New[string](), sets.New[string]()
 	for i := 0; !n.stop.Load(); i++ {
-		l, err := u.machine.up(ctx)
+		l, err := u.up(ctx)
 		if err != nil {
 			return fmt.Errorf("writing notes: %w", err)
 		}

@@ -41,7 +41,8 @@ type plan struct {
 
 // blow ends a life.
 type blow struct {
-	signal syscall.Signal
+	machine int // of those there are
+	signal  syscall.Signal
 	// starting is a blow that counts from the start of the process; others
 	// count from when it is ready.
 	starting bool
@@ -53,11 +54,11 @@ func (b blow) String() string {
 	if b.starting {
 		since = "begun"
 	}
-	return fmt.Sprintf("%s %d ms after being %s", b.signal, b.after.Milliseconds(), since)
+	return fmt.Sprintf("server %d %s %d ms after being %s", b.machine, b.signal, b.after.Milliseconds(), since)
 }
 
 // draw is the plan of a round; the same seed and round always give the same.
-func draw(seed uint64, round int) plan {
+func draw(seed uint64, round, machines int) plan {
 	r := rand.New(rand.NewPCG(seed, uint64(round)))
 	between := func(low, high int) int { return low + r.IntN(high-low+1) }
 	p := plan{Seed: seed, Round: round, rand: r, Nodes: 6, Ships: []int{0, 1, 2, 3, 4, 5}}
@@ -68,7 +69,11 @@ func draw(seed uint64, round int) plan {
 	p.Parallelism = between(20, 60)
 	p.Failing = failing(r)
 	for range between(4, 6) {
-		p.Blows = append(p.Blows, drawBlow(r))
+		b := drawBlow(r)
+		if machines > 1 {
+			b.machine = r.IntN(machines)
+		}
+		p.Blows = append(p.Blows, b)
 	}
 	return p
 }

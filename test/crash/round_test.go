@@ -11,13 +11,17 @@ import (
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/coracle-k8s/coracle/apiserver/etcd"
 )
 
-// round is one plan carried out on one machine.
+// round is one plan carried out on one machine, or on several that share an etcd.
 type round struct {
-	p     *plan
-	m     *machine
-	u     *user
+	p        *plan
+	machines []*machine
+	u        *user
+	// etcd is where the history is, once all machines are at rest.
+	etcd  etcd.Config
 	notes notes
 
 	blows   []string // as they fell
@@ -38,7 +42,7 @@ const (
 
 // run carries the plan out and returns how the end differs from what it must be.
 func (r *round) run(ctx context.Context) ([]string, error) {
-	if err := r.m.begin(); err != nil {
+	if err := r.begin(ctx); err != nil {
 		return nil, err
 	}
 	if err := r.within(ctx, setUpLimit, r.before); err != nil {
@@ -51,16 +55,36 @@ func (r *round) run(ctx context.Context) ([]string, error) {
 	if err != nil || len(odd) > 0 {
 		return odd, err
 	}
-	if err := r.m.end(syscall.SIGTERM); err != nil {
-		return nil, fmt.Errorf("at the end: %w", err)
+	for _, m := range r.machines {
+		if err := m.end(syscall.SIGTERM); err != nil {
+			return nil, fmt.Errorf("at the end: %w", err)
+		}
 	}
 	w := newWitness(r.p)
-	left, err := historyOf(ctx, r.m.dir, w.see)
+	left, err := historyOf(ctx, r.etcd, w.see)
 	if err != nil {
 		return nil, err
 	}
 	r.revisions = w.revisions
 	return w.end(left), nil
+}
+
+// begin starts the machines. All have the first one's authority.
+func (r *round) begin(ctx context.Context) error {
+	for i, m := range r.machines {
+		if i > 0 {
+			if _, err := r.machines[0].await(ctx); err != nil {
+				return err
+			}
+			if err := m.copyAuthority(r.machines[0]); err != nil {
+				return err
+			}
+		}
+		if err := m.begin(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r *round) within(ctx context.Context, limit time.Duration, do func(context.Context) error) error {
@@ -135,8 +159,9 @@ func (r *round) underWay(ctx context.Context) error {
 // strike deals the plan's blows, a new life after each.
 func (r *round) strike(ctx context.Context) error {
 	for _, b := range r.p.Blows {
+		m := r.machines[b.machine]
 		if !b.starting {
-			if _, err := r.m.up(ctx); err != nil {
+			if _, err := m.await(ctx); err != nil {
 				return err
 			}
 		}
@@ -144,15 +169,19 @@ func (r *round) strike(ctx context.Context) error {
 			return ctx.Err()
 		}
 		r.blows = append(r.blows, b.String())
-		if err := r.m.end(b.signal); err != nil {
+		if err := m.end(b.signal); err != nil {
 			return err
 		}
-		if err := r.m.begin(); err != nil {
+		if err := m.begin(); err != nil {
 			return err
 		}
 	}
-	_, err := r.m.up(ctx)
-	return err
+	for _, m := range r.machines {
+		if _, err := m.await(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // settle waits until nothing differs from what must be, and stays so, and
@@ -161,7 +190,7 @@ func (r *round) settle(ctx context.Context) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, settleLimit)
 	defer cancel()
 	begun := time.Now()
-	l, err := r.m.up(ctx)
+	l, err := r.u.up(ctx)
 	if err != nil {
 		return nil, err
 	}

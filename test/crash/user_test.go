@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -21,9 +22,10 @@ import (
 // user asks things of a cluster that dies under its hands, and asks again until
 // there is an answer, as a patient client does.
 type user struct {
-	machine *machine
-	scheme  *runtime.Scheme
-	mapper  meta.RESTMapper
+	machines []*machine
+	scheme   *runtime.Scheme
+	mapper   meta.RESTMapper
+	asked    atomic.Int64
 }
 
 // kinds are those of the manifests: kind to group, version and whether it is in
@@ -59,12 +61,12 @@ var kinds = map[string]struct {
 	"Wreck":                    {schema.GroupVersion{Group: "crash.test", Version: "v1"}, meta.RESTScopeNamespace},
 }
 
-func newUser(m *machine) *user {
+func newUser(machines ...*machine) *user {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	for kind, k := range kinds {
 		mapper.Add(k.WithKind(kind), k.scope)
 	}
-	return &user{machine: m, scheme: apis.NewClientScheme(), mapper: mapper}
+	return &user{machines: machines, scheme: apis.NewClientScheme(), mapper: mapper}
 }
 
 // named is an object to patch, delete or read.
@@ -74,6 +76,21 @@ func named(kind, namespace, name string) *unstructured.Unstructured {
 	o.SetNamespace(namespace)
 	o.SetName(name)
 	return o
+}
+
+// up waits for a server that is ready; of several it takes one after the other.
+func (u *user) up(ctx context.Context) (*life, error) {
+	for {
+		next := int(u.asked.Add(1))
+		for i := range u.machines {
+			if l := u.machines[(next+i)%len(u.machines)].up(); l != nil {
+				return l, nil
+			}
+		}
+		if !pause(ctx, 5*time.Millisecond) {
+			return nil, fmt.Errorf("waiting for coracle to be ready: %w", ctx.Err())
+		}
+	}
 }
 
 // client talks to one life.
@@ -88,7 +105,7 @@ const requestTimeout = 15 * time.Second
 // nobody knows what became of it.
 func (u *user) ask(ctx context.Context, what string, question func(ctx context.Context, c client.Client, again bool) error) error {
 	for again := false; ; again = true {
-		l, err := u.machine.up(ctx)
+		l, err := u.up(ctx)
 		if err != nil {
 			return fmt.Errorf("%s: %w", what, err)
 		}
