@@ -116,7 +116,7 @@ func scaled(t *testing.T, e *env.Env, d *appsv1.Deployment, replicas int32) {
 		g.Expect(e.Client.Get(t.Context(), key, d)).To(Succeed())
 		g.Expect(d.Status.AvailableReplicas).To(Equal(replicas))
 		var pods corev1.PodList
-		g.Expect(e.Client.List(t.Context(), &pods, client.InNamespace("default"))).To(Succeed())
+		g.Expect(e.Client.List(t.Context(), &pods, client.InNamespace("default"), client.MatchingLabels(d.Spec.Selector.MatchLabels))).To(Succeed())
 		g.Expect(pods.Items).To(HaveLen(int(replicas)))
 		var sets appsv1.ReplicaSetList
 		g.Expect(e.Client.List(t.Context(), &sets, client.InNamespace("default"))).To(Succeed())
