@@ -26,6 +26,7 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/cronjob"
 	"github.com/coracle-k8s/coracle/controllers/daemonset"
 	"github.com/coracle-k8s/coracle/controllers/deployment"
+	"github.com/coracle-k8s/coracle/controllers/devicetainteviction"
 	"github.com/coracle-k8s/coracle/controllers/disruption"
 	"github.com/coracle-k8s/coracle/controllers/endpoints"
 	"github.com/coracle-k8s/coracle/controllers/endpointslice"
@@ -97,6 +98,7 @@ func (c *Cluster) addControllers(mgr *term) error {
 			nodelifecycle.Config{GracePeriod: c.config.Controllers.NodeMonitorGracePeriod.Duration, Live: mgr.GetAPIReader()}),
 		"taint eviction":        tainteviction.New(kube, clk, recorder("taint-eviction-controller")),
 		"pod GC":                podgc.New(kube, clk, int(c.config.Controllers.TerminatedPodThreshold)),
+		"device taint eviction": devicetainteviction.New(kube, clk, recorder(devicetainteviction.Name)),
 		"resource claim":        resourceclaim.New(kube, mgr.GetAPIReader(), recorder("resource_claim")),
 		"job":                   job.New(kube, clk, recorder("job-controller")),
 		"cronjob":               cronjob.New(kube, clk, recorder("cronjob-controller")),

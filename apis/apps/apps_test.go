@@ -6,6 +6,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -90,7 +91,19 @@ func TestOtherWorkloads(t *testing.T) {
 	check(t, "statefulset with what may change", ValidateStatefulSetUpdate(changed, sts))
 	changed.Spec.ServiceName = "other"
 	check(t, "statefulset with what may not change", ValidateStatefulSetUpdate(changed, sts),
-		"spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden")
+		`spec.serviceName: Invalid value: "other": field is immutable`)
+	claimed := sts.DeepCopy()
+	claimed.Spec.Template.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
+	check(t, "statefulset that mounts nothing", ValidateStatefulSet(claimed), `spec.template.spec.containers[0].volumeMounts[0].name: Not found: "data"`)
+	claimed.Spec.VolumeClaimTemplates = []corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "data"}, Spec: corev1.PersistentVolumeClaimSpec{
+		AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+		Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}}}}}
+	check(t, "statefulset that mounts its claims", ValidateStatefulSet(claimed))
+	claimed.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "data"}}
+	check(t, "statefulset whose claims replace a volume", ValidateStatefulSet(claimed))
+	claimed.Spec.VolumeClaimTemplates[0].Spec.AccessModes = nil
+	check(t, "statefulset of claims that cannot be", ValidateStatefulSet(claimed),
+		"spec.volumeClaimTemplates[0].spec.accessModes: Required value: at least 1 access mode is required")
 	ds := &appsv1.DaemonSet{ObjectMeta: meta(), Spec: appsv1.DaemonSetSpec{Selector: selector(), Template: template()}}
 	SetDefaultsDaemonSet(ds)
 	check(t, "daemonset", ValidateDaemonSet(ds))

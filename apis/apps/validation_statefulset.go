@@ -5,12 +5,13 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
+
+	"github.com/coracle-k8s/coracle/apis/core"
 )
 
 // ValidateStatefulSet validates a new StatefulSet. Its name becomes part of
@@ -30,12 +31,16 @@ func ValidateStatefulSet(sts *appsv1.StatefulSet) field.ErrorList {
 func ValidateStatefulSetUpdate(sts, old *appsv1.StatefulSet) field.ErrorList {
 	errs := validateMetaUpdate(&sts.ObjectMeta, &old.ObjectMeta)
 	errs = append(errs, validateStatefulSetSpec(&sts.Spec, &old.Spec)...)
-	was := sts.Spec.DeepCopy()
-	was.Replicas, was.Template, was.UpdateStrategy = old.Spec.Replicas, old.Spec.Template, old.Spec.UpdateStrategy
-	was.MinReadySeconds, was.Ordinals, was.RevisionHistoryLimit = old.Spec.MinReadySeconds, old.Spec.Ordinals, old.Spec.RevisionHistoryLimit
-	was.PersistentVolumeClaimRetentionPolicy = old.Spec.PersistentVolumeClaimRetentionPolicy
-	if !equality.Semantic.DeepEqual(*was, old.Spec) {
-		errs = append(errs, field.Forbidden(specPath, "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"))
+	for _, f := range []struct {
+		name    string
+		is, was any
+	}{
+		{"selector", sts.Spec.Selector, old.Spec.Selector},
+		{"volumeClaimTemplates", sts.Spec.VolumeClaimTemplates, old.Spec.VolumeClaimTemplates},
+		{"serviceName", sts.Spec.ServiceName, old.Spec.ServiceName},
+		{"podManagementPolicy", sts.Spec.PodManagementPolicy, old.Spec.PodManagementPolicy},
+	} {
+		errs = append(errs, validation.ValidateImmutableField(f.is, f.was, specPath.Child(f.name))...)
 	}
 	return errs
 }
@@ -68,8 +73,40 @@ func validateStatefulSetSpec(spec, old *appsv1.StatefulSetSpec) field.ErrorList 
 		errs = append(errs, nonnegative(*n, specPath.Child("revisionHistoryLimit"))...)
 	}
 	errs = append(errs, validateSelector("statefulset", spec.Selector, &spec.Template, selectorOptions(selector), specPath)...)
+	if old == nil {
+		for i := range spec.VolumeClaimTemplates {
+			errs = append(errs, core.ValidatePersistentVolumeClaimSpec(&spec.VolumeClaimTemplates[i].Spec, specPath.Child("volumeClaimTemplates").Index(i).Child("spec"))...)
+		}
+	}
 	// Every pod has its own claims, so that the count does not matter to disks.
-	return append(errs, validateTemplate("StatefulSet", &spec.Template, template, 1, specPath.Child("template"))...)
+	return append(errs, validateTemplate("StatefulSet", asMade(spec), template, 1, specPath.Child("template"))...)
+}
+
+// asMade is the template as pods are made of it: with the volumes of the claim
+// templates, in place of others of the same name, and names of its own.
+func asMade(spec *appsv1.StatefulSetSpec) *corev1.PodTemplateSpec {
+	if len(spec.VolumeClaimTemplates) == 0 && spec.Template.Spec.Subdomain == "" && spec.Template.Spec.Hostname == "" {
+		return &spec.Template
+	}
+	made := spec.Template
+	made.Spec.Subdomain, made.Spec.Hostname = "", ""
+	made.Spec.Volumes = nil
+	claimed := map[string]bool{}
+	for i := range spec.VolumeClaimTemplates {
+		name := spec.VolumeClaimTemplates[i].Name
+		if claimed[name] {
+			continue
+		}
+		claimed[name] = true
+		made.Spec.Volumes = append(made.Spec.Volumes, corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
+			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: name}}})
+	}
+	for _, v := range spec.Template.Spec.Volumes {
+		if !claimed[v.Name] {
+			made.Spec.Volumes = append(made.Spec.Volumes, v)
+		}
+	}
+	return &made
 }
 
 func validateStatefulSetStrategy(s *appsv1.StatefulSetUpdateStrategy, path *field.Path) field.ErrorList {
