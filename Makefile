@@ -11,6 +11,7 @@ NODEBIN  := build/node/bin
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 TIMEOUT  ?= 25m
 ROUNDS   ?= 50
+PAIRS    ?= 0
 SEED     ?= 0
 # What `coracle kubectl version` says of itself; a plain go build leaves it at v0.0.0.
 KUBEVER  := $(shell sed -n 's/^const KubernetesVersion = "\(.*\)"/\1/p' apis/version.go)
@@ -78,8 +79,8 @@ lint: ## Check format, imports between parts, and that other systems build.
 bench: build ## Measure start, memory, throughput; JSON lines.
 	$(GO) run ./test/bench $(ARGS)
 
-crash: ## Kill the process at random points of everything and compare the end: ROUNDS=50 SEED=0 (0: by the time).
-	$(GO) test -count 1 -timeout 0 ./test/crash -args -rounds $(ROUNDS) -seed $(SEED)
+crash: ## Kill the process at random points of everything and compare the end: ROUNDS=50 PAIRS=0 SEED=0 (by the time).
+	$(GO) test -count 1 -timeout 0 ./test/crash -args -rounds $(ROUNDS) -pairs $(PAIRS) -seed $(SEED)
 
 generate: ## Render the OpenAPI documents again.
 	hack/generate-openapi.sh
