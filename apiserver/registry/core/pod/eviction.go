@@ -287,7 +287,7 @@ func (s *evictionStorage) remove(ctx context.Context, pod *corev1.Pod, o *metav1
 			o.Preconditions.ResourceVersion = &marked.ResourceVersion
 		}
 	}
-	_, _, err := s.store.Delete(ctx, pod.Name, rest.ValidateAllObjectFunc, o)
+	_, _, err := s.store.Delete(remember(ctx, o), pod.Name, rest.ValidateAllObjectFunc, o)
 	return err
 }
 

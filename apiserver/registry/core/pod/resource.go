@@ -7,12 +7,10 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
-	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/apis/core"
 	corepod "github.com/coracle-k8s/coracle/apis/core/pod"
@@ -68,6 +66,7 @@ func subresources() []registry.Subresource {
 }
 
 func extend(env registry.Env, store *genericregistry.Store, storages map[string]rest.Storage) error {
+	storages[""] = patient{registry.Wrapped{Store: store}}
 	pods := locator{store: store, nodes: env.Nodes}
 	storages["attach"] = &streamStorage{locator: pods, options: func() runtime.Object { return &corev1.PodAttachOptions{} }, connect: attach}
 	storages["exec"] = &streamStorage{locator: pods, options: func() runtime.Object { return &corev1.PodExecOptions{} }, connect: exec}
@@ -93,27 +92,6 @@ func prepareForCreate(_ context.Context, p *corev1.Pod) {
 			Message: "Scheduling is blocked due to non-empty scheduling gates",
 		})
 	}
-}
-
-// checkGracefulDelete gives the pod its grace period, except that nothing need
-// wait for a pod that never ran or has ended. Always graceful, because the
-// period can be 0.
-func checkGracefulDelete(_ context.Context, p *corev1.Pod, o *metav1.DeleteOptions) bool {
-	if o == nil {
-		return false
-	}
-	period := ptr.Deref(p.Spec.TerminationGracePeriodSeconds, 0)
-	if o.GracePeriodSeconds != nil {
-		period = *o.GracePeriodSeconds
-	}
-	if p.Spec.NodeName == "" || corepod.IsTerminal(p) {
-		period = 0
-	}
-	if period < 0 {
-		period = 1
-	}
-	o.GracePeriodSeconds = &period
-	return true
 }
 
 func selectable(p *corev1.Pod) fields.Set {
