@@ -19,6 +19,7 @@ const (
 	// all nodes are ready.
 	startTimeout = 2 * time.Minute
 	stopTimeout  = time.Minute
+	abortTimeout = 10 * time.Second
 	// The second byte of instance 0's addresses, all in 10.0.0.0/8.
 	serviceRange, podRange, linkRange = 160, 176, 192
 )
@@ -171,8 +172,20 @@ func (c *testCluster) remove() error {
 				fmt.Fprintln(os.Stderr, "the cluster ended badly:", err)
 			}
 		case <-time.After(stopTimeout):
-			return errors.Join(fmt.Errorf("stopping the cluster: it still runs after %s", stopTimeout), c.process.Process.Kill())
+			return errors.Join(fmt.Errorf("stopping the cluster: it still runs after %s; what it waits for is at the end of its log", stopTimeout), c.abort())
 		}
+	}
+	return c.reset()
+}
+
+// abort ends a cluster that does not stop, by the signal at which a Go program
+// writes down what all its goroutines wait for.
+func (c *testCluster) abort() error {
+	_ = c.process.Process.Signal(syscall.SIGQUIT)
+	select {
+	case <-c.exited:
+	case <-time.After(abortTimeout):
+		_ = c.process.Process.Kill()
 	}
 	return c.reset()
 }
