@@ -4,79 +4,92 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"slices"
+	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
-// Whatever slices there were, after one plan they have each valid address of
-// each subset once, ready if it is in any, and then a plan is empty.
-func TestPlansLeadToTheSameAddresses(t *testing.T) {
-	for seed := range uint64(400) {
-		rng := rand.New(rand.NewPCG(seed, 1))
-		have, made := map[string]*discoveryv1.EndpointSlice{}, 0
-		for step := range 4 {
-			e := endpoints(80, nil, nil)
-			e.Subsets = nil
-			want := map[string]bool{}
-			for range rng.IntN(4) {
-				port := int32(80 + rng.IntN(2))
-				ips := func() (out []string) {
-					for range rng.IntN(4) {
-						out = append(out, []string{"10.0.0.1", "10.0.0.2", "fd00::1", "nonsense"}[rng.IntN(4)])
-					}
-					return out
-				}
-				ready, notReady := ips(), ips()
-				e.Subsets = append(e.Subsets, endpoints(port, ready, notReady).Subsets...)
-				for _, ip := range ready {
-					if _, known := want[fmt.Sprint(port, ip)]; ip != "nonsense" && !known {
-						want[fmt.Sprint(port, ip)] = true
-					}
-				}
-				for _, ip := range notReady {
-					if _, known := want[fmt.Sprint(port, ip)]; ip != "nonsense" && !known {
-						want[fmt.Sprint(port, ip)] = false
-					}
-				}
+// TestMakePlanAgainstOracle changes Endpoints again and again, applies the plans,
+// and compares what slices say with what Endpoints do, address by address.
+func TestMakePlanAgainstOracle(t *testing.T) {
+	for seed := range uint64(300) {
+		r := rand.New(rand.NewPCG(seed, 6))
+		slices := map[string]*discoveryv1.EndpointSlice{}
+		for turn := range 6 {
+			e := random(r)
+			p := MakePlan(e, values(slices))
+			for i, s := range p.Create {
+				s.Name = fmt.Sprint("s-", turn, "-", i)
 			}
-			p := MakePlan(e, slices.Collect(maps.Values(have)))
 			for _, s := range p.Delete {
-				delete(have, s.Name)
+				delete(slices, s.Name)
 			}
-			for _, s := range p.Update {
-				if have[s.Name] == nil || have[s.Name].AddressType != s.AddressType {
-					t.Fatalf("seed %d step %d: slice %q is updated to another family", seed, step, s.Name)
+			for _, s := range append(p.Create, p.Update...) {
+				if old := slices[s.Name]; old != nil && old.AddressType != s.AddressType {
+					t.Fatalf("seed %d: slice %s changes its family", seed, s.Name)
 				}
-				have[s.Name] = s
+				slices[s.Name] = s
 			}
-			for _, s := range p.Create {
-				made++
-				s.Name = fmt.Sprint("s", made)
-				have[s.Name] = s
+			want, got := said(e), map[string]bool{}
+			for _, s := range slices {
+				for _, a := range s.Endpoints {
+					if strings.Contains(a.Addresses[0], ":") != (s.AddressType == discoveryv1.AddressTypeIPv6) {
+						t.Fatalf("seed %d: %s in a slice of %s", seed, a.Addresses[0], s.AddressType)
+					}
+					got[fmt.Sprint(a.Addresses[0], " ", *s.Ports[0].Port, " ", *a.Conditions.Ready)] = true
+				}
 			}
-			if diff := cmp.Diff(want, addresses(t, have)); diff != "" {
-				t.Fatalf("seed %d step %d: %s\n%v", seed, step, diff, e.Subsets)
+			if !maps.Equal(got, want) {
+				t.Fatalf("seed %d, turn %d:\n got %v\nwant %v", seed, turn, got, want)
 			}
-			if again := MakePlan(e, slices.Collect(maps.Values(have))); len(again.Create)+len(again.Update)+len(again.Delete) > 0 {
-				t.Fatalf("seed %d step %d: written again: %+v", seed, step, again)
+			if p := MakePlan(e, values(slices)); len(p.Create)+len(p.Update)+len(p.Delete) > 0 {
+				t.Fatalf("seed %d, turn %d: not stable: %+v", seed, turn, p)
 			}
 		}
 	}
 }
 
-func addresses(t *testing.T, have map[string]*discoveryv1.EndpointSlice) map[string]bool {
-	got := map[string]bool{}
-	for _, s := range have {
-		for _, e := range s.Endpoints {
-			key := fmt.Sprint(*s.Ports[0].Port, e.Addresses[0])
-			if _, twice := got[key]; twice {
-				t.Errorf("%s is there twice", key)
+func values(all map[string]*discoveryv1.EndpointSlice) (out []*discoveryv1.EndpointSlice) {
+	for _, s := range all {
+		out = append(out, s)
+	}
+	return out
+}
+
+// random has up to three subsets of different ports.
+func random(r *rand.Rand) *corev1.Endpoints {
+	e := endpoints(80, nil, nil)
+	e.Subsets = nil
+	for port := range int32(3) {
+		var ready, not []string
+		for i := range r.IntN(4) {
+			ip := fmt.Sprint([]string{"10.0.0.", "fd00::1", "nonsense"}[r.IntN(3)], i)
+			if r.IntN(2) == 0 {
+				ready = append(ready, ip)
+			} else {
+				not = append(not, ip)
 			}
-			got[key] = *e.Conditions.Ready
+		}
+		if len(ready)+len(not) > 0 {
+			e.Subsets = append(e.Subsets, endpoints(80+port, ready, not).Subsets...)
 		}
 	}
-	return got
+	return e
+}
+
+// said is every valid address with its port, and whether it is ready.
+func said(e *corev1.Endpoints) map[string]bool {
+	out := map[string]bool{}
+	for _, s := range e.Subsets {
+		for ready, all := range map[bool][]corev1.EndpointAddress{true: s.Addresses, false: s.NotReadyAddresses} {
+			for _, a := range all {
+				if !strings.HasPrefix(a.IP, "nonsense") {
+					out[fmt.Sprint(a.IP, " ", s.Ports[0].Port, " ", ready)] = true
+				}
+			}
+		}
+	}
+	return out
 }
