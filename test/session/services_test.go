@@ -162,7 +162,7 @@ var _ = Describe("Services", Ordered, ContinueOnFailure, func() {
 		Eventually(func() map[string]int { return answers(url+"/hostname", 60) }).WithTimeout(15 * time.Second).Should(HaveLen(3))
 		Eventually(func() map[string]int { return w.answersIn(w.pods("hello")[0].Name, url, 60) }).WithTimeout(15 * time.Second).Should(HaveLen(3))
 
-		w.do("patch", "service", "first", "-p", `{"spec":{"loadBalancerSourceRanges":["192.0.2.0/24"]}}`)
+		w.do("patch", "service", "first", "-p", `{"spec":{"loadBalancerSourceRanges":["198.51.100.0/24"]}}`)
 		Eventually(func() error { _, err := get(url); return err }).WithTimeout(15*time.Second).ShouldNot(Succeed(), "this host is not in the range")
 		w.do("patch", "service", "first", "-p", fmt.Sprintf(`{"spec":{"loadBalancerSourceRanges":["%s/32"]}}`, host))
 		Eventually(func() error { _, err := get(url); return err }).WithTimeout(15 * time.Second).Should(Succeed())
