@@ -15,10 +15,10 @@ const (
 	// allocates is dropped with it: a lower one costs a quarter of the CPU time.
 	runPercent = 150
 	// quietPercent is that of a process that uses more than large, and allocates
-	// less than half of it between two looks: collections are rare then, and what
-	// they leave uncollected is hundreds of megabytes.
-	quietPercent = 40
-	large        = 96 << 20
+	// little of that between two looks: collections are rare then, and what they
+	// leave uncollected is hundreds of megabytes.
+	quietPercent    = 60
+	large, quietShare = 96 << 20, 6
 	// look is how often a running process looks at itself.
 	look = 5 * time.Second
 	// quietBelow is how much a process that has nothing to do allocates between
@@ -45,7 +45,7 @@ func tendMemory(ctx context.Context) {
 		metrics.Read(sample)
 		now, live := sample[0].Value.Uint64(), sample[1].Value.Uint64()
 		wanted := runPercent
-		if live > large && now-last < live/2 {
+		if live > large && now-last < live/quietShare {
 			wanted = quietPercent
 		}
 		calmed := wanted < percent

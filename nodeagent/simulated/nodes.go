@@ -222,7 +222,8 @@ func (s *Nodes) adoptLeases(ctx context.Context) error {
 // time and sets when it is due next.
 func (s *Nodes) renewDue(ctx context.Context, until time.Time) {
 	var group sync.WaitGroup
-	slots := make(chan struct{}, s.config.Writers)
+	// More than other writers: where the server is slow they must not come late.
+	slots := make(chan struct{}, 4*s.config.Writers)
 	interval := s.config.renewInterval()
 	for _, n := range s.nodes {
 		if n.due.After(until) {
