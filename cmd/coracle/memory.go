@@ -17,7 +17,7 @@ const (
 	// quietPercent is that of a process that uses more than large, and allocates
 	// little of that between two looks: collections are rare then, and what they
 	// leave uncollected is hundreds of megabytes.
-	quietPercent    = 60
+	quietPercent      = 60
 	large, quietShare = 96 << 20, 6
 	// look is how often a running process looks at itself.
 	look = 5 * time.Second
