@@ -18,7 +18,7 @@ const (
 	// little of that between two looks: collections are rare then, and what they
 	// leave uncollected is hundreds of megabytes.
 	quietPercent      = 60
-	large, quietShare = 96 << 20, 6
+	large, quietShare = 256 << 20, 6
 	// look is how often a running process looks at itself.
 	look = 5 * time.Second
 	// quietBelow is how much a process that has nothing to do allocates between
