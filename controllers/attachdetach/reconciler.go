@@ -252,8 +252,12 @@ func (r *Reconciler) apply(ctx context.Context, o observed, p plan) error {
 	}
 	for _, a := range p.attach {
 		if a.exclusive {
-			if there, err := r.isElsewhere(ctx, a.object); err != nil || there {
-				return err // the cache will tell
+			there, err := r.isElsewhere(ctx, a.object)
+			if err != nil {
+				return err
+			}
+			if there { // the cache will tell
+				continue
 			}
 		}
 		if err := r.client.Create(ctx, a.object); err != nil && !apierrors.IsAlreadyExists(err) {
