@@ -97,8 +97,13 @@ func setUp(ctx context.Context, p *plan, u *user) error {
 
 // createCustom creates an object whose kind may not be served yet.
 func (u *user) createCustom(ctx context.Context, o *unstructured.Unstructured) error {
+	return u.known(ctx, o, func() error { return u.create(ctx, o) })
+}
+
+// known asks until a kind is served, by each server in its time.
+func (u *user) known(ctx context.Context, o *unstructured.Unstructured, ask func() error) error {
 	for {
-		err := u.create(ctx, o)
+		err := ask()
 		if !apierrors.IsNotFound(err) {
 			return err
 		}
@@ -112,8 +117,10 @@ func (u *user) createCustom(ctx context.Context, o *unstructured.Unstructured) e
 func (u *user) load(ctx context.Context, ship string) error {
 	owner, other := named("Ship", "work", ship), named("Deployment", "work", "web")
 	for _, o := range []*unstructured.Unstructured{owner, other} {
-		err := u.ask(ctx, "reading "+nameOf(o), func(ctx context.Context, c client.Client, _ bool) error {
-			return c.Get(ctx, client.ObjectKeyFromObject(o), o)
+		err := u.known(ctx, o, func() error {
+			return u.ask(ctx, "reading "+nameOf(o), func(ctx context.Context, c client.Client, _ bool) error {
+				return c.Get(ctx, client.ObjectKeyFromObject(o), o)
+			})
 		})
 		if err != nil {
 			return err
