@@ -26,7 +26,7 @@ type state struct {
 	nodes        []corev1.Node
 	pods         []corev1.Pod
 	services     []corev1.Service
-	endpoints    []corev1.Endpoints //nolint:staticcheck // kept as long as the controller is
+	endpoints    []corev1.Endpoints
 	maps         []corev1.ConfigMap
 	secrets      []corev1.Secret
 	accounts     []corev1.ServiceAccount
@@ -69,7 +69,7 @@ func look(ctx context.Context, c client.Client) (*state, error) {
 		list(ctx, c, &corev1.NodeList{}, func(l *corev1.NodeList) { s.nodes = l.Items }),
 		list(ctx, c, &corev1.PodList{}, func(l *corev1.PodList) { s.pods = l.Items }),
 		list(ctx, c, &corev1.ServiceList{}, func(l *corev1.ServiceList) { s.services = l.Items }),
-		list(ctx, c, &corev1.EndpointsList{}, func(l *corev1.EndpointsList) { s.endpoints = l.Items }), //nolint:staticcheck // see above
+		list(ctx, c, &corev1.EndpointsList{}, func(l *corev1.EndpointsList) { s.endpoints = l.Items }),
 		list(ctx, c, &corev1.ConfigMapList{}, func(l *corev1.ConfigMapList) { s.maps = l.Items }),
 		list(ctx, c, &corev1.SecretList{}, func(l *corev1.SecretList) { s.secrets = l.Items }),
 		list(ctx, c, &corev1.ServiceAccountList{}, func(l *corev1.ServiceAccountList) { s.accounts = l.Items }),
