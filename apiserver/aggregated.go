@@ -21,7 +21,8 @@ import (
 func apiServices() schema.GroupResource { return apiregistration.Resource("apiservices") }
 
 // buildAggregator makes the aggregator; it rests until somebody asks for
-// APIServices, unless one of another server is stored.
+// APIServices, unless one of another server is stored, or may be while this one
+// runs.
 func (s *Server) buildAggregator() error {
 	s.aggregator = aggregator.New(aggregator.Config{
 		Store:       func() (*genericregistry.Store, error) { return s.dispatcher.Store(apiServices()) },
@@ -35,6 +36,10 @@ func (s *Server) buildAggregator() error {
 		Discovery: s.generic.AggregatedDiscoveryGroupManager.WithSource(aggregated.AggregatorSource), Groups: s.groups.from(ofAggregator),
 		Clock: s.config.Clock, Changed: s.changes.announce, Report: s.config.Report,
 	})
+	if len(s.config.Etcd.Endpoints) > 0 {
+		s.aggregator.Demand()
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(s.ctx, etcdPatience)
 	defer cancel()
 	return s.getter.Each(ctx, apiServices(), func(obj runtime.Object) bool {

@@ -15,7 +15,7 @@ import (
 )
 
 // buildCustom makes the server of custom resources; it rests until there is a
-// definition.
+// definition, or may be one by another server.
 func (s *Server) buildCustom(c *genericapiserver.Config) error {
 	definitions, err := apiextensionsclient.NewForConfig(s.RESTConfig())
 	if err != nil {
@@ -33,11 +33,11 @@ func (s *Server) buildCustom(c *genericapiserver.Config) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), etcdPatience)
 	defer cancel()
-	stored, err := s.getter.Stored(ctx, schema.GroupResource{Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions"})
+	kept, err := s.kept(ctx, schema.GroupResource{Group: "apiextensions.k8s.io", Resource: "customresourcedefinitions"})
 	if err != nil {
 		return err
 	}
-	if stored > 0 {
+	if kept {
 		s.custom.Demand()
 	}
 	return nil

@@ -24,7 +24,7 @@ type plan struct {
 	Seed  uint64
 	Round int
 
-	Nodes            int
+	Machines, Nodes  int
 	Surge            int
 	Unavailable      int
 	Web, WebLast     int // replicas, before and at the end
@@ -61,7 +61,7 @@ func (b blow) String() string {
 func draw(seed uint64, round, machines int) plan {
 	r := rand.New(rand.NewPCG(seed, uint64(round)))
 	between := func(low, high int) int { return low + r.IntN(high-low+1) }
-	p := plan{Seed: seed, Round: round, rand: r, Nodes: 6, Ships: []int{0, 1, 2, 3, 4, 5}}
+	p := plan{Seed: seed, Round: round, rand: r, Machines: machines, Nodes: 6, Ships: []int{0, 1, 2, 3, 4, 5}}
 	p.Web, p.WebLast = between(6, 14), between(4, 18)
 	p.Surge, p.Unavailable = between(1, 4), between(0, 3)
 	p.Db, p.DbMid, p.DbEnd = between(2, 4), between(5, 7), between(1, 4)

@@ -131,6 +131,9 @@ func (r *round) underWay(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	writer := make(chan error, 1)
+	go func() { writer <- r.notes.write(ctx, r.u) }()
+	// Its context ends with Wait; the writer does not.
 	users, ctx := errgroup.WithContext(ctx)
 	for name, steps := range all {
 		users.Go(func() error {
@@ -145,8 +148,6 @@ func (r *round) underWay(ctx context.Context) error {
 			return nil
 		})
 	}
-	writer := make(chan error, 1)
-	go func() { writer <- r.notes.write(ctx, r.u) }()
 	users.Go(func() error { return r.strike(ctx) })
 	err = users.Wait()
 	r.notes.stop.Store(true)
