@@ -149,12 +149,10 @@ func (s *Server) answer(ctx context.Context, protocol string, asked *dns.Msg) *d
 			reply.Rcode = dns.RcodeNameError
 		}
 	}
-	size := dns.MaxMsgSize
+	size := dns.MinMsgSize
 	if edns := asked.IsEdns0(); edns != nil {
 		reply.SetEdns0(edns.UDPSize(), edns.Do())
 		size = int(edns.UDPSize())
-	} else {
-		size = dns.MinMsgSize
 	}
 	if protocol == "tcp" {
 		size = dns.MaxMsgSize

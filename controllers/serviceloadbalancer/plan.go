@@ -39,7 +39,7 @@ type observed struct {
 type action int
 
 const (
-	nothing action = iota
+	_ action = iota // nothing
 	// ensure makes the load balancer, or makes it right.
 	ensure
 	// updateHosts tells the load balancer of other nodes.

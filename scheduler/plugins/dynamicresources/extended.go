@@ -9,7 +9,6 @@ import (
 	v1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	resourcehelper "k8s.io/component-helpers/resource"
 	fwk "k8s.io/kube-scheduler/framework"
@@ -37,7 +36,7 @@ func (p *DynamicResources) extendedClaim(pod *v1.Pod, s *state) *resourcev1.Reso
 	yes := true
 	return &resourcev1.ResourceClaim{ObjectMeta: metav1.ObjectMeta{
 		Namespace: pod.Namespace, GenerateName: pod.Name + "-extended-resources-",
-		UID:             types.UID(uuid.NewUUID()), // until it has one from the API
+		UID:             uuid.NewUUID(), // until it has one from the API
 		OwnerReferences: []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID, Controller: &yes}},
 		Annotations:     map[string]string{resourcev1.ExtendedResourceClaimAnnotation: "true"},
 	}}
