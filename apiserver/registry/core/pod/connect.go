@@ -3,6 +3,7 @@ package pod
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -298,7 +299,38 @@ func (s *logStorage) Get(ctx context.Context, name string, options runtime.Objec
 		return streamer, nil
 	}
 	streamer.Location, streamer.Transport, err = s.agent(ctx, p, "containerLogs", container, logQuery(o))
-	return streamer, err
+	return &logStreamer{streamer}, err
+}
+
+// logStreamer ends a log with an end alone. The library's copy to a websocket
+// drops what is read along with the end, and agents of this process answer so.
+type logStreamer struct{ *genericrest.LocationStreamer }
+
+// InputStream implements rest.ResourceStreamer.
+func (l *logStreamer) InputStream(ctx context.Context, version, accept string) (io.ReadCloser, bool, string, error) {
+	stream, flush, contentType, err := l.LocationStreamer.InputStream(ctx, version, accept)
+	if stream == nil || err != nil {
+		return stream, flush, contentType, err
+	}
+	return &endAlone{ReadCloser: stream}, flush, contentType, nil
+}
+
+// endAlone never returns io.EOF together with data.
+type endAlone struct {
+	io.ReadCloser
+	ended bool
+}
+
+// Read implements io.Reader.
+func (e *endAlone) Read(b []byte) (int, error) {
+	if e.ended {
+		return 0, io.EOF
+	}
+	n, err := e.ReadCloser.Read(b)
+	if n > 0 && err == io.EOF {
+		e.ended, err = true, nil
+	}
+	return n, err
 }
 
 func logQuery(o *corev1.PodLogOptions) url.Values {

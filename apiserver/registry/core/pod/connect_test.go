@@ -1,8 +1,11 @@
 package pod
 
 import (
+	"io"
 	"net/url"
+	"strings"
 	"testing"
+	"testing/iotest"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -46,6 +49,17 @@ func TestLogQuery(t *testing.T) {
 	now := metav1.Now()
 	if errs := validateLogOptions(&corev1.PodLogOptions{SinceSeconds: ptr.To(int64(1)), SinceTime: &now, TailLines: ptr.To(int64(-1)), LimitBytes: ptr.To(int64(0))}); len(errs) != 3 {
 		t.Errorf("got %v", errs)
+	}
+}
+
+func TestEndAlone(t *testing.T) {
+	stream := &endAlone{ReadCloser: io.NopCloser(iotest.DataErrReader(strings.NewReader("ahoy")))}
+	b := make([]byte, 9)
+	if n, err := stream.Read(b); n != 4 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if n, err := stream.Read(b); n != 0 || err != io.EOF {
+		t.Errorf("%d, %v", n, err)
 	}
 }
 
