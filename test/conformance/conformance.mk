@@ -12,7 +12,7 @@ PKG_agnhost          := k8s.io/kubernetes/test/images/agnhost
 PKG_nnp              := k8s.io/kubernetes/test/images/nonewprivs
 PKG_sample-apiserver := k8s.io/sample-apiserver
 PKG_etcd             := go.etcd.io/etcd/server/v3
-IMAGEPROGRAMS := $(addprefix $(SUITEBIN)/,agnhost nnp sample-apiserver etcd pause)
+IMAGEPROGRAMS := $(addprefix $(SUITEBIN)/,agnhost busybox nnp sample-apiserver etcd pause)
 # FOCUS and SKIP are regular expressions of specs, PROCS how many run at once,
 # NODES=simulated needs no root, INSTANCE (0 to 15) keeps runs on one machine
 # apart, KEEP=1 leaves the cluster up, CORACLE is the binary to test.
@@ -53,6 +53,9 @@ $(CONFORMANCE)/run: $(SUITEMOD) $(wildcard $(SUITE)/run/*.go $(SUITE)/results/*.
 $(SUITEBIN)/pause: $(NODEBIN)/pause
 	@mkdir -p $(@D)
 	cp $< $@
+
+$(SUITEBIN)/busybox: $(SUITE)/images/busybox.sh
+	$< $@
 
 $(SUITEBIN)/%: $(SUITEMOD)
 	@mkdir -p $(@D)

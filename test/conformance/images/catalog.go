@@ -94,7 +94,7 @@ func (b *builder) catalog() []recipe {
 	webserver := v1.Config{Entrypoint: []string{"/agnhost"}, Cmd: []string{"test-webserver"}}
 	return []recipe{
 		{[]suite.ImageID{suite.Agnhost, suite.AgnhostPrev}, []step{agnhost}, v1.Config{Entrypoint: []string{"/agnhost"}, Cmd: []string{"pause"}}},
-		{[]suite.ImageID{suite.Kitten}, []step{agnhost, b.page("kitten")}, webserver},
+		{[]suite.ImageID{suite.Kitten}, []step{agnhost, {"release", alpine}, b.page("kitten")}, webserver},
 		{[]suite.ImageID{suite.Nautilus}, []step{agnhost, b.page("nautilus")}, webserver},
 		{[]suite.ImageID{suite.BusyBox}, []step{busybox}, v1.Config{Cmd: []string{"sh"}}},
 		{[]suite.ImageID{suite.NonRoot}, []step{busybox}, v1.Config{Cmd: []string{"sh"}, User: "1234"}},
@@ -107,6 +107,12 @@ func (b *builder) catalog() []recipe {
 		{[]suite.ImageID{suite.APIServer}, []step{base, b.program("sample-apiserver", "sample-apiserver", 0o755)},
 			v1.Config{Entrypoint: []string{"/sample-apiserver"}}},
 	}
+}
+
+// alpine is what a spec that mounts an image reads there: upstream's is made from Alpine.
+func alpine(t *tree) error {
+	t.file("etc/os-release", 0o644, []byte("NAME=\"Alpine Linux\"\nID=alpine\n"))
+	return nil
 }
 
 // base is what every system expects.
@@ -128,13 +134,10 @@ func (b *builder) busybox(t *tree) error {
 	if err := b.base(t); err != nil {
 		return err
 	}
-	// Debian's busybox is built so that its shell runs its own applets, whatever
-	// PATH says, and drops variables whose names are not a shell's: another is sh.
-	if err := b.debian.unpack(t, "busybox-static", "bash"); err != nil {
+	const name = "bin/busybox"
+	if err := b.program("busybox", name, 0o755).fill(t); err != nil {
 		return err
 	}
-	t.symlink("bin/sh", "bash")
-	const name = "bin/busybox"
 	applets, err := list(t.entries[name].content)
 	if err != nil {
 		return err
