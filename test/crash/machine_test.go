@@ -197,7 +197,8 @@ func (m *machine) end(signal syscall.Signal) error {
 	select {
 	case <-l.ended:
 	case <-time.After(20 * time.Second):
-		_ = l.cmd.Process.Kill()
+		// Go answers with what every goroutine does, in the log.
+		_ = l.cmd.Process.Signal(syscall.SIGQUIT)
 		return fmt.Errorf("life %d did not end within 20 s of %s", l.number, signal)
 	}
 	if signal == syscall.SIGTERM && l.cmd.ProcessState.ExitCode() != 0 {
