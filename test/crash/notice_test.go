@@ -64,6 +64,15 @@ func aPod(s *state, label, value string) *corev1.Pod {
 	return &corev1.Pod{}
 }
 
+func aVolume(s *state) *corev1.PersistentVolume {
+	for i := range s.volumes {
+		if s.volumes[i].Status.Phase == corev1.VolumeBound {
+			return &s.volumes[i]
+		}
+	}
+	return &corev1.PersistentVolume{}
+}
+
 func again(s *state, pod *corev1.Pod) {
 	twin := pod.DeepCopy()
 	twin.Name, twin.UID, twin.Status.PodIP = twin.Name+"-twin", "twin", "192.0.2.1"
@@ -127,11 +136,11 @@ var harms = map[string]func(*state){
 	},
 	"a claim too few": func(s *state) { drop(&s.claims, "work", "data-db-0") },
 	"a volume without a claim": func(s *state) {
-		v := s.volumes[0].DeepCopy()
+		v := aVolume(s).DeepCopy()
 		v.Name = "pv"
 		s.volumes = append(slices.Clone(s.volumes), *v)
 	},
-	"a volume too few": func(s *state) { s.volumes = s.volumes[1:] },
+	"a volume too few": func(s *state) { drop(&s.volumes, "", aVolume(s).Name) },
 	"a Service without address": func(s *state) {
 		drop(&s.addresses, "", find(s.services, "work", "web").Spec.ClusterIP)
 	},
