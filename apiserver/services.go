@@ -28,16 +28,23 @@ func (s *Server) endpointSlices(ctx context.Context, namespace, service string) 
 	if err != nil {
 		return nil, err
 	}
-	list, err := store.List(request.WithNamespace(ctx, namespace), &metainternalversion.ListOptions{
-		ResourceVersion: "0", LabelSelector: labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: service}),
-	})
-	if err != nil {
-		return nil, err
-	}
-	slices := list.(*discoveryv1.EndpointSliceList)
-	out := make([]*discoveryv1.EndpointSlice, len(slices.Items))
-	for i := range slices.Items {
-		out[i] = &slices.Items[i]
+	var out []*discoveryv1.EndpointSlice
+	// The watch cache may be behind the slices by which a client knows that the
+	// Service answers: none there is reason to ask again, for what is stored.
+	for _, version := range []string{"0", ""} {
+		list, err := store.List(request.WithNamespace(ctx, namespace), &metainternalversion.ListOptions{
+			ResourceVersion: version, LabelSelector: labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: service}),
+		})
+		if err != nil {
+			return nil, err
+		}
+		slices := list.(*discoveryv1.EndpointSliceList)
+		for i := range slices.Items {
+			out = append(out, &slices.Items[i])
+		}
+		if len(out) > 0 {
+			break
+		}
 	}
 	return out, nil
 }
