@@ -134,21 +134,21 @@ func (r *round) underWay(ctx context.Context) error {
 	writer := make(chan error, 1)
 	go func() { writer <- r.notes.write(ctx, r.u) }()
 	// Its context ends with Wait; the writer does not.
-	users, ctx := errgroup.WithContext(ctx)
+	users, among := errgroup.WithContext(ctx)
 	for name, steps := range all {
 		users.Go(func() error {
 			for _, s := range steps {
-				if !pause(ctx, s.after) {
-					return fmt.Errorf("%s: %w", name, ctx.Err())
+				if !pause(among, s.after) {
+					return fmt.Errorf("%s: %w", name, among.Err())
 				}
-				if err := s.do(ctx); err != nil {
+				if err := s.do(among); err != nil {
 					return fmt.Errorf("%s: %w", name, err)
 				}
 			}
 			return nil
 		})
 	}
-	users.Go(func() error { return r.strike(ctx) })
+	users.Go(func() error { return r.strike(among) })
 	err = users.Wait()
 	r.notes.stop.Store(true)
 	if wrote := <-writer; err == nil {
