@@ -53,7 +53,7 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Optio
 	changed := builder.WithPredicates(predicate.Funcs{DeleteFunc: func(event.DeleteEvent) bool { return false }})
 	return ctrl.NewControllerManagedBy(mgr).Named(Name).
 		For(&corev1.PersistentVolumeClaim{}, changed).
-		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(volumeOf)).
+		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.volumeOf)).
 		Watches(&corev1.PersistentVolume{}, handler.EnqueueRequestsFromMapFunc(r.ofVolume)).
 		Watches(&storagev1.StorageClass{}, handler.EnqueueRequestsFromMapFunc(r.waitingFor)).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.delayedOf), builder.WithPredicates(predicate.Funcs{
@@ -69,11 +69,27 @@ func named(namespace, name string) reconcile.Request {
 	return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
 }
 
-func volumeOf(_ context.Context, o client.Object) []reconcile.Request {
-	if c, ok := o.(*corev1.PersistentVolumeClaim); ok && c.Spec.VolumeName != "" {
+// volumeOf is the volume of a claim. One that goes before it knows of its volume
+// may be known to that already.
+func (r *Reconciler) volumeOf(ctx context.Context, o client.Object) []reconcile.Request {
+	c, ok := o.(*corev1.PersistentVolumeClaim)
+	if !ok || c.Spec.VolumeName == "" && c.DeletionTimestamp == nil {
+		return nil
+	}
+	if c.Spec.VolumeName != "" {
 		return []reconcile.Request{named("", c.Spec.VolumeName)}
 	}
-	return nil
+	var all corev1.PersistentVolumeList
+	if err := r.client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range all.Items {
+		if ref := all.Items[i].Spec.ClaimRef; ref != nil && ref.UID == c.UID {
+			requests = append(requests, named("", all.Items[i].Name))
+		}
+	}
+	return requests
 }
 
 func (r *Reconciler) ofVolume(ctx context.Context, o client.Object) []reconcile.Request {
