@@ -158,6 +158,7 @@ func TestTwoNodesAndTheWorld(t *testing.T) {
 	run(t, "ip", "route", "add", "default", "via", "192.0.2.1")
 	run(t, "ip", "-n", "world", "addr", "add", "192.0.2.1/24", "dev", "eth0")
 	run(t, "ip", "-n", "world", "link", "set", "eth0", "up")
+	g.Eventually(func() string { return run(t, "ip", "-br", "link", "show", "up0") }, 10*time.Second).Should(MatchRegexp(`\bUP\b`), "the kernel says later that the link is up")
 	before := run(t, "ip", "-br", "addr") + run(t, "ip", "route")
 
 	var nodes []NodeNet
