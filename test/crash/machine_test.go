@@ -199,6 +199,10 @@ func (m *machine) end(signal syscall.Signal) error {
 	case <-time.After(20 * time.Second):
 		// Go answers with what every goroutine does, in the log.
 		_ = l.cmd.Process.Signal(syscall.SIGQUIT)
+		select {
+		case <-l.ended:
+		case <-time.After(20 * time.Second): // it has much to say
+		}
 		return fmt.Errorf("life %d did not end within 20 s of %s", l.number, signal)
 	}
 	if signal == syscall.SIGTERM && l.cmd.ProcessState.ExitCode() != 0 {
