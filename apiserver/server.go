@@ -382,38 +382,6 @@ func (s *Server) Done() <-chan struct{} { return s.done }
 // after Done.
 func (s *Server) Err() error { return s.err }
 
-// Stop ends every request, closes the storages and then etcd. It takes no
-// longer than a few seconds and may be called once.
-func (s *Server) Stop() {
-	s.cancel()
-	if s.serving {
-		<-s.done
-	}
-	s.transport.Stop()
-	s.services.Stop()
-	s.running.Wait()
-	if s.access != nil {
-		s.access.stop()
-	}
-	if s.audit != nil {
-		if err := s.audit.Close(); err != nil {
-			s.config.Report(err)
-		}
-	}
-	if s.dispatcher != nil {
-		s.dispatcher.Destroy()
-	}
-	if s.generic != nil {
-		s.generic.Destroy()
-	}
-	if s.getter != nil {
-		s.getter.Stop()
-	}
-	if s.etcd != nil {
-		s.etcd.Stop()
-	}
-}
-
 // LegacyToken signs a token without an end, bound to a Secret, for the
 // controller that fills such Secrets.
 func (s *Server) LegacyToken(sa *corev1.ServiceAccount, secret *corev1.Secret) (string, error) {

@@ -22,8 +22,11 @@ type Transport struct {
 	ready   chan struct{}
 	once    sync.Once
 	handler http.Handler
-	// running counts handlers, so that a stop can wait for them.
+	// running counts handlers, so that a stop can wait for them; none begins
+	// once stopped is set.
 	running sync.WaitGroup
+	mu      sync.RWMutex
+	stopped bool
 	ctx     context.Context
 	cancel  context.CancelFunc
 }
@@ -45,8 +48,22 @@ func (t *Transport) Serve(h http.Handler) {
 
 // Stop ends all requests and waits for their handlers.
 func (t *Transport) Stop() {
+	t.mu.Lock()
+	t.stopped = true
+	t.mu.Unlock()
 	t.cancel()
 	t.running.Wait()
+}
+
+// enter begins a request; false says that there are none any more.
+func (t *Transport) enter() bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	if t.stopped {
+		return false
+	}
+	t.running.Add(1)
+	return true
 }
 
 var errStopped = errors.New("the API server has stopped")
@@ -60,7 +77,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	}
-	if t.ctx.Err() != nil {
+	if !t.enter() {
 		return nil, errStopped
 	}
 	ctx, cancel := context.WithCancel(request.WithUser(r.Context(), t.user))
@@ -69,7 +86,6 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := &response{header: http.Header{}, body: pw, started: make(chan struct{})}
 	// A reader that is gone must not block the handler.
 	unblock := context.AfterFunc(ctx, func() { pr.CloseWithError(io.ErrUnexpectedEOF) })
-	t.running.Add(1)
 	go func() {
 		defer t.running.Done()
 		t.serve(w, serverRequest(ctx, r))
