@@ -124,21 +124,7 @@ func (t *target) quiet(ctx context.Context) (time.Time, error) {
 // footprint reports what a cluster that nobody uses costs.
 func (b *bench) footprint(ctx context.Context, t *target, name func(string) string) error {
 	pid := t.command.Process.Pid
-	if err := wait(ctx, idleFor); err != nil {
-		return err
-	}
-	before, err := cpuTime(pid)
-	if err != nil {
-		return err
-	}
-	if err := wait(ctx, idleFor); err != nil {
-		return err
-	}
-	after, err := cpuTime(pid)
-	if err != nil {
-		return err
-	}
-	rss, anonymous, err := memory(pid)
+	use, err := idle(ctx, pid)
 	if err != nil {
 		return err
 	}
@@ -146,10 +132,10 @@ func (b *bench) footprint(ctx context.Context, t *target, name func(string) stri
 	if err != nil {
 		return err
 	}
-	b.report(name("RSS"), "MB", none, rss)
-	b.report(name("anonymous memory"), "MB", none, anonymous)
+	b.report(name("RSS"), "MB", none, use.rss)
+	b.report(name("anonymous memory"), "MB", none, use.anonymous)
 	b.report(name("peak RSS"), "MB", none, peak)
-	b.report(name("idle CPU"), "% of a core", none, 100*(after-before).Seconds()/idleFor.Seconds())
+	b.report(name("idle CPU"), "% of a core", none, use.cpu)
 	return nil
 }
 

@@ -91,29 +91,38 @@ func benchIdle(ctx context.Context, b *bench) error {
 	if err := t.settled(ctx, 1); err != nil {
 		return err
 	}
-	pid := t.command.Process.Pid
-	if err := wait(ctx, idleFor); err != nil {
+	use, err := idle(ctx, t.command.Process.Pid)
+	if err != nil {
 		return err
+	}
+	b.report("idle RSS", "MB", 90, use.rss)
+	b.report("idle anonymous memory", "MB", none, use.anonymous)
+	b.report("idle CPU", "% of a core", 1, use.cpu)
+	return nil
+}
+
+// use is what a process costs that nobody asks anything: memory in MB, CPU in
+// percent of a core.
+type use struct{ rss, anonymous, cpu float64 }
+
+// idle leaves a process alone, and then looks at it.
+func idle(ctx context.Context, pid int) (use, error) {
+	if err := wait(ctx, idleFor); err != nil {
+		return use{}, err
 	}
 	before, err := cpuTime(pid)
 	if err != nil {
-		return err
+		return use{}, err
 	}
 	if err := wait(ctx, idleFor); err != nil {
-		return err
+		return use{}, err
 	}
 	after, err := cpuTime(pid)
 	if err != nil {
-		return err
+		return use{}, err
 	}
 	rss, anonymous, err := memory(pid)
-	if err != nil {
-		return err
-	}
-	b.report("idle RSS", "MB", 90, rss)
-	b.report("idle anonymous memory", "MB", none, anonymous)
-	b.report("idle CPU", "% of a core", 1, 100*(after-before).Seconds()/idleFor.Seconds())
-	return nil
+	return use{rss, anonymous, 100 * (after - before).Seconds() / idleFor.Seconds()}, err
 }
 
 func wait(ctx context.Context, d time.Duration) error {

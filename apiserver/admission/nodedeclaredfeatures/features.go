@@ -10,23 +10,18 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/apiserver/pkg/admission"
 	features "k8s.io/component-helpers/nodedeclaredfeatures"
 
 	"github.com/coracle-k8s/coracle/apis"
+	"github.com/coracle-k8s/coracle/apiserver/admission/boundpod"
 )
-
-// Nodes reads nodes from storage.
-type Nodes interface {
-	LiveNode(ctx context.Context, name string) (*corev1.Node, error)
-}
 
 // Plugin is NodeDeclaredFeatureValidator.
 type Plugin struct {
 	*admission.Handler
-	nodes    Nodes
+	nodes    boundpod.Nodes
 	features *features.Framework
 	version  *version.Version
 }
@@ -34,26 +29,21 @@ type Plugin struct {
 var _ admission.ValidationInterface = Plugin{}
 
 // New makes the plugin.
-func New(nodes Nodes) Plugin {
+func New(nodes boundpod.Nodes) Plugin {
 	return Plugin{
 		Handler: admission.NewHandler(admission.Update), nodes: nodes,
 		features: features.DefaultFramework, version: version.MustParseSemantic(apis.KubernetesVersion),
 	}
 }
 
-// Validate implements admission.ValidationInterface. A pod's generation tells
-// whether its spec changed.
+// Validate implements admission.ValidationInterface.
 func (p Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
 	if a.GetResource().GroupResource() != corev1.Resource("pods") || a.GetSubresource() != "" && a.GetSubresource() != "resize" {
 		return nil
 	}
-	pod, ok := a.GetObject().(*corev1.Pod)
-	old, was := a.GetOldObject().(*corev1.Pod)
-	if !ok || !was {
-		return apierrors.NewBadRequest(fmt.Sprintf("expected a pod but got a %T", a.GetObject()))
-	}
-	if pod.Spec.NodeName == "" || pod.Generation == old.Generation {
-		return nil
+	pod, old, err := boundpod.Change(a)
+	if err != nil || pod == nil {
+		return err
 	}
 	needs, err := p.features.InferForPodUpdate(info(old), info(pod), p.version)
 	if err != nil {
@@ -62,12 +52,9 @@ func (p Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissio
 	if needs.IsEmpty() {
 		return nil
 	}
-	node, err := p.nodes.LiveNode(ctx, pod.Spec.NodeName)
-	switch {
-	case apierrors.IsNotFound(err):
-		return admission.NewForbidden(a, fmt.Errorf("node %q not found", pod.Spec.NodeName))
-	case err != nil:
-		return admission.NewForbidden(a, fmt.Errorf("failed to get node %q: %w", pod.Spec.NodeName, err))
+	node, err := boundpod.NodeOf(ctx, a, p.nodes, pod)
+	if err != nil {
+		return err
 	}
 	found, err := p.features.MatchNode(needs, node)
 	if err != nil {

@@ -14,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/admission"
 	resourcehelper "k8s.io/component-helpers/resource"
+
+	"github.com/coracle-k8s/coracle/apiserver/admission/boundpod"
 )
 
 // Causes of a refusal.
@@ -22,44 +24,31 @@ const (
 	unsupportedPlatform metav1.CauseType = "UnsupportedPlatform"
 )
 
-// Nodes reads nodes from storage.
-type Nodes interface {
-	LiveNode(ctx context.Context, name string) (*corev1.Node, error)
-}
-
 // Plugin is PodResizeValidator.
 type Plugin struct {
 	*admission.Handler
-	nodes Nodes
+	nodes boundpod.Nodes
 }
 
 var _ admission.ValidationInterface = Plugin{}
 
 // New makes the plugin.
-func New(nodes Nodes) Plugin {
+func New(nodes boundpod.Nodes) Plugin {
 	return Plugin{Handler: admission.NewHandler(admission.Update), nodes: nodes}
 }
 
-// Validate implements admission.ValidationInterface. A pod's generation tells
-// whether its spec changed.
+// Validate implements admission.ValidationInterface.
 func (p Plugin) Validate(ctx context.Context, a admission.Attributes, _ admission.ObjectInterfaces) error {
 	if a.GetResource().GroupResource() != corev1.Resource("pods") || a.GetSubresource() != "resize" {
 		return nil
 	}
-	pod, ok := a.GetObject().(*corev1.Pod)
-	old, was := a.GetOldObject().(*corev1.Pod)
-	if !ok || !was {
-		return apierrors.NewBadRequest(fmt.Sprintf("expected a pod but got a %T", a.GetObject()))
+	pod, _, err := boundpod.Change(a)
+	if err != nil || pod == nil {
+		return err
 	}
-	if pod.Spec.NodeName == "" || pod.Generation == old.Generation {
-		return nil
-	}
-	node, err := p.nodes.LiveNode(ctx, pod.Spec.NodeName)
-	switch {
-	case apierrors.IsNotFound(err):
-		return admission.NewForbidden(a, fmt.Errorf("node %q not found", pod.Spec.NodeName))
-	case err != nil:
-		return admission.NewForbidden(a, fmt.Errorf("failed to get node %q: %w", pod.Spec.NodeName, err))
+	node, err := boundpod.NodeOf(ctx, a, p.nodes, pod)
+	if err != nil {
+		return err
 	}
 	if system, ok := node.Labels[corev1.LabelOSStable]; ok && system != "linux" {
 		return refused(a, unsupportedPlatform, fmt.Errorf("pod resize is only supported on linux nodes, node %q is %q", node.Name, system))

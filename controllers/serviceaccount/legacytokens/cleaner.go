@@ -62,11 +62,11 @@ func (c *Cleaner) Reconcile(ctx context.Context, req reconcile.Request) (reconci
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	now := c.clock.Now().UTC()
-	todo, err := c.observe(ctx, &secret, now)
+	step, err := c.observe(ctx, &secret, now)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	switch todo {
+	switch step {
 	case mark:
 		err = c.mark(ctx, &secret, now)
 	case remove:

@@ -31,12 +31,12 @@ func TestTranscript(t *testing.T) {
 			if !unused(secret, tracked, at, period) {
 				continue
 			}
-			todo := end(secret, at, period)
-			if todo == remove {
+			step := end(secret, at, period)
+			if step == remove {
 				r.Say("  %s: removed", at.Format("01-02"))
 				break
 			}
-			if todo == mark {
+			if step == mark {
 				r.Say("  %s: marked", at.Format("01-02"))
 				labels := map[string]string{InvalidSinceLabel: at.Format(time.DateOnly)}
 				if used := secret.Labels[LastUsedLabel]; used != "" {
