@@ -35,12 +35,10 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Optio
 		WithOptions(opts).Complete(r)
 }
 
+// nodeChanges lets every new node pass: its pods may have been there first, and
+// then nothing was attached for want of the node.
 func nodeChanges() predicate.Predicate {
 	return predicate.Funcs{
-		CreateFunc: func(e event.CreateEvent) bool {
-			node, ok := e.Object.(*corev1.Node)
-			return ok && len(node.Status.VolumesAttached)+len(node.Status.VolumesInUse) > 0
-		},
 		UpdateFunc: func(e event.UpdateEvent) bool {
 			old, ok1 := e.ObjectOld.(*corev1.Node)
 			node, ok2 := e.ObjectNew.(*corev1.Node)
