@@ -2,8 +2,8 @@
 // node that the first pod of the claim is on, as the provisioner that k3s and
 // kind bring along does it.
 //
-// It wakes on claims, on pods that come to a node, and on volumes that are
-// released. It makes the StorageClass local-path, the default one, when it
+// It wakes on claims, on pods that come to a node, on its classes, and on volumes
+// that are released. It makes the StorageClass local-path, the default one, when it
 // starts.
 //
 // Invariants:

@@ -6,6 +6,7 @@ import (
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -100,4 +101,18 @@ func TestRefusal(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	}
+}
+
+// A claim may be there before its class is.
+func TestClassWakesItsClaims(t *testing.T) {
+	claim := func(name, class string) *corev1.PersistentVolumeClaim {
+		return &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default"}, Spec: corev1.PersistentVolumeClaimSpec{StorageClassName: &class}}
+	}
+	g := NewWithT(t)
+	c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(claim("mine", "late"), claim("other", "else")).Build()
+	r := New(Config{Client: c})
+	class := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "late"}, Provisioner: Provisioner}
+	g.Expect(r.claimsOfClass(t.Context(), class)).To(Equal([]reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: "default", Name: "mine"}}}))
+	class.Provisioner = "example.com/else"
+	g.Expect(r.claimsOfClass(t.Context(), class)).To(BeEmpty())
 }

@@ -70,6 +70,7 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Optio
 		For(&corev1.PersistentVolumeClaim{}).
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(claimsOf), builder.WithPredicates(arrives)).
 		Watches(&corev1.PersistentVolume{}, &handler.EnqueueRequestForObject{}).
+		Watches(&storagev1.StorageClass{}, handler.EnqueueRequestsFromMapFunc(r.claimsOfClass)).
 		WithOptions(opts).Complete(r)
 }
 
@@ -86,6 +87,27 @@ func claimsOf(_ context.Context, o client.Object) []reconcile.Request {
 	var requests []reconcile.Request
 	for _, name := range index.ByVolumeClaim(pod) {
 		requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: pod.Namespace, Name: name}})
+	}
+	return requests
+}
+
+// claimsOfClass are those of a class of ours: they may have been there first, or
+// be allowed to grow only now.
+func (r *Reconciler) claimsOfClass(ctx context.Context, o client.Object) []reconcile.Request {
+	class, ok := o.(*storagev1.StorageClass)
+	if !ok || class.Provisioner != Provisioner {
+		return nil
+	}
+	var claims corev1.PersistentVolumeClaimList
+	if err := r.Client.List(ctx, &claims, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "listing the claims of a class", "class", class.Name)
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range claims.Items {
+		if c := &claims.Items[i]; volumes.GetPersistentVolumeClaimClass(c) == class.Name {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(c)})
+		}
 	}
 	return requests
 }

@@ -54,7 +54,7 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Optio
 		Named(Name).
 		For(&corev1.Namespace{}).
 		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(toNamespace),
-			builder.WithPredicates(changedOrDeleted())).
+			builder.WithPredicates(published())).
 		WithOptions(opts)
 	if r.config.Changed != nil {
 		b = b.WatchesRawSource(source.Channel(r.config.Changed, handler.EnqueueRequestsFromMapFunc(r.everyNamespace)))
@@ -62,13 +62,10 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Optio
 	return b.Complete(r)
 }
 
-func changedOrDeleted() predicate.Predicate {
-	return predicate.Funcs{
-		CreateFunc:  func(event.CreateEvent) bool { return false },
-		UpdateFunc:  func(e event.UpdateEvent) bool { return e.ObjectNew.GetName() == ConfigMapName },
-		DeleteFunc:  func(e event.DeleteEvent) bool { return e.Object.GetName() == ConfigMapName },
-		GenericFunc: func(event.GenericEvent) bool { return false },
-	}
+// published lets ConfigMaps of the one name pass. Somebody may have made one
+// before we did, so a new one does too.
+func published() predicate.Predicate {
+	return predicate.NewPredicateFuncs(func(o client.Object) bool { return o.GetName() == ConfigMapName })
 }
 
 func toNamespace(_ context.Context, o client.Object) []reconcile.Request {

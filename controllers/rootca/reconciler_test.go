@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
@@ -43,5 +44,15 @@ func TestReconcileFollowsAuthority(t *testing.T) {
 	}
 	if _, err := r.Reconcile(ctx, reconcile.Request{NamespacedName: types.NamespacedName{Name: "gone"}}); err != nil {
 		t.Error(err)
+	}
+}
+
+// Somebody's ConfigMap of that name, made before ours could be, is ours to mend.
+func TestForeignConfigMapWakes(t *testing.T) {
+	for name, want := range map[string]bool{ConfigMapName: true, "other": false} {
+		cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: name}}
+		if got := published().Create(event.CreateEvent{Object: cm}); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }

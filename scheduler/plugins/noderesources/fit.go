@@ -7,8 +7,10 @@ import (
 	"fmt"
 
 	v1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
+	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/scheduler/cache"
 )
@@ -144,12 +146,13 @@ func (*Fit) Score(_ context.Context, cs fwk.CycleState, pod *v1.Pod, node fwk.No
 
 func (*Fit) ScoreExtensions() fwk.ScoreExtensions { return nil }
 
-// EventsToRegister waits for room: nodes, pods that end or shrink, and the pod
-// itself asking for less.
+// EventsToRegister waits for room: nodes, pods that end or shrink, the pod itself
+// asking for less, and classes of devices that come to stand for what it asks.
 func (f *Fit) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHint, error) {
 	return []fwk.ClusterEventWithHint{
 		{Event: fwk.ClusterEvent{Resource: fwk.Pod, ActionType: fwk.Delete | fwk.UpdatePodScaleDown}, QueueingHintFn: podFrees},
 		{Event: fwk.ClusterEvent{Resource: fwk.Node, ActionType: fwk.Add | fwk.UpdateNodeAllocatable}, QueueingHintFn: f.nodeFits},
+		{Event: fwk.ClusterEvent{Resource: fwk.DeviceClass, ActionType: fwk.Add | fwk.Update}, QueueingHintFn: classStands},
 	}, nil
 }
 
@@ -210,6 +213,25 @@ func (f *Fit) nodeFits(_ klog.Logger, pod *v1.Pod, oldObj, newObj any) (fwk.Queu
 		grew = grew || want > 0 && is.ScalarResources[name] > was.ScalarResources[name]
 	}
 	if grew {
+		return fwk.Queue, nil
+	}
+	return fwk.QueueSkip, nil
+}
+
+// classStands wakes the pod for a class that begins to stand for an extended
+// resource of its: DynamicResources looks for that then.
+func classStands(_ klog.Logger, pod *v1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
+	class, ok := newObj.(*resourcev1.DeviceClass)
+	if !ok {
+		return fwk.Queue, fmt.Errorf("judging an event of a device class: got %T", newObj)
+	}
+	wanted := requestOf(pod).scalars
+	old, _ := oldObj.(*resourcev1.DeviceClass)
+	if old == nil && wanted[v1.ResourceName(resourcev1.ResourceDeviceClassPrefix+class.Name)] > 0 {
+		return fwk.Queue, nil
+	}
+	if name := class.Spec.ExtendedResourceName; name != nil && wanted[v1.ResourceName(*name)] > 0 &&
+		(old == nil || !ptr.Equal(old.Spec.ExtendedResourceName, name)) {
 		return fwk.Queue, nil
 	}
 	return fwk.QueueSkip, nil

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	v1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -92,9 +93,16 @@ func TestScores(t *testing.T) {
 }
 
 func TestHints(t *testing.T) {
-	p := pod("p", "cpu", "2")
+	p := pod("p", "cpu", "2", "example.com/gpu", "1", "deviceclass.resource.kubernetes.io/gpus", "1")
+	class := func(name, resource string) *resourcev1.DeviceClass {
+		c := &resourcev1.DeviceClass{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		if resource != "" {
+			c.Spec.ExtendedResourceName = &resource
+		}
+		return c
+	}
 	bound := func(p *v1.Pod) *v1.Pod { p.Spec.NodeName = "n"; return p }
-	fits := NewFit(func(v1.ResourceName) bool { return false }).nodeFits
+	fits := NewFit(func(v1.ResourceName) bool { return true }).nodeFits
 	for name, c := range map[string]struct {
 		hint     func(klog.Logger, *v1.Pod, any, any) (fwk.QueueingHint, error)
 		old, new any
@@ -109,6 +117,13 @@ func TestHints(t *testing.T) {
 		"a small node":               {fits, (*v1.Node)(nil), node("cpu", "1", "pods", "1"), fwk.QueueSkip},
 		"a node grows":               {fits, node("cpu", "2", "pods", "1"), node("cpu", "4", "pods", "1"), fwk.Queue},
 		"a node grows in memory":     {fits, node("cpu", "2", "pods", "1", "memory", "1"), node("cpu", "2", "pods", "1", "memory", "2"), fwk.QueueSkip},
+		"a class for its resource":   {classStands, nil, class("c", "example.com/gpu"), fwk.Queue},
+		"a class for another":        {classStands, nil, class("c", "example.com/fpga"), fwk.QueueSkip},
+		"a class for none":           {classStands, nil, class("c", ""), fwk.QueueSkip},
+		"a class that it names":      {classStands, nil, class("gpus", ""), fwk.Queue},
+		"that class again":           {classStands, class("gpus", ""), class("gpus", ""), fwk.QueueSkip},
+		"a class begins to stand":    {classStands, class("c", ""), class("c", "example.com/gpu"), fwk.Queue},
+		"a class that stood before":  {classStands, class("c", "example.com/gpu"), class("c", "example.com/gpu"), fwk.QueueSkip},
 	} {
 		if got, err := c.hint(klog.Logger{}, p, c.old, c.new); err != nil || got != c.want {
 			t.Errorf("%s: %v %v", name, got, err)
