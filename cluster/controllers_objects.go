@@ -51,7 +51,7 @@ func (c *Cluster) volumeControllers(mgr manager.Manager) (map[string]setup, erro
 		"local path": localpath.New(localpath.Config{
 			Client: kube, Recorder: recorder(localpath.Provisioner), Clock: c.options.clock, Host: localDirs{c}, Dir: dir,
 		}),
-		"claim protection":                   volumeprotection.NewClaims(kube, mgr.GetAPIReader()),
+		"claim protection":                   volumeprotection.NewClaims(kube, mgr.GetAPIReader(), c.options.clock),
 		"volume protection":                  volumeprotection.NewVolumes(kube),
 		"volume attributes class protection": volumeprotection.NewAttributesClasses(kube),
 	}, nil

@@ -1,6 +1,7 @@
 package disruption
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -70,11 +71,22 @@ func (r *Reconciler) wake(ctx context.Context, pod *corev1.Pod, q queue) {
 		log.FromContext(ctx).Error(err, "listing budgets", "namespace", pod.Namespace)
 		return
 	}
+	var first *policyv1.PodDisruptionBudget
+	told := false
 	for i := range list.Items {
 		b := &list.Items[i]
-		if selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector); err == nil && selector.Matches(labels.Set(pod.Labels)) {
-			r.pacer.Enqueue(q, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(b)})
+		selector, err := metav1.LabelSelectorAsSelector(b.Spec.Selector)
+		if err != nil || !selector.Matches(labels.Set(pod.Labels)) {
+			continue
 		}
+		r.pacer.Enqueue(q, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(b)})
+		if first != nil && !told {
+			// Nobody will be able to evict the pod.
+			r.recorder.Eventf(pod, corev1.EventTypeWarning, "MultiplePodDisruptionBudgets",
+				"Pod %q/%q matches multiple PodDisruptionBudgets.  Chose %q arbitrarily.", pod.Namespace, pod.Name, first.Name)
+			told = true
+		}
+		first = cmp.Or(first, b)
 	}
 }
 

@@ -120,6 +120,7 @@ func (r *Reconciler) look(ctx context.Context, a *autoscalingv2.HorizontalPodAut
 		return action, plan.Failure, nil // the next period sees what came between
 	}
 	if err != nil {
+		r.Recorder.Event(a, corev1.EventTypeWarning, "FailedUpdateStatus", err.Error())
 		return action, plan.Failure, fmt.Errorf("writing status: %w", err)
 	}
 	return action, plan.Failure, nil

@@ -45,7 +45,7 @@ func TestClaimUsedAgainstEveryVolume(t *testing.T) {
 			}
 			pods = append(pods, pod)
 		}
-		if got := claimUsed(claim, pods); got != want {
+		if got := claimUsed(claim, pods, usesClaim); got != want {
 			t.Fatalf("seed %d: used: %t, want %t", seed, got, want)
 		}
 	}

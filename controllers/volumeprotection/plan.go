@@ -1,6 +1,9 @@
 package volumeprotection
 
 import (
+	"slices"
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/component-helpers/storage/ephemeral"
@@ -60,13 +63,62 @@ func shutDown(pod *corev1.Pod) bool {
 	return pod.DeletionTimestamp != nil && pod.DeletionGracePeriodSeconds != nil && *pod.DeletionGracePeriodSeconds == 0
 }
 
-func claimUsed(claim *corev1.PersistentVolumeClaim, pods []corev1.Pod) bool {
+func claimUsed(claim *corev1.PersistentVolumeClaim, pods []corev1.Pod, by func(*corev1.Pod, *corev1.PersistentVolumeClaim) bool) bool {
 	for i := range pods {
-		if usesClaim(&pods[i], claim) {
+		if by(&pods[i], claim) {
 			return true
 		}
 	}
 	return false
+}
+
+// refersTo says whether a pod that is not over needs a claim, on a node or not.
+func refersTo(pod *corev1.Pod, claim *corev1.PersistentVolumeClaim) bool {
+	return !over(pod) && slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
+		if c := v.PersistentVolumeClaim; c != nil {
+			return c.ClaimName == claim.Name
+		}
+		return v.Ephemeral != nil && ephemeral.VolumeClaimName(pod, &v) == claim.Name && ephemeral.VolumeIsForPod(pod, claim) == nil
+	})
+}
+
+// over says that a pod needs no volumes any more.
+func over(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed ||
+		pod.DeletionTimestamp != nil && !slices.ContainsFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool {
+			return s.State.Terminated == nil && s.State.Waiting == nil
+		})
+}
+
+// unused is the condition that says since when no pod refers to a claim, nil if
+// there is none.
+func unused(s *corev1.PersistentVolumeClaimStatus) *corev1.PersistentVolumeClaimCondition {
+	for i := range s.Conditions {
+		if s.Conditions[i].Type == corev1.PersistentVolumeClaimUnused {
+			return &s.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// markUse makes the condition say whether a claim is used, and reports whether
+// it said otherwise.
+func markUse(s *corev1.PersistentVolumeClaimStatus, used bool, now time.Time) bool {
+	want := corev1.PersistentVolumeClaimCondition{Type: corev1.PersistentVolumeClaimUnused, Status: corev1.ConditionTrue,
+		Reason: "NoPodsUsingPVC", Message: "No pods are currently referencing this PVC", LastTransitionTime: metav1.NewTime(now)}
+	if used {
+		want.Status, want.Reason, want.Message = corev1.ConditionFalse, "PodUsingPVC", "A pod is currently referencing this PVC"
+	}
+	have := unused(s)
+	switch {
+	case have == nil:
+		s.Conditions = append(s.Conditions, want)
+	case have.Status == want.Status:
+		return false
+	default:
+		*have = want
+	}
+	return true
 }
 
 // classesOf are the attributes classes that a claim has, had or is to have.

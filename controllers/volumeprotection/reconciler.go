@@ -9,6 +9,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -33,40 +34,39 @@ const (
 // conflictRetry is how long the cache gets to learn of a write.
 const conflictRetry = 20 * time.Millisecond
 
-// Claims protects PersistentVolumeClaims.
+// Claims protects PersistentVolumeClaims, and tells of those that no pod uses.
 type Claims struct {
 	client client.Client
 	live   client.Reader
+	clock  clock.PassiveClock
 }
 
 // NewClaims reads through c, which is expected to be backed by a cache with the
-// indexes of package index, and through live past it before it lets a claim go.
-func NewClaims(c client.Client, live client.Reader) *Claims { return &Claims{client: c, live: live} }
+// indexes of package index, and through live past it before it lets a claim go
+// or calls it unused.
+func NewClaims(c client.Client, live client.Reader, clk clock.PassiveClock) *Claims {
+	return &Claims{client: c, live: live, clock: clk}
+}
 
-// SetupWithManager wakes the reconciler for claims, and for claims of pods that change or go.
+// SetupWithManager wakes the reconciler for claims, and for those of pods that
+// come, end or go.
 func (r *Claims) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
 	return ctrl.NewControllerManagedBy(mgr).Named(ClaimsName).
 		For(&corev1.PersistentVolumeClaim{}).
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.deletingOf), builder.WithPredicates(predicate.Funcs{
-			CreateFunc: func(event.CreateEvent) bool { return false },
-			UpdateFunc: func(e event.UpdateEvent) bool { return e.ObjectNew.GetDeletionTimestamp() != nil },
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(claimsOf), builder.WithPredicates(predicate.Funcs{
+			UpdateFunc: func(e event.UpdateEvent) bool {
+				old, ok1 := e.ObjectOld.(*corev1.Pod)
+				pod, ok2 := e.ObjectNew.(*corev1.Pod)
+				return ok1 && ok2 && (old.UID != pod.UID || pod.DeletionTimestamp != nil || over(old) != over(pod))
+			},
 		})).
 		WithOptions(opts).Complete(r)
 }
 
-// deletingOf are the claims of a pod that are being deleted.
-func (r *Claims) deletingOf(ctx context.Context, o client.Object) []reconcile.Request {
-	pod, ok := o.(*corev1.Pod)
-	if !ok {
-		return nil
-	}
+func claimsOf(_ context.Context, o client.Object) []reconcile.Request {
 	var requests []reconcile.Request
-	for _, name := range index.ByVolumeClaim(pod) {
-		key := types.NamespacedName{Namespace: pod.Namespace, Name: name}
-		var claim corev1.PersistentVolumeClaim
-		if err := r.client.Get(ctx, key, &claim, client.UnsafeDisableDeepCopy); err == nil && claim.DeletionTimestamp != nil {
-			requests = append(requests, reconcile.Request{NamespacedName: key})
-		}
+	for _, name := range index.ByVolumeClaim(o) {
+		requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: name}})
 	}
 	return requests
 }
@@ -74,20 +74,51 @@ func (r *Claims) deletingOf(ctx context.Context, o client.Object) []reconcile.Re
 // Reconcile implements reconcile.Reconciler.
 func (r *Claims) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	var claim corev1.PersistentVolumeClaim
-	return protect(ctx, r.client, req, &claim, claimFinalizer, func() (bool, error) {
-		var pods corev1.PodList
-		if err := r.client.List(ctx, &pods, client.InNamespace(claim.Namespace), client.MatchingFields{index.PodVolumeClaim: claim.Name}, client.UnsafeDisableDeepCopy); err != nil {
-			return false, fmt.Errorf("listing pods: %w", err)
-		}
-		if claimUsed(&claim, pods.Items) {
-			return true, nil
-		}
-		var now corev1.PodList
-		if err := r.live.List(ctx, &now, client.InNamespace(claim.Namespace)); err != nil {
-			return false, fmt.Errorf("listing pods: %w", err)
-		}
-		return claimUsed(&claim, now.Items), nil
-	})
+	if err := r.client.Get(ctx, req.NamespacedName, &claim); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	told, err := r.tell(ctx, &claim)
+	if apierrors.IsConflict(err) { // somebody was quicker; the cache will tell
+		return reconcile.Result{RequeueAfter: conflictRetry}, nil
+	}
+	if told || err != nil { // what was written brings it here again
+		return reconcile.Result{}, err
+	}
+	return protect(ctx, r.client, req, &claim, claimFinalizer, func() (bool, error) { return r.used(ctx, &claim, usesClaim) })
+}
+
+// tell writes the condition Unused if it is not what it should be.
+func (r *Claims) tell(ctx context.Context, claim *corev1.PersistentVolumeClaim) (told bool, err error) {
+	if claim.DeletionTimestamp != nil || claim.Status.Phase != corev1.ClaimBound {
+		return false, nil // a binding must not be disturbed
+	}
+	used, err := r.used(ctx, claim, refersTo)
+	if err != nil || !markUse(&claim.Status, used, r.clock.Now()) {
+		return false, err
+	}
+	if err := r.client.Status().Update(ctx, claim); client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("telling whether claim %s/%s is used: %w", claim.Namespace, claim.Name, err)
+	}
+	return true, nil
+}
+
+// used asks the server before it says no, but for a claim that is known as unused.
+func (r *Claims) used(ctx context.Context, claim *corev1.PersistentVolumeClaim, by func(*corev1.Pod, *corev1.PersistentVolumeClaim) bool) (bool, error) {
+	var pods corev1.PodList
+	if err := r.client.List(ctx, &pods, client.InNamespace(claim.Namespace), client.MatchingFields{index.PodVolumeClaim: claim.Name}, client.UnsafeDisableDeepCopy); err != nil {
+		return false, fmt.Errorf("listing pods: %w", err)
+	}
+	if claimUsed(claim, pods.Items, by) {
+		return true, nil
+	}
+	if c := unused(&claim.Status); claim.DeletionTimestamp == nil && c != nil && c.Status == corev1.ConditionTrue {
+		return false, nil
+	}
+	var now corev1.PodList
+	if err := r.live.List(ctx, &now, client.InNamespace(claim.Namespace)); err != nil {
+		return false, fmt.Errorf("listing pods: %w", err)
+	}
+	return claimUsed(claim, now.Items, by), nil
 }
 
 // Volumes protects PersistentVolumes.

@@ -2,7 +2,9 @@ package volumeprotection
 
 import (
 	"context"
+	"fmt"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
@@ -10,6 +12,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	clocktesting "k8s.io/utils/clock/testing"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -64,7 +68,7 @@ func TestClaimGoesAfterItsPod(t *testing.T) {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "default"}, Spec: corev1.PodSpec{NodeName: "n", Volumes: []corev1.Volume{
 		{Name: "v", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "c"}}}}}}
 	c := world(claim, pod)
-	r := NewClaims(c, c)
+	r := NewClaims(c, c, clock.RealClock{})
 	run := func() { _, err := r.Reconcile(ctx, request(claim)); g.Expect(err).NotTo(HaveOccurred()) }
 	run()
 	g.Expect(c.Get(ctx, client.ObjectKeyFromObject(claim), claim)).To(Succeed())
@@ -72,10 +76,42 @@ func TestClaimGoesAfterItsPod(t *testing.T) {
 	g.Expect(c.Delete(ctx, claim)).To(Succeed())
 	run()
 	g.Expect(c.Get(ctx, client.ObjectKeyFromObject(claim), claim)).To(Succeed())
-	g.Expect(r.deletingOf(ctx, pod)).To(Equal([]reconcile.Request{request(claim)}))
+	g.Expect(claimsOf(ctx, pod)).To(Equal([]reconcile.Request{request(claim)}))
 	g.Expect(c.Delete(ctx, pod)).To(Succeed())
 	run()
 	g.Expect(apierrors.IsNotFound(c.Get(ctx, client.ObjectKeyFromObject(claim), claim))).To(BeTrue())
+}
+
+// TestUnused lets pods come and go, and looks at what is said of their claim.
+func TestUnused(t *testing.T) {
+	g, ctx, clk := NewWithT(t), context.Background(), clocktesting.NewFakePassiveClock(time.Unix(1000, 0))
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "c", Namespace: "default", Finalizers: []string{claimFinalizer}}}
+	c := fake.NewClientBuilder().WithIndex(&corev1.Pod{}, index.PodVolumeClaim, index.ByVolumeClaim).WithScheme(apis.NewClientScheme()).
+		WithObjects(claim).WithStatusSubresource(claim, &corev1.Pod{}).Build()
+	r := NewClaims(c, c, clk)
+	said := func() string {
+		_, err := r.Reconcile(ctx, request(claim))
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(c.Get(ctx, client.ObjectKeyFromObject(claim), claim)).To(Succeed())
+		if u := unused(&claim.Status); u != nil {
+			return fmt.Sprintf("%s %s at %d", u.Status, u.Reason, u.LastTransitionTime.Unix())
+		}
+		return ""
+	}
+	g.Expect(said()).To(BeEmpty(), "it is not bound")
+	claim.Status.Phase = corev1.ClaimBound
+	g.Expect(c.Status().Update(ctx, claim)).To(Succeed())
+	g.Expect(said()).To(Equal("True NoPodsUsingPVC at 1000"))
+	clk.SetTime(time.Unix(2000, 0))
+	g.Expect(said()).To(Equal("True NoPodsUsingPVC at 1000"))
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "default"}, Spec: corev1.PodSpec{Volumes: []corev1.Volume{
+		{Name: "v", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "c"}}}}}}
+	g.Expect(c.Create(ctx, pod)).To(Succeed())
+	g.Expect(said()).To(Equal("False PodUsingPVC at 2000"), "a pod without a node counts")
+	clk.SetTime(time.Unix(3000, 0))
+	pod.Status.Phase = corev1.PodSucceeded
+	g.Expect(c.Status().Update(ctx, pod)).To(Succeed())
+	g.Expect(said()).To(Equal("True NoPodsUsingPVC at 3000"), "one that is over does not")
 }
 
 func TestVolumeGoesWhenUnbound(t *testing.T) {
