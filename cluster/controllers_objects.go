@@ -50,6 +50,7 @@ func (c *Cluster) volumeControllers(mgr manager.Manager) (map[string]setup, erro
 		"ephemeral volume": ephemeralvolume.New(kube, recorder("ephemeral_volume")),
 		"local path": localpath.New(localpath.Config{
 			Client: kube, Recorder: recorder(localpath.Provisioner), Clock: c.options.clock, Host: localDirs{c}, Dir: dir,
+			Removers: *c.config.LeaderElection.LeaderElect,
 		}),
 		"claim protection":                   volumeprotection.NewClaims(kube, mgr.GetAPIReader(), c.options.clock),
 		"volume protection":                  volumeprotection.NewVolumes(kube),

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -96,7 +97,10 @@ func (c *Cluster) join(r *http.Request, req joinRequest) (*joinResponse, error) 
 	if net.ParseIP(req.Address) == nil {
 		return nil, fmt.Errorf("address %q is not an IP address", req.Address)
 	}
-	if c.nodes.has(req.Node) {
+	if strings.HasPrefix(req.Node, simulatedPrefix) {
+		return nil, fmt.Errorf("node %q has the name of a simulated node; choose another --node-name", req.Node)
+	}
+	if c.hasNode(req.Node) {
 		return nil, fmt.Errorf("node %q runs in the server's own process; choose another --node-name", req.Node)
 	}
 	now := c.options.clock.Now()
@@ -145,8 +149,22 @@ func agentRoles() []client.Object {
 	}
 }
 
-func (n *connector) has(node string) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.local[node] != nil
+// hasNode says whether a real node of that name is this process's own, up or not.
+func (c *Cluster) hasNode(name string) bool {
+	for i := range int(*c.config.Nodes) {
+		if own, err := ownNodeName(c.config.Node.Name, i); err == nil && own == name {
+			return true
+		}
+	}
+	return false
+}
+
+// ownNodeName is the name of the i-th of a process's real nodes, given that of
+// the first, if any.
+func ownNodeName(given string, i int) (string, error) {
+	name, err := nodeName(given)
+	if err != nil || i == 0 {
+		return name, err
+	}
+	return fmt.Sprintf("%s-%d", name, i), nil
 }

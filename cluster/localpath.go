@@ -5,18 +5,19 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/coracle-k8s/coracle/controllers/localpath"
 )
 
 // localDirs makes and removes the directories of local-path volumes.
 type localDirs struct{ cluster *Cluster }
 
 // simulatedPrefix begins the names of simulated nodes, see nodeagent/simulated.
+// They have no directories, and no agent has such a name.
 const simulatedPrefix = "simulated-"
-
-// here says that the node is one of this process.
-func (d localDirs) here(node string) bool {
-	return d.cluster.nodes.has(node) || d.cluster.config.SimulatedNodes > 0 && strings.HasPrefix(node, simulatedPrefix)
-}
 
 // localPathDir is where those volumes are, below the data directory.
 func localPathDir(dataDir string) (string, error) {
@@ -30,7 +31,7 @@ func localPathDir(dataDir string) (string, error) {
 // Make implements localpath.Host. On other machines the agent makes the
 // directory when it mounts it.
 func (d localDirs) Make(node, path string) error {
-	if !d.here(node) {
+	if !d.cluster.hasNode(node) {
 		return nil
 	}
 	if err := os.MkdirAll(path, 0o755); err != nil {
@@ -39,10 +40,34 @@ func (d localDirs) Make(node, path string) error {
 	return os.Chmod(path, 0o777) // whoever the pod's user is
 }
 
-// Remove implements localpath.Host.
+// Remove implements localpath.Host. A directory that is here is the volume's,
+// also if the node is an agent's on this machine.
 func (d localDirs) Remove(node, path string) (bool, error) {
 	if _, err := os.Lstat(path); err == nil {
 		return true, os.RemoveAll(path)
 	}
-	return d.here(node), nil
+	return d.cluster.hasNode(node) || strings.HasPrefix(node, simulatedPrefix), nil
+}
+
+// addRemover removes the data of volumes from this process's own nodes, where
+// another server may have the provisioner.
+func (c *Cluster) addRemover(mgr manager.Manager) error {
+	if *c.config.Nodes == 0 || !*c.config.LeaderElection.LeaderElect {
+		return nil
+	}
+	if err := localpath.NewRemover(mgr.GetClient(), ownDirs{localDirs{c}}).SetupWithManager(mgr, controller.Options{}); err != nil {
+		return fmt.Errorf("setting up the remover of volumes: %w", err)
+	}
+	return nil
+}
+
+// ownDirs are those of this process's own nodes alone.
+type ownDirs struct{ localDirs }
+
+// Remove implements localpath.Host.
+func (d ownDirs) Remove(node, path string) (bool, error) {
+	if !d.cluster.hasNode(node) {
+		return false, nil
+	}
+	return d.localDirs.Remove(node, path)
 }

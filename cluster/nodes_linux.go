@@ -161,12 +161,9 @@ func programs(dir, given string, progress func(string)) func() (string, error) {
 }
 
 func (c *Cluster) newNode(host *nodeHost, index int) (*realNode, error) {
-	name, err := nodeName(c.config.Node.Name)
+	name, err := ownNodeName(c.config.Node.Name, index)
 	if err != nil {
 		return nil, err
-	}
-	if index > 0 {
-		name = fmt.Sprintf("%s-%d", name, index)
 	}
 	subnet, err := podSubnet(c.config.Network, index)
 	if err != nil {

@@ -78,6 +78,9 @@ func (c *Cluster) addParts(ctx context.Context, p *parts) error {
 	if err := c.addSimulatedNodes(p.manager); err != nil {
 		return err
 	}
+	if err := c.addRemover(p.manager); err != nil {
+		return err
+	}
 	if err := p.manager.Add(agentAccess{p.manager.GetClient()}); err != nil {
 		return fmt.Errorf("adding the agents' access: %w", err)
 	}

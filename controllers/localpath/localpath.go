@@ -14,7 +14,8 @@
 //  2. A claim of its class that a scheduled pod uses, and that no scheduler has
 //     given a node, gets the pod's node.
 //  3. A volume that it made goes with its data when it is released and its
-//     policy is Delete. Data on a node that another process runs are not
+//     policy is Delete, whichever server made it. Data on a node of another
+//     server are removed there, by a Remover. Data on an agent's node are not
 //     reached: the volume becomes Failed and says where they are.
 //  4. A claim whose class allows it grows by asking for more, while it is in use.
 package localpath
@@ -99,7 +100,7 @@ func volume(c *corev1.PersistentVolumeClaim, class *storagev1.StorageClass, node
 			ClaimRef: &corev1.ObjectReference{APIVersion: "v1", Kind: "PersistentVolumeClaim", Namespace: c.Namespace, Name: c.Name,
 				UID: c.UID, ResourceVersion: c.ResourceVersion},
 			PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{
-				Path: path.Join(dir, strings.Join([]string{name, c.Namespace, c.Name}, "_")), Type: ptr.To(corev1.HostPathDirectoryOrCreate),
+				Path: path.Join(dir, directory(name, c.Namespace, c.Name)), Type: ptr.To(corev1.HostPathDirectoryOrCreate),
 			}},
 			NodeAffinity: &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
 				MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{host}}},
@@ -108,8 +109,23 @@ func volume(c *corev1.PersistentVolumeClaim, class *storagev1.StorageClass, node
 	}
 }
 
-// released says that a volume was made here and is to go.
-func released(pv *corev1.PersistentVolume) bool {
-	return pv.Annotations[volumes.AnnDynamicallyProvisioned] == Provisioner && pv.Spec.HostPath != nil && pv.DeletionTimestamp == nil &&
-		pv.Status.Phase == corev1.VolumeReleased && pv.Spec.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimDelete
+// directory is the last element of a volume's path.
+func directory(volume, namespace, claim string) string {
+	return strings.Join([]string{volume, namespace, claim}, "_")
 }
+
+// released says that a volume was made by a provisioner of this kind and is to
+// go: one that has failed to may be within reach now. Its path is looked at
+// closely, since who writes volumes must not be able to remove anything else.
+func released(pv *corev1.PersistentVolume) bool {
+	if pv.Spec.HostPath == nil || pv.Spec.ClaimRef == nil || pv.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimDelete {
+		return false
+	}
+	parent, last := path.Split(pv.Spec.HostPath.Path)
+	return pv.Annotations[volumes.AnnDynamicallyProvisioned] == Provisioner && pv.DeletionTimestamp == nil &&
+		(pv.Status.Phase == corev1.VolumeReleased || pv.Status.Phase == corev1.VolumeFailed) &&
+		path.Base(parent) == Class && path.IsAbs(parent) && last == directory(pv.Name, pv.Spec.ClaimRef.Namespace, pv.Spec.ClaimRef.Name)
+}
+
+// onServer says that a node is in a server's process: agents answer at a port.
+func onServer(node *corev1.Node) bool { return node.Status.DaemonEndpoints.KubeletEndpoint.Port == 0 }

@@ -2,6 +2,7 @@ package localpath
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -89,6 +90,73 @@ func TestVolumesComeAndGo(t *testing.T) {
 		g.Expect(pv.Status.Message).To(ContainSubstring("on node far"))
 	}
 }
+
+// removed is a volume that a provisioner made below dir, after its claim's end.
+func removed(dir, node string) *corev1.PersistentVolume {
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "c", UID: "u"}}
+	pv := volume(claim, defaultClass(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}}, dir)
+	pv.UID, pv.Status.Phase = "v", corev1.VolumeReleased
+	return pv
+}
+
+// A volume made by a server with another data directory goes as any other;
+// nothing goes that no provisioner would have made.
+func TestReleasedOfOthers(t *testing.T) {
+	for name, change := range map[string]func(*corev1.PersistentVolume){
+		"as it was made":    func(*corev1.PersistentVolume) {},
+		"failed before":     func(pv *corev1.PersistentVolume) { pv.Status.Phase = corev1.VolumeFailed },
+		"not: bound":        func(pv *corev1.PersistentVolume) { pv.Status.Phase = corev1.VolumeBound },
+		"not: going":        func(pv *corev1.PersistentVolume) { pv.DeletionTimestamp = &metav1.Time{} },
+		"not: another path": func(pv *corev1.PersistentVolume) { pv.Spec.HostPath.Path = "/etc" },
+		"not: beside":       func(pv *corev1.PersistentVolume) { pv.Spec.HostPath.Path = "/other/pvc-u_default_c" },
+		"not: above":        func(pv *corev1.PersistentVolume) { pv.Spec.HostPath.Path = "/theirs/local-path/" },
+		"not: below":        func(pv *corev1.PersistentVolume) { pv.Spec.HostPath.Path += "/x" },
+		"not: another's":    func(pv *corev1.PersistentVolume) { pv.Spec.ClaimRef.Name = "d" },
+		"not: to be kept": func(pv *corev1.PersistentVolume) {
+			pv.Spec.PersistentVolumeReclaimPolicy = corev1.PersistentVolumeReclaimRetain
+		},
+		"not: no provisioner's": func(pv *corev1.PersistentVolume) {
+			delete(pv.Annotations, volumes.AnnDynamicallyProvisioned)
+		},
+	} {
+		pv := removed("/theirs/local-path", "near")
+		change(pv)
+		if got, want := released(pv), !strings.HasPrefix(name, "not: "); got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
+// Of several servers the one with the node removes the volume; who leads leaves
+// that to it, but tells of an agent's.
+func TestVolumesOfOtherServersNodes(t *testing.T) {
+	g := NewWithT(t)
+	request := reconcile.Request{NamespacedName: types.NamespacedName{Name: "pvc-u"}}
+	for port, phase := range map[int32]corev1.PersistentVolumePhase{0: corev1.VolumeReleased, 10250: corev1.VolumeFailed} {
+		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "far"}}
+		node.Status.DaemonEndpoints.KubeletEndpoint.Port = port
+		c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(removed("/data/local-path", "far"), node).WithStatusSubresource(&corev1.PersistentVolume{}).Build()
+		leader := New(Config{Client: c, Recorder: record.NewFakeRecorder(10), Clock: clock.RealClock{}, Host: host{}, Dir: "/data/local-path", Removers: true})
+		_, err := leader.Reconcile(t.Context(), request)
+		g.Expect(err).NotTo(HaveOccurred())
+		var pv corev1.PersistentVolume
+		g.Expect(c.Get(t.Context(), request.NamespacedName, &pv)).To(Succeed())
+		g.Expect(pv.Status.Phase).To(Equal(phase), "port %d", port)
+
+		_, err = NewRemover(c, host{}).Reconcile(t.Context(), request)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(c.Get(t.Context(), request.NamespacedName, &pv)).To(Succeed(), "it is out of reach there")
+		_, err = NewRemover(c, near{}).Reconcile(t.Context(), request)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(apierrors.IsNotFound(c.Get(t.Context(), request.NamespacedName, &pv))).To(BeTrue())
+	}
+}
+
+// near reaches every node.
+type near struct{}
+
+func (near) Make(string, string) error           { return nil }
+func (near) Remove(string, string) (bool, error) { return true, nil }
 
 func TestRefusal(t *testing.T) {
 	for want, spec := range map[string]corev1.PersistentVolumeClaimSpec{

@@ -3,8 +3,6 @@ package localpath
 import (
 	"context"
 	"fmt"
-	"path/filepath"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -35,7 +33,8 @@ type Host interface {
 	// Make makes a directory that every user may write to, on the named node.
 	// It does nothing where the node has no directories or does it itself.
 	Make(node, path string) error
-	// Remove removes it with what is in it; false says that the node is out of reach.
+	// Remove removes it with what is in it, where there are any; false says that
+	// the node is out of reach.
 	Remove(node, path string) (bool, error)
 }
 
@@ -45,8 +44,11 @@ type Config struct {
 	Recorder record.EventRecorder
 	Clock    clock.Clock
 	Host     Host
-	// Dir is the absolute path below which volumes are, on every node.
+	// Dir is the absolute path below which volumes are made, on every node. It
+	// ends in Class.
 	Dir string
+	// Removers says that other servers may have nodes, each with a Remover.
+	Removers bool
 }
 
 // Reconciler provisions for one claim, or deletes one volume: a request with a
@@ -233,20 +235,34 @@ func (r *Reconciler) delete(ctx context.Context, name string) error {
 	if err := r.Client.Get(ctx, types.NamespacedName{Name: name}, &pv); err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	if !released(&pv) || !strings.HasPrefix(pv.Spec.HostPath.Path, r.Dir+string(filepath.Separator)) {
+	if !released(&pv) {
 		return nil
 	}
 	node := pv.Annotations[volumes.AnnSelectedNode]
 	reached, err := r.Host.Remove(node, pv.Spec.HostPath.Path)
-	if err == nil && !reached {
+	if err == nil && reached {
+		return forget(ctx, r.Client, &pv)
+	}
+	if err == nil && pv.Status.Phase == corev1.VolumeFailed {
+		return nil // it says so
+	}
+	if err == nil && r.Removers {
+		var there corev1.Node
+		if err := r.Client.Get(ctx, types.NamespacedName{Name: node}, &there); err == nil && onServer(&there) {
+			return nil
+		}
+	}
+	if err == nil {
 		err = fmt.Errorf("its data are in %s on node %s, which runs in another process: delete them there, and then the volume", pv.Spec.HostPath.Path, node)
 	}
-	if err != nil {
-		r.Recorder.Event(&pv, corev1.EventTypeWarning, "VolumeFailedDelete", err.Error())
-		pv.Status.Phase, pv.Status.Message, pv.Status.LastPhaseTransitionTime = corev1.VolumeFailed, err.Error(), nil
-		return r.Client.Status().Update(ctx, &pv)
-	}
-	if err := r.Client.Delete(ctx, &pv, client.Preconditions{UID: &pv.UID}); client.IgnoreNotFound(err) != nil {
+	r.Recorder.Event(&pv, corev1.EventTypeWarning, "VolumeFailedDelete", err.Error())
+	pv.Status.Phase, pv.Status.Message, pv.Status.LastPhaseTransitionTime = corev1.VolumeFailed, err.Error(), nil
+	return r.Client.Status().Update(ctx, &pv)
+}
+
+// forget deletes a volume whose data are gone.
+func forget(ctx context.Context, c client.Client, pv *corev1.PersistentVolume) error {
+	if err := c.Delete(ctx, pv, client.Preconditions{UID: &pv.UID}); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("deleting volume %s: %w", pv.Name, err)
 	}
 	return nil

@@ -169,11 +169,6 @@ func (o *oracle) claims() {
 	}
 	for i := range o.s.volumes {
 		v := &o.s.volumes[i]
-		// A local volume's data are removed by the server that made them, while that
-		// one leads.
-		if waits := v.Status.Phase == corev1.VolumeReleased || v.Status.Phase == corev1.VolumeFailed; waits && o.p.Machines > 1 {
-			continue
-		}
 		if bound[v.Name] == "" {
 			o.say("volume %s is %s and belongs to no claim", v.Name, v.Status.Phase)
 			continue

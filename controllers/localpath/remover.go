@@ -1,0 +1,51 @@
+package localpath
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	volumes "k8s.io/component-helpers/storage/volume"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+)
+
+// RemoverName is the controller's name.
+const RemoverName = "local-path-remover"
+
+// Remover deletes released volumes whose data are within its reach. A server
+// with nodes needs one besides the provisioner when that may run in another one.
+type Remover struct {
+	client client.Client
+	host   Host
+}
+
+// NewRemover makes a remover whose client is expected to be backed by a cache.
+func NewRemover(c client.Client, host Host) *Remover { return &Remover{c, host} }
+
+// SetupWithManager wakes the remover.
+func (r *Remover) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
+	return ctrl.NewControllerManagedBy(mgr).Named(RemoverName).For(&corev1.PersistentVolume{}).WithOptions(opts).Complete(r)
+}
+
+// Reconcile implements reconcile.Reconciler.
+func (r *Remover) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	var pv corev1.PersistentVolume
+	if err := r.client.Get(ctx, req.NamespacedName, &pv); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	if !released(&pv) {
+		return reconcile.Result{}, nil
+	}
+	reached, err := r.host.Remove(pv.Annotations[volumes.AnnSelectedNode], pv.Spec.HostPath.Path)
+	if err != nil || !reached {
+		return reconcile.Result{}, err
+	}
+	if err := forget(ctx, r.client, &pv); !apierrors.IsConflict(err) {
+		return reconcile.Result{}, err
+	}
+	return reconcile.Result{}, nil // another one of that name, which is told of
+}
