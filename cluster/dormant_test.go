@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+	"github.com/coracle-k8s/coracle/cluster/informers"
 )
 
 func startPlain(t *testing.T, dir string) *Cluster {
@@ -35,11 +36,11 @@ func startPlain(t *testing.T, dir string) *Cluster {
 // asleep says whether the cluster has no informer of the object's kind.
 func asleep(t *testing.T, c *Cluster, obj client.Object) bool {
 	t.Helper()
-	d, err := c.Cache().(*dormantCache).of(t.Context(), obj)
+	sleeps, err := c.Cache().(*informers.Cache).Asleep(t.Context(), obj)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return !d.awake.Load()
+	return sleeps
 }
 
 // told is a handler that sends the names of new objects.

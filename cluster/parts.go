@@ -24,6 +24,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/cluster/informers"
 	"github.com/coracle-k8s/coracle/cluster/queue"
 	"github.com/coracle-k8s/coracle/scheduler"
 	schedulerqueue "github.com/coracle-k8s/coracle/scheduler/queue"
@@ -124,14 +125,12 @@ func (c *Cluster) newManager() (manager.Manager, error) {
 
 // newCache implements cache.NewCacheFunc.
 func (c *Cluster) newCache(config *rest.Config, options cache.Options) (cache.Cache, error) {
-	prompt, err := newPromptCache(config, options, c.share)
-	if err != nil {
-		return nil, err
-	}
-	return &dormantCache{Cache: prompt, scheme: c.clientScheme, logger: c.options.logger, beforeFirst: c.server.BeforeFirst}, nil
+	return informers.New(config, options, informers.Config{
+		Scheme: c.clientScheme, Logger: c.options.logger, Share: c.share, BeforeFirst: c.server.BeforeFirst,
+	})
 }
 
-// share implements sharing: objects of typed informers are those of the server.
+// share implements informers.Sharing: objects of typed informers are those of the server.
 func (c *Cluster) share(example runtime.Object, otherwise toolscache.ListerWatcherWithContext) toolscache.ListerWatcherWithContext {
 	kind, err := apiutil.GVKForObject(example, c.clientScheme)
 	if err != nil {

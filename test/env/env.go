@@ -151,6 +151,11 @@ type tail struct {
 const tailLines = 300
 
 func (l *tail) line(prefix, args string) {
+	for _, routine := range []string{`"msg"="Starting `, `"msg"="Shutdown signal `, `"msg"="All workers `} {
+		if strings.Contains(args, routine) { // each controller's start and end, which hide the rest
+			return
+		}
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.lines) == tailLines {

@@ -1,4 +1,4 @@
-package cluster
+package informers
 
 import (
 	"context"
@@ -29,11 +29,10 @@ type promptCache struct {
 	once      sync.Once
 }
 
-// sharing makes the source of an informer's objects one that shares the server's.
-type sharing func(example runtime.Object, otherwise toolscache.ListerWatcherWithContext) toolscache.ListerWatcherWithContext
+// Sharing makes the source of an informer's objects one that shares the server's.
+type Sharing func(example runtime.Object, otherwise toolscache.ListerWatcherWithContext) toolscache.ListerWatcherWithContext
 
-// newPromptCache makes a cache for the manager.
-func newPromptCache(config *rest.Config, options cache.Options, share sharing) (cache.Cache, error) {
+func newPromptCache(config *rest.Config, options cache.Options, share Sharing) (*promptCache, error) {
 	options.NewInformer = share.newInformer
 	inner, err := cache.New(config, options)
 	if err != nil {
@@ -46,7 +45,7 @@ func newPromptCache(config *rest.Config, options cache.Options, share sharing) (
 // server's watch cache has, and not with a stream of it. Such a stream is
 // consistent with etcd, which costs up to 100 ms when a watch cache was just
 // opened, and is sent object by object; an informer needs neither.
-func (s sharing) newInformer(lw toolscache.ListerWatcher, example runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
+func (s Sharing) newInformer(lw toolscache.ListerWatcher, example runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
 	source := s(example, draining{toolscache.ToListerWatcherWithContext(lw)})
 	return toolscache.NewSharedIndexInformer(listing{source}, example, resync, indexers)
 }

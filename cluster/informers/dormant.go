@@ -1,4 +1,4 @@
-package cluster
+package informers
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 // dormant is the informer of a kind, until it is awake. It may be used
 // afterwards, too.
 type dormant struct {
-	cache *dormantCache
+	cache *Cache
 	kind  kind
 	awake atomic.Bool // set under mu
 	// synced says that a read need not wait for the informer, nor make it.
@@ -79,7 +79,7 @@ func (d *dormant) wake() {
 	}
 	if d.object != nil {
 		if err := d.open(); err != nil {
-			d.cache.logger.Error(err, "waking an informer", "kind", d.kind.GroupVersionKind)
+			d.cache.config.Logger.Error(err, "waking an informer", "kind", d.kind.GroupVersionKind)
 		}
 	}
 	d.indexes, d.indexers, d.handlers = nil, nil, nil
@@ -120,7 +120,7 @@ func (d *dormant) sync(ctx context.Context) error {
 	if d.synced.Load() || !d.cache.started.Load() {
 		return nil
 	}
-	obj, err := d.kind.object(d.cache.scheme)
+	obj, err := d.kind.object(d.cache.config.Scheme)
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,7 @@
-package cluster
+// Package informers is the cache that all parts of a process share: informers
+// sleep until there is something to tell, say at once when they have synced, and
+// may share their objects with the server.
+package informers
 
 import (
 	"context"
@@ -12,12 +15,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
 
-// dormantCache is a cache whose informers of kinds without any object sleep:
+// Cache is a cache whose informers of kinds without any object sleep:
 // they are not even made, reads find nothing, and handlers and indexes are
 // remembered. The write of the first object of a kind wakes them before it is
 // done, so that they tell of it like informers that were there all along.
@@ -25,16 +29,34 @@ import (
 // Most kinds are never used in most clusters, but each has a controller, or is
 // looked at by the garbage collector or the scheduler. An informer with the
 // server's part of it costs some hundred kilobytes, and time at start.
-type dormantCache struct {
+type Cache struct {
 	cache.Cache
-	scheme *runtime.Scheme
-	logger logr.Logger
-	// beforeFirst is apiserver.Server.BeforeFirst.
-	beforeFirst func(ctx context.Context, kind schema.GroupVersionKind, wake func()) (bool, error)
+	config Config
 
 	started atomic.Bool
 	kinds   sync.Map // of kind to *dormant
 	making  sync.Mutex
+}
+
+// Config is what a Cache needs beside controller-runtime's options. All fields
+// are required.
+type Config struct {
+	Scheme *runtime.Scheme
+	// Logger gets the errors of informers that do not wake.
+	Logger logr.Logger
+	Share  Sharing
+	// BeforeFirst says whether there is no object of a kind yet. Then it calls
+	// wake before it lets the first one be written.
+	BeforeFirst func(ctx context.Context, kind schema.GroupVersionKind, wake func()) (asleep bool, err error)
+}
+
+// New makes a cache with options for a manager.
+func New(c *rest.Config, options cache.Options, config Config) (*Cache, error) {
+	prompt, err := newPromptCache(c, options, config.Share)
+	if err != nil {
+		return nil, err
+	}
+	return &Cache{Cache: prompt, config: config}, nil
 }
 
 // kind is what an informer is of. There is one for typed objects and another
@@ -53,13 +75,13 @@ const (
 )
 
 // Start implements cache.Informers.
-func (c *dormantCache) Start(ctx context.Context) error {
+func (c *Cache) Start(ctx context.Context) error {
 	c.started.Store(true)
 	return c.Cache.Start(ctx)
 }
 
 // Get implements client.Reader.
-func (c *dormantCache) Get(ctx context.Context, key client.ObjectKey, out client.Object, opts ...client.GetOption) error {
+func (c *Cache) Get(ctx context.Context, key client.ObjectKey, out client.Object, opts ...client.GetOption) error {
 	d, err := c.of(ctx, out)
 	if err != nil {
 		return err
@@ -77,7 +99,7 @@ func (c *dormantCache) Get(ctx context.Context, key client.ObjectKey, out client
 }
 
 // List implements client.Reader.
-func (c *dormantCache) List(ctx context.Context, out client.ObjectList, opts ...client.ListOption) error {
+func (c *Cache) List(ctx context.Context, out client.ObjectList, opts ...client.ListOption) error {
 	d, err := c.of(ctx, out)
 	if err != nil {
 		return err
@@ -95,7 +117,7 @@ func (c *dormantCache) List(ctx context.Context, out client.ObjectList, opts ...
 }
 
 // GetInformer implements cache.Informers.
-func (c *dormantCache) GetInformer(ctx context.Context, obj client.Object, opts ...cache.InformerGetOption) (cache.Informer, error) {
+func (c *Cache) GetInformer(ctx context.Context, obj client.Object, opts ...cache.InformerGetOption) (cache.Informer, error) {
 	d, err := c.of(ctx, obj)
 	if err != nil {
 		return nil, err
@@ -107,7 +129,7 @@ func (c *dormantCache) GetInformer(ctx context.Context, obj client.Object, opts 
 }
 
 // IndexField implements client.FieldIndexer.
-func (c *dormantCache) IndexField(ctx context.Context, obj client.Object, field string, values client.IndexerFunc) error {
+func (c *Cache) IndexField(ctx context.Context, obj client.Object, field string, values client.IndexerFunc) error {
 	d, err := c.of(ctx, obj)
 	if err != nil {
 		return err
@@ -119,7 +141,7 @@ func (c *dormantCache) IndexField(ctx context.Context, obj client.Object, field 
 }
 
 // RemoveInformer implements cache.Informers.
-func (c *dormantCache) RemoveInformer(ctx context.Context, obj client.Object) error {
+func (c *Cache) RemoveInformer(ctx context.Context, obj client.Object) error {
 	d, err := c.of(ctx, obj)
 	if err != nil {
 		return err
@@ -131,9 +153,16 @@ func (c *dormantCache) RemoveInformer(ctx context.Context, obj client.Object) er
 	return c.Cache.RemoveInformer(ctx, obj)
 }
 
+// Asleep says whether there is no informer of an object's kind, because there
+// is no such object.
+func (c *Cache) Asleep(ctx context.Context, obj client.Object) (bool, error) {
+	d, err := c.of(ctx, obj)
+	return err == nil && !d.awake.Load(), err
+}
+
 // of finds what is known of an object's, or a list's, kind.
-func (c *dormantCache) of(ctx context.Context, obj runtime.Object) (*dormant, error) {
-	gvk, err := apiutil.GVKForObject(obj, c.scheme)
+func (c *Cache) of(ctx context.Context, obj runtime.Object) (*dormant, error) {
+	gvk, err := apiutil.GVKForObject(obj, c.config.Scheme)
 	if err != nil {
 		return nil, err
 	}
@@ -154,14 +183,14 @@ func (c *dormantCache) of(ctx context.Context, obj runtime.Object) (*dormant, er
 }
 
 // meet asks the server about a kind that nobody asked for before.
-func (c *dormantCache) meet(ctx context.Context, k kind) *dormant {
+func (c *Cache) meet(ctx context.Context, k kind) *dormant {
 	c.making.Lock()
 	defer c.making.Unlock()
 	if d, ok := c.kinds.Load(k); ok {
 		return d.(*dormant)
 	}
 	d := &dormant{cache: c, kind: k}
-	asleep, err := c.beforeFirst(ctx, k.GroupVersionKind, d.wake)
+	asleep, err := c.config.BeforeFirst(ctx, k.GroupVersionKind, d.wake)
 	if err != nil || !asleep {
 		d.wake() // an informer tells its errors itself
 	}
