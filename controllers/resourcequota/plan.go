@@ -27,6 +27,16 @@ func NewStatus(q *corev1.ResourceQuota, measured corev1.ResourceList) (status co
 	return status, changed
 }
 
+// lowers reports whether now has less of anything than before.
+func lowers(before, now corev1.ResourceList) bool {
+	for name, v := range now {
+		if was, ok := before[name]; ok && v.Cmp(was) < 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // countedResource returns the resource that a count/<resource>.<group> limit
 // counts.
 func countedResource(r corev1.ResourceName) (schema.GroupResource, bool) {

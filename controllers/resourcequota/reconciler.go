@@ -11,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	quotav1 "k8s.io/apiserver/pkg/quota/v1"
 	"k8s.io/utils/clock"
@@ -47,18 +48,21 @@ type Reconciler struct {
 
 	mu      sync.Mutex
 	watched sets.Set[schema.GroupResource]
+	// lower has the resourceVersions of quotas that were found to be used less.
+	lower map[types.NamespacedName]string
 }
 
 // New returns a Reconciler. Its client reads from a cache and has a RESTMapper
 // that knows every resource a quota may count.
 func New(c client.Client, clk clock.Clock) *Reconciler {
-	return &Reconciler{client: c, clock: clk, watched: sets.New[schema.GroupResource]()}
+	return &Reconciler{client: c, clock: clk, watched: sets.New[schema.GroupResource](), lower: map[types.NamespacedName]string{}}
 }
 
 // Reconcile recounts one quota.
 func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	q := &corev1.ResourceQuota{}
 	if err := r.client.Get(ctx, req.NamespacedName, q); err != nil {
+		r.firstLower(req.NamespacedName, "")
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	again := recountInterval
@@ -79,6 +83,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		again = eventInterval
 	}
 	status, changed := NewStatus(q, measured)
+	seen := ""
+	if lowers(q.Status.Used, status.Used) {
+		seen = q.ResourceVersion
+	}
+	if r.firstLower(req.NamespacedName, seen) {
+		return reconcile.Result{RequeueAfter: eventInterval}, measureErr
+	}
 	if changed {
 		q.Status = status
 		// Conflict: admission charged something meanwhile. Its write wakes no one,
@@ -90,6 +101,20 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		}
 	}
 	return reconcile.Result{RequeueAfter: again}, measureErr
+}
+
+// firstLower notes the version of a quota that is used less than it says, and
+// none for any other. It reports whether that version is seen for the first time.
+func (r *Reconciler) firstLower(quota types.NamespacedName, version string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.lower[quota]
+	delete(r.lower, quota)
+	if version == "" || version == before {
+		return false
+	}
+	r.lower[quota] = version
+	return true
 }
 
 // track adds evaluators for what only count/ limits name, and watches all kinds
