@@ -142,10 +142,17 @@ func TestConnectorReachesNodesOfTheProcess(t *testing.T) {
 
 	_, _, err = c.nodes.Connect(t.Context(), "nowhere")
 	g.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "got %v", err)
-	_, err = c.joiner(t, "here").joinPatiently(t.Context(), func(string) {})
-	var no *refused
-	g.Expect(errors.As(err, &no)).To(BeTrue())
-	g.Expect(err).To(MatchError(ContainSubstring("runs in the server's own process")))
+
+	nodes := int32(2)
+	c.config.Nodes, c.config.Node.Name = &nodes, "here" // as if they were still coming up
+	for name, why := range map[string]string{
+		"here": "runs in the server's own process", "here-1": "runs in the server's own process", "simulated-7": "has the name of a simulated node",
+	} {
+		_, err = c.joiner(t, name).joinPatiently(t.Context(), func(string) {})
+		var no *refused
+		g.Expect(errors.As(err, &no)).To(BeTrue(), name)
+		g.Expect(err).To(MatchError(ContainSubstring(why)))
+	}
 }
 
 func TestAgentIsRefused(t *testing.T) {
