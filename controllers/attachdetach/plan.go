@@ -17,6 +17,12 @@ import (
 // drainTimeout is how long a node that is not ready may keep a volume.
 const drainTimeout = 6 * time.Minute
 
+// Why a volume is detached that may be mounted; label values of the metrics.
+const (
+	forcedTimeout      = "timeout"
+	forcedOutOfService = "out-of-service"
+)
+
 // observed is what concerns one node.
 type observed struct {
 	name string
@@ -58,8 +64,10 @@ type plan struct {
 	report  []corev1.AttachedVolume
 	changed bool
 	detach  []*storagev1.VolumeAttachment
-	attach  []newAttachment
-	notes   []note
+	// forced says of each that is detached while it may be mounted why it is.
+	forced []string
+	attach []newAttachment
+	notes  []note
 	// since is for the next observation.
 	since map[string]time.Time
 	// after is when to look again, if not zero.
@@ -178,7 +186,10 @@ func (p *plan) unwanted(o observed, a attachment, now time.Time) {
 			p.report = append(p.report, corev1.AttachedVolume{Name: uniqueName(a.volume)})
 		}
 	}
-	if inUse(o.node, a.volume) && !outOfService(o.node) {
+	switch used := inUse(o.node, a.volume); {
+	case used && outOfService(o.node):
+		p.forced = append(p.forced, forcedOutOfService)
+	case used:
 		left := drainTimeout - now.Sub(since)
 		if ready(o.node) {
 			wait() // the node will say when it is done
@@ -191,6 +202,7 @@ func (p *plan) unwanted(o observed, a attachment, now time.Time) {
 			}
 			return
 		}
+		p.forced = append(p.forced, forcedTimeout)
 	}
 	p.detach = append(p.detach, a.VolumeAttachment)
 }

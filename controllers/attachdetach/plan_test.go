@@ -72,6 +72,9 @@ func (p plan) text() []string {
 	for _, a := range p.detach {
 		out = append(out, "detach "+*a.Spec.Source.PersistentVolumeName)
 	}
+	for _, why := range p.forced {
+		out = append(out, "forced by "+why)
+	}
 	if p.changed {
 		var names []string
 		for _, v := range p.report {
@@ -124,10 +127,10 @@ func TestPlanNode(t *testing.T) {
 		"still mounted":          {observed{node: newNode(isReady, reports(rwo), uses(rwo)), attachments: []attachment{to(rwo, done)}, since: long}, nil},
 		"mounted, not ready":     {observed{node: newNode(reports(rwo), uses(rwo)), attachments: []attachment{to(rwo, done)}}, []string{"after 6m0s"}},
 		"mounted, not ready yet": {observed{node: newNode(reports(rwo), uses(rwo)), attachments: []attachment{to(rwo, done)}, since: asked}, []string{"after 1m0s"}},
-		"not ready for long":     {observed{node: newNode(reports(rwo), uses(rwo)), attachments: []attachment{to(rwo, done)}, since: long}, []string{"detach rwo", "report "}},
-		"out of service":         {observed{node: newNode(reports(rwo), uses(rwo), outOfService), attachments: []attachment{to(rwo, done)}}, []string{"detach rwo", "report "}},
+		"not ready for long":     {observed{node: newNode(reports(rwo), uses(rwo)), attachments: []attachment{to(rwo, done)}, since: long}, []string{"detach rwo", "forced by timeout", "report "}},
+		"out of service":         {observed{node: newNode(reports(rwo), uses(rwo), outOfService), attachments: []attachment{to(rwo, done)}}, []string{"detach rwo", "forced by out-of-service", "report "}},
 		"node gone":              {observed{attachments: []attachment{to(rwo, done)}}, []string{"after 6m0s"}},
-		"node gone for long":     {observed{attachments: []attachment{to(rwo, done)}, since: long}, []string{"detach rwo"}},
+		"node gone for long":     {observed{attachments: []attachment{to(rwo, done)}, since: long}, []string{"detach rwo", "forced by timeout"}},
 	} {
 		tc.in.name = "n"
 		got := planNode(tc.in, now)

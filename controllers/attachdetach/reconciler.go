@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -30,6 +31,7 @@ type Reconciler struct {
 	live     client.Reader
 	clock    clock.PassiveClock
 	recorder record.EventRecorder
+	forced   *prometheus.CounterVec
 
 	mu sync.Mutex
 	// since and told are by node: when detaching was first wanted, and what was
@@ -42,7 +44,7 @@ type Reconciler struct {
 // indexes of package index, and through live past it before it attaches a volume
 // that may be attached once only.
 func New(c client.Client, live client.Reader, clk clock.PassiveClock, recorder record.EventRecorder) *Reconciler {
-	return &Reconciler{client: c, live: live, clock: clk, recorder: recorder, since: map[string]map[string]time.Time{}, told: map[string]map[string]bool{}}
+	return &Reconciler{client: c, live: live, clock: clk, recorder: recorder, forced: newForced(), since: map[string]map[string]time.Time{}, told: map[string]map[string]bool{}}
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -249,6 +251,9 @@ func (r *Reconciler) apply(ctx context.Context, o observed, p plan) error {
 		if err := r.client.Delete(ctx, a, client.Preconditions{UID: &a.UID}); client.IgnoreNotFound(err) != nil {
 			return fmt.Errorf("detaching by %s from node %s: %w", a.Name, o.name, err)
 		}
+	}
+	for _, why := range p.forced {
+		r.forced.WithLabelValues(why).Inc()
 	}
 	for _, a := range p.attach {
 		if a.exclusive {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -16,6 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/coracle-k8s/coracle/controllers/internal/syncs"
 )
 
 // KubeAPIServerServing is the signer of the API server's certificate.
@@ -29,13 +32,15 @@ type Publisher struct {
 	client client.Client
 	signer string
 	ca     func() []byte
+
+	metrics syncs.Counter
 }
 
 // New makes a Publisher that reads through c's cache. ca returns the signer's
 // authorities, PEM; it must be cheap and safe for concurrent use. Nothing is
 // published while they are empty.
 func New(c client.Client, signer string, ca func() []byte) *Publisher {
-	return &Publisher{client: c, signer: signer, ca: ca}
+	return &Publisher{client: c, signer: signer, ca: ca, metrics: newMetrics()}
 }
 
 // SetupWithManager wakes the Publisher at the start, and for the signer's bundles.
@@ -57,13 +62,20 @@ func (p *Publisher) SetupWithManager(mgr manager.Manager, opts controller.Option
 
 // Reconcile implements reconcile.Reconciler.
 func (p *Publisher) Reconcile(ctx context.Context, _ reconcile.Request) (reconcile.Result, error) {
+	began := time.Now()
+	err := p.publish(ctx)
+	p.metrics.Synced(time.Since(began), err)
+	return reconcile.Result{}, err
+}
+
+func (p *Publisher) publish(ctx context.Context) error {
 	authorities := string(p.ca())
 	if authorities == "" {
-		return reconcile.Result{}, nil
+		return nil
 	}
 	var list certificatesv1.ClusterTrustBundleList
 	if err := p.client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
-		return reconcile.Result{}, fmt.Errorf("listing cluster trust bundles: %w", err)
+		return fmt.Errorf("listing cluster trust bundles: %w", err)
 	}
 	a := plan(p.signer, authorities, list.Items)
 	var err error
@@ -74,7 +86,7 @@ func (p *Publisher) Reconcile(ctx context.Context, _ reconcile.Request) (reconci
 		err = p.client.Update(ctx, a.update)
 	}
 	if err != nil && !apierrors.IsAlreadyExists(err) {
-		return reconcile.Result{}, fmt.Errorf("publishing the authorities of %s: %w", p.signer, err)
+		return fmt.Errorf("publishing the authorities of %s: %w", p.signer, err)
 	}
 	var errs []error
 	for _, b := range a.remove {
@@ -82,5 +94,5 @@ func (p *Publisher) Reconcile(ctx context.Context, _ reconcile.Request) (reconci
 			errs = append(errs, fmt.Errorf("deleting cluster trust bundle %s: %w", b.Name, err))
 		}
 	}
-	return reconcile.Result{}, errors.Join(errs...)
+	return errors.Join(errs...)
 }

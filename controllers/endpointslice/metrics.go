@@ -2,16 +2,14 @@ package endpointslice
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
-	endpointsliceutil "k8s.io/endpointslice/util"
 	"k8s.io/utils/ptr"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coracle-k8s/coracle/controllers/internal/scrape"
+	"github.com/coracle-k8s/coracle/controllers/internal/slicecount"
 )
 
 const subsystem = "endpoint_slice_controller"
@@ -39,23 +37,9 @@ func newMetrics() metrics {
 
 // Collectors returns the metrics, to be registered with a registry of the cluster.
 func (r *Reconciler) Collectors() []prometheus.Collector {
-	gauge := func(name, help string, value func([]discoveryv1.EndpointSlice) int) prometheus.Collector {
-		return scrape.NewGauge(subsystem+"_"+name, "[BETA] "+help, nil, func(ctx context.Context, n scrape.Counts) error {
-			list, err := scrape.List[discoveryv1.EndpointSliceList](ctx, r.client, client.MatchingLabels{discoveryv1.LabelManagedBy: ManagedBy})
-			n.Add(value(list.Items))
-			return err
-		})
-	}
-	return []prometheus.Collector{
+	kept := slicecount.Kept{Subsystem: subsystem, Stability: "BETA", ManagedBy: ManagedBy, PerSlice: r.max}
+	return append(kept.Gauges(r.client),
 		r.metrics.added, r.metrics.removed, r.metrics.changed, r.metrics.changes, r.metrics.syncs,
-		gauge("num_endpoint_slices", "Number of EndpointSlices", func(all []discoveryv1.EndpointSlice) int { return len(all) }),
-		gauge("endpoints_desired", "Number of endpoints desired", func(all []discoveryv1.EndpointSlice) (n int) {
-			for i := range all {
-				n += len(all[i].Endpoints)
-			}
-			return n
-		}),
-		gauge("desired_endpoint_slices", "Number of EndpointSlices that would exist with perfect endpoint allocation", r.fewest),
 		scrape.NewGauge(subsystem+"_services_count_by_traffic_distribution", "[BETA] Number of Services using some specific trafficDistribution", []string{"traffic_distribution"},
 			func(ctx context.Context, n scrape.Counts) error {
 				list, err := scrape.List[corev1.ServiceList](ctx, r.client)
@@ -66,22 +50,7 @@ func (r *Reconciler) Collectors() []prometheus.Collector {
 				}
 				return err
 			}),
-	}
-}
-
-// fewest is how few slices could hold what these do.
-func (r *Reconciler) fewest(all []discoveryv1.EndpointSlice) int {
-	together := map[string]int{}
-	for i := range all {
-		s := &all[i]
-		key := fmt.Sprint(s.Namespace, "/", s.Labels[discoveryv1.LabelServiceName], "/", s.AddressType, "/", endpointsliceutil.NewPortMapKey(s.Ports))
-		together[key] += len(s.Endpoints)
-	}
-	n := 0
-	for _, endpoints := range together {
-		n += max(1, (endpoints+r.max-1)/r.max)
-	}
-	return n
+	)
 }
 
 // synced counts a look at a Service that led to writes, or to none.
@@ -91,31 +60,19 @@ func (m metrics) synced(o observed, planned map[discoveryv1.AddressType]*changes
 		result = "error"
 	}
 	m.syncs.WithLabelValues(result).Inc()
-	before, after, writes := map[string]bool{}, map[string]bool{}, 0
+	var before, after []*discoveryv1.EndpointSlice
+	writes := 0
 	for _, c := range planned {
 		m.count("create", len(c.create))
 		m.count("update", len(c.update))
 		m.count("delete", len(c.remove))
 		writes += len(c.create) + len(c.update) + len(c.remove)
-		rewritten := map[string]bool{}
-		for _, list := range [][]*discoveryv1.EndpointSlice{c.update, c.remove} {
-			for _, s := range list {
-				rewritten[s.Name] = true
-			}
-		}
-		for _, s := range o.slices {
-			if rewritten[s.Name] {
-				note(before, s)
-			}
-		}
-		for _, list := range [][]*discoveryv1.EndpointSlice{c.create, c.update} {
-			for _, s := range list {
-				note(after, s)
-			}
-		}
+		before = append(before, slicecount.Rewritten(o.slices, c.update, c.remove)...)
+		after = append(append(after, c.create...), c.update...)
 	}
-	m.added.Observe(float64(missing(after, before)))
-	m.removed.Observe(float64(missing(before, after)))
+	added, _, removed := slicecount.Moves(before, after)
+	m.added.Observe(float64(added))
+	m.removed.Observe(float64(removed))
 	topology := "Disabled"
 	if topologyAuto(o.service) {
 		topology = "Auto"
@@ -127,24 +84,4 @@ func (m metrics) count(operation string, n int) {
 	if n > 0 {
 		m.changes.WithLabelValues(operation).Add(float64(n))
 	}
-}
-
-func note(endpoints map[string]bool, s *discoveryv1.EndpointSlice) {
-	ports := endpointsliceutil.NewPortMapKey(s.Ports)
-	for i := range s.Endpoints {
-		if a := s.Endpoints[i].Addresses; len(a) > 0 {
-			endpoints[string(ports)+a[0]] = true
-		}
-	}
-}
-
-// missing is how many of these are not among others.
-func missing(these, others map[string]bool) int {
-	n := 0
-	for e := range these {
-		if !others[e] {
-			n++
-		}
-	}
-	return n
 }

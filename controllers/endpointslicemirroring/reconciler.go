@@ -3,6 +3,7 @@ package endpointslicemirroring
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -32,11 +33,12 @@ type Reconciler struct {
 	client   client.Client
 	recorder record.EventRecorder
 	expected *expect.Tracker
+	metrics  metrics
 }
 
 // New returns a Reconciler. Its client reads from a cache.
 func New(c client.Client, clk clock.PassiveClock, rec record.EventRecorder) *Reconciler {
-	return &Reconciler{client: c, recorder: rec, expected: expect.New(clk)}
+	return &Reconciler{client: c, recorder: rec, expected: expect.New(clk), metrics: newMetrics()}
 }
 
 // SetupWithManager registers the controller. Endpoints, their Service and their
@@ -90,6 +92,7 @@ func (r *Reconciler) SliceHandler() handler.TypedEventHandler[*discoveryv1.Endpo
 
 // Reconcile mirrors one Endpoints object.
 func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
+	defer r.metrics.synced(time.Now())
 	have, err := r.slices(ctx, req.NamespacedName)
 	if err != nil {
 		return reconcile.Result{}, err
@@ -106,6 +109,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		return reconcile.Result{RequeueAfter: expect.Timeout}, nil
 	}
 	plan := MakePlan(e, have)
+	r.metrics.planned(plan, have)
 	if plan.Invalid > 0 {
 		r.recorder.Eventf(e, corev1.EventTypeWarning, "InvalidIPAddress", "Skipped %d invalid IP addresses when mirroring to EndpointSlices", plan.Invalid)
 	}
@@ -160,6 +164,7 @@ func (r *Reconciler) apply(ctx context.Context, e *corev1.Endpoints, plan Plan) 
 			r.fail(e, err)
 			return fmt.Errorf("creating an EndpointSlice: %w", err)
 		}
+		r.metrics.wrote("create")
 	}
 	for _, s := range plan.Update {
 		// A conflict's other writer wakes us.
@@ -167,6 +172,7 @@ func (r *Reconciler) apply(ctx context.Context, e *corev1.Endpoints, plan Plan) 
 			r.fail(e, err)
 			return fmt.Errorf("updating EndpointSlice %s: %w", s.Name, err)
 		}
+		r.metrics.wrote("update")
 	}
 	return r.delete(ctx, plan.Delete)
 }
@@ -182,6 +188,7 @@ func (r *Reconciler) delete(ctx context.Context, all []*discoveryv1.EndpointSlic
 		if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
 			return fmt.Errorf("deleting EndpointSlice %s: %w", s.Name, err)
 		}
+		r.metrics.wrote("delete")
 	}
 	return nil
 }

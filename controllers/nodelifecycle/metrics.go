@@ -5,6 +5,7 @@ import "github.com/prometheus/client_golang/prometheus"
 // metrics has upstream's names.
 type metrics struct {
 	evictions *prometheus.CounterVec
+	health    prometheus.Histogram
 	zones     zoneCollector
 }
 
@@ -17,6 +18,11 @@ func newMetrics(fares func() []fare) metrics {
 			Subsystem: "node_collector", Name: "evictions_total",
 			Help: "Number of Node evictions that happened since current instance of NodeController started.",
 		}, []string{"zone"}),
+		health: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Subsystem: "node_collector", Name: "update_node_health_duration_seconds",
+			Help:    "[ALPHA] Duration in seconds for NodeController to update the health of a single node.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),
+		}),
 		zones: zoneCollector{
 			fares:     fares,
 			size:      gauge("zone_size", "Gauge measuring number of registered Nodes per zones."),
@@ -59,5 +65,5 @@ func (z zoneCollector) Collect(out chan<- prometheus.Metric) {
 // Collectors returns the metrics, to be registered with the registry of the
 // process or cluster.
 func (r *Reconciler) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{r.metrics.evictions, r.metrics.zones}
+	return []prometheus.Collector{r.metrics.evictions, r.metrics.health, r.metrics.zones}
 }

@@ -65,7 +65,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("getting node %s: %w", req.Name, err)
 	}
+	began := time.Now()
 	node, err := r.check(ctx, &cached)
+	r.metrics.health.Observe(time.Since(began).Seconds())
 	if err != nil {
 		return reconcile.Result{}, err
 	}

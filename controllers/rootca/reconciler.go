@@ -18,6 +18,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/coracle-k8s/coracle/controllers/internal/syncs"
 )
 
 // Name is the controller's name, as upstream's.
@@ -28,7 +30,7 @@ const Name = "root-ca-certificate-publisher-controller"
 type Reconciler struct {
 	client  client.Client
 	config  Config
-	metrics metrics
+	metrics syncs.Counter
 }
 
 // Config is what the publisher needs to know.
@@ -89,7 +91,7 @@ func (r *Reconciler) everyNamespace(ctx context.Context, _ client.Object) []reco
 func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	began := time.Now()
 	err := r.publish(ctx, req)
-	r.metrics.synced(time.Since(began), err)
+	r.metrics.Synced(time.Since(began), err)
 	return reconcile.Result{}, err
 }
 
