@@ -48,7 +48,7 @@ func TestNoPanic(t *testing.T) {
 			}),
 		twice(core.ValidatePodBinding),
 		twice(core.ValidateService, core.ValidateServiceUpdate, core.ValidateServiceStatusUpdate, func(a, b *corev1.Service) field.ErrorList {
-			core.ServiceWarnings(a, b)
+			core.ServiceWarnings(a)
 			return nil
 		}),
 		twice(core.ValidateNode, core.ValidateNodeUpdate),

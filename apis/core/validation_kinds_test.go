@@ -25,7 +25,7 @@ func goodService() *corev1.Service {
 
 func TestService(t *testing.T) {
 	run(t, goodService, core.ValidateService, []edit[corev1.Service]{
-		{"name", func(s *corev1.Service) { s.Name = "1x" }, []string{"metadata.name: " + inv}},
+		{"name", func(s *corev1.Service) { s.Name = "x.y" }, []string{"metadata.name: " + inv}},
 		{"no ports", func(s *corev1.Service) { s.Spec.Ports = nil }, []string{"spec.ports: " + req}},
 		{"headless", func(s *corev1.Service) {
 			s.Spec.Ports, s.Spec.ClusterIP, s.Spec.ClusterIPs = nil, "None", []string{"None"}
@@ -55,7 +55,7 @@ func TestService(t *testing.T) {
 			s.Spec.LoadBalancerClass = new("a")
 			s.Spec.AllocateLoadBalancerNodePorts = new(true)
 		},
-			[]string{"spec.loadBalancerSourceRanges: " + fbd, "spec.loadBalancerSourceRanges[0]: " + inv, "spec.loadBalancerClass: " + fbd, "spec.allocateLoadBalancerNodePorts: " + fbd}},
+			[]string{"spec.LoadBalancerSourceRanges: " + fbd, "spec.LoadBalancerSourceRanges[0]: " + inv, "spec.loadBalancerClass: " + fbd, "spec.allocateLoadBalancerNodePorts: " + fbd}},
 	})
 	run(t, goodService, against(goodService(), core.ValidateServiceUpdate), []edit[corev1.Service]{
 		{"cluster ip", func(s *corev1.Service) { s.Spec.ClusterIP, s.Spec.ClusterIPs = "10.0.0.2", []string{"10.0.0.2"} }, []string{"spec.clusterIPs[0]: " + inv}},
@@ -71,21 +71,23 @@ func TestNodeAndNamespace(t *testing.T) {
 		{"taints", func(n *corev1.Node) {
 			n.Spec.Taints = []corev1.Taint{{Key: "a", Effect: "NoSchedule"}, {Key: "a", Effect: "NoSchedule"}, {Key: "-", Effect: ""}}
 		},
-			[]string{"spec.taints[1]: " + dup, "spec.taints[2].key: " + inv, "spec.taints[2].effect: " + req}},
+			[]string{"metadata.taints[1]: " + dup, "metadata.taints[2].key: " + inv, "metadata.taints[2].effect: " + req}},
+		{"features", func(n *corev1.Node) { n.Status.DeclaredFeatures = []string{"b", "A/b", "A/b"} },
+			[]string{"status.declaredFeatures[0]: " + inv, "status.declaredFeatures[1]: " + inv, "status.declaredFeatures[2]: " + dup}},
 		{"cidrs", func(n *corev1.Node) { n.Spec.PodCIDRs = []string{"10.0.0.0/24", "10.1.0.0/24"} }, []string{"spec.podCIDRs: " + inv}},
-		{"capacity", func(n *corev1.Node) { n.Status.Capacity = list("cpu", "-1") }, []string{"status.capacity[cpu]: " + inv}},
+		{"capacity", func(n *corev1.Node) { n.Status.Capacity = list("cpu", "-1") }, []string{"status.capacity.cpu: " + inv}},
 	})
 	run(t, node, against(node(), core.ValidateNodeUpdate), []edit[corev1.Node]{
 		{"unschedulable", func(n *corev1.Node) { n.Spec.Unschedulable = true }, nil},
 		{"cidr", func(n *corev1.Node) { n.Spec.PodCIDRs = nil }, []string{"spec.podCIDRs: " + fbd}},
-		{"provider", func(n *corev1.Node) { n.Spec.ProviderID = "q" }, []string{"spec.providerID: " + fbd}},
+		{"provider", func(n *corev1.Node) { n.Spec.ProviderID = "q" }, []string{"spec.providerID: " + inv}},
 	})
 	ns := func() *corev1.Namespace {
 		return &corev1.Namespace{ObjectMeta: meta(""), Status: corev1.NamespaceStatus{Phase: corev1.NamespaceActive}}
 	}
 	run(t, ns, core.ValidateNamespace, []edit[corev1.Namespace]{
 		{"name", func(n *corev1.Namespace) { n.Name = "a.b" }, []string{"metadata.name: " + inv}},
-		{"finalizer", func(n *corev1.Namespace) { n.Spec.Finalizers = []corev1.FinalizerName{"kubernetes", "a b"} }, []string{"spec.finalizers[1]: " + inv}},
+		{"finalizer", func(n *corev1.Namespace) { n.Spec.Finalizers = []corev1.FinalizerName{"kubernetes", "ab"} }, []string{"spec.finalizers: " + inv}},
 	})
 	run(t, ns, against(ns(), core.ValidateNamespaceStatusUpdate), []edit[corev1.Namespace]{
 		{"phase", func(n *corev1.Namespace) { n.Status.Phase = corev1.NamespaceTerminating }, []string{"status.Phase: " + inv}},
@@ -269,7 +271,7 @@ func TestWarnings(t *testing.T) {
 	}
 	s := goodService()
 	s.Spec.ExternalName = "x"
-	if got := core.ServiceWarnings(s, nil); len(got) != 1 || !strings.Contains(got[0], "spec.externalName: is ignored") {
+	if got := core.ServiceWarnings(s); len(got) != 1 || !strings.Contains(got[0], "spec.externalName is ignored") {
 		t.Errorf("got %q", got)
 	}
 }

@@ -17,11 +17,13 @@ import (
 const maxAffinitySeconds = 86400 // a day
 
 // ValidateService validates a new Service, with what the allocators gave it.
-func ValidateService(svc *corev1.Service) field.ErrorList { return service(svc, nil) }
+func ValidateService(svc *corev1.Service) field.ErrorList {
+	return append(objectMeta(&svc.ObjectMeta, true, apivalidation.NameIsDNSLabel), service(svc, nil)...)
+}
 
 func service(svc, old *corev1.Service) field.ErrorList {
 	s, fldPath := &svc.Spec, field.NewPath("spec")
-	errs := objectMeta(&svc.ObjectMeta, true, apivalidation.NameIsDNS1035Label)
+	errs := serviceAnnotations(svc, old)
 	if s.Type == corev1.ServiceTypeExternalName {
 		errs = append(errs, externalName(fldPath, s)...)
 	} else if len(s.Ports) == 0 && s.ClusterIP != corev1.ClusterIPNone {
@@ -43,8 +45,33 @@ func service(svc, old *corev1.Service) field.ErrorList {
 	errs = append(errs, externalIPs(fldPath.Child("externalIPs"), s.ExternalIPs, oldServiceIPs(old))...)
 	errs = append(errs, nodePorts(fldPath, s)...)
 	errs = append(errs, loadBalancer(fldPath, s, old)...)
-	errs = append(errs, trafficPolicies(fldPath, svc)...)
-	return append(errs, loadBalancerStatus(field.NewPath("status", "loadBalancer"), svc, oldServiceIPs(old))...)
+	return append(errs, trafficPolicies(fldPath, svc)...)
+}
+
+// serviceAnnotations validates those that are older names of fields, or were
+// fields before.
+func serviceAnnotations(svc, old *corev1.Service) (errs field.ErrorList) {
+	at := field.NewPath("metadata", "annotations")
+	hints, hinted := svc.Annotations[corev1.DeprecatedAnnotationTopologyAwareHints]
+	if mode, set := svc.Annotations[corev1.AnnotationTopologyMode]; set && hinted && mode != hints {
+		errs = append(errs, field.Invalid(at.Key(corev1.AnnotationTopologyMode), mode,
+			fmt.Sprintf("must match annotations[%s] when both are specified", corev1.DeprecatedAnnotationTopologyAwareHints)))
+	}
+	ranges, set := svc.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey]
+	if !set || len(svc.Spec.LoadBalancerSourceRanges) > 0 {
+		return errs
+	}
+	at = at.Key(corev1.AnnotationLoadBalancerSourceRangesKey)
+	if svc.Spec.Type != corev1.ServiceTypeLoadBalancer {
+		errs = append(errs, field.Forbidden(at, "may only be used when `type` is 'LoadBalancer'"))
+	}
+	if ranges = strings.TrimSpace(ranges); ranges == "" || old != nil && old.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey] == svc.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey] {
+		return errs
+	}
+	for _, r := range strings.Split(ranges, ",") {
+		errs = append(errs, validation.IsValidCIDRForLegacyField(at, strings.TrimSpace(r), true, nil)...)
+	}
+	return errs
 }
 
 func oldServiceIPs(old *corev1.Service) []string {
@@ -157,7 +184,9 @@ func clusterIPs(fldPath *field.Path, s *corev1.ServiceSpec, old []string) field.
 		}
 		return errs
 	}
-	if s.ClusterIP != s.ClusterIPs[0] {
+	if s.ClusterIP == "" {
+		errs = append(errs, field.Invalid(at, s.ClusterIPs, "must be empty when `clusterIP` is not specified"))
+	} else if s.ClusterIP != s.ClusterIPs[0] {
 		errs = append(errs, field.Invalid(at, s.ClusterIPs, "first value must match `clusterIP`"))
 	}
 	for i, ip := range s.ClusterIPs {
@@ -170,8 +199,8 @@ func clusterIPs(fldPath *field.Path, s *corev1.ServiceSpec, old []string) field.
 		if bad := validation.IsValidIPForLegacyField(at.Index(i), ip, true, old); len(bad) > 0 {
 			return append(errs, bad...)
 		}
-		if i < len(s.IPFamilies) && familyOf(ip) != s.IPFamilies[i] {
-			errs = append(errs, field.Invalid(at.Index(i), s.ClusterIPs, fmt.Sprintf("expected an %v value as indicated by `ipFamilies[%v]`", s.IPFamilies[i], i)))
+		if i < len(s.IPFamilies) && s.IPFamilies[i] == otherFamily(ip) {
+			errs = append(errs, field.Invalid(at.Index(i), ip, fmt.Sprintf("expected an %v value as indicated by `ipFamilies[%v]`", s.IPFamilies[i], i)))
 		}
 	}
 	if len(s.ClusterIPs) > 2 {
@@ -190,13 +219,17 @@ func familyOf(ip string) corev1.IPFamily {
 	return corev1.IPv4Protocol
 }
 
+func otherFamily(ip string) corev1.IPFamily {
+	if familyOf(ip) == corev1.IPv6Protocol {
+		return corev1.IPv4Protocol
+	}
+	return corev1.IPv6Protocol
+}
+
 func ipFamilies(fldPath *field.Path, s *corev1.ServiceSpec) field.ErrorList {
 	errs := optionalOneOf(fldPath.Child("ipFamilyPolicy"), s.IPFamilyPolicy,
 		corev1.IPFamilyPolicySingleStack, corev1.IPFamilyPolicyPreferDualStack, corev1.IPFamilyPolicyRequireDualStack)
 	at := fldPath.Child("ipFamilies")
-	if len(s.IPFamilies) > 2 {
-		errs = append(errs, field.Invalid(at, s.IPFamilies, "may only hold up to 2 values"))
-	}
 	seen := sets.New[corev1.IPFamily]()
 	for i, f := range s.IPFamilies {
 		errs = append(errs, oneOf(at.Index(i), f, corev1.IPv4Protocol, corev1.IPv6Protocol)...)
@@ -254,9 +287,8 @@ func nodePorts(fldPath *field.Path, s *corev1.ServiceSpec) field.ErrorList {
 			continue
 		}
 		at := fldPath.Child("ports").Index(i).Child("nodePort")
-		if s.Type != corev1.ServiceTypeNodePort && s.Type != corev1.ServiceTypeLoadBalancer {
-			errs = append(errs, field.Forbidden(at, fmt.Sprintf("may not be used when `type` is '%s'", s.Type)))
-			continue
+		if s.Type == corev1.ServiceTypeClusterIP {
+			errs = append(errs, field.Forbidden(at, "may not be used when `type` is 'ClusterIP'"))
 		}
 		k := key{p.Protocol, p.NodePort}
 		if seen.Has(k) {
@@ -274,7 +306,7 @@ func loadBalancer(fldPath *field.Path, s *corev1.ServiceSpec, old *corev1.Servic
 	if old != nil {
 		oldRanges = old.Spec.LoadBalancerSourceRanges
 	}
-	at := fldPath.Child("loadBalancerSourceRanges")
+	at := fldPath.Child("LoadBalancerSourceRanges") // upstream writes it so
 	if len(s.LoadBalancerSourceRanges) > 0 && !isLB {
 		errs = append(errs, field.Forbidden(at, "may only be used when `type` is 'LoadBalancer'"))
 	}
@@ -285,15 +317,16 @@ func loadBalancer(fldPath *field.Path, s *corev1.ServiceSpec, old *corev1.Servic
 		errs = append(errs, field.Forbidden(fldPath.Child("allocateLoadBalancerNodePorts"), "may only be used when `type` is 'LoadBalancer'"))
 	}
 	if isLB && s.AllocateLoadBalancerNodePorts == nil {
-		errs = append(errs, field.Required(fldPath.Child("allocateLoadBalancerNodePorts"), ""))
+		errs = append(errs, field.Required(field.NewPath("allocateLoadBalancerNodePorts"), ""))
 	}
-	if c := s.LoadBalancerClass; c != nil {
-		if !isLB {
-			errs = append(errs, field.Forbidden(fldPath.Child("loadBalancerClass"), "may only be used when `type` is 'LoadBalancer'"))
-		}
-		errs = append(errs, invalid(fldPath.Child("loadBalancerClass"), *c, validation.IsQualifiedName(*c))...)
+	switch c := s.LoadBalancerClass; {
+	case c == nil:
+		return errs
+	case !isLB:
+		return append(errs, field.Forbidden(fldPath.Child("loadBalancerClass"), "may only be used when `type` is 'LoadBalancer'"))
+	default:
+		return append(errs, invalid(fldPath.Child("loadBalancerClass"), *c, validation.IsQualifiedName(*c))...)
 	}
-	return errs
 }
 
 func trafficPolicies(fldPath *field.Path, svc *corev1.Service) field.ErrorList {
@@ -307,12 +340,13 @@ func trafficPolicies(fldPath *field.Path, svc *corev1.Service) field.ErrorList {
 		errs = append(errs, requiredOneOf(at, s.ExternalTrafficPolicy, corev1.ServiceExternalTrafficPolicyCluster, corev1.ServiceExternalTrafficPolicyLocal)...)
 	}
 	at = fldPath.Child("healthCheckNodePort")
-	needs := s.Type == corev1.ServiceTypeLoadBalancer && s.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal
-	if s.HealthCheckNodePort != 0 {
-		errs = append(errs, invalid(at, s.HealthCheckNodePort, validation.IsValidPortNum(int(s.HealthCheckNodePort)))...)
-		if !needs {
-			errs = append(errs, field.Invalid(at, s.HealthCheckNodePort, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"))
-		}
+	switch port := s.HealthCheckNodePort; {
+	case needsHealthCheck(s) && port == 0:
+		errs = append(errs, field.Required(at, ""))
+	case needsHealthCheck(s):
+		errs = append(errs, invalid(at, port, validation.IsValidPortNum(int(port)))...)
+	case port != 0:
+		errs = append(errs, field.Invalid(at, port, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"))
 	}
 	at = fldPath.Child("internalTrafficPolicy")
 	switch {
@@ -330,7 +364,7 @@ func loadBalancerStatus(fldPath *field.Path, svc *corev1.Service, old []string) 
 	at := fldPath.Child("ingress")
 	if svc.Spec.Type != corev1.ServiceTypeLoadBalancer {
 		if len(list) > 0 {
-			return field.ErrorList{field.Forbidden(at, "may only be used when `spec.type` is \"LoadBalancer\"")}
+			return field.ErrorList{field.Forbidden(at, "may only be used when `spec.type` is 'LoadBalancer'")}
 		}
 		return nil
 	}
@@ -345,8 +379,9 @@ func loadBalancerStatus(fldPath *field.Path, svc *corev1.Service, old []string) 
 			errs = append(errs, field.Forbidden(at.Child("ipMode"), "may not be specified when `ip` is not set"))
 		case in.IP != "" && in.IPMode == nil:
 			errs = append(errs, field.Required(at.Child("ipMode"), "must be specified when `ip` is set"))
+		default:
+			errs = append(errs, optionalOneOf(at.Child("ipMode"), in.IPMode, corev1.LoadBalancerIPModeProxy, corev1.LoadBalancerIPModeVIP)...)
 		}
-		errs = append(errs, optionalOneOf(at.Child("ipMode"), in.IPMode, corev1.LoadBalancerIPModeProxy, corev1.LoadBalancerIPModeVIP)...)
 		if in.Hostname == "" {
 			continue
 		}

@@ -290,36 +290,35 @@ func (w *warner) ports(fldPath *field.Path, s *corev1.PodSpec) {
 }
 
 // ServiceWarnings says what is legal in a Service but probably a mistake or on
-// its way out. Old is nil on creation.
-func ServiceWarnings(svc, old *corev1.Service) []string {
+// its way out.
+func ServiceWarnings(svc *corev1.Service) []string {
 	w := warner{}
 	spec, s := field.NewPath("spec"), &svc.Spec
-	if len(s.ExternalIPs) > 0 && s.Type == corev1.ServiceTypeExternalName {
-		w.add(spec.Child("externalIPs"), "is ignored when spec.type is %q", corev1.ServiceTypeExternalName)
-	}
-	if s.Type != corev1.ServiceTypeExternalName && s.ExternalName != "" {
-		w.add(spec.Child("externalName"), "is ignored when spec.type is not %q", corev1.ServiceTypeExternalName)
-	}
-	if s.ClusterIP == corev1.ClusterIPNone {
-		if s.LoadBalancerIP != "" {
-			w.add(spec.Child("loadBalancerIP"), "is ignored when spec.clusterIP is %q", corev1.ClusterIPNone)
-		}
-		if len(s.ExternalIPs) > 0 {
-			w.add(spec.Child("externalIPs"), "is ignored when spec.clusterIP is %q", corev1.ClusterIPNone)
-		}
-		if s.SessionAffinity != corev1.ServiceAffinityNone && s.SessionAffinity != "" {
-			w.add(spec.Child("SessionAffinity"), "is ignored for headless services")
+	w.serviceAddresses(spec, svc)
+	headless := s.Type == corev1.ServiceTypeClusterIP && s.ClusterIP == corev1.ClusterIPNone
+	external := len(s.ExternalIPs) > 0
+	for _, warning := range []struct {
+		due  bool
+		text string
+	}{
+		{headless && s.LoadBalancerIP != "", "spec.loadBalancerIP is ignored for headless services"},
+		{headless && external, "spec.externalIPs is ignored for headless services"},
+		{headless && s.SessionAffinity != corev1.ServiceAffinityNone, "spec.SessionAffinity is ignored for headless services"},
+		{external && !headless && s.Type != corev1.ServiceTypeExternalName, "spec.externalIPs is deprecated and may no longer be implemented in some clusters"},
+		{external && s.Type == corev1.ServiceTypeExternalName, `spec.externalIPs is ignored when spec.type is "ExternalName"`},
+		{s.ExternalName != "" && s.Type != corev1.ServiceTypeExternalName, `spec.externalName is ignored when spec.type is not "ExternalName"`},
+	} {
+		if warning.due {
+			w.list = append(w.list, warning.text)
 		}
 	}
 	if t := s.TrafficDistribution; t != nil && *t == corev1.ServiceTrafficDistributionPreferClose {
-		w.add(spec.Child("trafficDistribution"), "deprecated since v1.35; use %q instead", corev1.ServiceTrafficDistributionPreferSameZone)
+		w.add(spec.Child("trafficDistribution"), "%q is deprecated; use %q", *t, corev1.ServiceTrafficDistributionPreferSameZone)
 	}
-	w.serviceAddresses(spec, svc)
-	if old == nil || len(w.list) == 0 {
-		return w.list
+	if _, ok := svc.Annotations[corev1.DeprecatedAnnotationTopologyAwareHints]; ok {
+		w.list = append(w.list, fmt.Sprintf("annotation %s is deprecated, please use %s instead", corev1.DeprecatedAnnotationTopologyAwareHints, corev1.AnnotationTopologyMode))
 	}
-	known := sets.New(ServiceWarnings(old, nil)...)
-	return slices.DeleteFunc(w.list, known.Has)
+	return w.list
 }
 
 func (w *warner) serviceAddresses(spec *field.Path, svc *corev1.Service) {
@@ -332,8 +331,5 @@ func (w *warner) serviceAddresses(spec *field.Path, svc *corev1.Service) {
 	w.ip(spec.Child("loadBalancerIP"), svc.Spec.LoadBalancerIP)
 	for i, c := range svc.Spec.LoadBalancerSourceRanges {
 		w.cidr(spec.Child("loadBalancerSourceRanges").Index(i), c)
-	}
-	for i, in := range svc.Status.LoadBalancer.Ingress {
-		w.ip(field.NewPath("status", "loadBalancer", "ingress").Index(i).Child("ip"), in.IP)
 	}
 }

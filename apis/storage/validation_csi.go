@@ -218,3 +218,9 @@ func deprecatedLabels(s *metav1.LabelSelector, path *field.Path) []string {
 	}
 	return warnings
 }
+
+// ValidateCSINodeStatusUpdate validates a change through the status subresource.
+// The only field of a status is behind an alpha feature, so it never changes.
+func ValidateCSINodeStatusUpdate(n, old *storagev1.CSINode) field.ErrorList {
+	return validateMetaUpdate(&n.ObjectMeta, &old.ObjectMeta)
+}

@@ -60,10 +60,16 @@ type Kind[T Object] struct {
 	StatusOnCreate bool
 	// NoGeneration says that metadata.generation is not kept for this kind.
 	NoGeneration bool
+	// AnyFinalizer allows finalizers that are neither Kubernetes' own nor have a
+	// domain; upstream's validation of some kinds does not look.
+	AnyFinalizer bool
 	// AllowCreateOnUpdate makes PUT to a missing name a create.
 	AllowCreateOnUpdate bool
 	// RequireResourceVersion refuses updates without one.
 	RequireResourceVersion bool
+	// ReturnDeleted answers a delete with the object that was deleted, not with a
+	// Status; upstream differs by kind.
+	ReturnDeleted bool
 
 	// Fields are the selectable fields besides metadata.name and
 	// metadata.namespace.
@@ -99,12 +105,12 @@ type Kind[T Object] struct {
 
 // Status is the status subresource of T.
 type Status[T Object] struct {
-	// Prepare runs after everything but the status (and metadata) was put back.
+	// Prepare runs after everything but status and metadata was put back.
 	Prepare func(ctx context.Context, obj, old T)
 	// Validate must be given.
 	Validate func(ctx context.Context, obj, old T) field.ErrorList
 	// KeepMetadata puts labels, annotations, finalizers and owners back too;
-	// upstream differs by kind (nodes and pods may change labels by status).
+	// upstream differs by kind (older kinds may change all of them by status).
 	KeepMetadata bool
 }
 
@@ -166,6 +172,7 @@ func (k Kind[T]) build(env Env) (map[string]rest.Storage, error) {
 		CreateStrategy:            s,
 		UpdateStrategy:            s,
 		DeleteStrategy:            k.deleteStrategy(s),
+		ReturnDeletedObject:       k.ReturnDeleted,
 		ResetFieldsStrategy:       s,
 		TableConvertor:            k.Table.convertor(k.GVK, k.Plural, env.Clock),
 		PredicateFunc: func(label labels.Selector, field fields.Selector) storage.SelectionPredicate {

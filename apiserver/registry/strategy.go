@@ -12,6 +12,8 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/storage/names"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/coracle-k8s/coracle/apis/core"
 )
 
 // strategy is the create and update strategy that Kind describes. It finds the
@@ -69,11 +71,21 @@ func (s strategy[T]) PrepareForUpdate(ctx context.Context, obj, old runtime.Obje
 }
 
 func (s strategy[T]) Validate(ctx context.Context, obj runtime.Object) field.ErrorList {
-	return s.kind.Validate(ctx, obj.(T))
+	return append(s.kind.Validate(ctx, obj.(T)), s.finalizers(obj.(T))...)
 }
 
 func (s strategy[T]) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
-	return s.kind.ValidateUpdate(ctx, obj.(T), old.(T))
+	return append(s.kind.ValidateUpdate(ctx, obj.(T), old.(T)), s.finalizers(obj.(T))...)
+}
+
+func (s strategy[T]) finalizers(obj T) (errs field.ErrorList) {
+	if s.kind.AnyFinalizer {
+		return nil
+	}
+	for i, name := range obj.GetFinalizers() {
+		errs = append(errs, core.StandardFinalizer(field.NewPath("metadata", "finalizers").Index(i), name)...)
+	}
+	return errs
 }
 
 func (s strategy[T]) WarningsOnCreate(ctx context.Context, obj runtime.Object) []string {
@@ -126,17 +138,14 @@ type statusStrategy[T Object] struct{ strategy[T] }
 
 func (s statusStrategy[T]) PrepareForUpdate(ctx context.Context, obj, old runtime.Object) {
 	o, was := obj.(T), old.(T)
-	status := reflect.New(part(o, s.status).Type()).Elem()
-	status.Set(part(o, s.status))
-	meta := metaOf(o)
-	reflect.ValueOf(o).Elem().Set(reflect.ValueOf(was.DeepCopyObject()).Elem())
-	part(o, s.status).Set(status)
-	o.SetResourceVersion(meta.ResourceVersion)
-	o.SetManagedFields(meta.ManagedFields)
-	if !s.kind.Status.KeepMetadata {
-		o.SetLabels(meta.Labels)
-		o.SetAnnotations(meta.Annotations)
-		o.SetFinalizers(meta.Finalizers)
+	kept, now := reflect.ValueOf(was.DeepCopyObject()).Elem(), reflect.ValueOf(o).Elem()
+	for i := range now.NumField() {
+		if name := now.Type().Field(i).Name; name != "Status" && name != "ObjectMeta" {
+			now.Field(i).Set(kept.Field(i))
+		}
+	}
+	if s.kind.Status.KeepMetadata {
+		metav1.ResetObjectMetaForStatus(o, was)
 	}
 	if s.kind.Status.Prepare != nil {
 		s.kind.Status.Prepare(ctx, o, was)
@@ -144,7 +153,11 @@ func (s statusStrategy[T]) PrepareForUpdate(ctx context.Context, obj, old runtim
 }
 
 func (s statusStrategy[T]) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
-	return s.kind.Status.Validate(ctx, obj.(T), old.(T))
+	errs := s.kind.Status.Validate(ctx, obj.(T), old.(T))
+	if s.kind.Status.KeepMetadata {
+		return errs
+	}
+	return append(errs, s.finalizers(obj.(T))...)
 }
 
 func (s statusStrategy[T]) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
@@ -156,11 +169,6 @@ func (s statusStrategy[T]) GetResetFields() map[fieldpath.APIVersion]*fieldpath.
 		return s.reset("spec", "metadata")
 	}
 	return s.reset("spec")
-}
-
-func metaOf(o metav1.Object) metav1.ObjectMeta {
-	return metav1.ObjectMeta{ResourceVersion: o.GetResourceVersion(), ManagedFields: o.GetManagedFields(),
-		Labels: o.GetLabels(), Annotations: o.GetAnnotations(), Finalizers: o.GetFinalizers()}
 }
 
 // The interfaces a delete strategy implements change what the store does, so a

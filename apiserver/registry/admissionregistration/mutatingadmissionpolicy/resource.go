@@ -20,6 +20,7 @@ func New() *registry.Resource {
 	return registry.Kind[*admissionv1.MutatingAdmissionPolicy]{
 		GVK:                    admissionv1.SchemeGroupVersion.WithKind("MutatingAdmissionPolicy"),
 		Plural:                 "mutatingadmissionpolicies",
+		AnyFinalizer:           true,
 		Categories:             []string{"api-extensions"},
 		ClusterScoped:          true,
 		New:                    func() *admissionv1.MutatingAdmissionPolicy { return &admissionv1.MutatingAdmissionPolicy{} },

@@ -20,6 +20,7 @@ func New() *registry.Resource {
 	return registry.Kind[*admissionv1.MutatingAdmissionPolicyBinding]{
 		GVK:           admissionv1.SchemeGroupVersion.WithKind("MutatingAdmissionPolicyBinding"),
 		Plural:        "mutatingadmissionpolicybindings",
+		AnyFinalizer:  true,
 		Categories:    []string{"api-extensions"},
 		ClusterScoped: true,
 		New: func() *admissionv1.MutatingAdmissionPolicyBinding {

@@ -20,6 +20,7 @@ func New() *registry.Resource {
 	return registry.Kind[*admissionv1.MutatingWebhookConfiguration]{
 		GVK:                    admissionv1.SchemeGroupVersion.WithKind("MutatingWebhookConfiguration"),
 		Plural:                 "mutatingwebhookconfigurations",
+		AnyFinalizer:           true,
 		Categories:             []string{"api-extensions"},
 		ClusterScoped:          true,
 		New:                    func() *admissionv1.MutatingWebhookConfiguration { return &admissionv1.MutatingWebhookConfiguration{} },

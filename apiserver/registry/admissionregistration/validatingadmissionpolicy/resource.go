@@ -20,6 +20,7 @@ func New() *registry.Resource {
 	return registry.Kind[*admissionv1.ValidatingAdmissionPolicy]{
 		GVK:                    admissionv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicy"),
 		Plural:                 "validatingadmissionpolicies",
+		AnyFinalizer:           true,
 		Categories:             []string{"api-extensions"},
 		ClusterScoped:          true,
 		New:                    func() *admissionv1.ValidatingAdmissionPolicy { return &admissionv1.ValidatingAdmissionPolicy{} },

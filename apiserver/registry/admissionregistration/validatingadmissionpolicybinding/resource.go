@@ -20,6 +20,7 @@ func New() *registry.Resource {
 	return registry.Kind[*admissionv1.ValidatingAdmissionPolicyBinding]{
 		GVK:           admissionv1.SchemeGroupVersion.WithKind("ValidatingAdmissionPolicyBinding"),
 		Plural:        "validatingadmissionpolicybindings",
+		AnyFinalizer:  true,
 		Categories:    []string{"api-extensions"},
 		ClusterScoped: true,
 		New: func() *admissionv1.ValidatingAdmissionPolicyBinding {

@@ -20,6 +20,7 @@ func New() *registry.Resource {
 	return registry.Kind[*admissionv1.ValidatingWebhookConfiguration]{
 		GVK:           admissionv1.SchemeGroupVersion.WithKind("ValidatingWebhookConfiguration"),
 		Plural:        "validatingwebhookconfigurations",
+		AnyFinalizer:  true,
 		Categories:    []string{"api-extensions"},
 		ClusterScoped: true,
 		New: func() *admissionv1.ValidatingWebhookConfiguration {

@@ -18,6 +18,7 @@ func New() *registry.Resource {
 	return registry.Kind[*coordinationv1.Lease]{
 		GVK:                    coordinationv1.SchemeGroupVersion.WithKind("Lease"),
 		Plural:                 "leases",
+		AnyFinalizer:           true,
 		New:                    func() *coordinationv1.Lease { return &coordinationv1.Lease{} },
 		NewList:                func() runtime.Object { return &coordinationv1.LeaseList{} },
 		NoGeneration:           true,

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
+	"k8s.io/apiserver/pkg/registry/rest"
 
 	"github.com/coracle-k8s/coracle/apis/events"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
@@ -32,6 +33,8 @@ func New() *registry.Resource {
 		New:                 func() *corev1.Event { return &corev1.Event{} },
 		NewList:             func() runtime.Object { return &corev1.EventList{} },
 		AllowCreateOnUpdate: true,
+		AnyFinalizer:        true,
+		GarbageCollection:   func(context.Context) rest.GarbageCollectionPolicy { return rest.Unsupported },
 		Validate: func(ctx context.Context, e *corev1.Event) field.ErrorList {
 			return events.ValidateCreate(e, legacy(ctx))
 		},

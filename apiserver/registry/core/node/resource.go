@@ -2,6 +2,7 @@
 package node
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,21 +22,27 @@ import (
 // New returns the resource.
 func New() *registry.Resource {
 	return registry.Kind[*corev1.Node]{
-		GVK:            corev1.SchemeGroupVersion.WithKind("Node"),
-		Plural:         "nodes",
-		ShortNames:     []string{"no"},
-		ClusterScoped:  true,
-		New:            func() *corev1.Node { return &corev1.Node{} },
-		NewList:        func() runtime.Object { return &corev1.NodeList{} },
-		NoGeneration:   true,
-		StatusOnCreate: true,
-		Validate:       registry.Pure(core.ValidateNode),
-		ValidateUpdate: registry.PureUpdate(core.ValidateNodeUpdate),
+		GVK:              corev1.SchemeGroupVersion.WithKind("Node"),
+		Plural:           "nodes",
+		ShortNames:       []string{"no"},
+		ClusterScoped:    true,
+		New:              func() *corev1.Node { return &corev1.Node{} },
+		NewList:          func() runtime.Object { return &corev1.NodeList{} },
+		NoGeneration:     true,
+		StatusOnCreate:   true,
+		Validate:         registry.Pure(core.ValidateNode),
+		ValidateUpdate:   registry.PureUpdate(core.ValidateNodeUpdate),
+		Warnings:         func(_ context.Context, n, _ *corev1.Node) []string { return core.NodeWarnings(n) },
+		PrepareForCreate: func(_ context.Context, n *corev1.Node) { core.DropDisabledNodeFields(n, nil) },
+		PrepareForUpdate: func(_ context.Context, n, old *corev1.Node) { core.DropDisabledNodeFields(n, old) },
 		Fields: func(n *corev1.Node) fields.Set {
 			return fields.Set{"spec.unschedulable": strconv.FormatBool(n.Spec.Unschedulable)}
 		},
-		Status: &registry.Status[*corev1.Node]{Validate: registry.PureUpdate(core.ValidateNodeUpdate)},
-		Table:  table(),
+		Status: &registry.Status[*corev1.Node]{
+			Prepare:  func(_ context.Context, n, old *corev1.Node) { core.DropDisabledNodeFields(n, old) },
+			Validate: registry.PureUpdate(core.ValidateNodeStatusUpdate),
+		},
+		Table: table(),
 		Subresources: []registry.Subresource{
 			{Name: "proxy", GVK: corev1.SchemeGroupVersion.WithKind("NodeProxyOptions"), Verbs: []string{"create", "delete", "get", "patch", "update"}},
 		},

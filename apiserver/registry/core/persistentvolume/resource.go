@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
-	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/apis/core"
@@ -32,7 +31,7 @@ func New() *registry.Resource {
 		Validate:       registry.Pure(core.ValidatePersistentVolume),
 		ValidateUpdate: registry.PureUpdate(core.ValidatePersistentVolumeUpdate),
 		Fields:         func(pv *corev1.PersistentVolume) fields.Set { return fields.Set{"name": pv.Name} },
-		Configure:      func(store *genericregistry.Store) { store.ReturnDeletedObject = true },
+		ReturnDeleted:  true,
 		Status: &registry.Status[*corev1.PersistentVolume]{
 			Prepare:  phaseTransition,
 			Validate: registry.PureUpdate(core.ValidatePersistentVolumeStatusUpdate),

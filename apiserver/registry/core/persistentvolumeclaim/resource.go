@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
-	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/apis/core"
@@ -36,7 +35,7 @@ func New() *registry.Resource {
 		Validate:       registry.Pure(core.ValidatePersistentVolumeClaim),
 		ValidateUpdate: registry.PureUpdate(core.ValidatePersistentVolumeClaimUpdate),
 		Fields:         func(c *corev1.PersistentVolumeClaim) fields.Set { return fields.Set{"name": c.Name} },
-		Configure:      func(store *genericregistry.Store) { store.ReturnDeletedObject = true },
+		ReturnDeleted:  true,
 		Status:         &registry.Status[*corev1.PersistentVolumeClaim]{Validate: registry.PureUpdate(core.ValidatePersistentVolumeClaimStatusUpdate)},
 		Table:          table(),
 	}.Resource()

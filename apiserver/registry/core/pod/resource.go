@@ -36,6 +36,8 @@ func New() *registry.Resource {
 		Table:            table(),
 		Status: &registry.Status[*corev1.Pod]{
 			Prepare: func(_ context.Context, p, old *corev1.Pod) {
+				// Agents of old versions send what they do not know of without it.
+				p.DeletionTimestamp, p.OwnerReferences = nil, old.OwnerReferences
 				if p.Status.QOSClass == "" {
 					p.Status.QOSClass = old.Status.QOSClass
 				}
@@ -43,7 +45,7 @@ func New() *registry.Resource {
 			Validate: registry.PureUpdate(core.ValidatePodStatusUpdate),
 		},
 		CheckGracefulDelete: checkGracefulDelete,
-		Configure:           func(store *genericregistry.Store) { store.ReturnDeletedObject = true },
+		ReturnDeleted:       true,
 		Subresources:        subresources(),
 		Extend:              extend,
 	}.Resource()

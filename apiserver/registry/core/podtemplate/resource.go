@@ -18,12 +18,12 @@ import (
 // New returns the resource.
 func New() *registry.Resource {
 	return registry.Kind[*corev1.PodTemplate]{
-		GVK:                 corev1.SchemeGroupVersion.WithKind("PodTemplate"),
-		Plural:              "podtemplates",
-		New:                 func() *corev1.PodTemplate { return &corev1.PodTemplate{} },
-		NewList:             func() runtime.Object { return &corev1.PodTemplateList{} },
-		AllowCreateOnUpdate: true,
-		PrepareForCreate:    func(_ context.Context, t *corev1.PodTemplate) { t.Generation = 1 },
+		GVK:              corev1.SchemeGroupVersion.WithKind("PodTemplate"),
+		Plural:           "podtemplates",
+		ReturnDeleted:    true,
+		New:              func() *corev1.PodTemplate { return &corev1.PodTemplate{} },
+		NewList:          func() runtime.Object { return &corev1.PodTemplateList{} },
+		PrepareForCreate: func(_ context.Context, t *corev1.PodTemplate) { t.Generation = 1 },
 		PrepareForUpdate: func(_ context.Context, t, old *corev1.PodTemplate) {
 			t.Generation = old.Generation
 			if !equality.Semantic.DeepEqual(t.Template, old.Template) {

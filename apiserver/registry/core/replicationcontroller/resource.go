@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/apis/core"
@@ -33,6 +34,8 @@ func New() *registry.Resource {
 			drop(rc.Spec.Template, old.Spec.Template)
 		},
 		Warnings: warnings,
+		// As before there was a garbage collector.
+		GarbageCollection: func(context.Context) rest.GarbageCollectionPolicy { return rest.OrphanDependents },
 		Fields: func(rc *corev1.ReplicationController) fields.Set {
 			return fields.Set{"status.replicas": strconv.Itoa(int(rc.Status.Replicas))}
 		},

@@ -21,6 +21,7 @@ func New() *registry.Resource {
 	return registry.Kind[*corev1.ResourceQuota]{
 		GVK:            corev1.SchemeGroupVersion.WithKind("ResourceQuota"),
 		Plural:         "resourcequotas",
+		ReturnDeleted:  true,
 		ShortNames:     []string{"quota"},
 		New:            func() *corev1.ResourceQuota { return &corev1.ResourceQuota{} },
 		NewList:        func() runtime.Object { return &corev1.ResourceQuotaList{} },

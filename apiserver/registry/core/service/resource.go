@@ -28,20 +28,22 @@ import (
 // New returns the resource.
 func New() *registry.Resource {
 	return registry.Kind[*corev1.Service]{
-		GVK:            corev1.SchemeGroupVersion.WithKind("Service"),
-		Plural:         "services",
-		ShortNames:     []string{"svc"},
-		Categories:     []string{"all"},
-		New:            func() *corev1.Service { return &corev1.Service{} },
-		NewList:        func() runtime.Object { return &corev1.ServiceList{} },
-		NoGeneration:   true,
-		Validate:       registry.Pure(core.ValidateService),
-		ValidateUpdate: registry.PureUpdate(core.ValidateServiceUpdate),
+		GVK:                 corev1.SchemeGroupVersion.WithKind("Service"),
+		Plural:              "services",
+		ShortNames:          []string{"svc"},
+		Categories:          []string{"all"},
+		New:                 func() *corev1.Service { return &corev1.Service{} },
+		NewList:             func() runtime.Object { return &corev1.ServiceList{} },
+		NoGeneration:        true,
+		AllowCreateOnUpdate: true,
+		Validate:            registry.Pure(core.ValidateService),
+		ValidateUpdate:      registry.PureUpdate(core.ValidateServiceUpdate),
+		Warnings:            func(_ context.Context, s, _ *corev1.Service) []string { return core.ServiceWarnings(s) },
 		Fields: func(s *corev1.Service) fields.Set {
 			return fields.Set{"spec.clusterIP": s.Spec.ClusterIP, "spec.type": string(s.Spec.Type)}
 		},
 		PrepareForUpdate: dropLoadBalancer,
-		Configure:        func(store *genericregistry.Store) { store.ReturnDeletedObject = true },
+		ReturnDeleted:    true,
 		Status:           &registry.Status[*corev1.Service]{Validate: registry.PureUpdate(core.ValidateServiceStatusUpdate)},
 		Table:            table(),
 		Subresources: []registry.Subresource{

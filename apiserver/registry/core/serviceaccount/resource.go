@@ -28,7 +28,7 @@ func New() *registry.Resource {
 		PrepareForUpdate: func(_ context.Context, sa, _ *corev1.ServiceAccount) { cleanSecrets(sa) },
 		Validate:         registry.Pure(core.ValidateServiceAccount),
 		ValidateUpdate:   registry.PureUpdate(core.ValidateServiceAccountUpdate),
-		Configure:        func(store *genericregistry.Store) { store.ReturnDeletedObject = true },
+		ReturnDeleted:    true,
 		Table: &registry.Table[*corev1.ServiceAccount]{
 			Columns: []metav1.TableColumnDefinition{registry.NameColumn(), registry.Column("Age")},
 			Cells: func(sa *corev1.ServiceAccount, now time.Time) []any {

@@ -18,6 +18,7 @@ func New() *registry.Resource {
 	return registry.Kind[*nodev1.RuntimeClass]{
 		GVK:                    nodev1.SchemeGroupVersion.WithKind("RuntimeClass"),
 		Plural:                 "runtimeclasses",
+		AnyFinalizer:           true,
 		ClusterScoped:          true,
 		AllowCreateOnUpdate:    true,
 		RequireResourceVersion: true,

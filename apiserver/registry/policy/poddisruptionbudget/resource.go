@@ -16,11 +16,12 @@ import (
 // New returns the resource.
 func New() *registry.Resource {
 	return registry.Kind[*policyv1.PodDisruptionBudget]{
-		GVK:        policyv1.SchemeGroupVersion.WithKind("PodDisruptionBudget"),
-		Plural:     "poddisruptionbudgets",
-		ShortNames: []string{"pdb"},
-		New:        func() *policyv1.PodDisruptionBudget { return &policyv1.PodDisruptionBudget{} },
-		NewList:    func() runtime.Object { return &policyv1.PodDisruptionBudgetList{} },
+		GVK:          policyv1.SchemeGroupVersion.WithKind("PodDisruptionBudget"),
+		Plural:       "poddisruptionbudgets",
+		AnyFinalizer: true,
+		ShortNames:   []string{"pdb"},
+		New:          func() *policyv1.PodDisruptionBudget { return &policyv1.PodDisruptionBudget{} },
+		NewList:      func() runtime.Object { return &policyv1.PodDisruptionBudgetList{} },
 		// Whoever changes a budget must know the one that evictions count down.
 		RequireResourceVersion: true,
 		Validate:               registry.Pure(policy.ValidatePodDisruptionBudget),

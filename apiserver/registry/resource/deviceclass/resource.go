@@ -17,6 +17,7 @@ func New() *registry.Resource {
 	return registry.Kind[*resourcev1.DeviceClass]{
 		GVK:            resourcev1.SchemeGroupVersion.WithKind("DeviceClass"),
 		Plural:         "deviceclasses",
+		ReturnDeleted:  true,
 		ClusterScoped:  true,
 		New:            func() *resourcev1.DeviceClass { return &resourcev1.DeviceClass{} },
 		NewList:        func() runtime.Object { return &resourcev1.DeviceClassList{} },

@@ -22,11 +22,12 @@ import (
 func New() *registry.Resource {
 	gvk := resourcev1.SchemeGroupVersion.WithKind("ResourceClaim")
 	return registry.Kind[*resourcev1.ResourceClaim]{
-		GVK:          gvk,
-		Plural:       "resourceclaims",
-		NoGeneration: true,
-		New:          func() *resourcev1.ResourceClaim { return &resourcev1.ResourceClaim{} },
-		NewList:      func() runtime.Object { return &resourcev1.ResourceClaimList{} },
+		GVK:           gvk,
+		Plural:        "resourceclaims",
+		ReturnDeleted: true,
+		NoGeneration:  true,
+		New:           func() *resourcev1.ResourceClaim { return &resourcev1.ResourceClaim{} },
+		NewList:       func() runtime.Object { return &resourcev1.ResourceClaimList{} },
 		PrepareForCreate: func(_ context.Context, c *resourcev1.ResourceClaim) {
 			c.Status = resourcev1.ResourceClaimStatus{}
 			resource.DropClaim(&c.Spec, nil)

@@ -22,6 +22,7 @@ func New() *registry.Resource {
 	return registry.Kind[*resourcev1.ResourceClaimTemplate]{
 		GVK:              resourcev1.SchemeGroupVersion.WithKind("ResourceClaimTemplate"),
 		Plural:           "resourceclaimtemplates",
+		ReturnDeleted:    true,
 		NoGeneration:     true,
 		New:              func() *resourcev1.ResourceClaimTemplate { return &resourcev1.ResourceClaimTemplate{} },
 		NewList:          func() runtime.Object { return &resourcev1.ResourceClaimTemplateList{} },

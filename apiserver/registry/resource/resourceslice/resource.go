@@ -20,6 +20,7 @@ func New() *registry.Resource {
 	return registry.Kind[*resourcev1.ResourceSlice]{
 		GVK:              resourcev1.SchemeGroupVersion.WithKind("ResourceSlice"),
 		Plural:           "resourceslices",
+		ReturnDeleted:    true,
 		ClusterScoped:    true,
 		New:              func() *resourcev1.ResourceSlice { return &resourcev1.ResourceSlice{} },
 		NewList:          func() runtime.Object { return &resourcev1.ResourceSliceList{} },

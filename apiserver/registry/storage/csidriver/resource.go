@@ -21,6 +21,7 @@ func New() *registry.Resource {
 	return registry.Kind[*storagev1.CSIDriver]{
 		GVK:                    storagev1.SchemeGroupVersion.WithKind("CSIDriver"),
 		Plural:                 "csidrivers",
+		ReturnDeleted:          true,
 		ClusterScoped:          true,
 		New:                    func() *storagev1.CSIDriver { return &storagev1.CSIDriver{} },
 		NewList:                func() runtime.Object { return &storagev1.CSIDriverList{} },

@@ -18,6 +18,7 @@ func New() *registry.Resource {
 	return registry.Kind[*storagev1.CSINode]{
 		GVK:                    storagev1.SchemeGroupVersion.WithKind("CSINode"),
 		Plural:                 "csinodes",
+		ReturnDeleted:          true,
 		ClusterScoped:          true,
 		New:                    func() *storagev1.CSINode { return &storagev1.CSINode{} },
 		NewList:                func() runtime.Object { return &storagev1.CSINodeList{} },
@@ -25,8 +26,11 @@ func New() *registry.Resource {
 		ValidateUpdate:         registry.PureUpdate(storage.ValidateCSINodeUpdate),
 		NoGeneration:           true,
 		RequireResourceVersion: true,
-		PrepareForCreate:       func(_ context.Context, n *storagev1.CSINode) { n.Status = storagev1.CSINodeStatus{} },
-		PrepareForUpdate:       func(_ context.Context, n, old *storagev1.CSINode) { n.Status = old.Status },
+		Status: &registry.Status[*storagev1.CSINode]{
+			Prepare:      func(_ context.Context, n, old *storagev1.CSINode) { n.Status = old.Status },
+			Validate:     registry.PureUpdate(storage.ValidateCSINodeStatusUpdate),
+			KeepMetadata: true,
+		},
 		Table: &registry.Table[*storagev1.CSINode]{
 			Columns: []metav1.TableColumnDefinition{
 				registry.NameColumn(), registry.Integer("Drivers"), registry.Column("Age"),

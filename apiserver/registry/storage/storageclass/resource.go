@@ -20,6 +20,7 @@ func New() *registry.Resource {
 	return registry.Kind[*storagev1.StorageClass]{
 		GVK:            storagev1.SchemeGroupVersion.WithKind("StorageClass"),
 		Plural:         "storageclasses",
+		ReturnDeleted:  true,
 		ShortNames:     []string{"sc"},
 		ClusterScoped:  true,
 		New:            func() *storagev1.StorageClass { return &storagev1.StorageClass{} },

@@ -18,6 +18,7 @@ func New() *registry.Resource {
 	return registry.Kind[*storagev1.VolumeAttachment]{
 		GVK:                    storagev1.SchemeGroupVersion.WithKind("VolumeAttachment"),
 		Plural:                 "volumeattachments",
+		ReturnDeleted:          true,
 		ClusterScoped:          true,
 		New:                    func() *storagev1.VolumeAttachment { return &storagev1.VolumeAttachment{} },
 		NewList:                func() runtime.Object { return &storagev1.VolumeAttachmentList{} },

@@ -17,6 +17,7 @@ func New() *registry.Resource {
 	return registry.Kind[*storagev1.VolumeAttributesClass]{
 		GVK:            storagev1.SchemeGroupVersion.WithKind("VolumeAttributesClass"),
 		Plural:         "volumeattributesclasses",
+		ReturnDeleted:  true,
 		ShortNames:     []string{"vac"},
 		ClusterScoped:  true,
 		New:            func() *storagev1.VolumeAttributesClass { return &storagev1.VolumeAttributesClass{} },

@@ -1,0 +1,88 @@
+package all
+
+import (
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apiserver/pkg/registry/rest"
+
+	"github.com/coracle-k8s/coracle/apiserver/registry"
+)
+
+// TestFinalizers says which kinds let a finalizer be a single word.
+func TestFinalizers(t *testing.T) {
+	m := newMill(t)
+	for gvk, want := range map[schema.GroupVersionKind]bool{
+		{Version: "v1", Kind: "ConfigMap"}:                                                      false,
+		{Version: "v1", Kind: "Service"}:                                                        false,
+		{Group: "apps", Version: "v1", Kind: "Deployment"}:                                      false,
+		{Group: "coordination.k8s.io", Version: "v1", Kind: "Lease"}:                            true,
+		{Group: "admissionregistration.k8s.io", Version: "v1", Kind: "MutatingAdmissionPolicy"}: true,
+	} {
+		r := m.of[gvk]
+		for _, name := range []string{"hold", "example.com/hold", "orphan"} {
+			obj := m.original[gvk].DeepCopyObject()
+			obj.(metav1.Object).SetFinalizers([]string{name})
+			_, err := m.built[r.GVR()][""].(rest.Creater).Create(m.context(r, obj), obj, rest.ValidateAllObjectFunc, &metav1.CreateOptions{})
+			refused := err != nil && strings.Contains(err.Error(), "name is neither a standard finalizer name nor is it fully qualified")
+			if refused != (name == "hold" && !want) {
+				t.Errorf("%s with finalizer %s: %v", gvk.Kind, name, err)
+			}
+		}
+	}
+}
+
+// TestStatusMetadata says what of the metadata a status carries along.
+func TestStatusMetadata(t *testing.T) {
+	m := newMill(t)
+	owner := []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "o", UID: "1"}}
+	for gvk, want := range map[schema.GroupVersionKind]bool{
+		{Group: "apps", Version: "v1", Kind: "Deployment"}:                 true,
+		{Version: "v1", Kind: "Node"}:                                      true,
+		{Version: "v1", Kind: "Pod"}:                                       false,
+		{Group: "networking.k8s.io", Version: "v1", Kind: "ServiceCIDR"}:   false,
+		{Group: "storage.k8s.io", Version: "v1", Kind: "VolumeAttachment"}: false,
+	} {
+		r := m.of[gvk]
+		old := m.original[gvk].DeepCopyObject()
+		stored(old, old)
+		now := old.DeepCopyObject()
+		now.(metav1.Object).SetOwnerReferences(owner)
+		if d, ok := now.(*appsv1.Deployment); ok {
+			d.Spec.Replicas = new(int32(99)) // not the status' either
+		}
+		held := m.shelves[r.GVR().GroupResource()]
+		held.held = old
+		got, _, err := m.built[r.GVR()]["status"].(rest.Updater).Update(m.context(r, now), old.(metav1.Object).GetName(), rest.DefaultUpdatedObjectInfo(now),
+			rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
+		if err != nil {
+			t.Errorf("%s: %v", gvk.Kind, err)
+			continue
+		}
+		if has := len(got.(metav1.Object).GetOwnerReferences()) > 0; has != want {
+			t.Errorf("%s: a status with owners changes them: %v, want %v", gvk.Kind, has, want)
+		}
+		if d, ok := got.(*appsv1.Deployment); ok && *d.Spec.Replicas == 99 {
+			t.Error("a status changed the replicas")
+		}
+	}
+}
+
+// TestDeletedObjects says which kinds answer a delete with what was deleted.
+func TestDeletedObjects(t *testing.T) {
+	built, _ := build(t)
+	full := map[string]bool{}
+	for _, name := range strings.Fields(`pods services serviceaccounts namespaces persistentvolumes persistentvolumeclaims podtemplates resourcequotas
+		deviceclasses resourceclaims resourceclaimtemplates resourceslices
+		csidrivers csinodes storageclasses volumeattachments volumeattributesclasses`) {
+		full[name] = true
+	}
+	for gvr, storages := range built {
+		if store := registry.StoreOf(storages[""]); store != nil && store.ReturnDeletedObject != full[gvr.Resource] {
+			t.Errorf("%s: answers a delete with the object: %v", gvr.Resource, store.ReturnDeletedObject)
+		}
+	}
+}
