@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+	"github.com/coracle-k8s/coracle/apiserver/peers"
 )
 
 // addDuties makes mgr run what one server does for all: at once, or whenever
@@ -36,6 +37,29 @@ func (c *Cluster) addDuties(mgr manager.Manager) error {
 		if err := mgr.Add(part); err != nil {
 			return fmt.Errorf("adding the duty of %s: %w", d.lease, err)
 		}
+	}
+	return nil
+}
+
+// addPeer makes this server known among several ones.
+func (c *Cluster) addPeer(mgr manager.Manager) error {
+	if !*c.config.LeaderElection.LeaderElect {
+		return nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("naming this server: %w", err)
+	}
+	member, err := peers.New(peers.Config{
+		Server: c.server.RESTConfig(), Host: host, Instance: c.config.DataDir, Address: c.advertised(),
+		LeaseDuration: c.config.LeaderElection.LeaseDuration.Duration.Truncate(time.Second), Clock: c.options.clock,
+		Report: func(err error) { c.options.logger.Error(err, "Several servers") },
+	})
+	if err != nil {
+		return err
+	}
+	if err := mgr.Add(member); err != nil {
+		return fmt.Errorf("adding the server's part among several: %w", err)
 	}
 	return nil
 }

@@ -76,6 +76,9 @@ func (c *Cluster) addParts(ctx context.Context, p *parts) error {
 	if err := c.addDuties(p.manager); err != nil {
 		return err
 	}
+	if err := c.addPeer(p.manager); err != nil {
+		return err
+	}
 	if err := c.addSimulatedNodes(p.manager); err != nil {
 		return err
 	}

@@ -248,7 +248,7 @@ func bind(address string, config net.ListenConfig) (net.Listener, error) {
 // advertised is where pods reach the server, not valid if nowhere.
 func (c *Cluster) advertised() netip.AddrPort {
 	address := c.address.Addr()
-	if address.IsLoopback() {
+	if c.config.AdvertiseAddress != "" || address.IsLoopback() {
 		node, err := netip.ParseAddr(c.outwardAddress())
 		if err != nil || node.IsLoopback() {
 			return netip.AddrPort{}
@@ -259,8 +259,12 @@ func (c *Cluster) advertised() netip.AddrPort {
 }
 
 // outwardAddress is where others reach the server when its own address is
-// loopback: at the first node's address, or where it listens on all of them.
+// loopback: where it is told, at the first node's address, or where it listens on
+// all of them.
 func (c *Cluster) outwardAddress() string {
+	if c.config.AdvertiseAddress != "" {
+		return c.config.AdvertiseAddress
+	}
 	if address := c.nodeAddress(); address != "" {
 		return address
 	}
@@ -281,7 +285,11 @@ func (c *Cluster) serviceNetwork() registry.ServiceNetwork {
 }
 
 func (c *Cluster) bootstrapConfig() bootstrap.Config {
-	return bootstrap.Config{ServiceIP: c.serviceIP(), Advertise: c.advertised(), Authentication: c.proxyAuthentication}
+	config := bootstrap.Config{ServiceIP: c.serviceIP(), Authentication: c.proxyAuthentication}
+	if !*c.config.LeaderElection.LeaderElect { // else it is a peer's matter
+		config.Advertise = c.advertised()
+	}
+	return config
 }
 
 // writeKubeconfig makes the administrator's kubeconfig.

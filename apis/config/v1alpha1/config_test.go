@@ -47,6 +47,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		"network.clusterDNS[0]":         func(c *Cluster) { c.Network.ClusterDNS = []string{"dns"} },
 		"node.name":                     func(c *Cluster) { c.Node.Name = "Not_A_Name" },
 		"node.containerRuntimeEndpoint": func(c *Cluster) { two := int32(2); c.Nodes = &two; c.Node.ContainerRuntimeEndpoint = "/x.sock" },
+		"advertiseAddress":              func(c *Cluster) { c.AdvertiseAddress = "127.0.0.1" },
 		"leaderElection.leaseDuration": func(c *Cluster) {
 			c.LeaderElection = elected(500*time.Millisecond, 300*time.Millisecond, time.Millisecond)
 		},

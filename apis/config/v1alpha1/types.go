@@ -29,6 +29,11 @@ type Cluster struct {
 	// Listen is the address and port of the API server; port 0 picks a free
 	// one. Default 127.0.0.1:6443.
 	Listen string `json:"listen,omitempty"`
+	// AdvertiseAddress is the IP address at which pods and other machines reach
+	// the API server, on the port of Listen. Default that of Listen; if that is
+	// loopback, the first real node's; if it is unspecified, that of the default
+	// route.
+	AdvertiseAddress string `json:"advertiseAddress,omitempty"`
 	// ExtraNames are further DNS names and IP addresses in the server's certificate.
 	ExtraNames []string `json:"extraNames,omitempty"`
 	// Nodes is how many real nodes run on this machine; the first in the

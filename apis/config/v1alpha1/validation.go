@@ -39,6 +39,9 @@ func (c *Cluster) Validate() field.ErrorList {
 	if c.SimulatedNodes < 0 || c.SimulatedNodes > 65535 {
 		errs = append(errs, field.Invalid(field.NewPath("simulatedNodes"), c.SimulatedNodes, "must be between 0 and 65535"))
 	}
+	if ip, err := netip.ParseAddr(c.AdvertiseAddress); c.AdvertiseAddress != "" && (err != nil || ip.IsLoopback() || ip.IsUnspecified()) {
+		errs = append(errs, field.Invalid(field.NewPath("advertiseAddress"), c.AdvertiseAddress, "must be an IP address that others reach"))
+	}
 	if c.Node.ContainerRuntimeEndpoint != "" && *c.Nodes > 1 {
 		errs = append(errs, field.Forbidden(field.NewPath("node", "containerRuntimeEndpoint"), "one runtime serves one node: set nodes to 1"))
 	}

@@ -1,0 +1,10 @@
+package peers
+
+import (
+	"context"
+	"time"
+)
+
+// Round and Leave are what Start does, once.
+func (m *Member) Round(ctx context.Context) (time.Duration, error) { return m.round(ctx) }
+func (m *Member) Leave(ctx context.Context) error                  { return m.leave(ctx) }
