@@ -45,7 +45,9 @@ type Server struct {
 	// Client talks to the member, by function calls if it is here; Stop closes it.
 	Client *kubernetes.Client
 	etcd   *embed.Etcd // nil if it runs elsewhere
-	stop   sync.Once
+	// watches are the clients'.
+	watches watches
+	stop    sync.Once
 }
 
 // readyTimeout bounds the replay of a large log on a slow disk.
@@ -93,6 +95,7 @@ func (s *Server) NewClient() *kubernetes.Client {
 	var c *clientv3.Client
 	if s.etcd != nil {
 		c = v3client.New(s.etcd.Server)
+		c.Watcher = s.watches.watcher(s.etcd.Server, c)
 	} else {
 		c = another(s.Client.Client)
 	}
@@ -166,6 +169,7 @@ func (s *Server) Stop() {
 		if s.Client != nil {
 			s.Client.Close()
 		}
+		s.watches.open.Wait()
 		if s.etcd != nil {
 			s.etcd.Close()
 		}

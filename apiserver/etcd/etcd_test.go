@@ -1,9 +1,13 @@
 package etcd
 
 import (
+	"sync"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/client/v3/kubernetes"
 	"go.uber.org/goleak"
 )
 
@@ -57,5 +61,40 @@ func TestRestartsOnALongLog(t *testing.T) {
 			g.Expect(err).NotTo(HaveOccurred())
 		}
 		s.Stop()
+	}
+}
+
+// Watches that ask for previous values read them from the database, also when
+// their client has gone.
+func TestStopsUnderWatches(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	g := NewWithT(t)
+	for range 10 {
+		s, err := Start(t.Context(), Config{Dir: t.TempDir(), UnsafeNoFsync: true})
+		g.Expect(err).NotTo(HaveOccurred())
+		var clients []*kubernetes.Client
+		for range 20 {
+			c := s.NewClient()
+			clients = append(clients, c)
+			c.Client.Watch(t.Context(), "/a", clientv3.WithPrevKV())
+		}
+		var writing sync.WaitGroup
+		written := make(chan struct{})
+		writing.Go(func() {
+			for i := 0; ; i++ {
+				if _, err := s.Client.Client.Put(t.Context(), "/a", "1"); err != nil {
+					return
+				}
+				if i == 100 {
+					close(written)
+				}
+			}
+		})
+		g.Eventually(written, 10*time.Second).Should(BeClosed(), "a hundred writes")
+		for _, c := range clients {
+			c.Close() // reports its own context's end
+		}
+		s.Stop()
+		writing.Wait()
 	}
 }
