@@ -15,6 +15,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+	"github.com/coracle-k8s/coracle/cluster/host"
 	"github.com/coracle-k8s/coracle/nodeagent/network"
 )
 
@@ -30,7 +31,7 @@ func RunAgent(ctx context.Context, config AgentConfig, opts ...Option) error {
 	if err != nil {
 		return err
 	}
-	if err := checkHost(); err != nil {
+	if err := host.Check(); err != nil {
 		return err
 	}
 	dir, err := filepath.Abs(config.DataDir)
@@ -73,11 +74,11 @@ func runMember(ctx context.Context, config AgentConfig, o *options, joiner *join
 		return err
 	}
 	api := &agentAPI{listener: listener, remote: remote, clients: member}
-	host, err := memberHost(config, o, remote, mgr, member, api)
+	shared, err := memberHost(config, o, remote, mgr, member, api)
 	if err != nil {
 		return err
 	}
-	node := &realNode{nodeHost: host, name: config.Node.Name, podCIDR: member.NodePodCIDR}
+	node := &realNode{nodeHost: shared, name: config.Node.Name, podCIDR: member.NodePodCIDR}
 	for name, part := range map[string]manager.Runnable{
 		"node": node, "API of the node": api,
 		"renewal of certificates": &renewal{joiner: joiner, remote: remote, expires: member.expires, options: o},
@@ -90,8 +91,8 @@ func runMember(ctx context.Context, config AgentConfig, o *options, joiner *join
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), partsStopTimeout)
 		defer cancel()
 		node.cleanup(clean)
-		_, failed := network.Cleanup(clean, host.id)
-		err = errors.Join(err, failed, removeCgroups(host.id, func(string) {}))
+		_, failed := network.Cleanup(clean, shared.id)
+		err = errors.Join(err, failed, host.RemoveCgroups(shared.id, func(string) {}))
 	}()
 	watching, cancel := context.WithCancel(ctx)
 	defer cancel()

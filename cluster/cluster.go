@@ -38,6 +38,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver"
 	"github.com/coracle-k8s/coracle/apiserver/bootstrap"
 	"github.com/coracle-k8s/coracle/apiserver/pki"
+	"github.com/coracle-k8s/coracle/cluster/host"
 	"github.com/coracle-k8s/coracle/controllers/nodeipam"
 )
 
@@ -128,8 +129,10 @@ func Start(ctx context.Context, config *v1alpha1.Cluster, opts ...Option) (*Clus
 }
 
 func (c *Cluster) start(ctx context.Context) error {
-	if err := c.checkNodes(); err != nil {
-		return err
+	if *c.config.Nodes > 0 { // before anything is made
+		if err := host.Check(); err != nil {
+			return fmt.Errorf("%w, or run with --nodes 0 --simulated-nodes 1", err)
+		}
 	}
 	dir, err := filepath.Abs(c.config.DataDir)
 	if err != nil {

@@ -11,7 +11,12 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/coracle-k8s/coracle/cluster/host"
 )
+
+// podStopGrace is how long containers may take when the whole cluster stops.
+const podStopGrace = 3 * time.Second
 
 // nameFile has a node's name, in its directory.
 const nameFile = "name"
@@ -114,7 +119,7 @@ func Reset(ctx context.Context, dir string, config ResetConfig) error {
 		}
 		defer lock.release()
 	}
-	if err := removeFromHost(ctx, dir, config.Report); err != nil {
+	if err := host.Remove(ctx, dir, instanceID(dir), podStopGrace, config.Report); err != nil {
 		// Files lead to what is left: they stay for the next attempt.
 		return err
 	}

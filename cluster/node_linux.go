@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +22,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/carried"
+	"github.com/coracle-k8s/coracle/cluster/host"
 	"github.com/coracle-k8s/coracle/dns"
 	"github.com/coracle-k8s/coracle/nodeagent"
 	"github.com/coracle-k8s/coracle/nodeagent/credentials"
@@ -34,9 +34,6 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/volumes"
 	"github.com/coracle-k8s/coracle/proxy"
 )
-
-// podStopGrace is how long containers may take when the whole cluster stops.
-const podStopGrace = 3 * time.Second
 
 // nodeHost is what a real node needs of the process that runs it: a whole
 // cluster, or an agent that joined one.
@@ -175,7 +172,7 @@ func (n *realNode) startRuntime(ctx context.Context, binDir string) (string, err
 	}
 	var err error
 	n.runtime, err = containerd.New(containerd.Config{
-		BinDir: binDir, Dir: n.path("containerd"), StateDir: filepath.Join(runDir(n.id), fmt.Sprint("n", n.index), "containerd"),
+		BinDir: binDir, Dir: n.path("containerd"), StateDir: filepath.Join(host.RunDir(n.id), fmt.Sprint("n", n.index), "containerd"),
 		SandboxImage: image, CNIConfDir: n.path("cni"), CNIBinDir: binDir, Netns: n.net.Netns,
 	})
 	if err != nil {
@@ -268,7 +265,7 @@ func (n *realNode) newAgent(endpoint string) error {
 	}
 	config := nodeagent.Config{
 		NodeName: n.name, Client: n.manager.GetClient(), Cache: n.manager.GetCache(), Recorder: recorder, Clock: n.clock,
-		RootDir: root, PodLogDir: n.path("logs"), RuntimeEndpoint: endpoint, CgroupRoot: fmt.Sprintf("%s/n%d", cgroupOf(n.id), n.index),
+		RootDir: root, PodLogDir: n.path("logs"), RuntimeEndpoint: endpoint, CgroupRoot: fmt.Sprintf("%s/n%d", host.Cgroup(n.id), n.index),
 		ClusterDNS: n.network.DNSServers(), ClusterDomain: n.network.ClusterDomain,
 		NodeIPs: []string{n.net.NodeIP}, PodCIDRs: []string{n.podCIDR}, Labels: n.node.Labels, Annotations: n.annotations(), Taints: n.node.Taints,
 		KubeletVersion: apis.KubernetesVersion, SystemReserved: n.node.SystemReserved, MaxPods: int(n.node.MaxPods), ServerPort: n.port,

@@ -6,9 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
-	"strings"
 	"sync"
 	"syscall"
 
@@ -17,72 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/coracle-k8s/coracle/carried"
+	"github.com/coracle-k8s/coracle/cluster/host"
 	"github.com/coracle-k8s/coracle/nodeagent/network"
 )
-
-// checkNodes says, before anything is made, what real nodes lack here.
-func (c *Cluster) checkNodes() error {
-	if *c.config.Nodes == 0 {
-		return nil
-	}
-	if err := checkHost(); err != nil {
-		return fmt.Errorf("%w, or run with --nodes 0 --simulated-nodes 1", err)
-	}
-	return nil
-}
-
-// checkHost says what real nodes lack on this machine, and what to do.
-func checkHost() error {
-	if os.Geteuid() != 0 {
-		return errors.New("real nodes need root (namespaces, cgroups, nftables): run as root")
-	}
-	if missing := missingCapabilities(); len(missing) > 0 {
-		return fmt.Errorf("real nodes need the capabilities %s, which root lacks here: run where root has them", strings.Join(missing, ", "))
-	}
-	if _, err := exec.LookPath("nft"); err != nil {
-		return errors.New("real nodes need the program nft: install it (Debian: apt-get install nftables)")
-	}
-	// It asks the kernel, and has it load its module when that is one.
-	if out, err := exec.Command("nft", "list", "tables").CombinedOutput(); err != nil {
-		return fmt.Errorf("real nodes need nftables in the kernel (CONFIG_NF_TABLES), but nft says %q: use a kernel that has it", firstLine(out))
-	}
-	return checkOverlay()
-}
-
-func firstLine(text []byte) string {
-	line, _, _ := strings.Cut(strings.TrimSpace(string(text)), "\n")
-	return line
-}
-
-func missingCapabilities() []string {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&header, &data[0]); err != nil {
-		return nil // what is missing shows later, less clearly
-	}
-	var missing []string
-	for _, c := range []struct {
-		bit  int
-		name string
-	}{{unix.CAP_NET_ADMIN, "NET_ADMIN"}, {unix.CAP_SYS_ADMIN, "SYS_ADMIN"}} {
-		if data[0].Effective&(1<<c.bit) == 0 {
-			missing = append(missing, "CAP_"+c.name)
-		}
-	}
-	return missing
-}
-
-// checkOverlay has the kernel load overlayfs when it is a module.
-func checkOverlay() error {
-	has := func() bool {
-		known, err := os.ReadFile("/proc/filesystems")
-		return err != nil || strings.Contains(string(known), "\toverlay\n")
-	}
-	if has() || exec.Command("modprobe", "overlay").Run() == nil && has() {
-		return nil
-	}
-	return errors.New("real nodes need overlayfs in the kernel (CONFIG_OVERLAY_FS): use a kernel that has it")
-}
 
 // nodeAddress is the first real node's address, empty without real nodes: the
 // configured one, that of the default route, or the first of the link range.
@@ -118,16 +52,16 @@ func (c *Cluster) addNodes(_ context.Context, p *parts) error {
 		if _, err := network.Cleanup(ctx, c.id); err != nil {
 			c.options.logger.Error(err, "Removing the pod network")
 		}
-		if err := removeCgroups(c.id, func(string) {}); err != nil {
+		if err := host.RemoveCgroups(c.id, func(string) {}); err != nil {
 			c.options.logger.Error(err, "Removing cgroups")
 		}
 	})
-	host, err := c.nodeHost(p.manager)
+	shared, err := c.nodeHost(p.manager)
 	if err != nil {
 		return err
 	}
 	for i := range int(*c.config.Nodes) {
-		n, err := c.newNode(host, i)
+		n, err := c.newNode(shared, i)
 		if err != nil {
 			return err
 		}
@@ -160,7 +94,7 @@ func programs(dir, given string, progress func(string)) func() (string, error) {
 	})
 }
 
-func (c *Cluster) newNode(host *nodeHost, index int) (*realNode, error) {
+func (c *Cluster) newNode(shared *nodeHost, index int) (*realNode, error) {
 	name, err := ownNodeName(c.config.Node.Name, index)
 	if err != nil {
 		return nil, err
@@ -169,5 +103,5 @@ func (c *Cluster) newNode(host *nodeHost, index int) (*realNode, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &realNode{nodeHost: host, name: name, index: index, podCIDR: subnet.String()}, nil
+	return &realNode{nodeHost: shared, name: name, index: index, podCIDR: subnet.String()}, nil
 }

@@ -8,14 +8,6 @@ import (
 	"syscall"
 )
 
-// checkNodes says what this system lacks for real nodes.
-func (c *Cluster) checkNodes() error {
-	if *c.config.Nodes > 0 {
-		return errors.New("real nodes need Linux; run with --nodes 0 --simulated-nodes 1")
-	}
-	return nil
-}
-
 func (c *Cluster) nodeAddress() string { return "" }
 
 // bindEarly changes nothing: addresses are there before the server.
@@ -27,6 +19,3 @@ func (c *Cluster) addNodes(context.Context, *parts) error { return nil }
 func RunAgent(context.Context, AgentConfig, ...Option) error {
 	return errors.New("agents need Linux")
 }
-
-// removeFromHost has nothing to do: there are no real nodes.
-func removeFromHost(context.Context, string, func(string)) error { return nil }

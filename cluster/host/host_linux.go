@@ -1,4 +1,6 @@
-package cluster
+// Package host is what real nodes need of the machine, and what they leave on it
+// outside of their data directory.
+package host
 
 import (
 	"bytes"
@@ -21,23 +23,23 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/runtime/containerd"
 )
 
-// runDir is where a cluster keeps what must not outlive a boot.
-func runDir(id string) string { return filepath.Join("/run/coracle", id) }
+// RunDir is where a cluster keeps what must not outlive a boot.
+func RunDir(id string) string { return filepath.Join("/run/coracle", id) }
 
-// cgroupOf is the cgroup above all of a cluster's.
-func cgroupOf(id string) string { return "/coracle-" + id }
+// Cgroup is the cgroup above all of a cluster's.
+func Cgroup(id string) string { return "/coracle-" + id }
 
-// removeFromHost removes what the nodes of a data directory left on this
-// machine, outside of the directory.
-func removeFromHost(ctx context.Context, dir string, report func(string)) error {
-	id := instanceID(dir)
+// Remove removes what the nodes of a data directory left on this machine, outside
+// of the directory. id is the directory's, which names what it has here; pods get
+// grace to end. report is told of everything that was removed.
+func Remove(ctx context.Context, dir, id string, grace time.Duration, report func(string)) error {
 	if os.Geteuid() != 0 {
 		if _, err := os.Lstat(filepath.Join(dir, "nodes")); err == nil {
 			return fmt.Errorf("removing the nodes of %s needs root: run as root", dir)
 		}
 		return nil
 	}
-	below := []string{dir, runDir(id)}
+	below := []string{dir, RunDir(id)}
 	mounted, err := mountsBelow(below)
 	if err != nil {
 		return err
@@ -46,7 +48,7 @@ func removeFromHost(ctx context.Context, dir string, report func(string)) error 
 	if err != nil {
 		return err
 	}
-	errs := []error{shutdownRuntimes(ctx, dir, id)}
+	errs := []error{shutdownRuntimes(ctx, dir, id, grace)}
 	errs = append(errs, killCgroups(id, report), unmount(below))
 	after, err := nodeProcesses(dir)
 	errs = append(errs, err)
@@ -65,12 +67,12 @@ func removeFromHost(ctx context.Context, dir string, report func(string)) error 
 	for _, line := range removed {
 		report(line)
 	}
-	errs = append(errs, removeCgroups(id, report))
+	errs = append(errs, RemoveCgroups(id, report))
 	return errors.Join(errs...)
 }
 
 // shutdownRuntimes ends every containerd of the directory with its containers.
-func shutdownRuntimes(ctx context.Context, dir, id string) error {
+func shutdownRuntimes(ctx context.Context, dir, id string, grace time.Duration) error {
 	nodes, err := filepath.Glob(filepath.Join(dir, "nodes", "*", "containerd"))
 	if err != nil {
 		return fmt.Errorf("looking for nodes: %w", err)
@@ -79,12 +81,12 @@ func shutdownRuntimes(ctx context.Context, dir, id string) error {
 	for _, path := range nodes {
 		index := filepath.Base(filepath.Dir(path))
 		c, err := containerd.New(containerd.Config{BinDir: filepath.Join(dir, "bin"), Dir: path,
-			StateDir: filepath.Join(runDir(id), "n"+index, "containerd"), SandboxImage: carried.PauseImage})
+			StateDir: filepath.Join(RunDir(id), "n"+index, "containerd"), SandboxImage: carried.PauseImage})
 		if err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		if err := c.Shutdown(ctx, podStopGrace); err != nil {
+		if err := c.Shutdown(ctx, grace); err != nil {
 			errs = append(errs, fmt.Errorf("stopping containerd of node %s: %w", index, err))
 		}
 	}
@@ -153,7 +155,7 @@ func cgroupDirs(id string) ([]string, error) {
 	}
 	var dirs []string
 	for _, m := range mounts {
-		dir := filepath.Join(m.Mountpoint, cgroupOf(id))
+		dir := filepath.Join(m.Mountpoint, Cgroup(id))
 		if _, err := os.Stat(dir); err == nil && !slices.Contains(dirs, dir) {
 			dirs = append(dirs, dir)
 		}
@@ -223,8 +225,8 @@ func kill(pid int) bool {
 	return true
 }
 
-// removeCgroups removes a cluster's cgroups, which must be empty.
-func removeCgroups(id string, report func(string)) error {
+// RemoveCgroups removes a cluster's cgroups, which must be empty.
+func RemoveCgroups(id string, report func(string)) error {
 	dirs, err := cgroupDirs(id)
 	if err != nil {
 		return err
