@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/controllers/internal/servicepods"
+	"github.com/coracle-k8s/coracle/controllers/internal/slowstart"
 )
 
 // Name is the controller's name, as upstream's.
@@ -189,35 +190,50 @@ func pointers[T any](items []T) []*T {
 }
 
 // apply writes the changes; new slices first, so that no endpoint is missing
-// while it moves. The Service's own deletion takes its slices with it.
+// while it moves. Writes of one kind go side by side: a hundred slices then share
+// their fsyncs. The Service's own deletion takes its slices with it.
 func (r *Reconciler) apply(ctx context.Context, svc *corev1.Service, c *changes, trigger time.Time) error {
 	if svc.DeletionTimestamp == nil {
-		for _, s := range c.create {
-			stamp(s, trigger)
-			if err := r.client.Create(ctx, s); err != nil {
-				if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
-					return nil
-				}
-				return fmt.Errorf("creating an endpoint slice of service %s/%s: %w", svc.Namespace, svc.Name, err)
-			}
-			r.written.Update(s)
+		_, err := slowstart.All(len(c.create), func(i int) error { return r.create(ctx, svc, c.create[i], trigger) })
+		if apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
+			return nil
+		}
+		if err != nil {
+			return err
 		}
 	}
-	for _, s := range c.update {
-		stamp(s, trigger)
-		if err := r.client.Update(ctx, s); err != nil {
-			return fmt.Errorf("updating endpoint slice %s/%s: %w", s.Namespace, s.Name, err)
-		}
-		r.written.Update(s)
+	if _, err := slowstart.All(len(c.update), func(i int) error { return r.update(ctx, c.update[i], trigger) }); err != nil {
+		return err
 	}
-	for _, s := range c.remove {
-		err := r.client.Delete(ctx, s.DeepCopy(), client.Preconditions{UID: &s.UID})
-		if client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("deleting endpoint slice %s/%s: %w", s.Namespace, s.Name, err)
-		}
-		if err == nil {
-			r.written.ExpectDeletion(s)
-		}
+	_, err := slowstart.All(len(c.remove), func(i int) error { return r.remove(ctx, c.remove[i]) })
+	return err
+}
+
+func (r *Reconciler) create(ctx context.Context, svc *corev1.Service, s *discoveryv1.EndpointSlice, trigger time.Time) error {
+	stamp(s, trigger)
+	if err := r.client.Create(ctx, s); err != nil {
+		return fmt.Errorf("creating an endpoint slice of service %s/%s: %w", svc.Namespace, svc.Name, err)
+	}
+	r.written.Update(s)
+	return nil
+}
+
+func (r *Reconciler) update(ctx context.Context, s *discoveryv1.EndpointSlice, trigger time.Time) error {
+	stamp(s, trigger)
+	if err := r.client.Update(ctx, s); err != nil {
+		return fmt.Errorf("updating endpoint slice %s/%s: %w", s.Namespace, s.Name, err)
+	}
+	r.written.Update(s)
+	return nil
+}
+
+func (r *Reconciler) remove(ctx context.Context, s *discoveryv1.EndpointSlice) error {
+	err := r.client.Delete(ctx, s.DeepCopy(), client.Preconditions{UID: &s.UID})
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("deleting endpoint slice %s/%s: %w", s.Namespace, s.Name, err)
+	}
+	if err == nil {
+		r.written.ExpectDeletion(s)
 	}
 	return nil
 }

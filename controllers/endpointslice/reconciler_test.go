@@ -2,6 +2,8 @@ package endpointslice
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
@@ -75,5 +78,60 @@ func TestReconcile(t *testing.T) {
 	}
 	if _, err := r.Reconcile(ctx, req); err != nil || r.awaited(ahead) {
 		t.Errorf("a service that is gone is remembered: %v", err)
+	}
+}
+
+// TestReconcileRefusedWrite refuses one of many slices: the others are written,
+// and the next look writes what is missing.
+func TestReconcileRefusedWrite(t *testing.T) {
+	ctx := context.Background()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, discoveryv1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const pods, each = 40, 4
+	objects := []client.Object{service(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}}
+	for i := range pods {
+		objects = append(objects, pod(i+1, true))
+	}
+	refused := errors.New("refused")
+	var creates atomic.Int32
+	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).WithInterceptorFuncs(interceptor.Funcs{
+		Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
+			if creates.Add(1) == 2 {
+				return refused
+			}
+			return c.Create(ctx, o, opts...)
+		},
+	}).Build()
+	r := New(Config{Client: c, Clock: clocktesting.NewFakePassiveClock(time.Unix(0, 0)), Recorder: record.NewFakeRecorder(10), MaxEndpointsPerSlice: each})
+	endpoints := func() (slices int, names map[string]bool) {
+		t.Helper()
+		var list discoveryv1.EndpointSliceList
+		if err := c.List(ctx, &list); err != nil {
+			t.Fatal(err)
+		}
+		names = map[string]bool{}
+		for _, s := range list.Items {
+			for _, e := range s.Endpoints {
+				names[e.TargetRef.Name] = true
+			}
+		}
+		return len(list.Items), names
+	}
+	req := reconcile.Request{NamespacedName: client.ObjectKeyFromObject(objects[0])}
+	if _, err := r.Reconcile(ctx, req); !errors.Is(err, refused) {
+		t.Errorf("got %v", err)
+	}
+	if n, names := endpoints(); n != pods/each-1 || len(names) != pods-each {
+		t.Errorf("%d slices of %d endpoints beside one that was refused", n, len(names))
+	}
+	if _, err := r.Reconcile(ctx, req); err != nil {
+		t.Error(err)
+	}
+	if n, names := endpoints(); n != pods/each || len(names) != pods {
+		t.Errorf("%d slices of %d endpoints", n, len(names))
 	}
 }
