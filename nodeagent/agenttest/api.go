@@ -6,6 +6,7 @@ package agenttest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -77,7 +78,7 @@ func remove(ctx context.Context, c client.WithWatch, o client.Object, opts ...cl
 		grace = *options.GracePeriodSeconds
 	}
 	if grace == 0 {
-		pod.Finalizers = nil
+		pod.Finalizers = slices.DeleteFunc(pod.Finalizers, func(f string) bool { return f == keep })
 		if err := c.Update(ctx, &pod); err != nil {
 			return err
 		}

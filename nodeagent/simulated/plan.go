@@ -143,6 +143,24 @@ func applyExit(pod *corev1.Pod, status *corev1.PodStatus, instant time.Time) tim
 	return time.Time{}
 }
 
+// sigterm is the exit code of a process that a signal to end has ended.
+const sigterm = 128 + 15
+
+// stopped is the status of a pod whose containers were told to end.
+func stopped(pod *corev1.Pod, instant time.Time) corev1.PodStatus {
+	status, now := *pod.Status.DeepCopy(), metav1.NewTime(instant.Truncate(time.Second))
+	for _, list := range [][]corev1.ContainerStatus{status.InitContainerStatuses, status.ContainerStatuses} {
+		for i := range list {
+			if list[i].State.Running != nil {
+				endContainer(pod, &list[i], sigterm, false, now)
+			}
+		}
+	}
+	status.Phase = corev1.PodFailed
+	status.Conditions = pods.Conditions(pod, &status, false, now)
+	return status
+}
+
 func endContainer(pod *corev1.Pod, s *corev1.ContainerStatus, code int32, restart bool, now metav1.Time) {
 	ended := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{
 		ExitCode: code, Reason: "Completed",

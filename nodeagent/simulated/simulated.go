@@ -206,9 +206,20 @@ func (s *Nodes) sync(ctx context.Context, k key) (time.Duration, error) {
 	case pod == nil:
 		return 0, nil
 	case pod.DeletionTimestamp != nil:
-		return 0, s.remove(ctx, pod)
+		return s.end(ctx, pod)
 	}
 	return s.writeStatus(ctx, pod)
+}
+
+// end removes a pod, after it has said how it ended to those whose finalizers
+// keep it: a Job may wait for that before it counts the pod.
+func (s *Nodes) end(ctx context.Context, pod *corev1.Pod) (again time.Duration, err error) {
+	if len(pod.Finalizers) > 0 && !terminal(pod.Status.Phase) {
+		if again, err = s.update(ctx, pod, stopped(pod, s.config.Clock.Now())); again > 0 || err != nil {
+			return again, err
+		}
+	}
+	return 0, s.remove(ctx, pod)
 }
 
 // remove ends a pod whose deletion was asked for: its processes, being none, end at once.
@@ -242,12 +253,20 @@ func (s *Nodes) writeStatus(ctx context.Context, pod *corev1.Pod) (time.Duration
 	if apiequality.Semantic.DeepEqual(status, pod.Status) {
 		return again, nil
 	}
+	if retry, err := s.update(ctx, pod, status); retry > 0 || err != nil {
+		return retry, err
+	}
+	return again, nil
+}
+
+// update writes a status, and says when to try again if that may be soon.
+func (s *Nodes) update(ctx context.Context, pod *corev1.Pod, status corev1.PodStatus) (retry time.Duration, err error) {
 	written := pod.DeepCopy()
 	written.Status = status
-	err := s.config.Client.Status().Update(ctx, written)
+	err = s.config.Client.Status().Update(ctx, written)
 	switch {
 	case err == nil || apierrors.IsNotFound(err):
-		return again, nil
+		return 0, nil
 	case apierrors.IsConflict(err):
 		// The event of the newer version will bring the pod back; the delay is for
 		// a conflict whose event was handled before the write.

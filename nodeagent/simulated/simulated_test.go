@@ -112,6 +112,26 @@ func TestPodRunsAndGoes(t *testing.T) {
 	g.Expect(got.Status.Phase).NotTo(Equal(corev1.PodRunning), "another node's pod is left alone")
 }
 
+// A pod that a finalizer keeps says that it has ended, and stays.
+func TestPodThatIsKeptEnds(t *testing.T) {
+	g := NewWithT(t)
+	w := run(t, Config{Nodes: 1})
+	p := pod("kept", func(p *corev1.Pod) { p.Finalizers = []string{"example.com/keep"} })
+	g.Expect(w.api.Create(t.Context(), p)).To(Succeed())
+	phase := func() corev1.PodPhase {
+		g.Expect(w.api.Get(t.Context(), client.ObjectKeyFromObject(p), p)).To(Succeed())
+		return p.Status.Phase
+	}
+	g.Eventually(phase).Should(Equal(corev1.PodRunning))
+	g.Expect(w.api.Delete(t.Context(), p)).To(Succeed())
+	g.Eventually(phase).Should(Equal(corev1.PodFailed))
+	g.Expect(p.Status.ContainerStatuses[0].State.Terminated.ExitCode).To(BeEquivalentTo(143))
+	g.Expect(p.Status.Conditions).To(ContainElement(And(HaveField("Type", corev1.PodReady), HaveField("Status", corev1.ConditionFalse))))
+	p.Finalizers = nil
+	g.Expect(w.api.Update(t.Context(), p)).To(Succeed())
+	g.Eventually(func() bool { return apierrors.IsNotFound(w.api.Get(t.Context(), client.ObjectKeyFromObject(p), p)) }).Should(BeTrue())
+}
+
 // slow takes its time to tell of each object.
 type slow struct{ cache.Cache }
 

@@ -119,3 +119,25 @@ func TestCronJobByTheClock(t *testing.T) {
 	m.clock.Step(time.Hour)
 	m.Eventually(count).Should(Equal(1))
 }
+
+// TestEvictedPodFailsItsJob needs the node to say that the pod has ended: with a
+// failure policy, a pod that only terminates does not count.
+func TestEvictedPodFailsItsJob(t *testing.T) {
+	m := start(t, 1)
+	j := work("policy", 1, 1, "")
+	j.Spec.Template.Annotations = nil
+	j.Spec.PodFailurePolicy = &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{Action: batchv1.PodFailurePolicyActionFailJob,
+		OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue}}}}}
+	m.Expect(m.Client.Create(t.Context(), j)).To(Succeed())
+	var pods corev1.PodList
+	m.Eventually(func() []corev1.Pod {
+		m.Expect(m.Client.List(t.Context(), &pods, client.InNamespace("default"))).To(Succeed())
+		return pods.Items
+	}).Should(ContainElement(HaveField("Status.Phase", corev1.PodRunning)))
+	m.Expect(m.evict(&pods.Items[0], nil)).To(Equal("done"))
+	m.Eventually(func() []batchv1.JobCondition {
+		m.Expect(m.get(j, "default", "policy")).To(Succeed())
+		return j.Status.Conditions
+	}).Should(ContainElement(And(HaveField("Type", batchv1.JobFailed), HaveField("Reason", batchv1.JobReasonPodFailurePolicy))))
+	m.Expect(j.Status.Failed).To(BeEquivalentTo(1))
+}
