@@ -109,7 +109,14 @@ func (a *access) get(ctx context.Context, gr schema.GroupResource, namespace, na
 	if err != nil {
 		return nil, err
 	}
-	return store.Get(request.WithNamespace(ctx, namespace), name, &metav1.GetOptions{})
+	return store.Get(reading(ctx, gr, namespace), name, &metav1.GetOptions{})
+}
+
+// reading is the context of a read that some request needs: a storage calls
+// what it does not find after the request in its context.
+func reading(ctx context.Context, gr schema.GroupResource, namespace string) context.Context {
+	info := &request.RequestInfo{IsResourceRequest: true, APIGroup: gr.Group, Resource: gr.Resource, Namespace: namespace}
+	return request.WithRequestInfo(request.WithNamespace(ctx, namespace), info)
 }
 
 func (a *access) listPods(ctx context.Context, namespace string) ([]*corev1.Pod, error) {
@@ -117,7 +124,7 @@ func (a *access) listPods(ctx context.Context, namespace string) ([]*corev1.Pod,
 	if err != nil {
 		return nil, err
 	}
-	list, err := store.List(request.WithNamespace(ctx, namespace), &metainternalversion.ListOptions{ResourceVersion: "0"})
+	list, err := store.List(reading(ctx, corev1.Resource("pods"), namespace), &metainternalversion.ListOptions{ResourceVersion: "0"})
 	if err != nil {
 		return nil, err
 	}

@@ -99,7 +99,7 @@ func (p *params) Get(ctx context.Context, gvr schema.GroupVersionResource, names
 		if err != nil {
 			return nil, err
 		}
-		return store.Get(request.WithNamespace(ctx, namespace), name, &metav1.GetOptions{})
+		return store.Get(reading(ctx, gvr.GroupResource(), namespace), name, &metav1.GetOptions{})
 	}
 	c, err := dynamicclient.NewForConfig(p.server.jsonConfig())
 	if err != nil {

@@ -25,6 +25,8 @@ type admission struct {
 	// node is nil before the node's object is known; then only resources count.
 	node        *corev1.Node
 	allocatable corev1.ResourceList
+	// unsafeSysctls are allowed besides the safe ones.
+	unsafeSysctls []string
 	// others are the pods that hold resources already, with what they were granted.
 	others []*corev1.Pod
 }
@@ -32,6 +34,9 @@ type admission struct {
 // reject says why a pod cannot run on the node, or returns nil. Reasons and
 // messages are the kubelet's. Critical pods are subject to it like all others.
 func (a *admission) reject() *pods.Failure {
+	if f := forbiddenSysctl(a.pod, a.unsafeSysctls); f != nil {
+		return f
+	}
 	if f := a.insufficient(a.pod); f != nil {
 		return f
 	}
@@ -200,7 +205,10 @@ func (w *worker) adopted(c *corev1.Container) corev1.ResourceRequirements {
 // admission gathers what others hold; a.mu is held.
 func (a *Agent) admission(except *worker) *admission {
 	// Pods may come before the node's own object does.
-	out := &admission{node: a.node, allocatable: nodestatus.Allocatable(a.capacity(), a.config.SystemReserved)}
+	out := &admission{
+		node: a.node, allocatable: nodestatus.Allocatable(a.capacity(), a.config.SystemReserved),
+		unsafeSysctls: a.config.AllowedUnsafeSysctls,
+	}
 	if a.node != nil && len(a.node.Status.Allocatable) > 0 {
 		out.allocatable = a.node.Status.Allocatable
 	}
@@ -231,11 +239,11 @@ func (w *worker) grantResize() {
 	spec.Status = corev1.PodStatus{} // its spec alone counts
 	alone := admission{allocatable: a.allocatable}
 	if f := alone.insufficient(&spec); f != nil {
-		w.state.ResizePending = &pods.Failure{Reason: corev1.PodReasonInfeasible, Message: f.Message[len("Pod was rejected: "):]}
+		w.pendResize(corev1.PodReasonInfeasible, eventResizeInfeasible, f)
 		return
 	}
 	if f := a.insufficient(&spec); f != nil {
-		w.state.ResizePending = &pods.Failure{Reason: corev1.PodReasonDeferred, Message: f.Message[len("Pod was rejected: "):]}
+		w.pendResize(corev1.PodReasonDeferred, eventResizeDeferred, f)
 		return
 	}
 	w.state.ResizePending = nil
@@ -243,11 +251,22 @@ func (w *worker) grantResize() {
 		c := &w.pod.Spec.Containers[i]
 		w.state.Allocated[c.Name] = c.Resources
 	}
+	w.agent.normal(w.pod, eventResizeStarted, "Pod resize started: %s", resizeSummary(w.pod, ""))
 	w.agent.mu.Lock()
 	if !w.left {
 		w.holds = w.pod
 	}
 	w.agent.mu.Unlock()
+}
+
+// pendResize notes why a resize has to wait, and says so once.
+func (w *worker) pendResize(reason, event string, why *pods.Failure) {
+	message := why.Message[len("Pod was rejected: "):]
+	if p := w.state.ResizePending; p != nil && p.Reason == reason && p.Message == message {
+		return
+	}
+	w.state.ResizePending = &pods.Failure{Reason: reason, Message: message}
+	w.agent.warn(w.pod, event, "Pod resize %s: %s", reason, resizeSummary(w.pod, message))
 }
 
 // letGo gives the pod's share of the node back, and others with a resize that

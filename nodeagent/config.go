@@ -81,7 +81,8 @@ type Config struct {
 
 	// SeccompDir holds localhost seccomp profiles. Default: RootDir/seccomp.
 	SeccompDir string
-	// AllowedUnsafeSysctls are sysctls or prefixes ending in *.
+	// AllowedUnsafeSysctls are sysctls or prefixes ending in * that pods may set
+	// besides the safe ones.
 	AllowedUnsafeSysctls []string
 
 	// ContainerLogMaxSize is in bytes (default 10 MiB) and ContainerLogMaxFiles

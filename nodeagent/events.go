@@ -21,6 +21,9 @@ const (
 	eventFailedKill        = "FailedKillPod"
 	eventMissingClusterDNS = "MissingClusterDNS"
 	eventResizeCompleted   = "ResizeCompleted"
+	eventResizeStarted     = "ResizeStarted"
+	eventResizeDeferred    = "ResizeDeferred"
+	eventResizeInfeasible  = "ResizeInfeasible"
 	eventResizeError       = "ResizeError"
 	eventDeadlineExceeded  = "DeadlineExceeded"
 )

@@ -2,6 +2,7 @@ package nodeagent
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -44,13 +45,13 @@ func (w *worker) resizeContainer(pod *corev1.Pod, action pods.Action) func(ctx c
 		err := a.resize(ctx, &sized, action.ContainerID, granted)
 		return func() {
 			if err != nil {
-				a.warn(pod, eventResizeError, "%s", runtime.Text(err))
+				a.warn(pod, eventResizeError, "Pod resize error: %s", resizeSummary(&sized, runtime.Text(err)))
 				m.ResizeFailure = w.again(nil, corev1.PodReasonError, runtime.Text(err), pods.ResizeRetry, pods.ResizeRetry)
 				return
 			}
 			m.ResizeFailure = nil
 			w.resized[action.ContainerID] = granted
-			a.normal(pod, eventResizeCompleted, "Pod resize completed: {\"containers\":[{\"name\":%q}]}", c.Name)
+			a.normal(pod, eventResizeCompleted, "Pod resize completed: %s", resizeSummary(&sized, ""))
 			w.looked = false
 		}
 	}
@@ -74,6 +75,31 @@ func (a *Agent) resize(ctx context.Context, pod *corev1.Pod, id string, granted 
 		err = a.cgroups.Set(a.cgroup(pod), limits)
 	}
 	return err
+}
+
+// resizeSummary is what events tell of a resize, in the kubelet's format.
+func resizeSummary(pod *corev1.Pod, problem string) string {
+	type container struct {
+		Name      string                      `json:"name"`
+		Resources corev1.ResourceRequirements `json:"resources"`
+	}
+	each := func(list []corev1.Container) []container {
+		var out []container
+		for i := range list {
+			out = append(out, container{list[i].Name, list[i].Resources})
+		}
+		return out
+	}
+	text, err := json.Marshal(struct {
+		InitContainers []container `json:"initContainers,omitempty"`
+		Containers     []container `json:"containers,omitempty"`
+		Generation     int64       `json:"generation"`
+		Error          string      `json:"error,omitempty"`
+	}{each(pod.Spec.InitContainers), each(pod.Spec.Containers), pod.Generation, problem})
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
 }
 
 // restartsOnResize tells whether a changed resource asks for a restart.

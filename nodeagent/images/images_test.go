@@ -1,12 +1,44 @@
 package images
 
 import (
+	"context"
+	"net"
 	"testing"
 	"time"
 
 	"github.com/distribution/reference"
 	. "github.com/onsi/gomega"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
+
+// `coracle image load --data-dir data` waited ten minutes for a host called data.
+func TestDialTakesRelativePaths(t *testing.T) {
+	t.Chdir(t.TempDir())
+	socket, err := net.Listen("unix", "containerd.sock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	served := make(chan error)
+	go func() { served <- server.Serve(socket) }()
+	defer func() { server.Stop(); <-served }()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	for _, path := range []string{"containerd.sock", "./containerd.sock", "unix://" + socket.Addr().String()} {
+		conn, err := dial(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = runtimeapi.NewImageServiceClient(conn).ListImages(ctx, &runtimeapi.ListImagesRequest{})
+		if status.Code(err) != codes.Unimplemented {
+			t.Errorf("%s: %v", path, err)
+		}
+		conn.Close()
+	}
+}
 
 func TestRemovals(t *testing.T) {
 	g := NewWithT(t)

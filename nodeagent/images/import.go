@@ -28,8 +28,7 @@ func Import(ctx context.Context, socket string, archive io.Reader) ([]string, er
 	if err != nil {
 		return nil, err
 	}
-	conn, err := grpc.NewClient("unix://"+strings.TrimPrefix(socket, "unix://"),
-		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
+	conn, err := dial(socket)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to containerd at %s: %w", socket, err)
 	}
@@ -74,4 +73,10 @@ func awaitCRI(ctx context.Context, cri runtimeapi.ImageServiceClient, names []st
 		}
 	}
 	return nil
+}
+
+// dial connects to a socket, a unix:// URL or a path, which may be relative.
+func dial(socket string) (*grpc.ClientConn, error) {
+	return grpc.NewClient("unix:"+strings.TrimPrefix(socket, "unix://"),
+		grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithDefaultCallOptions(grpc.WaitForReady(true)))
 }

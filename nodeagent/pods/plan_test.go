@@ -202,6 +202,21 @@ func TestSandboxThatDiesIsReplaced(t *testing.T) {
 	w.golden()
 }
 
+func TestDeadlineBeforeTheStart(t *testing.T) {
+	g := NewWithT(t)
+	seconds := int64(60)
+	w := newWorld(t, podWith(func(p *corev1.Pod) { p.Spec.ActiveDeadlineSeconds = &seconds }))
+	w.pullErrors["main"] = "no such host"
+	w.settle()
+	w.pass(61 * time.Second)
+	g.Expect(w.pod.Status.Phase).To(Equal(corev1.PodFailed))
+	g.Expect(w.pod.Status.Reason).To(Equal("DeadlineExceeded"))
+	end := w.status("main").State.Terminated
+	g.Expect(end).NotTo(BeNil())
+	g.Expect(end.Reason).To(Equal(ReasonContainerStatusUnknown))
+	g.Expect(end.ExitCode).To(BeEquivalentTo(137))
+}
+
 func TestDeadline(t *testing.T) {
 	g := NewWithT(t)
 	seconds := int64(60)

@@ -220,6 +220,14 @@ func (p *planner) unseen(s *corev1.ContainerStatus, c *corev1.Container, old *co
 			s.LastTerminationState.Terminated = &lost
 		}
 	}
+	if ended && !init && initialized(p.Pod) {
+		// What never started of an initialized pod counts as failed, as with the kubelet.
+		s.State.Terminated = &corev1.ContainerStateTerminated{
+			Reason: ReasonContainerStatusUnknown, ExitCode: 137,
+			Message: "The container could not be located when the pod was terminated",
+		}
+		return
+	}
 	reason, message := ReasonContainerCreating, ""
 	if len(p.Pod.Spec.InitContainers) > 0 {
 		reason = ReasonPodInitializing
@@ -228,6 +236,13 @@ func (p *planner) unseen(s *corev1.ContainerStatus, c *corev1.Container, old *co
 		reason, message = f.Reason, f.Message
 	}
 	s.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}
+}
+
+// initialized tells whether the pod's status says that init containers are done.
+func initialized(pod *corev1.Pod) bool {
+	return len(pod.Spec.InitContainers) == 0 || slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodInitialized && c.Status == corev1.ConditionTrue
+	})
 }
 
 // failure is what keeps a container from starting, if anything.

@@ -31,11 +31,11 @@ type Client struct {
 // maxMessage bounds one CRI message, as the kubelet does: 16 MiB.
 const maxMessage = 16 << 20
 
-// Dial prepares a connection to a CRI socket, a path or unix:// URL. It does not
+// Dial prepares a connection to a CRI socket, a path, which may be relative, or unix:// URL. It does not
 // wait for the runtime.
 func Dial(endpoint string) (*Client, error) {
 	path := strings.TrimPrefix(endpoint, "unix://")
-	conn, err := grpc.NewClient("unix://"+path,
+	conn, err := grpc.NewClient("unix:"+path,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.WaitForReady(true)),
 		grpc.WithConnectParams(grpc.ConnectParams{

@@ -45,6 +45,14 @@ var _ = Describe("manifests", Ordered, func() {
 			`the namespace from the provided object "no-such" does not match`),
 	)
 
+	It("says which namespace is missing", func() {
+		for _, kind := range []string{"pods", "configmaps"} {
+			path := "/api/v1/namespaces/no-such/" + kind
+			Expect(w.fails(`{"metadata":{"name":"a"},"spec":{"containers":[{"name":"a","image":"b"}]}}`, "create", "--raw", path, "-f", "-")).To(
+				ContainSubstring(`Error from server (NotFound): namespaces "no-such" not found`))
+		}
+	})
+
 	It("refuses unknown and duplicate fields when told to", func() {
 		unknown := `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"strict","labels":{"bad":""}},"dato":{"a":"b"}}`
 		Expect(w.fails(unknown, "create", "--validate=strict", "-f", "-")).To(ContainSubstring(`strict decoding error: unknown field "dato"`))

@@ -11,6 +11,8 @@ import (
 func TestDecodeIsStrict(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"unknown field":   {"network: {podCidr: 10.0.0.0/8}", `unknown field "network.podCidr"`},
+		"unknown fields":  {"a: 1\nnodes: 1\nb: 2", `unknown field "a", unknown field "b"`},
+		"two documents":   {"nodes: 1\n---\nnodes: 2", "more than one document"},
 		"duplicate field": {"listen: a\nlisten: b", `"listen"`},
 		"wrong type":      {"nodes: many", "nodes"},
 		"not yaml":        {"a: [", "yaml"},
@@ -21,6 +23,13 @@ func TestDecodeIsStrict(t *testing.T) {
 				t.Errorf("got error %v, want one with %q", err, c.want)
 			}
 		})
+	}
+}
+
+func TestDecodePassesOverEmptyDocuments(t *testing.T) {
+	c, err := Decode([]byte("---\n# a comment\n---\nlisten: a\n---\n"))
+	if err != nil || c.Listen != "a" {
+		t.Errorf("got %+v, %v", c, err)
 	}
 }
 
@@ -45,6 +54,7 @@ func TestValidateNamesTheField(t *testing.T) {
 		"network.nodeCIDRMaskSize":      func(c *Cluster) { c.Network.NodeCIDRMaskSize = 15 },
 		"network.nodePorts":             func(c *Cluster) { c.Network.NodePorts = "32767-30000" },
 		"network.clusterDNS[0]":         func(c *Cluster) { c.Network.ClusterDNS = []string{"dns"} },
+		"node.allowedUnsafeSysctls[1]":  func(c *Cluster) { c.Node.AllowedUnsafeSysctls = []string{"net.core.*", "vm.swappiness"} },
 		"node.name":                     func(c *Cluster) { c.Node.Name = "Not_A_Name" },
 		"node.containerRuntimeEndpoint": func(c *Cluster) { two := int32(2); c.Nodes = &two; c.Node.ContainerRuntimeEndpoint = "/x.sock" },
 		"advertiseAddress":              func(c *Cluster) { c.AdvertiseAddress = "127.0.0.1" },

@@ -25,6 +25,7 @@ func (c *Cluster) DeepCopy() *Cluster {
 	for i := range out.Node.Taints {
 		c.Node.Taints[i].DeepCopyInto(&out.Node.Taints[i])
 	}
+	out.Node.AllowedUnsafeSysctls = slices.Clone(c.Node.AllowedUnsafeSysctls)
 	out.Node.SystemReserved = c.Node.SystemReserved.DeepCopy()
 	if c.Node.ContainerLogMaxSize != nil {
 		size := c.Node.ContainerLogMaxSize.DeepCopy()

@@ -1,9 +1,15 @@
 package v1alpha1
 
 import (
+	"bufio"
+	"bytes"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
 )
@@ -25,7 +31,11 @@ func Load(file string) (*Cluster, error) {
 
 // Decode is Load for data in memory.
 func Decode(data []byte) (*Cluster, error) {
-	text, err := yaml.YAMLToJSONStrict(data)
+	document, err := alone(data)
+	if err != nil {
+		return nil, err
+	}
+	text, err := yaml.YAMLToJSONStrict(document)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +45,34 @@ func Decode(data []byte) (*Cluster, error) {
 		return nil, err
 	}
 	if len(strict) > 0 {
-		return nil, strict[0]
+		return nil, utilerrors.NewAggregate(strict)
 	}
 	return c, nil
+}
+
+// alone gives the one document that says something; a second one is refused,
+// it would be passed over.
+func alone(data []byte) ([]byte, error) {
+	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data)))
+	var found []byte
+	for {
+		document, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return found, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		var content any
+		if err := yaml.Unmarshal(document, &content); err != nil {
+			return nil, err
+		}
+		if content == nil {
+			continue
+		}
+		if found != nil {
+			return nil, errors.New("more than one document")
+		}
+		found = document
+	}
 }

@@ -128,6 +128,9 @@ type Node struct {
 	Taints []corev1.Taint    `json:"taints,omitempty"`
 	// SystemReserved is kept back from what pods may request. Default none.
 	SystemReserved corev1.ResourceList `json:"systemReserved,omitempty"`
+	// AllowedUnsafeSysctls are those that pods may set besides the safe ones, by
+	// name or by prefix: net.core.*. Default none.
+	AllowedUnsafeSysctls []string `json:"allowedUnsafeSysctls,omitempty"`
 	// ContainerLogMaxSize and ContainerLogMaxFiles bound the logs kept of one
 	// container. Defaults 10Mi and 5.
 	ContainerLogMaxSize  *resource.Quantity `json:"containerLogMaxSize,omitempty"`

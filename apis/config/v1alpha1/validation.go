@@ -12,6 +12,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/component-helpers/node/util/sysctl"
 )
 
 // Validate checks a defaulted configuration.
@@ -45,6 +46,7 @@ func (c *Cluster) Validate() field.ErrorList {
 	if c.Node.ContainerRuntimeEndpoint != "" && *c.Nodes > 1 {
 		errs = append(errs, field.Forbidden(field.NewPath("node", "containerRuntimeEndpoint"), "one runtime serves one node: set nodes to 1"))
 	}
+	errs = append(errs, c.Node.validateSysctls(field.NewPath("node", "allowedUnsafeSysctls"))...)
 	if c.Node.Name != "" {
 		for _, msg := range validation.IsDNS1123Subdomain(c.Node.Name) {
 			errs = append(errs, field.Invalid(field.NewPath("node", "name"), c.Node.Name, msg))
@@ -157,6 +159,17 @@ func (n *Network) DNSServers() []string {
 		return []string{own.String()}
 	}
 	return n.ClusterDNS
+}
+
+// validateSysctls wants names or prefixes of what every pod has of its own.
+func (n *Node) validateSysctls(path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, name := range n.AllowedUnsafeSysctls {
+		if ns, _, _ := sysctl.GetNamespace(name); ns == sysctl.UnknownNamespace {
+			errs = append(errs, field.Invalid(path.Index(i), name, "is not known to be namespaced"))
+		}
+	}
+	return errs
 }
 
 // PortRange is NodePorts as its first port and the number of ports.
