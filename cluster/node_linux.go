@@ -270,7 +270,7 @@ func (n *realNode) newAgent(endpoint string) error {
 		NodeIPs: []string{n.net.NodeIP}, PodCIDRs: []string{n.podCIDR}, Labels: n.node.Labels, Annotations: n.annotations(), Taints: n.node.Taints,
 		KubeletVersion: apis.KubernetesVersion, SystemReserved: n.node.SystemReserved, MaxPods: int(n.node.MaxPods), ServerPort: n.port,
 		AllowedUnsafeSysctls: n.node.AllowedUnsafeSysctls,
-		ContainerLogMaxSize: n.node.ContainerLogMaxSize.Value(), ContainerLogMaxFiles: int(n.node.ContainerLogMaxFiles),
+		ContainerLogMaxSize:  n.node.ContainerLogMaxSize.Value(), ContainerLogMaxFiles: int(n.node.ContainerLogMaxFiles),
 		Volumes: n.volumes, Network: n.pods, Dial: network.Dial(n.net.Netns),
 		Env: env.New(env.Config{Objects: n.objects, Services: n.services, Allocatable: n.allocatable, Recorder: recorder, VolumePath: n.volumes.EmptyDirPath}),
 	}
