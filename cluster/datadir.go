@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/coracle-k8s/coracle/cluster/host"
+	"github.com/coracle-k8s/coracle/cluster/keys"
 )
 
 // podStopGrace is how long containers may take when the whole cluster stops.
@@ -23,7 +24,7 @@ const nameFile = "name"
 
 // dirEntries are what a cluster or an agent keeps in its data directory.
 func dirEntries() []string {
-	return []string{"etcd", "pki", "kubeconfig", "agent-token", "nodes", "bin", lockName}
+	return []string{"etcd", "pki", "kubeconfig", "agent-token", keys.TokenFile, "nodes", "bin", lockName}
 }
 
 // etcd sets 64 MiB aside for each of its log's files, two at first; without

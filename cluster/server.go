@@ -30,6 +30,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/pki"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/apiserver/registry/all"
+	"github.com/coracle-k8s/coracle/cluster/keys"
 )
 
 func (c *Cluster) path(elements ...string) string {
@@ -37,18 +38,15 @@ func (c *Cluster) path(elements ...string) string {
 }
 
 func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) error {
-	now := c.options.clock.Now()
-	authority, err := pki.Open(c.path("pki"), now)
-	if err != nil {
+	if err := c.openKeys(ctx); err != nil {
 		closeAll(listeners)
 		return err
 	}
-	c.pki = authority
 	config := apiserver.Config{
 		Scheme:    c.scheme,
 		Resources: all.Resources(),
 		Listeners: listeners,
-		Authority: authority,
+		Authority: c.pki,
 		Issuer:    "https://kubernetes.default.svc." + c.config.Network.ClusterDomain,
 		Services:  c.serviceNetwork(),
 		Clock:     c.options.clock,
@@ -62,6 +60,7 @@ func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) err
 	if issuer := c.config.APIServer.ServiceAccounts.Issuer; issuer != "" {
 		config.Issuer = issuer
 	}
+	var err error
 	config.Etcd, err = c.etcd()
 	if err == nil {
 		err = c.credentials(&config)
@@ -110,6 +109,51 @@ func (c *Cluster) etcd() (etcd.Config, error) {
 		return etcd.Config{}, fmt.Errorf("reading the files for etcd: %w", err)
 	}
 	return config, nil
+}
+
+// openKeys opens the cluster's authority. Where servers share an etcd, they share
+// it, and keys, through that.
+func (c *Cluster) openKeys(ctx context.Context) error {
+	var err error
+	if len(c.config.Storage.Endpoints) > 0 {
+		if err = c.shareKeys(ctx); err != nil {
+			return err
+		}
+	}
+	c.pki, err = pki.Open(c.path("pki"), c.options.clock.Now())
+	return err
+}
+
+func (c *Cluster) shareKeys(ctx context.Context) error {
+	config, err := c.etcd()
+	if err != nil {
+		return err
+	}
+	shared, err := etcd.Start(ctx, config)
+	if err != nil {
+		return err
+	}
+	defer shared.Stop()
+	return keys.Share(ctx, keys.Config{
+		Dir: c.config.DataDir, Client: shared.Client.Client, Etcd: strings.Join(config.Endpoints, ","), Make: c.makeKeys,
+	})
+}
+
+// makeKeys makes what all servers of a cluster have in common.
+func (c *Cluster) makeKeys() error {
+	now := c.options.clock.Now()
+	var err error
+	if c.pki, err = pki.Open(c.path("pki"), now); err != nil {
+		return err
+	}
+	if _, err = c.pki.Key("service-account"); err != nil {
+		return err
+	}
+	if _, err = pki.Open(c.path("pki", "front-proxy"), now); err != nil {
+		return err
+	}
+	_, err = c.joinToken()
+	return err
 }
 
 // credentials are the server's certificate, the keys of service account tokens

@@ -177,7 +177,7 @@ func (a *Authority) Key(name string) (*ecdsa.PrivateKey, error) {
 		if err != nil {
 			return nil, err
 		}
-		return key, writeFile(file, data)
+		return key, WriteFile(file, data)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading key %s: %w", name, err)
@@ -281,15 +281,15 @@ func (a *Authority) read(name string) (Pair, error) {
 
 // write stores the key first: a certificate without its key is never seen.
 func (a *Authority) write(name string, p Pair) error {
-	if err := writeFile(filepath.Join(a.dir, name+".key"), p.Key); err != nil {
+	if err := WriteFile(filepath.Join(a.dir, name+".key"), p.Key); err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(a.dir, name+".crt"), p.Cert)
+	return WriteFile(filepath.Join(a.dir, name+".crt"), p.Cert)
 }
 
-// writeFile replaces a file with data, 0600, so that a crash leaves the old or
+// WriteFile replaces a file with data, 0600, so that a crash leaves the old or
 // the new content.
-func writeFile(path string, data []byte) error {
+func WriteFile(path string, data []byte) error {
 	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
 		return nil
 	}

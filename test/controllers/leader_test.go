@@ -1,7 +1,6 @@
 package controllers
 
 import (
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/cluster"
+	"github.com/coracle-k8s/coracle/cluster/keys"
 	"github.com/coracle-k8s/coracle/test/env"
 )
 
@@ -28,7 +28,7 @@ var leases = [...]string{"kube-controller-manager", "kube-scheduler"}
 // several starts servers of one cluster.
 type several struct {
 	t     *testing.T
-	pki   string // of the first
+	first string // its data directory
 	times v1alpha1.LeaderElection
 }
 
@@ -44,30 +44,29 @@ func newSeveral(t *testing.T, lease, renew, retry time.Duration) *several {
 	}}
 }
 
-func (s *several) start(etcd string, nodes int32) *env.Env {
+func (s *several) start(etcd string, nodes int32, more ...env.Option) *env.Env {
 	s.t.Helper()
 	dir := s.t.TempDir()
-	if s.pki == "" {
-		s.pki = filepath.Join(dir, "pki")
-	} else if err := os.CopyFS(filepath.Join(dir, "pki"), os.DirFS(s.pki)); err != nil {
-		s.t.Fatal(err)
-	} else if err := tighten(dir); err != nil {
-		s.t.Fatal(err)
+	if s.first == "" {
+		s.first = dir
+	} else {
+		copyFile(s.t, filepath.Join(dir, keys.TokenFile), filepath.Join(s.first, keys.TokenFile))
 	}
-	return env.Start(s.t, env.Beside(), env.WithDir(dir), env.WithNodes(nodes), env.WithConfig(func(c *v1alpha1.Cluster) {
+	return env.Start(s.t, append([]env.Option{env.Beside(), env.WithDir(dir), env.WithNodes(nodes), env.WithConfig(func(c *v1alpha1.Cluster) {
 		c.Storage = v1alpha1.Storage{Endpoints: []string{"http://" + etcd}}
 		c.LeaderElection = s.times
-	}))
+	})}, more...)...)
 }
 
-// tighten makes copied keys private again.
-func tighten(dir string) error {
-	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		return os.Chmod(path, 0o600)
-	})
+func copyFile(t *testing.T, to, from string) {
+	t.Helper()
+	data, err := os.ReadFile(from)
+	if err == nil {
+		err = os.WriteFile(to, data, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // leads says whether e does everything that one server does for all.
@@ -246,6 +245,7 @@ func TestOneServerHasNoLease(t *testing.T) {
 	g.Expect(e.Client.List(t.Context(), &list, client.InNamespace("kube-system"))).To(Succeed())
 	for _, l := range list.Items {
 		g.Expect(l.Name).NotTo(BeElementOf(leases))
+		g.Expect(l.Labels).NotTo(HaveKey("apiserver.kubernetes.io/identity"))
 	}
 	g.Expect(metrics(t, e)).NotTo(ContainSubstring("leader_election"))
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -244,17 +243,18 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// copyAuthority gives the machine the certificates and keys of another one, as
-// servers of one cluster must have.
-func (m *machine) copyAuthority(from *machine) error {
-	to := filepath.Join(m.dir, "data", "pki")
-	if err := os.CopyFS(to, os.DirFS(filepath.Join(from.dir, "data", "pki"))); err != nil {
-		return fmt.Errorf("copying the authority: %w", err)
+// join makes the machine a server of another one's cluster.
+func (m *machine) join(other *machine) error {
+	const token = "data/server-token"
+	data, err := os.ReadFile(filepath.Join(other.dir, token))
+	if err == nil {
+		err = os.MkdirAll(filepath.Join(m.dir, "data"), 0o700)
 	}
-	return filepath.WalkDir(to, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		return os.Chmod(path, 0o600) // which copying does not keep
-	})
+	if err == nil {
+		err = os.WriteFile(filepath.Join(m.dir, token), data, 0o600)
+	}
+	if err != nil {
+		return fmt.Errorf("copying the server token: %w", err)
+	}
+	return nil
 }

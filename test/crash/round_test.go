@@ -69,14 +69,14 @@ func (r *round) run(ctx context.Context) ([]string, error) {
 	return w.end(left), nil
 }
 
-// begin starts the machines. All have the first one's authority.
+// begin starts the machines. All but the first join its cluster.
 func (r *round) begin(ctx context.Context) error {
 	for i, m := range r.machines {
 		if i > 0 {
 			if _, err := r.machines[0].await(ctx); err != nil {
 				return err
 			}
-			if err := m.copyAuthority(r.machines[0]); err != nil {
+			if err := m.join(r.machines[0]); err != nil {
 				return err
 			}
 		}

@@ -1,0 +1,174 @@
+package keys
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/coracle-k8s/coracle/apiserver/pki"
+	"github.com/coracle-k8s/coracle/apiserver/storage"
+)
+
+// TokenFile has the server token, in the data directory.
+const TokenFile = "server-token"
+
+// key is where etcd has the keys.
+const key = storage.Prefix + "/coracle/keys"
+
+// Config is what it takes to share keys. All fields are required.
+type Config struct {
+	// Dir is the data directory.
+	Dir string
+	// Client reaches the etcd that servers share, Etcd names it for users.
+	Client *clientv3.Client
+	Etcd   string
+	// Make makes the keys that are missing in Dir.
+	Make func() error
+}
+
+// Share sees to it that Dir has the keys of the cluster in etcd, which become
+// those of Dir if there is none yet. An error that says what to do means that
+// this server has no part in that cluster.
+func Share(ctx context.Context, c Config) error {
+	for {
+		there, err := c.read(ctx)
+		if err != nil {
+			return err
+		}
+		local, err := c.local()
+		if err != nil {
+			return err
+		}
+		switch next, foreign := plan(there, local); {
+		case foreign != "":
+			return fmt.Errorf("the etcd at %s has a cluster with another %s than %s: use another etcd or, to be a server of that cluster, remove %s and copy the file %s of one of its servers to %s",
+				c.Etcd, foreign, c.Dir, filepath.Join(c.Dir, "pki"), TokenFile, c.Dir)
+		case next == keep:
+			return nil
+		case next == fetch:
+			return c.fetch(there)
+		}
+		won, err := c.publish(ctx)
+		if err != nil || won {
+			return err
+		}
+		if len(local) == 0 { // what was made just now is nobody's
+			for _, name := range files {
+				if err := os.Remove(c.path(name)); err != nil {
+					return fmt.Errorf("taking keys back: %w", err)
+				}
+			}
+		}
+	}
+}
+
+func (c *Config) path(name string) string { return filepath.Join(c.Dir, filepath.FromSlash(name)) }
+
+func (c *Config) read(ctx context.Context) (*record, error) {
+	answer, err := c.Client.Get(ctx, key)
+	if err != nil {
+		return nil, fmt.Errorf("reading the cluster's keys in etcd: %w", err)
+	}
+	if len(answer.Kvs) == 0 {
+		return nil, nil
+	}
+	there := &record{}
+	if err := json.Unmarshal(answer.Kvs[0].Value, there); err != nil {
+		return nil, fmt.Errorf("decoding the cluster's keys in etcd: %w", err)
+	}
+	return there, nil
+}
+
+func (c *Config) local() (map[string][]byte, error) {
+	local := map[string][]byte{}
+	for _, name := range files {
+		data, err := os.ReadFile(c.path(name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the server's keys: %w", err)
+		}
+		local[name] = data
+	}
+	return local, nil
+}
+
+// token is the server token, empty if there is none.
+func (c *Config) token() (string, error) {
+	text, err := os.ReadFile(c.path(TokenFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("reading the server token: %w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}
+
+// fetch writes the files that etcd has.
+func (c *Config) fetch(there *record) error {
+	token, err := c.token()
+	if err != nil {
+		return err
+	}
+	if token == "" {
+		return fmt.Errorf("the etcd at %s has a cluster whose keys %s does not have: copy the file %s of one of its servers there", c.Etcd, c.Dir, TokenFile)
+	}
+	all, err := there.open(token)
+	if err != nil {
+		return fmt.Errorf("%s is not that of the cluster in the etcd at %s: copy the file of one of its servers there: %w", c.path(TokenFile), c.Etcd, err)
+	}
+	for _, name := range files {
+		if err := os.MkdirAll(filepath.Dir(c.path(name)), 0o700); err != nil {
+			return fmt.Errorf("writing the cluster's keys: %w", err)
+		}
+		if err := pki.WriteFile(c.path(name), all[name]); err != nil {
+			return fmt.Errorf("writing the cluster's keys: %w", err)
+		}
+	}
+	return nil
+}
+
+// publish puts the keys of Dir into etcd, unless somebody else was quicker.
+func (c *Config) publish(ctx context.Context) (won bool, err error) {
+	if err := c.Make(); err != nil {
+		return false, err
+	}
+	token, err := c.token()
+	drawn := token == ""
+	if err == nil && drawn {
+		token = rand.Text()
+		err = pki.WriteFile(c.path(TokenFile), []byte(token+"\n"))
+	}
+	if err != nil {
+		return false, fmt.Errorf("making the server token: %w", err)
+	}
+	defer func() {
+		if drawn && !won && err == nil { // it opens nothing
+			err = os.Remove(c.path(TokenFile))
+		}
+	}()
+	local, err := c.local()
+	if err != nil {
+		return false, err
+	}
+	r, err := newRecord(local, token)
+	if err != nil {
+		return false, err
+	}
+	text, err := json.Marshal(r)
+	if err != nil {
+		return false, fmt.Errorf("encoding the server's keys: %w", err)
+	}
+	answer, err := c.Client.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).Then(clientv3.OpPut(key, string(text))).Commit()
+	if err != nil {
+		return false, fmt.Errorf("sharing the server's keys through etcd: %w", err)
+	}
+	return answer.Succeeded, nil
+}
