@@ -1,6 +1,7 @@
 package apps
 
 import (
+	"encoding/json"
 	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -159,15 +160,26 @@ func (c counts) nonnegative(path *field.Path) field.ErrorList {
 
 // ValidateControllerRevision validates a new ControllerRevision.
 func ValidateControllerRevision(r *appsv1.ControllerRevision) field.ErrorList {
-	errs := validateMeta(&r.ObjectMeta)
-	if r.Data.Object == nil && len(r.Data.Raw) == 0 {
-		errs = append(errs, field.Required(field.NewPath("data"), "data is mandatory"))
+	errs, at := validateRevision(r), field.NewPath("data")
+	var data any
+	switch err := json.Unmarshal(r.Data.Raw, &data); {
+	case r.Data.Raw == nil || err == nil && data == nil:
+		return append(errs, field.Required(at, "data is mandatory"))
+	case err != nil:
+		return append(errs, field.Invalid(at, "<value omitted>", fmt.Sprintf("error parsing data: %v", err)))
 	}
-	return append(errs, validation.ValidateNonnegativeField(r.Revision, field.NewPath("revision"))...)
+	if _, ok := data.(map[string]any); !ok {
+		errs = append(errs, field.Required(at, "data must be a valid JSON object"))
+	}
+	return errs
+}
+
+func validateRevision(r *appsv1.ControllerRevision) field.ErrorList {
+	return append(validateMeta(&r.ObjectMeta), validation.ValidateNonnegativeField(r.Revision, field.NewPath("revision"))...)
 }
 
 // ValidateControllerRevisionUpdate validates a changed ControllerRevision: its data never changes.
 func ValidateControllerRevisionUpdate(r, old *appsv1.ControllerRevision) field.ErrorList {
-	errs := append(validateMetaUpdate(&r.ObjectMeta, &old.ObjectMeta), ValidateControllerRevision(r)...)
+	errs := append(validateMetaUpdate(&r.ObjectMeta, &old.ObjectMeta), validateRevision(r)...)
 	return append(errs, validation.ValidateImmutableField(r.Data, old.Data, field.NewPath("data"))...)
 }

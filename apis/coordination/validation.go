@@ -9,6 +9,17 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
+// DropDisabledLeaseFields forgets what belongs to coordinated leader election,
+// which is off in v1.37, unless old (nil on creation) has it.
+func DropDisabledLeaseFields(lease, old *coordinationv1.Lease) {
+	if old == nil || old.Spec.Strategy == nil {
+		lease.Spec.Strategy = nil
+	}
+	if old == nil || old.Spec.PreferredHolder == nil {
+		lease.Spec.PreferredHolder = nil
+	}
+}
+
 // ValidateLease validates a new Lease.
 func ValidateLease(lease *coordinationv1.Lease) field.ErrorList {
 	errs := validation.ValidateObjectMeta(&lease.ObjectMeta, true, validation.NameIsDNSSubdomain, field.NewPath("metadata"))

@@ -17,6 +17,9 @@ func DropDisabledPodFields(s, old *corev1.PodSpec) {
 	if !had.responders {
 		s.EvictionResponders = nil
 	}
+	if !had.group {
+		s.SchedulingGroup = nil
+	}
 	if !had.emptyDirMode {
 		for i := range s.Volumes {
 			if e := s.Volumes[i].EmptyDir; e != nil {
@@ -49,11 +52,11 @@ func DropDisabledPodFields(s, old *corev1.PodSpec) {
 
 // alphaFields says which features a stored spec uses.
 type alphaFields struct {
-	responders, emptyDirMode, users, bindOptions, probes bool
+	responders, group, emptyDirMode, users, bindOptions, probes bool
 }
 
 func alphaFieldsOf(s *corev1.PodSpec) alphaFields {
-	a := alphaFields{responders: len(s.EvictionResponders) > 0}
+	a := alphaFields{responders: len(s.EvictionResponders) > 0, group: s.SchedulingGroup != nil}
 	for i := range s.Volumes {
 		e := s.Volumes[i].EmptyDir
 		a.emptyDirMode = a.emptyDirMode || e != nil && e.Mode != nil

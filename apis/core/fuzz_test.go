@@ -41,7 +41,8 @@ func TestNoPanic(t *testing.T) {
 	kinds := []func(*randfill.Filler, func(any)){
 		twice(core.ValidatePodCreate, core.ValidatePodUpdate, core.ValidatePodStatusUpdate, core.ValidatePodEphemeralContainersUpdate, core.ValidatePodResize,
 			func(a, b *corev1.Pod) field.ErrorList {
-				core.PodWarnings(a, b)
+				core.PodWarnings(a)
+				core.PodTemplateWarnings(&corev1.PodTemplateSpec{Spec: a.Spec}, &corev1.PodTemplateSpec{Spec: b.Spec}, nil)
 				core.DropDisabledPodFields(&a.Spec, &b.Spec)
 				core.DropDisabledPodFields(&a.Spec, nil)
 				return nil

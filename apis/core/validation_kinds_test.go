@@ -260,14 +260,22 @@ func TestWarnings(t *testing.T) {
 	p := goodPod()
 	c0(p).Env = []corev1.EnvVar{{Name: "A"}, {Name: "A"}}
 	p.Spec.NodeSelector = map[string]string{"beta.kubernetes.io/os": "linux"}
-	got := core.PodWarnings(p, nil)
+	got := core.PodWarnings(p)
 	want := []string{`spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use "kubernetes.io/os" instead`,
 		`spec.containers[0].env[1]: hides previous definition of "A", which may be dropped when using apply`}
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if again := core.PodWarnings(p, p); len(again) > 0 {
-		t.Errorf("an unchanged pod is warned of again: %q", again)
+	if template := (&corev1.PodTemplateSpec{Spec: p.Spec}); len(core.PodTemplateWarnings(template, template, nil)) > 0 {
+		t.Error("an unchanged template is warned of again")
+	}
+	pv := &corev1.PersistentVolume{Spec: corev1.PersistentVolumeSpec{PersistentVolumeReclaimPolicy: corev1.PersistentVolumeReclaimRecycle}}
+	pv.Spec.RBD = &corev1.RBDPersistentVolumeSource{}
+	got, want = core.VolumeWarnings(pv), []string{
+		"spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.",
+		"spec.rbd: deprecated in v1.28, non-functional in v1.31+"}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got %q, want %q", got, want)
 	}
 	s := goodService()
 	s.Spec.ExternalName = "x"

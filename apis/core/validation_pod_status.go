@@ -1,6 +1,8 @@
 package core
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -16,9 +18,13 @@ func ValidatePodStatusUpdate(p, old *corev1.Pod) field.ErrorList {
 	errs := objectMetaUpdate(&p.ObjectMeta, &old.ObjectMeta)
 	errs = append(errs, podAnnotationsUpdate(p, old)...)
 	errs = append(errs, podConditions(status.Child("conditions"), p.Status.Conditions)...)
-	if p.Status.NominatedNodeName != "" {
-		errs = append(errs, invalid(status.Child("nominatedNodeName"), p.Status.NominatedNodeName, isSubdomain(p.Status.NominatedNodeName))...)
+	if now := p.Status.NominatedNodeName; now != "" && now != old.Status.NominatedNodeName {
+		errs = append(errs, invalid(status.Child("nominatedNodeName"), now, isSubdomain(now))...)
+		if old.Spec.NodeName != "" {
+			errs = append(errs, field.Forbidden(status.Child("nominatedNodeName"), "may not be set on pods that are already bound to a node"))
+		}
 	}
+	errs = append(errs, unchanged(status.Child("qosClass"), p.Status.QOSClass, old.Status.QOSClass)...)
 	if p.Spec.NodeName != old.Spec.NodeName {
 		errs = append(errs, field.Forbidden(field.NewPath("status", "nodeName"), "may not be changed directly"))
 	}
@@ -30,7 +36,45 @@ func ValidatePodStatusUpdate(p, old *corev1.Pod) field.ErrorList {
 		errs = append(errs, containerUsers(status.Child(name), list)...)
 	}
 	errs = append(errs, podIPs(status, p, old)...)
+	errs = append(errs, extendedClaimStatus(status.Child("extendedResourceClaimStatus"), p)...)
 	return append(errs, claimStatuses(status.Child("resourceClaimStatuses"), p)...)
+}
+
+// extendedClaimStatus says that each request of the claim is of a resource that
+// a container asked for.
+func extendedClaimStatus(fldPath *field.Path, p *corev1.Pod) (errs field.ErrorList) {
+	s := p.Status.ExtendedResourceClaimStatus
+	if s == nil {
+		return nil
+	}
+	mappings := fldPath.Child("requestMappings")
+	if len(s.RequestMappings) == 0 {
+		errs = append(errs, field.Required(mappings, "at least one request mapping is required"))
+	}
+	requests := map[string]corev1.ResourceList{}
+	for _, c := range slices.Concat(p.Spec.InitContainers, p.Spec.Containers) {
+		requests[c.Name] = c.Resources.Requests
+	}
+	seen := sets.New[corev1.ContainerExtendedResourceRequest]()
+	for i, m := range s.RequestMappings {
+		at := mappings.Index(i)
+		if list, ok := requests[m.ContainerName]; !ok {
+			errs = append(errs, field.Invalid(at.Child("containerName"), m.ContainerName, "must match the name of an entry in spec.initContainers.name or spec.containers.name"))
+		} else if _, ok := list[corev1.ResourceName(m.ResourceName)]; !ok {
+			errs = append(errs, field.Invalid(at.Child("resourceName"), m.ResourceName,
+				"must match the extended resource name of an entry in spec.initContainers.resources.requests or spec.containers.resources.requests"))
+		}
+		errs = append(errs, invalid(fldPath.Child("requestName"), m.RequestName, validation.IsDNS1123Label(m.RequestName))...)
+		if seen.Has(m) {
+			errs = append(errs, field.Duplicate(at.Child("containerName"), m.ContainerName),
+				field.Duplicate(at.Child("resourceName"), m.ResourceName), field.Duplicate(at.Child("requestName"), m.RequestName))
+		}
+		seen.Insert(m)
+	}
+	if s.ResourceClaimName == "" {
+		return append(errs, field.Required(fldPath.Child("resourceClaimName"), ""))
+	}
+	return append(errs, invalid(fldPath.Child("resourceClaimName"), s.ResourceClaimName, isSubdomain(s.ResourceClaimName))...)
 }
 
 func podConditions(fldPath *field.Path, list []corev1.PodCondition) field.ErrorList {

@@ -231,6 +231,9 @@ func ValidatePodResize(p, old *corev1.Pod) field.ErrorList {
 	if pod.ComputeQOSClass(p) != pod.QOSClass(old) {
 		errs = append(errs, field.Invalid(spec, pod.ComputeQOSClass(p), "Pod QOS Class may not change as a result of resizing"))
 	}
+	if !resizable(old) {
+		errs = append(errs, field.Forbidden(spec, "Pod running on node without support for resize"))
+	}
 	munged := p.Spec.DeepCopy()
 	munged.DeprecatedServiceAccount = old.Spec.DeprecatedServiceAccount
 	restore := func(at *field.Path, now, was *corev1.ResourceRequirements) {
@@ -253,6 +256,17 @@ func ValidatePodResize(p, old *corev1.Pod) field.ErrorList {
 		errs = append(errs, field.Forbidden(spec, "only cpu and memory resources are mutable\n"+diff.Diff(*munged, old.Spec)))
 	}
 	return errs
+}
+
+// resizable says whether the agent that runs p reports resources, which agents
+// that cannot resize do not.
+func resizable(p *corev1.Pod) bool {
+	for _, c := range p.Status.ContainerStatuses {
+		if c.State.Running != nil {
+			return c.Resources != nil
+		}
+	}
+	return true
 }
 
 func isResizable(name corev1.ResourceName) bool {

@@ -145,11 +145,6 @@ func (s *podScope) names(fldPath *field.Path) field.ErrorList {
 	if n := p.RuntimeClassName; n != nil {
 		errs = append(errs, invalid(fldPath.Child("runtimeClassName"), *n, isSubdomain(*n))...)
 	}
-	for i, r := range p.ImagePullSecrets {
-		if r.Name == "" {
-			errs = append(errs, field.Required(fldPath.Child("imagePullSecrets").Index(i).Child("name"), ""))
-		}
-	}
 	if h := p.HostnameOverride; h != nil {
 		at := fldPath.Child("hostnameOverride")
 		errs = append(errs, invalid(at, *h, isSubdomain(*h))...)

@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -226,13 +227,31 @@ func ValidatePersistentVolumeClaimStatusUpdate(c, old *corev1.PersistentVolumeCl
 	for _, name := range resourceNames(c.Status.Capacity) {
 		errs = append(errs, nonnegativeQuantity(status.Child("capacity").Key(string(name)), c.Status.Capacity[name])...)
 	}
+	at := status.Child("allocatedResources")
 	for _, name := range resourceNames(c.Status.AllocatedResources) {
-		errs = append(errs, nonnegativeQuantity(status.Child("allocatedResources").Key(string(name)), c.Status.AllocatedResources[name])...)
+		if bad := claimResource(at, name); len(bad) > 0 {
+			errs = append(errs, bad...)
+			continue
+		}
+		errs = append(errs, nonnegativeQuantity(at.Key(string(name)), c.Status.AllocatedResources[name])...)
 	}
+	at = status.Child("allocatedResourceStatuses")
 	for name, s := range c.Status.AllocatedResourceStatuses {
-		errs = append(errs, oneOf(status.Child("allocatedResourceStatus").Key(string(name)), s,
+		errs = append(errs, claimResource(at, name)...)
+		errs = append(errs, oneOf(at, s,
 			corev1.PersistentVolumeClaimControllerResizeInProgress, corev1.PersistentVolumeClaimControllerResizeInfeasible,
 			corev1.PersistentVolumeClaimNodeResizePending, corev1.PersistentVolumeClaimNodeResizeInProgress, corev1.PersistentVolumeClaimNodeResizeInfeasible)...)
 	}
 	return errs
+}
+
+// claimResource validates what a driver gives room in: storage, or something of its own.
+func claimResource(fldPath *field.Path, name corev1.ResourceName) field.ErrorList {
+	if errs := invalid(fldPath, string(name), validation.IsQualifiedName(string(name))); len(errs) > 0 {
+		return errs
+	}
+	if domain, _, ok := strings.Cut(string(name), "/"); name != corev1.ResourceStorage && (!ok || strings.Contains(domain+"/", corev1.ResourceDefaultNamespacePrefix)) {
+		return field.ErrorList{field.NotSupported(fldPath, name, []corev1.ResourceName{corev1.ResourceStorage})}
+	}
+	return nil
 }

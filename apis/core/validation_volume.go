@@ -2,10 +2,12 @@ package core
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -292,19 +294,22 @@ func ephemeralVolume(fldPath *field.Path, e *corev1.EphemeralVolumeSource, volum
 	if t == nil {
 		return field.ErrorList{field.Required(at, "")}
 	}
-	meta := at.Child("metadata")
-	errs := apivalidation.ValidateAnnotations(t.Annotations, meta.Child("annotations"))
-	errs = append(errs, metavalidation.ValidateLabels(t.Labels, meta.Child("labels"))...)
-	for _, f := range []struct {
-		name string
-		set  bool
-	}{{"name", t.Name != ""}, {"generateName", t.GenerateName != ""}, {"namespace", t.Namespace != ""},
-		{"finalizers", len(t.Finalizers) > 0}, {"ownerReferences", len(t.OwnerReferences) > 0}} {
-		if f.set {
-			errs = append(errs, field.Forbidden(meta.Child(f.name), "cannot be set for an ephemeral volume"))
+	return append(TemplateMeta(at.Child("metadata"), &t.ObjectMeta), claimSpec(at.Child("spec"), &t.Spec)...)
+}
+
+// TemplateMeta validates the metadata of a template for claims: labels and
+// annotations, and nothing else. Upstream names fields by their Go names.
+func TemplateMeta(fldPath *field.Path, m *metav1.ObjectMeta) field.ErrorList {
+	errs := apivalidation.ValidateAnnotations(m.Annotations, fldPath.Child("annotations"))
+	errs = append(errs, metavalidation.ValidateLabels(m.Labels, fldPath.Child("labels"))...)
+	v := reflect.ValueOf(*m)
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Name
+		if name != "Annotations" && name != "Labels" && !v.Field(i).IsZero() {
+			errs = append(errs, field.Forbidden(fldPath.Child(strings.ToLower(name[:1])+name[1:]), "cannot be set"))
 		}
 	}
-	return append(errs, claimSpec(at.Child("spec"), &t.Spec)...)
+	return errs
 }
 
 // csiDriver validates the name of a CSI driver.

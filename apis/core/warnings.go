@@ -15,17 +15,18 @@ import (
 	"github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
-// PodWarnings says what is legal in a pod but probably a mistake or on its way
-// out. Old is nil on creation; what old warned of already is not repeated.
-func PodWarnings(p, old *corev1.Pod) []string {
-	var was *corev1.PodTemplateSpec
-	if old != nil {
-		was = &corev1.PodTemplateSpec{ObjectMeta: old.ObjectMeta, Spec: old.Spec}
+// PodWarnings says what is legal in a new pod but probably a mistake or on its
+// way out.
+func PodWarnings(p *corev1.Pod) []string {
+	var warnings []string
+	if msgs := validation.IsDNS1123Label(p.Name); len(msgs) > 0 {
+		warnings = []string{fmt.Sprintf("metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: %v", msgs)}
 	}
-	return PodTemplateWarnings(&corev1.PodTemplateSpec{ObjectMeta: p.ObjectMeta, Spec: p.Spec}, was, nil)
+	return append(warnings, podWarnings(&corev1.PodTemplateSpec{ObjectMeta: p.ObjectMeta, Spec: p.Spec}, nil)...)
 }
 
-// PodTemplateWarnings is PodWarnings of a template at fldPath (nil for a pod).
+// PodTemplateWarnings is PodWarnings of a template at fldPath, without those of
+// old, which is nil on creation.
 func PodTemplateWarnings(t, old *corev1.PodTemplateSpec, fldPath *field.Path) []string {
 	now := podWarnings(t, fldPath)
 	if old == nil || len(now) == 0 {
@@ -151,19 +152,14 @@ func (w *warner) affinity(fldPath *field.Path, a *corev1.Affinity) {
 		return
 	}
 	if n := a.NodeAffinity; n != nil {
-		term := func(at *field.Path, t *corev1.NodeSelectorTerm) {
-			for i, r := range t.MatchExpressions {
-				w.deprecatedLabel(at.Child("matchExpressions").Index(i).Child("key"), r.Key)
-			}
-		}
 		at := fldPath.Child("nodeAffinity")
 		if r := n.RequiredDuringSchedulingIgnoredDuringExecution; r != nil {
 			for i := range r.NodeSelectorTerms {
-				term(at.Child("requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms").Index(i), &r.NodeSelectorTerms[i])
+				w.nodeTerm(at.Child("requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms").Index(i), &r.NodeSelectorTerms[i])
 			}
 		}
 		for i := range n.PreferredDuringSchedulingIgnoredDuringExecution {
-			term(at.Child("preferredDuringSchedulingIgnoredDuringExecution").Index(i).Child("preference"), &n.PreferredDuringSchedulingIgnoredDuringExecution[i].Preference)
+			w.nodeTerm(at.Child("preferredDuringSchedulingIgnoredDuringExecution").Index(i).Child("preference"), &n.PreferredDuringSchedulingIgnoredDuringExecution[i].Preference)
 		}
 	}
 	terms := func(at *field.Path, req []corev1.PodAffinityTerm, pref []corev1.WeightedPodAffinityTerm) {
@@ -179,6 +175,12 @@ func (w *warner) affinity(fldPath *field.Path, a *corev1.Affinity) {
 	}
 	if p := a.PodAntiAffinity; p != nil {
 		terms(fldPath.Child("podAntiAffinity"), p.RequiredDuringSchedulingIgnoredDuringExecution, p.PreferredDuringSchedulingIgnoredDuringExecution)
+	}
+}
+
+func (w *warner) nodeTerm(fldPath *field.Path, t *corev1.NodeSelectorTerm) {
+	for i, r := range t.MatchExpressions {
+		w.deprecatedLabel(fldPath.Child("matchExpressions").Index(i).Child("key"), r.Key)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -24,16 +25,26 @@ const (
 
 // ValidateEndpointSlice validates a new EndpointSlice.
 func ValidateEndpointSlice(slice *discoveryv1.EndpointSlice) field.ErrorList {
-	errs := validation.ValidateObjectMeta(&slice.ObjectMeta, true, validation.NameIsDNSSubdomain, field.NewPath("metadata"))
-	errs = append(errs, validateAddressType(slice.AddressType)...)
-	return append(errs, validateContent(slice, nil)...)
+	return validateSlice(slice, nil)
 }
 
-// ValidateEndpointSliceUpdate validates a changed EndpointSlice.
+// ValidateEndpointSliceUpdate validates a changed EndpointSlice. Endpoints that
+// stay as they are were valid for whoever stored them.
 func ValidateEndpointSliceUpdate(slice, old *discoveryv1.EndpointSlice) field.ErrorList {
 	errs := validation.ValidateObjectMetaUpdate(&slice.ObjectMeta, &old.ObjectMeta, field.NewPath("metadata"))
 	errs = append(errs, validation.ValidateImmutableField(slice.AddressType, old.AddressType, field.NewPath("addressType"))...)
-	return append(errs, validateContent(slice, old)...)
+	return append(errs, validateSlice(slice, old)...)
+}
+
+func validateSlice(slice, old *discoveryv1.EndpointSlice) field.ErrorList {
+	errs := validation.ValidateObjectMeta(&slice.ObjectMeta, true, validation.NameIsDNSSubdomain, field.NewPath("metadata"))
+	errs = append(errs, validateAddressType(slice.AddressType)...)
+	errs = append(errs, validatePorts(slice.Ports, field.NewPath("ports"))...)
+	bad := validateEndpoints(slice, field.NewPath("endpoints"))
+	if len(bad) > 0 && old != nil && equality.Semantic.DeepEqual(slice.Endpoints, old.Endpoints) {
+		return errs
+	}
+	return append(errs, bad...)
 }
 
 func validateAddressType(t discoveryv1.AddressType) field.ErrorList {
@@ -47,27 +58,18 @@ func validateAddressType(t discoveryv1.AddressType) field.ErrorList {
 	return nil
 }
 
-func validateContent(slice, old *discoveryv1.EndpointSlice) field.ErrorList {
-	// Addresses that were stored before are not checked again, so that a
-	// stricter rule never blocks the controller.
-	stored := sets.New[string]()
-	if old != nil {
-		for _, e := range old.Endpoints {
-			stored.Insert(e.Addresses...)
-		}
-	}
-	path := field.NewPath("endpoints")
+func validateEndpoints(slice *discoveryv1.EndpointSlice, path *field.Path) field.ErrorList {
 	if len(slice.Endpoints) > maxEndpoints {
-		return append(field.ErrorList{field.TooMany(path, len(slice.Endpoints), maxEndpoints)}, validatePorts(slice.Ports, field.NewPath("ports"))...)
+		return field.ErrorList{field.TooMany(path, len(slice.Endpoints), maxEndpoints)}
 	}
 	var errs field.ErrorList
 	for i := range slice.Endpoints {
-		errs = append(errs, validateEndpoint(&slice.Endpoints[i], slice.AddressType, stored, path.Index(i))...)
+		errs = append(errs, validateEndpoint(&slice.Endpoints[i], slice.AddressType, path.Index(i))...)
 	}
-	return append(errs, validatePorts(slice.Ports, field.NewPath("ports"))...)
+	return errs
 }
 
-func validateEndpoint(e *discoveryv1.Endpoint, t discoveryv1.AddressType, stored sets.Set[string], path *field.Path) field.ErrorList {
+func validateEndpoint(e *discoveryv1.Endpoint, t discoveryv1.AddressType, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	addresses := path.Child("addresses")
 	switch {
@@ -77,9 +79,7 @@ func validateEndpoint(e *discoveryv1.Endpoint, t discoveryv1.AddressType, stored
 		errs = append(errs, field.TooMany(addresses, len(e.Addresses), maxAddresses))
 	}
 	for i, address := range e.Addresses {
-		if !stored.Has(address) {
-			errs = append(errs, validateAddress(address, t, addresses.Index(i))...)
-		}
+		errs = append(errs, validateAddress(address, t, addresses.Index(i))...)
 	}
 	if e.NodeName != nil {
 		for _, msg := range utilvalidation.IsDNS1123Subdomain(*e.NodeName) {

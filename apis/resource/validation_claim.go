@@ -9,7 +9,6 @@ import (
 	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validation"
-	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/cel"
@@ -35,9 +34,7 @@ func ValidateResourceClaimUpdate(c, old *resourcev1.ResourceClaim) field.ErrorLi
 // ValidateResourceClaimTemplate validates a new template.
 func ValidateResourceClaimTemplate(t *resourcev1.ResourceClaimTemplate) field.ErrorList {
 	errs := validation.ValidateObjectMeta(&t.ObjectMeta, true, validation.NameIsDNSSubdomain, metaPath)
-	inner := specPath.Child("metadata")
-	errs = append(errs, validation.ValidateAnnotations(t.Spec.Annotations, inner.Child("annotations"))...)
-	errs = append(errs, metav1validation.ValidateLabels(t.Spec.Labels, inner.Child("labels"))...)
+	errs = append(errs, core.TemplateMeta(specPath.Child("metadata"), &t.Spec.ObjectMeta)...)
 	return append(errs, validateClaim(&t.Spec.Spec.Devices, specPath.Child("spec", "devices"))...)
 }
 

@@ -5,7 +5,9 @@ import (
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/rest"
 
@@ -83,6 +85,36 @@ func TestDeletedObjects(t *testing.T) {
 	for gvr, storages := range built {
 		if store := registry.StoreOf(storages[""]); store != nil && store.ReturnDeletedObject != full[gvr.Resource] {
 			t.Errorf("%s: answers a delete with the object: %v", gvr.Resource, store.ReturnDeletedObject)
+		}
+	}
+}
+
+// TestWarningsAreGiven looks whether each kind that has warnings gives them.
+func TestWarningsAreGiven(t *testing.T) {
+	m := newMill(t)
+	for _, c := range []struct {
+		obj  runtime.Object
+		want string
+	}{
+		{&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "a.b"}}, "metadata.name: this is used in the Pod's hostname"},
+		{&corev1.PodTemplate{Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{ImagePullSecrets: []corev1.LocalObjectReference{{}}}}}, "template.spec.imagePullSecrets[0].name: invalid empty name"},
+		{&corev1.Service{Spec: corev1.ServiceSpec{ExternalIPs: []string{"10.0.0.1"}}}, "spec.externalIPs is deprecated"},
+		{&corev1.Node{Spec: corev1.NodeSpec{DoNotUseExternalID: "x"}}, "spec.externalID: this field is deprecated"},
+		{&corev1.PersistentVolume{Spec: corev1.PersistentVolumeSpec{PersistentVolumeSource: corev1.PersistentVolumeSource{CephFS: &corev1.CephFSPersistentVolumeSource{}}}}, "spec.cephfs: deprecated in v1.28"},
+		{&appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Name: "a.b"}}, "metadata.name: this is used in Pod names and hostnames"},
+	} {
+		kinds, _, err := m.env.Scheme.ObjectKinds(c.obj)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for gvk, r := range m.of {
+			if gvk.GroupKind() != kinds[0].GroupKind() {
+				continue
+			}
+			got := registry.StoreOf(m.built[r.GVR()][""]).CreateStrategy.WarningsOnCreate(t.Context(), c.obj)
+			if !strings.Contains(strings.Join(got, "\n"), c.want) {
+				t.Errorf("%s: warned %q, want %q", gvk.Kind, got, c.want)
+			}
 		}
 	}
 }

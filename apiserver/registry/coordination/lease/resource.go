@@ -2,6 +2,7 @@
 package lease
 
 import (
+	"context"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -24,6 +25,8 @@ func New() *registry.Resource {
 		NoGeneration:           true,
 		AllowCreateOnUpdate:    true,
 		RequireResourceVersion: true,
+		PrepareForCreate:       func(_ context.Context, l *coordinationv1.Lease) { coordination.DropDisabledLeaseFields(l, nil) },
+		PrepareForUpdate:       func(_ context.Context, l, old *coordinationv1.Lease) { coordination.DropDisabledLeaseFields(l, old) },
 		Validate:               registry.Pure(coordination.ValidateLease),
 		ValidateUpdate:         registry.PureUpdate(coordination.ValidateLeaseUpdate),
 		Table: &registry.Table[*coordinationv1.Lease]{

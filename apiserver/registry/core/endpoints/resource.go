@@ -38,6 +38,9 @@ func New() *registry.Resource {
 // cell lists address:port of what is ready, or bare addresses of headless
 // services without ports.
 func cell(subsets []corev1.EndpointSubset) string {
+	if len(subsets) == 0 {
+		return registry.None
+	}
 	var list []string
 	for _, s := range subsets {
 		if len(s.Ports) == 0 {
@@ -52,5 +55,5 @@ func cell(subsets []corev1.EndpointSubset) string {
 			}
 		}
 	}
-	return registry.FirstOf(list, registry.None)
+	return registry.FirstOf(list, "")
 }

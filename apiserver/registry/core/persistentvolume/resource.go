@@ -28,6 +28,7 @@ func New() *registry.Resource {
 		PrepareForCreate: func(_ context.Context, pv *corev1.PersistentVolume) {
 			pv.Status = corev1.PersistentVolumeStatus{Phase: corev1.VolumePending, LastPhaseTransitionTime: ptr.To(metav1.Now())}
 		},
+		Warnings:       func(_ context.Context, pv, _ *corev1.PersistentVolume) []string { return core.VolumeWarnings(pv) },
 		Validate:       registry.Pure(core.ValidatePersistentVolume),
 		ValidateUpdate: registry.PureUpdate(core.ValidatePersistentVolumeUpdate),
 		Fields:         func(pv *corev1.PersistentVolume) fields.Set { return fields.Set{"name": pv.Name} },

@@ -36,8 +36,15 @@ func New() *registry.Resource {
 		ValidateUpdate: registry.PureUpdate(core.ValidatePersistentVolumeClaimUpdate),
 		Fields:         func(c *corev1.PersistentVolumeClaim) fields.Set { return fields.Set{"name": c.Name} },
 		ReturnDeleted:  true,
-		Status:         &registry.Status[*corev1.PersistentVolumeClaim]{Validate: registry.PureUpdate(core.ValidatePersistentVolumeClaimStatusUpdate)},
-		Table:          table(),
+		Status: &registry.Status[*corev1.PersistentVolumeClaim]{
+			Prepare: func(_ context.Context, c, old *corev1.PersistentVolumeClaim) {
+				if old.Status.HealthStatus == nil { // an alpha feature
+					c.Status.HealthStatus = nil
+				}
+			},
+			Validate: registry.PureUpdate(core.ValidatePersistentVolumeClaimStatusUpdate),
+		},
+		Table: table(),
 	}.Resource()
 }
 

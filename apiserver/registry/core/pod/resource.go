@@ -31,9 +31,15 @@ func New() *registry.Resource {
 		PrepareForUpdate: func(_ context.Context, p, old *corev1.Pod) { core.DropDisabledPodFields(&p.Spec, &old.Spec) },
 		Validate:         registry.Pure(core.ValidatePodCreate),
 		ValidateUpdate:   registry.PureUpdate(core.ValidatePodUpdate),
-		Fields:           selectable,
-		IndexedFields:    []string{"spec.nodeName"},
-		Table:            table(),
+		Warnings: func(_ context.Context, p, old *corev1.Pod) []string {
+			if old != nil { // who updates pods is seldom human
+				return nil
+			}
+			return core.PodWarnings(p)
+		},
+		Fields:        selectable,
+		IndexedFields: []string{"spec.nodeName"},
+		Table:         table(),
 		Status: &registry.Status[*corev1.Pod]{
 			Prepare: func(_ context.Context, p, old *corev1.Pod) {
 				// Agents of old versions send what they do not know of without it.

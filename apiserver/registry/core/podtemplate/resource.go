@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/coracle-k8s/coracle/apis/core"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
@@ -29,6 +30,15 @@ func New() *registry.Resource {
 			if !equality.Semantic.DeepEqual(t.Template, old.Template) {
 				t.Generation++
 			}
+		},
+		Warnings: func(_ context.Context, t, old *corev1.PodTemplate) []string {
+			switch {
+			case old == nil:
+				return core.PodTemplateWarnings(&t.Template, nil, field.NewPath("template"))
+			case t.Generation == old.Generation:
+				return nil
+			}
+			return core.PodTemplateWarnings(&t.Template, &old.Template, field.NewPath("template"))
 		},
 		Validate:       registry.Pure(core.ValidatePodTemplate),
 		ValidateUpdate: registry.PureUpdate(core.ValidatePodTemplateUpdate),

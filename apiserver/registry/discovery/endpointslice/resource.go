@@ -82,7 +82,7 @@ func ports(ports []discoveryv1.EndpointPort) string {
 		switch {
 		case p.Port != nil:
 			list[i] = strconv.Itoa(int(*p.Port))
-		case p.Name != nil && *p.Name != "":
+		case p.Name != nil:
 			list[i] = *p.Name
 		default:
 			list[i] = "*"

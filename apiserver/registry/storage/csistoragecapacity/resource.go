@@ -3,10 +3,8 @@ package csistoragecapacity
 
 import (
 	"context"
-	"time"
 
 	storagev1 "k8s.io/api/storage/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/coracle-k8s/coracle/apis/storage"
@@ -25,18 +23,6 @@ func New() *registry.Resource {
 		RequireResourceVersion: true,
 		Warnings: func(_ context.Context, c, _ *storagev1.CSIStorageCapacity) []string {
 			return storage.CSIStorageCapacityWarnings(c)
-		},
-		Table: &registry.Table[*storagev1.CSIStorageCapacity]{
-			Columns: []metav1.TableColumnDefinition{
-				registry.NameColumn(), registry.Column("StorageClassName"), registry.Column("Capacity"),
-			},
-			Cells: func(c *storagev1.CSIStorageCapacity, _ time.Time) []any {
-				capacity := "<unset>"
-				if c.Capacity != nil {
-					capacity = c.Capacity.String()
-				}
-				return []any{c.Name, c.StorageClassName, capacity}
-			},
 		},
 	}.Resource()
 }

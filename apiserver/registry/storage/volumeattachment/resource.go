@@ -15,6 +15,8 @@ import (
 
 // New returns the resource.
 func New() *registry.Resource {
+	attacher := registry.Column("Attacher")
+	attacher.Format = "name"
 	return registry.Kind[*storagev1.VolumeAttachment]{
 		GVK:                    storagev1.SchemeGroupVersion.WithKind("VolumeAttachment"),
 		Plural:                 "volumeattachments",
@@ -32,7 +34,7 @@ func New() *registry.Resource {
 		},
 		Table: &registry.Table[*storagev1.VolumeAttachment]{
 			Columns: []metav1.TableColumnDefinition{
-				registry.NameColumn(), registry.Column("Attacher"), registry.Column("PV"), registry.Column("Node"), registry.Boolean("Attached"), registry.Column("Age"),
+				registry.NameColumn(), attacher, registry.Column("PV"), registry.Column("Node"), registry.Boolean("Attached"), registry.Column("Age"),
 			},
 			Cells: func(a *storagev1.VolumeAttachment, now time.Time) []any {
 				return []any{a.Name, a.Spec.Attacher, ptr.Deref(a.Spec.Source.PersistentVolumeName, ""), a.Spec.NodeName, a.Status.Attached, registry.Age(a.CreationTimestamp, now)}
