@@ -45,6 +45,8 @@ type Plan struct {
 	Events []Event
 	// Overdue are pods that should have been deleted by now.
 	Overdue []*corev1.Pod
+	// Failure is why the status is not what it should be: to be tried again.
+	Failure error
 	// RequeueAfter is when the next granted eviction is due, 0 for none.
 	RequeueAfter time.Duration
 }
@@ -69,7 +71,7 @@ func MakePlan(o Observed, now time.Time) Plan {
 	expected, desired, err := p.expect(o)
 	if err != nil {
 		p.say(corev1.EventTypeWarning, "CalculateExpectedPodCountFailed", fmt.Sprintf("Failed to calculate the number of expected pods: %v", err))
-		p.Status = failSafe(o.Budget, err, now)
+		p.Status, p.Failure = failSafe(o.Budget, err, now), err
 		return *p
 	}
 	disrupted := p.disrupted(o, now)

@@ -97,7 +97,7 @@ func TestFailuresForbidDisruptions(t *testing.T) {
 	} {
 		p := MakePlan(o, now)
 		c := meta.FindStatusCondition(p.Status.Conditions, policyv1.DisruptionAllowedCondition)
-		if p.Status.DisruptionsAllowed != 0 || p.Status.CurrentHealthy != 4 || c.Reason != policyv1.SyncFailedReason || c.Message != `found no controllers for pod "a"` {
+		if p.Status.DisruptionsAllowed != 0 || p.Status.CurrentHealthy != 4 || c.Reason != policyv1.SyncFailedReason || c.Message != `found no controllers for pod "a"` || p.Failure == nil {
 			t.Errorf("%+v", p.Status)
 		}
 		if len(p.Events) != 1 || p.Events[0].Reason != "CalculateExpectedPodCountFailed" {

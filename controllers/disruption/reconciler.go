@@ -66,6 +66,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 			return reconcile.Result{}, fmt.Errorf("writing status: %w", err)
 		}
 	}
+	if plan.Failure != nil {
+		// A pod may be known before its controller, whose coming wakes nobody.
+		return reconcile.Result{}, fmt.Errorf("counting the pods that there should be: %w", plan.Failure)
+	}
 	return reconcile.Result{RequeueAfter: plan.RequeueAfter}, nil
 }
 

@@ -8,7 +8,7 @@ import (
 
 // Config has the knobs of node lifecycle; a zero field takes its default.
 type Config struct {
-	// GracePeriod is how long a node may be silent. Default 40 s.
+	// GracePeriod is how long a node may be silent. Default 50 s.
 	GracePeriod time.Duration
 	// StartupGracePeriod is how long a new node may take to report anything at
 	// all, from its creation. Default 60 s.
@@ -36,7 +36,7 @@ func (c Config) complete() Config {
 			*d = v
 		}
 	}
-	def(&c.GracePeriod, 40*time.Second)
+	def(&c.GracePeriod, 50*time.Second)
 	def(&c.StartupGracePeriod, time.Minute)
 	if c.EvictionRate == 0 {
 		c.EvictionRate = 0.1

@@ -42,7 +42,7 @@ func newFixture(t *testing.T, objects ...client.Object) *fixture {
 	f.c = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
 		WithStatusSubresource(&corev1.Node{}, &corev1.Pod{}).
 		WithIndex(&corev1.Pod{}, index.PodNode, index.ByNode).Build()
-	f.r = New(f.c, f.clk, f.rec, Config{})
+	f.r = New(f.c, f.clk, f.rec, Config{GracePeriod: 40 * time.Second})
 	f.r.watch.start(func(n string) { f.woken[n] = true })
 	return f
 }

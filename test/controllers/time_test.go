@@ -145,7 +145,7 @@ func (m moving) ready(node string) func() corev1.ConditionStatus {
 	}
 }
 
-// TestNodeGoesSilent follows a node through 40 seconds of silence, the default
+// TestNodeGoesSilent follows a node through 50 seconds of silence, the default
 // toleration of 300 seconds, and the 40 seconds after which the pods of a
 // deleted node are collected. A node that renews its lease stays ready.
 func TestNodeGoesSilent(t *testing.T) {
@@ -158,12 +158,12 @@ func TestNodeGoesSilent(t *testing.T) {
 	alive := nodes.Items[0].Name
 	m.silent()
 
-	m.move(38 * time.Second)
-	m.Consistently(m.ready("silent")).Should(Equal(corev1.ConditionTrue), "38 of 40 seconds")
+	m.move(48 * time.Second)
+	m.Consistently(m.ready("silent")).Should(Equal(corev1.ConditionTrue), "48 of 50 seconds")
 	// The controller counts from when it saw the lease, which may be some steps
 	// of this clock after it was made.
 	m.move(30 * time.Second)
-	m.Eventually(m.ready("silent")).Should(Equal(corev1.ConditionUnknown), "40 seconds of silence")
+	m.Eventually(m.ready("silent")).Should(Equal(corev1.ConditionUnknown), "50 seconds of silence")
 	var tainted time.Time
 	m.Eventually(func() bool {
 		var n corev1.Node

@@ -44,7 +44,7 @@ func (c *Cluster) Default() {
 	c.APIServer.Default()
 	set(&c.Controllers.Concurrency, 5)
 	set(&c.Controllers.TerminatedPodThreshold, 12500)
-	set(&c.Controllers.NodeMonitorGracePeriod.Duration, 40*time.Second)
+	set(&c.Controllers.NodeMonitorGracePeriod.Duration, 50*time.Second)
 	if c.LeaderElection.LeaderElect == nil {
 		others := len(c.Storage.Endpoints) > 0
 		c.LeaderElection.LeaderElect = &others

@@ -150,7 +150,7 @@ type Controllers struct {
 	// Concurrency is how many objects each controller works on at once. Default 5.
 	Concurrency int32 `json:"concurrency,omitempty"`
 	// NodeMonitorGracePeriod is how long a node may be silent before it is
-	// Unknown. Default 40s.
+	// Unknown. Default 50s.
 	NodeMonitorGracePeriod metav1.Duration `json:"nodeMonitorGracePeriod,omitempty"`
 	// TerminatedPodThreshold is how many finished pods are kept. Default 12500.
 	TerminatedPodThreshold int32 `json:"terminatedPodThreshold,omitempty"`
