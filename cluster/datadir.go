@@ -24,7 +24,7 @@ const nameFile = "name"
 
 // dirEntries are what a cluster or an agent keeps in its data directory.
 func dirEntries() []string {
-	return []string{"etcd", "pki", "kubeconfig", "agent-token", keys.TokenFile, "nodes", "bin", lockName}
+	return []string{"etcd", "pki", "kubeconfig", "agent-token", keys.TokenFile, "nodes", "bin", "local-path", lockName}
 }
 
 // etcd sets 64 MiB aside for each of its log's files, two at first; without

@@ -33,7 +33,7 @@ func TestResetTouchesDataDirectoriesOnly(t *testing.T) {
 func TestResetKeepsWhatIsNotItsOwn(t *testing.T) {
 	g := NewWithT(t)
 	dir := t.TempDir()
-	for _, name := range []string{lockName, "kubeconfig", "etcd/member/x", "mine"} {
+	for _, name := range []string{lockName, "kubeconfig", "etcd/member/x", "local-path/pvc-1/data", "mine"} {
 		write(t, filepath.Join(dir, name))
 	}
 	var removed []string

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Cleanup removes every namespace, link, route and nftables table of the
+// Cleanup removes every namespace, link, route, host port and nftables table of the
 // cluster from the machine, those of its proxies too if their tables' names begin
 // with coracle-<prefix>. It returns what it removed, a line each. It goes on
 // after errors and can be called again.
@@ -29,6 +29,7 @@ func Cleanup(ctx context.Context, prefix string) (removed []string, err error) {
 		func() ([]string, error) { return n.removeNamespaces() },
 		func() ([]string, error) { return n.removeLinks() },
 		func() ([]string, error) { return n.removeTables(ctx) },
+		func() ([]string, error) { return n.removeSandboxes(ctx, resultsDir) },
 		func() ([]string, error) { return n.removeState() },
 	} {
 		done, err := step()

@@ -73,6 +73,35 @@ func pluginDir(t *testing.T) string {
 	return dir
 }
 
+func TestHostPortsOfLostSandboxesGo(t *testing.T) {
+	requireRoot(t)
+	g := NewWithT(t)
+	results := filepath.Join(t.TempDir(), "cni", "results")
+	g.Expect(os.MkdirAll(results, 0o755)).To(Succeed())
+	note := func(network, sandbox string) {
+		g.Expect(os.WriteFile(filepath.Join(results, network+"-"+sandbox+"-eth0"), nil, 0o600)).To(Succeed())
+	}
+	note("coracle-aaaaaa", "one")
+	note("coracle-bbbbbb", "two")
+	run(t, "nft", `add table ip cni_hostport
+		add chain ip cni_hostport hostports
+		add chain ip cni_hostport hostip_hostports
+		add chain ip cni_hostport masquerading
+		add rule ip cni_hostport hostports tcp dport 81 counter comment "one"
+		add rule ip cni_hostport masquerading tcp dport 81 counter comment "one"
+		add rule ip cni_hostport hostports tcp dport 82 counter comment "two"`)
+	rules := func() string { return run(t, "nft", "list", "table", "ip", "cni_hostport") }
+
+	g.Expect(names{"aaaaaa"}.removeSandboxes(t.Context(), results)).To(Equal([]string{"2 rules of host ports", "1 files in " + results}))
+	g.Expect(rules()).To(And(ContainSubstring(`comment "two"`), Not(ContainSubstring(`comment "one"`))))
+	g.Expect(names{"cccccc"}.removeSandboxes(t.Context(), results)).To(BeEmpty())
+	g.Expect(rules()).To(ContainSubstring(`comment "two"`))
+	g.Expect(names{"bbbbbb"}.removeSandboxes(t.Context(), results)).To(Equal([]string{"1 rules of host ports", "1 files in " + results}))
+	g.Expect(run(t, "nft", "list", "tables")).NotTo(ContainSubstring("cni_hostport"))
+	g.Expect(filepath.Dir(results)).NotTo(BeADirectory())
+	g.Expect(names{"bbbbbb"}.removeSandboxes(t.Context(), results)).To(BeEmpty())
+}
+
 // addPod gives a new namespace to the node's CNI plugins, as a runtime would,
 // and returns its path and address.
 func addPod(t *testing.T, bin, confDir string, node NodeNet, name string) (path, address string) {
