@@ -212,9 +212,13 @@ func (k *candidate) lead(ctx, leading context.Context) error {
 	return nil
 }
 
+// releaseTimeout bounds the wait for a Lease's release: an etcd that does not
+// answer must not hold up a stop, and others win when the Lease has run out.
+const releaseTimeout = 3 * time.Second
+
 // release lets others win at once.
 func (k *candidate) release() {
-	ctx, cancel := context.WithTimeout(context.Background(), k.settings.RenewDeadline.Duration)
+	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
 	defer cancel()
 	err := k.tryRelease(ctx)
 	for apierrors.IsConflict(err) { // the last renewal was given up, but the server went on with it

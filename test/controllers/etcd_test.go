@@ -35,6 +35,7 @@ type wire struct {
 
 	mu    sync.Mutex
 	whole bool
+	mute  bool
 	conns map[net.Conn]bool
 	ended sync.WaitGroup
 }
@@ -67,6 +68,30 @@ func (w *wire) set(whole bool) {
 			c.Close()
 		}
 	}
+}
+
+// silence makes the wire swallow everything, as a network that drops packets does.
+func (w *wire) silence() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.mute = true
+}
+
+// sink is an end of the wire.
+type sink struct {
+	net.Conn
+	wire *wire
+}
+
+// Write implements io.Writer.
+func (s sink) Write(p []byte) (int, error) {
+	s.wire.mu.Lock()
+	mute := s.wire.mute
+	s.wire.mu.Unlock()
+	if mute {
+		return len(p), nil
+	}
+	return s.Conn.Write(p)
 }
 
 // keep says whether the wire is whole; the connection is closed when it is cut.
@@ -103,7 +128,7 @@ func (w *wire) lead(from net.Conn) {
 	var both sync.WaitGroup
 	for _, way := range [][2]net.Conn{{from, to}, {to, from}} {
 		both.Go(func() {
-			_, _ = io.Copy(way[0], way[1])
+			_, _ = io.Copy(sink{way[0], w}, way[1])
 			way[0].Close()
 			way[1].Close()
 		})
