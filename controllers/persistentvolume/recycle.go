@@ -93,6 +93,12 @@ func (r *Reconciler) recycle(ctx context.Context, pv *corev1.PersistentVolume) (
 	var there corev1.Pod
 	err = r.client.Get(ctx, client.ObjectKeyFromObject(pod), &there)
 	if apierrors.IsNotFound(err) {
+		// It may have ended, and the cache know of its deletion, but not of what
+		// became of the volume.
+		var latest corev1.PersistentVolume
+		if err := r.live.Get(ctx, client.ObjectKeyFromObject(pv), &latest); err != nil || latest.ResourceVersion != pv.ResourceVersion {
+			return nil, false, conflictRetry, client.IgnoreNotFound(err)
+		}
 		if err := r.client.Create(ctx, pod); err != nil && !apierrors.IsAlreadyExists(err) {
 			return nil, false, 0, fmt.Errorf("recycling volume %s: %w", pv.Name, err)
 		}

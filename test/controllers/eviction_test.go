@@ -21,7 +21,7 @@ import (
 // lone makes a running pod without a controller, on a node that nobody runs.
 func (m moving) lone(name, app string, ready corev1.ConditionStatus) *corev1.Pod {
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, Labels: map[string]string{"app": app}}, Spec: corev1.PodSpec{
-		NodeName: "nowhere", Containers: []corev1.Container{{Name: "c", Image: "x"}}, TerminationGracePeriodSeconds: ptr.To[int64](0),
+		SchedulerName: "nobody", Containers: []corev1.Container{{Name: "c", Image: "x"}}, TerminationGracePeriodSeconds: ptr.To[int64](0),
 	}}
 	m.Expect(m.Client.Create(m.t.Context(), p)).To(Succeed())
 	p.Status = corev1.PodStatus{Phase: corev1.PodRunning, Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: ready}}}
@@ -111,9 +111,9 @@ func TestGrantedEvictionsExpire(t *testing.T) {
 		return fmt.Sprint(b.Status.CurrentHealthy, b.Status.DisruptionsAllowed, len(b.Status.DisruptedPods), c.Reason)
 	}
 	m.Eventually(status).Should(Equal("1 0 1InsufficientPods"))
-	m.clock.Step(time.Minute)
+	m.leap(time.Minute)
 	m.Consistently(status).Should(Equal("1 0 1InsufficientPods"), "one of two minutes")
-	m.clock.Step(time.Minute + 2*time.Second)
+	m.leap(time.Minute + 2*time.Second)
 	m.Eventually(status).Should(Equal("2 1 0SufficientPods"))
 	m.Eventually(m.events("a")).Should(ContainSubstring("NotDeleted: Pod was expected by PDB default/web to be deleted but it wasn't"))
 }

@@ -62,17 +62,17 @@ func TestUnusedLegacyToken(t *testing.T) {
 		m.Expect(m.get(secret, "default", "old")).To(Succeed())
 		return secret.Data
 	}).Should(HaveKey("token"))
-	m.clock.Step(360 * 24 * time.Hour)
+	m.leap(360 * 24 * time.Hour)
 	m.Consistently(func() map[string]string {
 		m.Expect(m.get(secret, "default", "old")).To(Succeed())
 		return secret.Labels
 	}).Should(BeEmpty())
-	m.clock.Step(7 * 24 * time.Hour)
+	m.leap(7 * 24 * time.Hour)
 	m.Eventually(func() map[string]string {
 		m.Expect(m.get(secret, "default", "old")).To(Succeed())
 		return secret.Labels
 	}).Should(HaveKeyWithValue("kubernetes.io/legacy-token-invalid-since", m.clock.Now().UTC().Format(time.DateOnly)))
-	m.clock.Step(367 * 24 * time.Hour)
+	m.leap(367 * 24 * time.Hour)
 	m.gone(secret, "default", "old")
 }
 

@@ -116,7 +116,7 @@ func TestCronJobByTheClock(t *testing.T) {
 		return len(jobs.Items)
 	}
 	m.Consistently(count).Should(BeZero())
-	m.clock.Step(time.Hour)
+	m.leap(time.Hour)
 	m.Eventually(count).Should(Equal(1))
 }
 

@@ -82,8 +82,9 @@ func TestProvisionedVolume(t *testing.T) {
 	m.Expect(c.Status.Capacity.Storage().String()).To(Equal("1Gi"))
 
 	// It grows while it is in use.
+	was := c.DeepCopy()
 	c.Spec.Resources.Requests[corev1.ResourceStorage] = resource.MustParse("3Gi")
-	m.Expect(m.Client.Update(t.Context(), c)).To(Succeed())
+	m.Expect(m.Client.Patch(t.Context(), c, client.MergeFrom(was))).To(Succeed())
 	m.Eventually(func() string {
 		m.Expect(m.get(c, "default", "data")).To(Succeed())
 		return c.Status.Capacity.Storage().String()
