@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
 	custom "k8s.io/metrics/pkg/apis/custom_metrics/v1beta2"
@@ -59,9 +60,21 @@ func (a API) get(ctx context.Context, out any, params map[string]string, path ..
 	}
 	body, err := req.DoRaw(ctx)
 	if err != nil {
+		if status := (metav1.Status{}); json.Unmarshal(body, &status) == nil && status.Status == metav1.StatusFailure {
+			return &apierrors.StatusError{ErrStatus: status} // which says more
+		}
 		return err
 	}
 	return json.Unmarshal(body, out)
+}
+
+// asked says of an error that is nobody's own answer, but that of a server which
+// does not know the path, what was asked for: as clients of a resource do.
+func asked(err error, resource, group string) error {
+	if apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) {
+		return fmt.Errorf("%w (get %s.%s)", err, resource, group)
+	}
+	return err
 }
 
 // Resource implements Metrics.
@@ -69,7 +82,7 @@ func (a API) Resource(ctx context.Context, namespace, selector string, resource 
 	var list resources.PodMetricsList
 	err := a.get(ctx, &list, map[string]string{"labelSelector": selector}, "apis", "metrics.k8s.io", "v1beta1", "namespaces", namespace, "pods")
 	if err != nil {
-		return nil, fmt.Errorf("unable to fetch metrics from resource metrics API: %w", err)
+		return nil, fmt.Errorf("unable to fetch metrics from resource metrics API: %w", asked(err, "pods", resources.GroupName))
 	}
 	if len(list.Items) == 0 {
 		return nil, errors.New("no metrics returned from resource metrics API")
@@ -98,23 +111,23 @@ func usage(m *resources.PodMetrics, resource corev1.ResourceName, container stri
 	return sum, ok
 }
 
-// custom tries the versions of the custom metrics API, the newest first.
+// custom tries the versions of the custom metrics API, the newest first. That a
+// version knows no such metric is an answer.
 func (a API) custom(ctx context.Context, params map[string]string, path ...string) ([]custom.MetricValue, error) {
-	var err error
 	for _, version := range []string{"v1beta2", "v1beta1"} {
 		var list custom.MetricValueList
-		err = a.get(ctx, &list, params, append([]string{"apis", "custom.metrics.k8s.io", version}, path...)...)
-		if err == nil && len(list.Items) == 0 {
+		got := a.get(ctx, &list, params, append([]string{"apis", custom.GroupName, version}, path...)...)
+		switch {
+		case got == nil && len(list.Items) == 0:
 			return nil, errors.New("no metrics returned from custom metrics API")
-		}
-		if err == nil {
+		case got == nil:
 			return list.Items, nil
+		case apierrors.IsNotFound(got) && apierrors.HasStatusCause(got, metav1.CauseTypeUnexpectedServerResponse):
+			continue
 		}
-		if !apierrors.IsNotFound(err) {
-			break
-		}
+		return nil, fmt.Errorf("unable to fetch metrics from custom metrics API: %w", got)
 	}
-	return nil, fmt.Errorf("unable to fetch metrics from custom metrics API: %w", err)
+	return nil, fmt.Errorf("unable to fetch metrics from custom metrics API: no custom metrics API (%s) registered", custom.GroupName)
 }
 
 // Pods implements Metrics.
@@ -149,6 +162,9 @@ func (a API) Object(ctx context.Context, namespace string, object autoscalingv2.
 	if err != nil {
 		return 0, err
 	}
+	if len(items) != 1 {
+		return 0, fmt.Errorf("unable to fetch metrics from custom metrics API: the custom metrics API server returned %v results when we asked for exactly one", len(items))
+	}
 	return items[0].Value.MilliValue(), nil
 }
 
@@ -157,7 +173,7 @@ func (a API) External(ctx context.Context, namespace, metric, metricSelector str
 	var list external.ExternalMetricValueList
 	err := a.get(ctx, &list, map[string]string{"labelSelector": metricSelector}, "apis", "external.metrics.k8s.io", "v1beta1", "namespaces", namespace, metric)
 	if err != nil {
-		return nil, fmt.Errorf("unable to fetch metrics from external metrics API: %w", err)
+		return nil, fmt.Errorf("unable to fetch metrics from external metrics API: %w", asked(err, metric, external.GroupName))
 	}
 	if len(list.Items) == 0 {
 		return nil, errors.New("no metrics returned from external metrics API")

@@ -52,6 +52,8 @@ func TestAutoscaler(t *testing.T) {
 	m.Eventually(func() string { return reason(autoscalingv2.AbleToScale) }).Should(Equal("SucceededRescale"))
 	m.move(horizon)
 	m.Eventually(func() string { return reason(autoscalingv2.ScalingActive) }).Should(Equal("FailedGetResourceMetric"))
+	m.Eventually(m.events("web")).Should(ContainSubstring("FailedGetResourceMetric: failed to get cpu utilization: unable to get metrics for resource cpu: " +
+		"unable to fetch metrics from resource metrics API: the server could not find the requested resource (get pods.metrics.k8s.io)"))
 
 	edit(m, d, func(d *appsv1.Deployment) { d.Spec.Replicas = ptr.To[int32](5) })
 	m.move(horizon)

@@ -154,7 +154,8 @@ func Selects(svc *corev1.Service, podLabels map[string]string) bool {
 
 // Change says what of a pod changed in the eyes of a Service.
 type Change struct {
-	// Labels: which Services select the pod, or how it is named in one, may differ.
+	// Labels: which Services select the pod, or how it is named in one, may differ;
+	// another pod of the same name, should a watch not tell of one's end, always does.
 	Labels bool
 	// Endpoint: the pod's endpoint differs.
 	Endpoint bool
@@ -165,7 +166,7 @@ type Change struct {
 // Compare returns what differs between two states of one pod.
 func Compare(before, after *corev1.Pod) Change {
 	c := Change{
-		Labels: !maps.Equal(before.Labels, after.Labels) ||
+		Labels: before.UID != after.UID || !maps.Equal(before.Labels, after.Labels) ||
 			before.Spec.Hostname != after.Spec.Hostname || before.Spec.Subdomain != after.Spec.Subdomain,
 	}
 	was, is := rotation(before), rotation(after)
