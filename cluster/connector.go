@@ -111,7 +111,7 @@ func (n *connector) Connect(ctx context.Context, node string) (*url.URL, http.Ro
 	port := obj.Status.DaemonEndpoints.KubeletEndpoint.Port
 	address := agentAddress(obj)
 	if port == 0 || address == "" {
-		return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("node %s serves no logs or streams (a simulated node has none)", node))
+		return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("node %s serves no logs or streams here (a simulated node has none, one in a server's process has them at that server)", node))
 	}
 	transport, err := n.remoteTransport()
 	if err != nil {
