@@ -3,8 +3,10 @@ package openapi
 import (
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -117,6 +119,27 @@ func TestIndexLeadsToDocuments(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(string(body)).To(ContainSubstring("/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale"))
 	g.Expect(string(body)).NotTo(ContainSubstring("__internal"))
+}
+
+// TestOperations looks whether each subresource has a path, whether what cannot be
+// done has none, and whether each operation says that one must be known.
+func TestOperations(t *testing.T) {
+	g := NewWithT(t)
+	var doc struct {
+		Paths    map[string]map[string]json.RawMessage `json:"paths"`
+		Security []map[string][]string                 `json:"security"`
+	}
+	g.Expect(json.NewDecoder(get(t, "/openapi/v2", "application/json").Body).Decode(&doc)).To(Succeed())
+	for _, r := range all.Resources() {
+		for _, sub := range r.Subresources {
+			path := "/" + r.Plural + "/{name}/" + sub.Name
+			g.Expect(slices.ContainsFunc(slices.Collect(maps.Keys(doc.Paths)), func(p string) bool { return strings.HasSuffix(p, path) })).To(BeTrue(), "%s: run make generate", path)
+		}
+	}
+	g.Expect(doc.Paths).To(HaveKey("/version/"))
+	g.Expect(doc.Paths["/api/v1/namespaces"]).NotTo(HaveKey("delete"))
+	g.Expect(string(doc.Paths["/api/v1/pods"]["get"])).To(ContainSubstring(`"401"`))
+	g.Expect(doc.Security).To(HaveLen(1))
 }
 
 func TestProtobufForThoseWhoAsk(t *testing.T) {

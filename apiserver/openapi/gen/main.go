@@ -12,8 +12,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"log"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -24,6 +26,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/managedfields"
+	"k8s.io/apimachinery/pkg/version"
 	genericapi "k8s.io/apiserver/pkg/endpoints"
 	openapinamer "k8s.io/apiserver/pkg/endpoints/openapi"
 	"k8s.io/apiserver/pkg/registry/generic"
@@ -42,6 +45,7 @@ import (
 	"k8s.io/kube-openapi/pkg/common/restfuladapter"
 	"k8s.io/kube-openapi/pkg/handler"
 	"k8s.io/kube-openapi/pkg/schemaconv"
+	"k8s.io/kube-openapi/pkg/spec3"
 	openapiutil "k8s.io/kube-openapi/pkg/util"
 	"k8s.io/kube-openapi/pkg/validation/spec"
 	"k8s.io/utils/clock"
@@ -149,6 +153,23 @@ func wireScheme() *runtime.Scheme {
 func v3Config(scheme *runtime.Scheme) *common.OpenAPIV3Config {
 	c := genericapiserver.DefaultOpenAPIV3Config(defs.GetOpenAPIDefinitions, openapinamer.NewDefinitionNamer(wireScheme()))
 	c.Info.Title, c.Info.Version = "Kubernetes", apis.KubernetesVersion
+	c.CommonResponses = map[int]*spec3.Response{http.StatusUnauthorized: {ResponseProps: spec3.ResponseProps{Description: "Unauthorized"}}}
+	c.SecuritySchemes = spec3.SecuritySchemes{bearer: &spec3.SecurityScheme{SecuritySchemeProps: spec3.SecuritySchemeProps{
+		Type: "apiKey", Name: "authorization", In: "header", Description: "Bearer Token authentication"}}}
+	c.DefaultSecurity = []map[string][]string{{bearer: {}}}
+	return c
+}
+
+// bearer names how clients show who they are, besides certificates.
+const bearer = "BearerToken"
+
+func v2Config() *common.Config {
+	c := genericapiserver.DefaultOpenAPIConfig(defs.GetOpenAPIDefinitions, openapinamer.NewDefinitionNamer(wireScheme()))
+	c.Info.Title, c.Info.Version = "Kubernetes", apis.KubernetesVersion
+	c.CommonResponses = map[int]spec.Response{http.StatusUnauthorized: {ResponseProps: spec.ResponseProps{Description: "Unauthorized"}}}
+	c.SecurityDefinitions = &spec.SecurityDefinitions{bearer: &spec.SecurityScheme{SecuritySchemeProps: spec.SecuritySchemeProps{
+		Type: "apiKey", Name: "authorization", In: "header", Description: "Bearer Token authentication"}}}
+	c.DefaultSecurity = []map[string][]string{{bearer: {}}}
 	return c
 }
 
@@ -186,6 +207,9 @@ func webServices(scheme *runtime.Scheme) ([]*restful.WebService, error) {
 			if sub != "" {
 				path += "/" + sub
 			}
+			if one, ok := st.(single); ok && sub == "" && !slices.Contains(r.Verbs, "deletecollection") {
+				st = struct{ single }{one} // hides that it could
+			}
 			storages[gv][path] = st
 		}
 	}
@@ -195,25 +219,35 @@ func webServices(scheme *runtime.Scheme) ([]*restful.WebService, error) {
 		if gv.Group == "" {
 			root = "/api"
 		}
-		version := &genericapi.APIGroupVersion{
+		group := &genericapi.APIGroupVersion{
 			Storage: storages[gv], Root: root, GroupVersion: gv, OptionsExternalVersion: &v1,
 			Serializer: serializer.NewCodecFactory(scheme), ParameterCodec: runtime.NewParameterCodec(scheme),
 			Typer: scheme, Creater: scheme, Convertor: scheme, ConvertabilityChecker: scheme, Defaulter: scheme,
 			Namer: runtime.Namer(meta.NewAccessor()), UnsafeConvertor: runtime.UnsafeObjectConvertor(scheme),
 			TypeConverter: managedfields.NewDeducedTypeConverter(), EquivalentResourceRegistry: runtime.NewEquivalentResourceRegistry(),
 		}
-		if _, _, err := version.InstallREST(container); err != nil {
+		if _, _, err := group.InstallREST(container); err != nil {
 			return nil, fmt.Errorf("installing %s: %w", gv, err)
 		}
 	}
-	routes.Version{}.Install(container)
+	routes.Version{Version: &version.Info{}}.Install(container)
 	return container.RegisteredWebServices(), nil
 }
 
+// single is a storage of objects that are deleted one by one.
+type single interface {
+	rest.Storage
+	rest.Scoper
+	rest.SingularNameProvider
+	rest.Getter
+	rest.Lister
+	rest.Watcher
+	rest.CreaterUpdater
+	rest.GracefulDeleter
+}
+
 func writeDocuments(scheme *runtime.Scheme, services []*restful.WebService, out string) error {
-	v2 := genericapiserver.DefaultOpenAPIConfig(defs.GetOpenAPIDefinitions, openapinamer.NewDefinitionNamer(wireScheme()))
-	v2.Info.Title, v2.Info.Version = "Kubernetes", apis.KubernetesVersion
-	doc, err := builder.BuildOpenAPISpecFromRoutes(restfuladapter.AdaptWebServices(services), v2)
+	doc, err := builder.BuildOpenAPISpecFromRoutes(restfuladapter.AdaptWebServices(services), v2Config())
 	if err != nil {
 		return fmt.Errorf("building OpenAPI v2: %w", err)
 	}
