@@ -67,7 +67,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	}
 	again := recountInterval
 	registry := quota.NewRegistry(r.list(ctx), r.clock)
-	complete, err := r.track(q, registry, r.list(ctx))
+	complete, err := r.track(ctx, q, registry)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
@@ -119,7 +119,7 @@ func (r *Reconciler) firstLower(quota types.NamespacedName, version string) bool
 
 // track adds evaluators for what only count/ limits name, and watches all kinds
 // that q limits. It reports whether all of them exist.
-func (r *Reconciler) track(q *corev1.ResourceQuota, registry quotav1.Registry, list quota.List) (complete bool, err error) {
+func (r *Reconciler) track(ctx context.Context, q *corev1.ResourceQuota, registry quotav1.Registry) (complete bool, err error) {
 	complete = true
 	for name := range q.Spec.Hard {
 		gr, ok := countedResource(name)
@@ -134,13 +134,13 @@ func (r *Reconciler) track(q *corev1.ResourceQuota, registry quotav1.Registry, l
 		if err != nil {
 			return false, fmt.Errorf("finding resource %s: %w", gr, err)
 		}
-		registry.Add(quota.NewCount(list, gvr))
+		registry.Add(quota.NewCount(r.list(ctx), gvr))
 	}
 	for _, e := range registry.List() {
 		if !limits(q, e) {
 			continue
 		}
-		if err := r.watch(e.GroupResource()); err != nil {
+		if err := r.watch(ctx, e.GroupResource()); err != nil {
 			return false, err
 		}
 	}

@@ -64,7 +64,8 @@ func quotaHandler() handler.EventHandler {
 
 // watch makes sure that objects of a resource are watched. Without a manager
 // there is nothing to watch with, and a caller has to call Reconcile itself.
-func (r *Reconciler) watch(gr schema.GroupResource) error {
+// What is counted afterwards is not given back without an event.
+func (r *Reconciler) watch(ctx context.Context, gr schema.GroupResource) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.controller == nil || r.watched.Has(gr) {
@@ -77,8 +78,12 @@ func (r *Reconciler) watch(gr schema.GroupResource) error {
 	if err != nil {
 		return err
 	}
-	if err := r.controller.Watch(source.Kind(r.cache, obj, r.objectHandler(gr))); err != nil {
+	kind := source.Kind(r.cache, obj, r.objectHandler(gr))
+	if err := r.controller.Watch(kind); err != nil {
 		return fmt.Errorf("watching %s: %w", gr, err)
+	}
+	if err := kind.WaitForSync(ctx); err != nil {
+		return fmt.Errorf("waiting for %s: %w", gr, err)
 	}
 	r.watched.Insert(gr)
 	return nil
