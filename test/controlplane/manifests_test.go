@@ -53,6 +53,11 @@ var _ = Describe("manifests", Ordered, func() {
 		}
 	})
 
+	It("says what a token cannot be bound to", func() {
+		Expect(w.fails("", "create", "token", "default", "--bound-object-kind=Pod", "--bound-object-name=no-such")).To(
+			ContainSubstring(`pods "no-such" not found`))
+	})
+
 	It("refuses unknown and duplicate fields when told to", func() {
 		unknown := `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"strict","labels":{"bad":""}},"dato":{"a":"b"}}`
 		Expect(w.fails(unknown, "create", "--validate=strict", "-f", "-")).To(ContainSubstring(`strict decoding error: unknown field "dato"`))
