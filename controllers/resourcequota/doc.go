@@ -8,12 +8,13 @@
 //  2. A change that gives something back (a deletion, a pod that finished, a
 //     Service that is no NodePort any more) is in the status within about
 //     200 ms. What takes something away was charged by admission before it was
-//     stored, and wakes nothing: counting it from a cache that does not show it
-//     yet would undo the charge. So less is written only when a second look,
-//     100 ms after the first, finds that nothing was charged in between.
+//     stored: counting it from a cache that does not show it yet would undo the
+//     charge. So less is written only when a second look, 100 ms after the first,
+//     finds that nothing was charged in between.
 //  3. An event costs a look at the namespace's quotas; objects are counted only
 //     for a quota that limits their kind, and at most ten times a second.
 //  4. Kinds are watched from when the first quota limits them.
-//  5. Every quota is recounted every 5 minutes, which repairs charges for
-//     requests that failed after admission.
+//  5. A charge for a request that failed after admission, or for an object that
+//     was gone before the cache heard of it, is repaired half a second later;
+//     and every quota is recounted every 5 minutes, whatever happened.
 package resourcequota

@@ -35,6 +35,9 @@ const (
 	// eventInterval is how long after an event a quota is recounted, together
 	// with all other events of that time.
 	eventInterval = 100 * time.Millisecond
+	// chargeInterval is how long after a charge a quota is recounted, together
+	// with all others of that time.
+	chargeInterval = 500 * time.Millisecond
 )
 
 // Reconciler reconciles ResourceQuotas. Make it with New.

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	quotav1 "k8s.io/apiserver/pkg/quota/v1"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -43,8 +44,8 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Optio
 	return nil
 }
 
-// quotaHandler compares specs, for quotas have no generation, and passes over
-// the status that admission writes with every charge.
+// quotaHandler compares specs, for quotas have no generation. The status that
+// admission writes with every charge leads to a recount later.
 func quotaHandler() handler.EventHandler {
 	add := func(o client.Object, q queue) {
 		q.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(o)})
@@ -54,8 +55,12 @@ func quotaHandler() handler.EventHandler {
 		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
 			old, ok1 := e.ObjectOld.(*corev1.ResourceQuota)
 			now, ok2 := e.ObjectNew.(*corev1.ResourceQuota)
-			if ok1 && ok2 && (old.UID != now.UID || !apiequality.Semantic.DeepEqual(old.Spec, now.Spec)) {
+			switch {
+			case !ok1 || !ok2:
+			case old.UID != now.UID || !apiequality.Semantic.DeepEqual(old.Spec, now.Spec):
 				add(now, q)
+			case !quotav1.Equals(old.Status.Used, now.Status.Used):
+				q.AddAfter(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(now)}, chargeInterval)
 			}
 		},
 		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { add(e.Object, q) },

@@ -54,12 +54,12 @@ func TestQuotaOfStorageAndDevices(t *testing.T) {
 	fast := func(c *corev1.PersistentVolumeClaim) { c.Spec.VolumeAttributesClassName = ptr.To("fast") }
 	m.Expect(create("a", "gold", same)).To(Succeed())
 	m.Expect(create("b", "gold", fast)).To(Succeed())
-	m.Expect(used("all", "requests.storage")()).To(Equal("2Gi"))
 	err := create("c", "gold", same)
 	m.Expect(apierrors.IsForbidden(err)).To(BeTrue(), "%v", err)
 	m.Expect(err.Error()).To(ContainSubstring("exceeded quota: all, requested: gold.storageclass.storage.k8s.io/persistentvolumeclaims=1"))
 	err = create("d", "silver", fast)
 	m.Expect(err).To(MatchError(ContainSubstring("exceeded quota: fast, requested: persistentvolumeclaims=1, used: persistentvolumeclaims=1, limited: persistentvolumeclaims=1")))
+	m.Eventually(used("all", "requests.storage")).Should(Equal("2Gi"), "also if the first of two quotas was charged for what the second refused")
 	m.Expect(m.Client.Delete(t.Context(), &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "b"}})).To(Succeed())
 	m.Eventually(used("all", "requests.storage")).Should(Equal("1Gi"))
 	m.Eventually(used("fast", "persistentvolumeclaims")).Should(Equal("0"))
