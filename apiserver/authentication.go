@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -206,6 +207,9 @@ func get[T runtime.Object](ctx context.Context, s *Server, resource, namespace, 
 		ctx = request.WithNamespace(ctx, namespace)
 	}
 	obj, err := store.Get(ctx, name, &metav1.GetOptions{ResourceVersion: "0"})
+	if apierrors.IsNotFound(err) { // it may be newer than what the cache knows: as upstream, etcd decides
+		obj, err = store.Get(ctx, name, &metav1.GetOptions{})
+	}
 	if err != nil {
 		return none, err
 	}
