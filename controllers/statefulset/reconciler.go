@@ -90,11 +90,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	return result(again, failure)
 }
 
-// result leaves a conflict to the event that caused it, which is in the queue
-// already or about to be.
+// conflictRetry is how long the cache gets to learn of what caused a conflict.
+const conflictRetry = 50 * time.Millisecond
+
+// result looks again soon after a conflict, which is no failure. Changes of a
+// claim wake nobody.
 func result(again time.Duration, err error) (reconcile.Result, error) {
 	if apierrors.IsConflict(err) {
-		return reconcile.Result{}, nil
+		return reconcile.Result{RequeueAfter: conflictRetry}, nil
 	}
 	if err != nil {
 		return reconcile.Result{}, err
