@@ -231,6 +231,19 @@ func (l *Live) UpdateQuotaStatus(ctx context.Context, q *corev1.ResourceQuota) (
 	return l.config.UpdateQuotaStatus(ctx, q)
 }
 
+// LatestQuota gives a quota from storage.
+func (l *Live) LatestQuota(ctx context.Context, namespace, name string) (*corev1.ResourceQuota, error) {
+	got, err := l.config.Get(ctx, resource("", "resourcequotas"), namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	q, ok := got.(*corev1.ResourceQuota)
+	if !ok {
+		return nil, fmt.Errorf("reading quota %s/%s: %T is none", namespace, name, got)
+	}
+	return q, nil
+}
+
 // PriorityClass finds a class: from memory, else from storage.
 func (l *Live) PriorityClass(ctx context.Context, name string) (*schedulingv1.PriorityClass, bool, error) {
 	if l.priorityClasses == nil {

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/admission"
 	generic "k8s.io/apiserver/pkg/admission/plugin/resourcequota"
 	resourcequotaapi "k8s.io/apiserver/pkg/admission/plugin/resourcequota/apis/resourcequota"
@@ -33,6 +34,8 @@ type Quotas interface {
 	// UpdateQuotaStatus stores a quota's status if the quota has not changed
 	// since, and gives it as stored. It returns a Conflict otherwise.
 	UpdateQuotaStatus(ctx context.Context, q *corev1.ResourceQuota) (*corev1.ResourceQuota, error)
+	// LatestQuota gives a quota as it is stored now.
+	LatestQuota(ctx context.Context, namespace, name string) (*corev1.ResourceQuota, error)
 }
 
 // Plugin is ResourceQuota. Requests that need evaluation wait until Run runs.
@@ -72,7 +75,7 @@ func New(quotas Quotas, configuration quota.Configuration, config io.Reader) (*P
 // Run evaluates until ctx is done. A Plugin runs once.
 func (p *Plugin) Run(ctx context.Context) error {
 	p.once.Do(func() {
-		accessor := &accessor{ctx: ctx, quotas: p.quotas, charged: map[string]*corev1.ResourceQuota{}}
+		accessor := &accessor{ctx: ctx, quotas: p.quotas, newer: map[string]*corev1.ResourceQuota{}}
 		p.evaluator = generic.NewQuotaEvaluator(accessor, p.configuration.IgnoredResources(),
 			quotaregistry.NewRegistry(p.configuration.Evaluators()), nil, p.limited, workers, ctx.Done())
 		p.done = ctx.Done()
@@ -113,8 +116,8 @@ type accessor struct {
 	ctx    context.Context // of Run: evaluation serves several requests at once
 	quotas Quotas
 
-	mu      sync.Mutex
-	charged map[string]*corev1.ResourceQuota // what was written and not yet seen, by namespace/name
+	mu    sync.Mutex
+	newer map[string]*corev1.ResourceQuota // what is stored and not yet seen, by namespace/name
 }
 
 var _ generic.QuotaAccessor = &accessor{}
@@ -122,16 +125,22 @@ var _ generic.QuotaAccessor = &accessor{}
 // UpdateQuotaStatus implements generic.QuotaAccessor.
 func (a *accessor) UpdateQuotaStatus(q *corev1.ResourceQuota) error {
 	stored, err := a.quotas.UpdateQuotaStatus(a.ctx, q)
-	if err != nil {
+	if apierrors.IsConflict(err) {
+		// Somebody wrote it whom the next try would not see, either.
+		var failed error
+		if stored, failed = a.quotas.LatestQuota(a.ctx, q.Namespace, q.Name); failed != nil {
+			return err
+		}
+	} else if err != nil {
 		return err
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.charged[q.Namespace+"/"+q.Name] = stored
-	return nil
+	a.newer[q.Namespace+"/"+q.Name] = stored
+	return err
 }
 
-// GetQuotas implements generic.QuotaAccessor. It prefers what was written last
+// GetQuotas implements generic.QuotaAccessor. It prefers what is known to be stored
 // over what has been seen, so that requests in a row do not conflict.
 func (a *accessor) GetQuotas(namespace string) ([]corev1.ResourceQuota, error) {
 	seen, err := a.quotas.ResourceQuotas(a.ctx, namespace)
@@ -143,11 +152,11 @@ func (a *accessor) GetQuotas(namespace string) ([]corev1.ResourceQuota, error) {
 	out := make([]corev1.ResourceQuota, 0, len(seen))
 	for _, q := range seen {
 		key := q.Namespace + "/" + q.Name
-		if own, ok := a.charged[key]; ok {
-			if own.UID != q.UID || (storage.APIObjectVersioner{}).CompareResourceVersion(q, own) >= 0 {
-				delete(a.charged, key)
+		if latest, ok := a.newer[key]; ok {
+			if latest.UID != q.UID || (storage.APIObjectVersioner{}).CompareResourceVersion(q, latest) >= 0 {
+				delete(a.newer, key)
 			} else {
-				q = own
+				q = latest
 			}
 		}
 		out = append(out, *q.DeepCopy())
