@@ -6,8 +6,10 @@ package admission
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apiserver/pkg/admission"
 	admissionmetrics "k8s.io/apiserver/pkg/admission/metrics"
@@ -58,6 +60,8 @@ type chain interface {
 type Admission struct {
 	chain
 	run []func(context.Context) error
+	// life is Run's context, nil before.
+	life atomic.Pointer[context.Context]
 }
 
 // Chain makes the chain. Requests wait for what Run feeds.
@@ -92,18 +96,33 @@ func Chain(d Deps) (*Admission, error) {
 // changed the object and others want to see that, the chain runs once more.
 func (a *Admission) Admit(ctx context.Context, attrs admission.Attributes, o admission.ObjectInterfaces) error {
 	if err := a.chain.Admit(ctx, attrs, o); err != nil {
-		return err
+		return a.refusal(err)
 	}
 	again := attrs.GetReinvocationContext()
 	if !again.ShouldReinvoke() {
 		return nil
 	}
 	again.SetIsReinvoke()
-	return a.chain.Admit(ctx, attrs, o)
+	return a.refusal(a.chain.Admit(ctx, attrs, o))
+}
+
+// Validate implements admission.ValidationInterface.
+func (a *Admission) Validate(ctx context.Context, attrs admission.Attributes, o admission.ObjectInterfaces) error {
+	return a.refusal(a.chain.Validate(ctx, attrs, o))
+}
+
+// refusal is err, but of a server that stops: plugins then refuse for want of
+// what they need to know, which is nothing that the client did wrong.
+func (a *Admission) refusal(err error) error {
+	if life := a.life.Load(); err != nil && life != nil && (*life).Err() != nil {
+		return apierrors.NewServiceUnavailable("the server is shutting down")
+	}
+	return err
 }
 
 // Run feeds the chain until ctx is done.
 func (a *Admission) Run(ctx context.Context) error {
+	a.life.Store(&ctx)
 	g, ctx := errgroup.WithContext(ctx)
 	for _, run := range a.run {
 		g.Go(func() error { return run(ctx) })

@@ -142,4 +142,6 @@ func TestChain(t *testing.T) {
 	}).Should(ContainSubstring("exceeded quota: two, requested: pods=1, used: pods=2, limited: pods=2"))
 	stop()
 	g.Expect(<-done).To(Succeed())
+	_, err = create("late")
+	g.Expect(apierrors.IsServiceUnavailable(err)).To(BeTrue(), "%v", err)
 }

@@ -7,7 +7,6 @@ package resourcequota
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -105,7 +104,7 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	}
 	select {
 	case <-p.done:
-		return admission.NewForbidden(a, errors.New("the server is shutting down"))
+		return apierrors.NewServiceUnavailable("the server is shutting down")
 	default:
 	}
 	return p.evaluator.Evaluate(a)

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
@@ -78,6 +79,9 @@ func (a *allocator) ready(ctx context.Context) error {
 		return nil
 	}
 	services, err := a.load(ctx)
+	if err != nil && ctx.Err() != nil {
+		return apierrors.NewServiceUnavailable("the server is shutting down")
+	}
 	if err != nil {
 		return fmt.Errorf("reading the addresses and ports of services: %w", err)
 	}
