@@ -91,7 +91,7 @@ func TestSaturatedLevel(t *testing.T) {
 		_, text := s.do(t, http.MethodGet, "/metrics", "secret", "")
 		return text
 	}
-	const seats = `apiserver_flowcontrol_current_metrics_requests{flow_schema="noxu",priority_level="noxu"} `
+	const seats = `apiserver_flowcontrol_current_executing_requests{flow_schema="noxu",priority_level="noxu"} `
 	g.Eventually(metrics).WithTimeout(20*time.Second).Should(ContainSubstring(seats+"0\n"), "the only seat is free")
 	release := hold(t, s, "noxu", "held")
 	g.Eventually(metrics).WithTimeout(20*time.Second).Should(ContainSubstring(seats+"1\n"), "the request has its seat")
