@@ -4,6 +4,9 @@ GO       ?= go
 # for all of them; only runc and the race detector need cgo.
 export GOFLAGS     := -trimpath $(GOFLAGS)
 export CGO_ENABLED := 0
+# How long tests wait for what must come, where they do not say: a second is too
+# short beside a compiler.
+export GOMEGA_DEFAULT_EVENTUALLY_TIMEOUT := 20s
 BIN      := bin/coracle
 PROGRAMS := containerd containerd-shim-runc-v2 runc bridge host-local loopback portmap pause sample
 CARRIED  := $(PROGRAMS:%=carried/bin/%.gz)

@@ -127,8 +127,11 @@ func TestPodThatIsKeptEnds(t *testing.T) {
 	g.Eventually(phase).Should(Equal(corev1.PodFailed))
 	g.Expect(p.Status.ContainerStatuses[0].State.Terminated.ExitCode).To(BeEquivalentTo(143))
 	g.Expect(p.Status.Conditions).To(ContainElement(And(HaveField("Type", corev1.PodReady), HaveField("Status", corev1.ConditionFalse))))
-	p.Finalizers = nil
-	g.Expect(w.api.Update(t.Context(), p)).To(Succeed())
+	g.Eventually(func() error { // the node may write the pod once more meanwhile
+		g.Expect(w.api.Get(t.Context(), client.ObjectKeyFromObject(p), p)).To(Succeed())
+		p.Finalizers = nil
+		return w.api.Update(t.Context(), p)
+	}).Should(Succeed())
 	g.Eventually(func() bool { return apierrors.IsNotFound(w.api.Get(t.Context(), client.ObjectKeyFromObject(p), p)) }).Should(BeTrue())
 }
 
