@@ -109,7 +109,7 @@ func TestSigningRequestsKnowWhoAsks(t *testing.T) {
 		response, text := s.do(t, http.MethodPatch, path+"/r/approval", "secret", approval, append([]string{"Content-Type", "application/merge-patch+json"}, header...)...)
 		return response.StatusCode, text
 	}
-	g.Eventually(func() string { _, text := patch("Impersonate-User", "bob"); return text }).WithTimeout(20*time.Second).Should(ContainSubstring(`user not permitted to approve requests with signerName \"kubernetes.io/kube-apiserver-client\"`))
+	g.Eventually(func() string { _, text := patch("Impersonate-User", "bob"); return text }).WithTimeout(20 * time.Second).Should(ContainSubstring(`user not permitted to approve requests with signerName \"kubernetes.io/kube-apiserver-client\"`))
 	status, text := patch()
 	g.Expect(status).To(Equal(http.StatusOK), text)
 	g.Expect(json.Unmarshal([]byte(text), &csr)).To(Succeed())
