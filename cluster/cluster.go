@@ -85,6 +85,7 @@ type Cluster struct {
 	// scheme is the server's, clientScheme everybody else's.
 	scheme, clientScheme *runtime.Scheme
 	lock                 *dirLock
+	identity             identity
 	pki                  *pki.Authority
 	// proxyAuthentication tells aggregated API servers how to know this one.
 	proxyAuthentication map[string]string
@@ -142,6 +143,9 @@ func (c *Cluster) start(ctx context.Context) error {
 	if c.lock, err = lockDir(dir); err != nil {
 		return err
 	}
+	if err := c.checkData(); err != nil {
+		return err
+	}
 	if err := checkSpace(dir); err != nil {
 		c.lock.undo()
 		return err
@@ -160,6 +164,9 @@ func (c *Cluster) start(ctx context.Context) error {
 		return err
 	}
 	if err := c.writeKubeconfig(); err != nil {
+		return err
+	}
+	if err := c.noteComplete(); err != nil {
 		return err
 	}
 	c.options.progress("starting controllers and nodes")

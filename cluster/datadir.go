@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/coracle-k8s/coracle/apiserver/datafile"
 	"github.com/coracle-k8s/coracle/cluster/host"
 	"github.com/coracle-k8s/coracle/cluster/keys"
 )
@@ -24,7 +25,7 @@ const nameFile = "name"
 
 // dirEntries are what a cluster or an agent keeps in its data directory.
 func dirEntries() []string {
-	return []string{"etcd", "pki", "kubeconfig", "agent-token", keys.TokenFile, "nodes", "bin", "local-path", lockName}
+	return []string{"etcd", "pki", "kubeconfig", "agent-token", keys.TokenFile, "nodes", "bin", "local-path", identityFile, lockName}
 }
 
 // etcd sets 64 MiB aside for each of its log's files, two at first; without
@@ -197,6 +198,9 @@ func removeFiles(dir string, report func(string)) error {
 		if err := os.RemoveAll(path); err != nil {
 			return fmt.Errorf("removing files: %w", err)
 		}
+	}
+	if err := datafile.RemoveTemporary(dir); err != nil {
+		return fmt.Errorf("removing files: %w", err)
 	}
 	left, err := os.ReadDir(dir)
 	if err != nil {

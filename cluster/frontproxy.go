@@ -18,7 +18,7 @@ const frontProxyUser = "front-proxy-client"
 // anybody.
 func (c *Cluster) openProxy() (tls.Certificate, error) {
 	now := c.options.clock.Now()
-	authority, err := pki.Open(c.path("pki", "front-proxy"), now)
+	authority, err := c.openAuthority("pki/front-proxy")
 	if err != nil {
 		return tls.Certificate{}, err
 	}

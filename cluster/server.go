@@ -26,6 +26,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apiserver"
 	"github.com/coracle-k8s/coracle/apiserver/bootstrap"
+	"github.com/coracle-k8s/coracle/apiserver/datafile"
 	"github.com/coracle-k8s/coracle/apiserver/etcd"
 	"github.com/coracle-k8s/coracle/apiserver/pki"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
@@ -64,6 +65,9 @@ func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) err
 	config.Etcd, err = c.etcd()
 	if err == nil {
 		err = c.credentials(&config)
+	}
+	if err == nil {
+		err = c.noteIdentity()
 	}
 	if err != nil {
 		closeAll(listeners)
@@ -114,14 +118,26 @@ func (c *Cluster) etcd() (etcd.Config, error) {
 // openKeys opens the cluster's authority. Where servers share an etcd, they share
 // it, and keys, through that.
 func (c *Cluster) openKeys(ctx context.Context) error {
-	var err error
+	err := datafile.RemoveTemporary(c.config.DataDir)
+	if err != nil {
+		return fmt.Errorf("removing what was not completed: %w", err)
+	}
 	if len(c.config.Storage.Endpoints) > 0 {
 		if err = c.shareKeys(ctx); err != nil {
 			return err
 		}
 	}
-	c.pki, err = pki.Open(c.path("pki"), c.options.clock.Now())
+	c.pki, err = c.openAuthority("pki")
 	return err
+}
+
+// openAuthority opens the authority in a directory below the data directory.
+func (c *Cluster) openAuthority(dir string) (*pki.Authority, error) {
+	a, err := pki.Open(c.path(dir), c.options.clock.Now())
+	if err == nil {
+		a.Report = c.options.progress
+	}
+	return a, err
 }
 
 func (c *Cluster) shareKeys(ctx context.Context) error {
@@ -141,15 +157,16 @@ func (c *Cluster) shareKeys(ctx context.Context) error {
 
 // makeKeys makes what all servers of a cluster have in common.
 func (c *Cluster) makeKeys() error {
-	now := c.options.clock.Now()
+	for _, dir := range keys.Authorities() {
+		if _, err := c.openAuthority(dir); err != nil {
+			return err
+		}
+	}
 	var err error
-	if c.pki, err = pki.Open(c.path("pki"), now); err != nil {
+	if c.pki, err = c.openAuthority("pki"); err != nil {
 		return err
 	}
 	if _, err = c.pki.Key("service-account"); err != nil {
-		return err
-	}
-	if _, err = pki.Open(c.path("pki", "front-proxy"), now); err != nil {
 		return err
 	}
 	_, err = c.joinToken()
@@ -348,30 +365,45 @@ func (c *Cluster) writeKubeconfig() error {
 	config.Contexts["coracle"] = &clientcmdapi.Context{Cluster: "coracle", AuthInfo: "coracle"}
 	config.CurrentContext = "coracle"
 	c.kubeconfig = c.path("kubeconfig")
-	if err := clientcmd.WriteToFile(*config, c.kubeconfig); err != nil {
+	data, err := clientcmd.Write(*config)
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", c.kubeconfig, err)
+	}
+	if _, err := clientcmd.LoadFromFile(c.kubeconfig); err != nil && c.identity.complete {
+		c.options.progress(fmt.Sprintf("making %s, which is missing or damaged", c.kubeconfig))
+	}
+	if err := datafile.Write(c.kubeconfig, data); err != nil {
 		return fmt.Errorf("writing %s: %w", c.kubeconfig, err)
 	}
-	return os.Chmod(c.kubeconfig, 0o600)
+	return nil
 }
 
-// joinToken reads the token that agents join with, drawing its secret the first
-// time. It follows the authority, should that be another one than before.
+// joinToken reads the token that agents join with, making it the first time. It
+// names the authority: that of another one is not this cluster's.
 func (c *Cluster) joinToken() (string, error) {
 	path := c.path("agent-token")
-	old, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("reading the join token: %w", err)
+	old, err := datafile.Read(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		token, err := makeToken(c.pki.PEM, rand.Text())
+		if err == nil {
+			err = datafile.Write(path, []byte(token+"\n"))
+		}
+		if err != nil {
+			return "", fmt.Errorf("making the join token: %w", err)
+		}
+		return token, nil
 	}
-	_, secret, err := splitToken(strings.TrimSpace(string(old)))
 	if err != nil {
-		secret = rand.Text()
+		return "", err
 	}
-	token, err := makeToken(c.pki.PEM, secret)
-	if err != nil || token+"\n" == string(old) {
-		return token, err
+	token := strings.TrimSpace(string(old))
+	_, secret, err := splitToken(token)
+	if err != nil {
+		return "", datafile.Lost(path, "is damaged")
 	}
-	if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("writing the join token: %w", err)
+	want, err := makeToken(c.pki.PEM, secret)
+	if err == nil && token != want {
+		err = datafile.Lost(path, "is of another authority than "+c.path("pki", "ca.crt"))
 	}
-	return token, nil
+	return token, err
 }

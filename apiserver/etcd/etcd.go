@@ -47,6 +47,7 @@ type Server struct {
 	etcd   *embed.Etcd // nil if it runs elsewhere
 	// watches are the clients'.
 	watches watches
+	failure failure
 	stop    sync.Once
 }
 
@@ -62,17 +63,17 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	if len(c.Endpoints) > 0 {
 		return connect(ctx, c)
 	}
-	cfg := config(c)
+	s := &Server{failure: newFailure(c.Dir)}
+	cfg := config(c, &s.failure)
 	_, err := os.Stat(filepath.Join(cfg.Dir, "member"))
 	fresh := errors.Is(err, fs.ErrNotExist)
 	if !fresh {
 		cfg.TickMs, cfg.ElectionMs = restartTick, restartElection
 	}
-	e, err := embed.StartEtcd(cfg)
-	if err != nil {
+	if s.etcd, err = s.failure.begin(cfg); err != nil {
 		return nil, fmt.Errorf("starting etcd in %s: %w", c.Dir, err)
 	}
-	s := &Server{etcd: e}
+	go s.failure.forward(s.etcd.Err())
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	if err := s.elect(ctx, fresh); err != nil {
@@ -95,6 +96,7 @@ func (s *Server) NewClient() *kubernetes.Client {
 	var c *clientv3.Client
 	if s.etcd != nil {
 		c = v3client.New(s.etcd.Server)
+		c.KV = s.failure.kv(s.etcd.Server, c)
 		c.Watcher = s.watches.watcher(s.etcd.Server, c)
 	} else {
 		c = another(s.Client.Client)
@@ -104,13 +106,13 @@ func (s *Server) NewClient() *kubernetes.Client {
 	return k
 }
 
-func config(c Config) *embed.Config {
+func config(c Config, f *failure) *embed.Config {
 	cfg := embed.NewConfig()
 	cfg.Name = "coracle"
 	cfg.Dir = filepath.Clean(c.Dir)
 	cfg.UnsafeNoFsync = c.UnsafeNoFsync
 	cfg.QuotaBackendBytes = 8 << 30
-	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(logger(c.Errors))
+	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(logger(c.Errors, f))
 	// No listeners: the member's only client is in this process. The
 	// addresses are names that etcd wants to have; nothing is bound.
 	peer := url.URL{Scheme: "http", Host: "127.0.0.1:2380"}
@@ -139,60 +141,68 @@ func (s *Server) elect(ctx context.Context, fresh bool) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("waiting for the member to lead: %w", ctx.Err())
-		case err := <-s.etcd.Err():
-			return err
+		case <-s.failure.happened:
+			return s.failure.err
 		case <-retry.C:
 		}
 	}
 	select {
 	case <-s.etcd.Server.ReadyNotify():
 		return nil
-	case err := <-s.etcd.Err():
-		return err
+	case <-s.failure.happened:
+		return s.failure.err
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for the member to be ready: %w", ctx.Err())
 	}
 }
 
 // Err yields the error that stopped the member by itself; one elsewhere has none.
-func (s *Server) Err() <-chan error {
-	if s.etcd == nil {
-		return nil
-	}
-	return s.etcd.Err()
-}
+func (s *Server) Err() <-chan error { return s.failure.errs }
+
+// failedPatience is how long the end of a member that failed may take: what it
+// waits for may be a goroutine that has ended.
+const failedPatience = time.Second
 
 // Stop closes the member; what was acknowledged is on disk. Others'
 // clients must have been closed. It may be called more than once.
 func (s *Server) Stop() {
 	s.stop.Do(func() {
-		if s.Client != nil {
-			s.Client.Close()
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			s.close()
+		}()
+		select {
+		case <-closed:
+			return
+		case <-s.failure.happened:
 		}
-		s.watches.open.Wait()
-		if s.etcd != nil {
-			s.etcd.Close()
+		timer := time.NewTimer(failedPatience)
+		defer timer.Stop()
+		select {
+		case <-closed:
+		case <-timer.C:
 		}
 	})
 }
 
-func logger(report func(string)) *zap.Logger {
+func (s *Server) close() {
+	if s.Client != nil {
+		s.Client.Close()
+	}
+	s.watches.open.Wait()
+	if s.etcd != nil {
+		s.etcd.Close()
+	}
+}
+
+func logger(report func(string), f *failure) *zap.Logger {
 	if report == nil {
 		report = func(string) {}
 	}
 	core := zapcore.NewNopCore()
 	return zap.New(core, zap.WrapCore(func(zapcore.Core) zapcore.Core { return errorCore{Core: core, report: report} }),
-		zap.WithFatalHook(lastWords{}), zap.WithPanicHook(lastWords{}))
-}
-
-// lastWords ends the process, as etcd wants it where it cannot go on (a full
-// disk, a broken log), but says why in one line.
-type lastWords struct{}
-
-// OnWrite implements zapcore.CheckWriteHook.
-func (lastWords) OnWrite(e *zapcore.CheckedEntry, fields []zapcore.Field) {
-	fmt.Fprintln(os.Stderr, "coracle: "+line(e.Message, fields))
-	os.Exit(1)
+		zap.WithFatalHook(f), zap.WithPanicHook(f))
 }
 
 // errorCore reports entries at error level as one line each.
@@ -213,18 +223,8 @@ func (c errorCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.Che
 }
 
 func (c errorCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
-	c.report(line(e.Message, fields))
+	c.report("etcd: " + failed(e.Message, fields).Error())
 	return nil
-}
-
-func line(message string, fields []zapcore.Field) string {
-	text := "etcd: " + message
-	for _, f := range fields {
-		if err, ok := f.Interface.(error); ok {
-			text += ": " + err.Error()
-		}
-	}
-	return text
 }
 
 // named gives the in-process client the one endpoint the feature checker needs.

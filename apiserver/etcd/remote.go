@@ -27,7 +27,7 @@ func connect(ctx context.Context, c Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to etcd: %w", err)
 	}
-	s := &Server{Client: client}
+	s := &Server{Client: client, failure: newFailure(strings.Join(c.Endpoints, ","))}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	if _, err := client.Client.Get(ctx, "health"); err != nil {

@@ -14,7 +14,8 @@ import (
 // end of one client leaves the other.
 func TestEtcdElsewhere(t *testing.T) {
 	g := NewWithT(t)
-	cfg := config(Config{Dir: t.TempDir(), UnsafeNoFsync: true})
+	f := newFailure("")
+	cfg := config(Config{Dir: t.TempDir(), UnsafeNoFsync: true}, &f)
 	cfg.ListenClientUrls = []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
 	member, err := embed.StartEtcd(cfg)
 	g.Expect(err).NotTo(HaveOccurred())

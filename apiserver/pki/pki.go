@@ -1,12 +1,17 @@
 // Package pki keeps a cluster's certificates and keys in its data directory.
 //
-// Everything is ECDSA P-256. Keys are 0600 in a 0700 directory. The
-// authority and the service account key are made once; certificates signed by
-// it are renewed at start when they are about to expire or their names changed.
+// Everything is ECDSA P-256. Keys are 0600 in a 0700 directory.
+//
+// Invariants:
+//
+//  1. An authority and the service account key are made once and never replaced.
+//     The key is written before the certificate: a key alone is an authority
+//     that is still being made, a certificate alone one whose key was lost.
+//  2. Certificates signed by an authority are made again whenever they cannot be
+//     used, and Report is told.
 package pki
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -24,6 +29,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/coracle-k8s/coracle/apiserver/datafile"
 )
 
 const (
@@ -37,8 +44,13 @@ type Authority struct {
 	dir  string
 	cert *x509.Certificate
 	key  crypto.Signer
+	// made says that it was made by Open.
+	made bool
 	// PEM is the authority's certificate.
 	PEM []byte
+	// Report takes a phrase for each certificate that had to be made again. Nil
+	// discards it.
+	Report func(string)
 }
 
 // Pair is a certificate and its key, PEM.
@@ -49,25 +61,90 @@ func Open(dir string, now time.Time) (*Authority, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making the certificate directory: %w", err)
 	}
-	a := &Authority{dir: dir}
-	pair, err := a.read("ca")
-	if errors.Is(err, fs.ErrNotExist) {
-		pair, err = a.makeAuthority(now)
+	if err := datafile.RemoveTemporary(dir); err != nil {
+		return nil, fmt.Errorf("removing what was not completed: %w", err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("opening the certificate authority in %s: %w", dir, err)
+	a, err := read(dir, now)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return a, err
 	}
-	if a.cert, a.key, err = parse(pair); err != nil {
-		return nil, fmt.Errorf("reading the certificate authority in %s: %w", dir, err)
+	if err := makeAuthority(dir, now); err != nil {
+		return nil, fmt.Errorf("making a certificate authority in %s: %w", dir, err)
 	}
-	a.PEM = pair.Cert
+	if a, err = read(dir, now); err != nil {
+		return nil, fmt.Errorf("reading the certificate authority just made: %w", err)
+	}
+	a.made = true
 	return a, nil
 }
 
-func (a *Authority) makeAuthority(now time.Time) (Pair, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+// Check returns what is wrong with the files in dir of an authority, if any; none
+// at all is not wrong. It writes nothing.
+func Check(dir string, now time.Time) error {
+	if _, err := read(dir, now); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, pattern := range []string{"*.key", "*.crt"} {
+		names, err := filepath.Glob(filepath.Join(dir, pattern))
+		if err != nil {
+			return fmt.Errorf("looking for keys: %w", err)
+		}
+		for _, name := range names {
+			if err := datafile.Check(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// read returns the authority in dir; fs.ErrNotExist means that there is none yet,
+// or a key alone.
+func read(dir string, now time.Time) (*Authority, error) {
+	certFile, keyFile := filepath.Join(dir, "ca.crt"), filepath.Join(dir, "ca.key")
+	keyData, keyErr := datafile.Read(keyFile)
+	if keyErr != nil && !errors.Is(keyErr, fs.ErrNotExist) {
+		return nil, keyErr
+	}
+	certData, err := datafile.Read(certFile)
 	if err != nil {
-		return Pair{}, err
+		return nil, err
+	}
+	if keyErr != nil {
+		return nil, datafile.Lost(keyFile, "is missing beside "+certFile)
+	}
+	cert, err := parseCertificate(certData)
+	if err != nil {
+		return nil, datafile.Lost(certFile, fmt.Sprintf("is damaged (%v)", err))
+	}
+	// The signature is the certificate's own: it tells of every bit.
+	if err := cert.CheckSignatureFrom(cert); err != nil {
+		return nil, datafile.Lost(certFile, "is damaged (its signature does not match)")
+	}
+	key, err := parseKey(keyData)
+	if err != nil {
+		return nil, datafile.Lost(keyFile, fmt.Sprintf("is damaged (%v)", err))
+	}
+	if !key.PublicKey.Equal(cert.PublicKey) {
+		return nil, datafile.Lost(keyFile, "is not the key of "+certFile)
+	}
+	switch {
+	case now.After(cert.NotAfter):
+		return nil, &datafile.Error{Path: certFile, Problem: "expired on " + cert.NotAfter.Format(time.DateOnly),
+			Advice: "check this machine's clock, or start over with coracle reset"}
+	case now.Before(cert.NotBefore):
+		return nil, &datafile.Error{Path: certFile, Problem: "is not valid before " + cert.NotBefore.Format(time.RFC3339),
+			Advice: "check this machine's clock"}
+	}
+	return &Authority{dir: dir, cert: cert, key: key, PEM: certData}, nil
+}
+
+// makeAuthority makes what is missing: a key that is already there is used.
+func makeAuthority(dir string, now time.Time) error {
+	maker := &Authority{dir: dir}
+	key, err := maker.Key("ca")
+	if err != nil {
+		return err
 	}
 	template := &x509.Certificate{
 		Subject: pkix.Name{CommonName: "coracle"}, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(authorityLife),
@@ -75,9 +152,9 @@ func (a *Authority) makeAuthority(now time.Time) (Pair, error) {
 	}
 	pair, err := sign(template, template, key, key)
 	if err != nil {
-		return Pair{}, err
+		return err
 	}
-	return pair, a.write("ca", pair)
+	return datafile.Write(filepath.Join(dir, "ca.crt"), pair.Cert)
 }
 
 // Request says what a certificate is for.
@@ -92,15 +169,19 @@ type Request struct {
 	Hosts []string
 }
 
-// Certificate returns the stored certificate for r, renewing it when it
-// expires within 30 days, names other hosts or is of another authority.
+// Certificate returns the stored certificate for r, making it again when it is
+// missing, damaged or of another authority, expires within 30 days or names other
+// hosts.
 func (a *Authority) Certificate(r Request, now time.Time) (Pair, error) {
-	pair, err := a.read(r.Name)
-	if err == nil && a.valid(pair, r, now) {
+	pair, problem, err := a.stored(r, now)
+	if err != nil {
+		return Pair{}, fmt.Errorf("reading certificate %s: %w", r.Name, err)
+	}
+	if problem == "" {
 		return pair, nil
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return Pair{}, fmt.Errorf("reading certificate %s: %w", r.Name, err)
+	if !a.made && a.Report != nil {
+		a.Report(fmt.Sprintf("making %s, which %s", filepath.Join(a.dir, r.Name+".crt"), problem))
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -164,10 +245,10 @@ func (a *Authority) Pool() *x509.CertPool {
 }
 
 // Key returns the named private key, making it on first use: the service
-// account key is one. The PEM is PKCS#8 or SEC 1.
+// account key is one. The PEM is SEC 1.
 func (a *Authority) Key(name string) (*ecdsa.PrivateKey, error) {
 	file := filepath.Join(a.dir, name+".key")
-	data, err := os.ReadFile(file)
+	data, err := datafile.Read(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
@@ -177,14 +258,14 @@ func (a *Authority) Key(name string) (*ecdsa.PrivateKey, error) {
 		if err != nil {
 			return nil, err
 		}
-		return key, WriteFile(file, data)
+		return key, datafile.Write(file, data)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading key %s: %w", name, err)
+		return nil, err
 	}
 	key, err := parseKey(data)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", file, err)
+		return nil, datafile.Lost(file, fmt.Sprintf("is damaged (%v)", err))
 	}
 	return key, nil
 }
@@ -211,14 +292,46 @@ func template(r Request, now time.Time) *x509.Certificate {
 	return t
 }
 
-func (a *Authority) valid(p Pair, r Request, now time.Time) bool {
-	cert, _, err := parse(p)
-	if err != nil || now.Add(renewBefore).After(cert.NotAfter) || now.Before(cert.NotBefore) || cert.CheckSignatureFrom(a.cert) != nil {
-		return false
+// stored reads the certificate for r; problem is why it has to be made again.
+func (a *Authority) stored(r Request, now time.Time) (p Pair, problem string, err error) {
+	for ending, data := range map[string]*[]byte{".crt": &p.Cert, ".key": &p.Key} {
+		path := filepath.Join(a.dir, r.Name+ending)
+		if err := datafile.Check(path); errors.Is(err, fs.ErrNotExist) {
+			problem = "is missing"
+			continue
+		} else if err != nil {
+			return p, "", err
+		}
+		if *data, err = os.ReadFile(path); err != nil {
+			return p, "", err
+		}
 	}
+	if problem == "" {
+		problem = a.problem(p, r, now)
+	}
+	return p, problem, nil
+}
+
+// problem returns why a certificate is not usable for r, empty if it is.
+func (a *Authority) problem(p Pair, r Request, now time.Time) string {
+	cert, err := parse(p)
 	want := template(r, now)
-	return cert.Subject.CommonName == r.User && slices.Equal(cert.Subject.Organization, r.Groups) &&
-		slices.Equal(cert.DNSNames, want.DNSNames) && slices.EqualFunc(cert.IPAddresses, want.IPAddresses, net.IP.Equal)
+	switch {
+	case err != nil:
+		return "is damaged or not of its key"
+	case cert.CheckSignatureFrom(a.cert) != nil:
+		return "is not signed by the authority beside it"
+	case now.After(cert.NotAfter):
+		return "expired on " + cert.NotAfter.Format(time.DateOnly)
+	case now.Add(renewBefore).After(cert.NotAfter):
+		return "expires on " + cert.NotAfter.Format(time.DateOnly)
+	case now.Before(cert.NotBefore):
+		return "is not valid yet"
+	case cert.Subject.CommonName != r.User || !slices.Equal(cert.Subject.Organization, r.Groups) ||
+		!slices.Equal(cert.DNSNames, want.DNSNames) || !slices.EqualFunc(cert.IPAddresses, want.IPAddresses, net.IP.Equal):
+		return "is for other names"
+	}
+	return ""
 }
 
 func number(t *x509.Certificate) error {
@@ -252,60 +365,32 @@ func keyPEM(key *ecdsa.PrivateKey) ([]byte, error) {
 
 func parseKey(data []byte) (*ecdsa.PrivateKey, error) {
 	block, _ := pem.Decode(data)
-	if block == nil {
-		return nil, errors.New("no PEM block")
+	if block == nil || block.Type != "EC PRIVATE KEY" {
+		return nil, errors.New("no PEM block of a key")
 	}
 	return x509.ParseECPrivateKey(block.Bytes)
 }
 
-func parse(p Pair) (*x509.Certificate, crypto.Signer, error) {
-	pair, err := tls.X509KeyPair(p.Cert, p.Key)
-	if err != nil {
-		return nil, nil, err
+func parseCertificate(data []byte) (*x509.Certificate, error) {
+	block, _ := pem.Decode(data)
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil, errors.New("no PEM block of a certificate")
 	}
-	cert, err := x509.ParseCertificate(pair.Certificate[0])
-	if err != nil {
-		return nil, nil, err
-	}
-	return cert, pair.PrivateKey.(crypto.Signer), nil
+	return x509.ParseCertificate(block.Bytes)
 }
 
-func (a *Authority) read(name string) (Pair, error) {
-	cert, err := os.ReadFile(filepath.Join(a.dir, name+".crt"))
+func parse(p Pair) (*x509.Certificate, error) {
+	pair, err := p.TLS()
 	if err != nil {
-		return Pair{}, err
+		return nil, err
 	}
-	key, err := os.ReadFile(filepath.Join(a.dir, name+".key"))
-	return Pair{Cert: cert, Key: key}, err
+	return x509.ParseCertificate(pair.Certificate[0])
 }
 
 // write stores the key first: a certificate without its key is never seen.
 func (a *Authority) write(name string, p Pair) error {
-	if err := WriteFile(filepath.Join(a.dir, name+".key"), p.Key); err != nil {
+	if err := datafile.Write(filepath.Join(a.dir, name+".key"), p.Key); err != nil {
 		return err
 	}
-	return WriteFile(filepath.Join(a.dir, name+".crt"), p.Cert)
-}
-
-// WriteFile replaces a file with data, 0600, so that a crash leaves the old or
-// the new content.
-func WriteFile(path string, data []byte) error {
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
-		return nil
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".tmp-*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(f.Name())
-	if _, err = f.Write(data); err == nil {
-		err = f.Sync()
-	}
-	if closeErr := f.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return datafile.Write(filepath.Join(a.dir, name+".crt"), p.Cert)
 }

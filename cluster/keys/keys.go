@@ -13,7 +13,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"github.com/coracle-k8s/coracle/apiserver/pki"
+	"github.com/coracle-k8s/coracle/apiserver/datafile"
 	"github.com/coracle-k8s/coracle/apiserver/storage"
 )
 
@@ -61,7 +61,7 @@ func Share(ctx context.Context, c Config) error {
 			return err
 		}
 		if len(local) == 0 { // what was made just now is nobody's
-			for _, name := range files {
+			for _, name := range Files() {
 				if err := os.Remove(c.path(name)); err != nil {
 					return fmt.Errorf("taking keys back: %w", err)
 				}
@@ -89,8 +89,8 @@ func (c *Config) read(ctx context.Context) (*record, error) {
 
 func (c *Config) local() (map[string][]byte, error) {
 	local := map[string][]byte{}
-	for _, name := range files {
-		data, err := os.ReadFile(c.path(name))
+	for _, name := range Files() {
+		data, err := datafile.Read(c.path(name))
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -104,7 +104,7 @@ func (c *Config) local() (map[string][]byte, error) {
 
 // token is the server token, empty if there is none.
 func (c *Config) token() (string, error) {
-	text, err := os.ReadFile(c.path(TokenFile))
+	text, err := datafile.Read(c.path(TokenFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("reading the server token: %w", err)
 	}
@@ -124,11 +124,11 @@ func (c *Config) fetch(there *record) error {
 	if err != nil {
 		return fmt.Errorf("%s is not that of the cluster in the etcd at %s: copy the file of one of its servers there: %w", c.path(TokenFile), c.Etcd, err)
 	}
-	for _, name := range files {
+	for _, name := range Files() {
 		if err := os.MkdirAll(filepath.Dir(c.path(name)), 0o700); err != nil {
 			return fmt.Errorf("writing the cluster's keys: %w", err)
 		}
-		if err := pki.WriteFile(c.path(name), all[name]); err != nil {
+		if err := datafile.Write(c.path(name), all[name]); err != nil {
 			return fmt.Errorf("writing the cluster's keys: %w", err)
 		}
 	}
@@ -144,7 +144,7 @@ func (c *Config) publish(ctx context.Context) (won bool, err error) {
 	drawn := token == ""
 	if err == nil && drawn {
 		token = rand.Text()
-		err = pki.WriteFile(c.path(TokenFile), []byte(token+"\n"))
+		err = datafile.Write(c.path(TokenFile), []byte(token+"\n"))
 	}
 	if err != nil {
 		return false, fmt.Errorf("making the server token: %w", err)

@@ -39,7 +39,7 @@ func (s *site) server() Config {
 		s.Expect(err).NotTo(HaveOccurred())
 		_, err = pki.Open(filepath.Join(c.Dir, "pki", "front-proxy"), now)
 		s.Expect(err).NotTo(HaveOccurred())
-		return os.WriteFile(filepath.Join(c.Dir, agentToken), []byte(fingerprint(a.PEM)+".secret\n"), 0o600)
+		return os.WriteFile(filepath.Join(c.Dir, agentToken), []byte(Fingerprint(a.PEM)+".secret\n"), 0o600)
 	}
 	return c
 }
@@ -71,7 +71,7 @@ func TestShare(t *testing.T) {
 	first := s.server()
 	s.share(first)
 	was := s.has(first)
-	s.Expect(was).To(HaveLen(len(files)))
+	s.Expect(was).To(HaveLen(len(Files())))
 	s.share(first)
 	s.Expect(s.has(first)).To(Equal(was), "after a restart")
 
@@ -81,7 +81,7 @@ func TestShare(t *testing.T) {
 	s.give(second, first, TokenFile)
 	s.share(second)
 	s.Expect(s.has(second)).To(Equal(was))
-	for _, name := range files {
+	for _, name := range Files() {
 		info, err := os.Stat(second.path(name))
 		s.Expect(err).NotTo(HaveOccurred())
 		s.Expect(info.Mode().Perm()).To(Equal(os.FileMode(0o600)), name)
@@ -118,7 +118,7 @@ func TestKeysByHand(t *testing.T) {
 	s := newSite(t)
 	first, second := s.server(), s.server()
 	s.share(first)
-	for _, name := range files {
+	for _, name := range Files() {
 		if name != agentToken {
 			s.give(second, first, name)
 		}

@@ -22,14 +22,32 @@ import (
 	"slices"
 )
 
-// Files are what servers have in common, below their data directories. The last
-// one may differ where servers got the others by hand.
-var files = [...]string{
-	"pki/ca.crt", "pki/ca.key", "pki/front-proxy/ca.crt", "pki/front-proxy/ca.key", "pki/service-account.key", agentToken,
-}
-
 // agentToken is what agents join any server with.
 const agentToken = "agent-token"
+
+// Authorities returns the directories of a cluster's certificate authorities,
+// below the data directory.
+func Authorities() []string { return []string{"pki", "pki/front-proxy"} }
+
+// Files returns what makes a cluster the one it is, and what its servers have in
+// common, below their data directories. The last one may differ where servers got
+// the others by hand.
+func Files() []string {
+	var names []string
+	for _, dir := range Authorities() {
+		names = append(names, dir+"/ca.crt", dir+"/ca.key")
+	}
+	return append(names, "pki/service-account.key", agentToken)
+}
+
+// Fingerprint tells keys and certificates apart, however they are written.
+func Fingerprint(data []byte) string {
+	if block, _ := pem.Decode(data); block != nil {
+		data = block.Bytes
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
 
 // record is what etcd has.
 type record struct {
@@ -55,38 +73,29 @@ func plan(there *record, local map[string][]byte) (next step, foreign string) {
 		return publish, ""
 	}
 	next = keep
-	for _, name := range files {
+	for _, name := range Files() {
 		if name == agentToken {
 			continue
 		}
 		switch data, has := local[name]; {
 		case !has:
 			next = fetch
-		case fingerprint(data) != there.Fingerprints[name]:
+		case Fingerprint(data) != there.Fingerprints[name]:
 			return keep, name
 		}
 	}
 	return next, ""
 }
 
-// fingerprint tells keys and certificates apart, however they are written.
-func fingerprint(data []byte) string {
-	if block, _ := pem.Decode(data); block != nil {
-		data = block.Bytes
-	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:])
-}
-
 func newRecord(local map[string][]byte, token string) (*record, error) {
 	r := &record{Fingerprints: map[string]string{}}
-	for _, name := range files {
+	for _, name := range Files() {
 		data, has := local[name]
 		if !has {
 			return nil, fmt.Errorf("sharing keys: there is no %s", name)
 		}
 		if name != agentToken {
-			r.Fingerprints[name] = fingerprint(data)
+			r.Fingerprints[name] = Fingerprint(data)
 		}
 	}
 	var err error
@@ -101,7 +110,7 @@ func (r *record) open(token string) (map[string][]byte, error) {
 		return nil, err
 	}
 	for name, data := range all {
-		if !slices.Contains(files[:], name) || name != agentToken && fingerprint(data) != r.Fingerprints[name] {
+		if !slices.Contains(Files(), name) || name != agentToken && Fingerprint(data) != r.Fingerprints[name] {
 			return nil, fmt.Errorf("%s is not what it was", name)
 		}
 	}
