@@ -369,7 +369,8 @@ func (c *Cluster) writeKubeconfig() error {
 	if err != nil {
 		return fmt.Errorf("encoding %s: %w", c.kubeconfig, err)
 	}
-	if _, err := clientcmd.LoadFromFile(c.kubeconfig); err != nil && c.identity.complete {
+	old, err := clientcmd.LoadFromFile(c.kubeconfig)
+	if c.identity.complete && (err != nil || old.CurrentContext != config.CurrentContext || old.AuthInfos["coracle"] == nil) {
 		c.options.progress(fmt.Sprintf("making %s, which is missing or damaged", c.kubeconfig))
 	}
 	if err := datafile.Write(c.kubeconfig, data); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"go.etcd.io/etcd/server/v3/storage/backend"
 	"go.etcd.io/etcd/server/v3/storage/schema"
+	"google.golang.org/protobuf/encoding/protowire"
 
 	"github.com/coracle-k8s/coracle/apiserver/datafile"
 )
@@ -262,6 +263,9 @@ func (d *pages) bucket(name string, value []byte) error {
 		if name == string(schema.Meta.Name()) && bytes.Equal(key, schema.MetaConsistentIndexKeyName) && len(value) == 8 {
 			d.applied = binary.BigEndian.Uint64(value)
 		}
+		if name == string(schema.Key.Name()) && !isMessage(value) {
+			return fmt.Errorf("the value of revision %x cannot be decoded", key)
+		}
 		return nil
 	}
 	if root := u64(value); root != 0 {
@@ -271,6 +275,19 @@ func (d *pages) bucket(name string, value []byte) error {
 		return fmt.Errorf("bucket %q is cut", name)
 	}
 	return leaf(value[bucketValue:], 0, nil, nil, visit)
+}
+
+// isMessage reports whether the fields of a protobuf message follow each other. It
+// looks at no field's content.
+func isMessage(data []byte) bool {
+	for len(data) > 0 {
+		_, _, n := protowire.ConsumeField(data)
+		if n < 0 {
+			return false
+		}
+		data = data[n:]
+	}
+	return true
 }
 
 func flags(p []byte) uint16 { return binary.LittleEndian.Uint16(p[8:]) }
