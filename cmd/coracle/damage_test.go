@@ -99,8 +99,9 @@ func decide(name string) (decision, bool) {
 		{"pki/service-account.key", kept},
 		{"pki/ca.crt", decision{refused, map[string]outcome{"open": starts}}},
 		{"pki/front-proxy/ca.crt", decision{refused, map[string]outcome{"open": starts}}},
-		{"pki/*.key", made},
-		{"pki/front-proxy/*.key", made},
+		// A key has its public half, too, which nobody reads.
+		{"pki/*.key", withFlips(made, starts)},
+		{"pki/front-proxy/*.key", withFlips(made, starts)},
 		{"pki/*.crt", withOpen(made, starts)},
 		{"pki/front-proxy/*.crt", withOpen(made, starts)},
 		// Bytes of it are free to be others.
