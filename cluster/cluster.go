@@ -163,10 +163,10 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err := bootstrap.Run(ctx, c.server.RESTConfig(), c.bootstrapConfig()); err != nil {
 		return err
 	}
-	if err := c.writeKubeconfig(); err != nil {
+	if err := c.noteComplete(); err != nil {
 		return err
 	}
-	if err := c.noteComplete(); err != nil {
+	if err := c.writeKubeconfig(); err != nil {
 		return err
 	}
 	c.options.progress("starting controllers and nodes")

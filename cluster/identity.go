@@ -23,14 +23,17 @@ import (
 //  1. The files are written and named in it before etcd writes anything. So a
 //     file in it that is missing is lost, and so is a directory of etcd's without
 //     it.
-//  2. It is complete only after etcd has the cluster's first objects. So an etcd
-//     without a log is lost if it is, and was cut off while it was made if not.
+//  2. It is complete only after etcd has the cluster's first objects, and before
+//     the kubeconfig is there. So etcd's files are lost or damaged if it is; if
+//     not, nobody could write to etcd, which is begun again.
 type identity struct {
 	// known says that there was a file.
 	known bool
 	// fingerprints are those of the files, by name.
 	fingerprints map[string]string
 	complete     bool
+	// continued says that it was complete at the start.
+	continued bool
 }
 
 const (
@@ -75,6 +78,7 @@ func readIdentity(path string) (identity, error) {
 			i.fingerprints[name] = sum
 		}
 	}
+	i.continued = i.complete
 	return i, nil
 }
 
@@ -142,11 +146,11 @@ func (c *Cluster) checkFile(name string, begun bool) error {
 
 func (c *Cluster) checkEtcd() error {
 	dir := c.path("etcd")
-	if c.identity.complete || etcd.Begun(dir) {
-		return etcd.Check(dir)
-	}
-	if !datafile.Exists(dir) || c.identity.known {
+	switch {
+	case c.identity.known && !c.identity.complete, !c.identity.known && !datafile.Exists(filepath.Join(dir, "member")):
 		return nil
+	case c.identity.known, etcd.Begun(dir):
+		return etcd.Check(dir)
 	}
 	return datafile.Lost(c.path(identityFile), "is missing, and "+dir+" has no log")
 }
@@ -165,13 +169,15 @@ func (c *Cluster) noteIdentity() error {
 		c.identity.fingerprints[name] = keys.Fingerprint(data)
 	}
 	dir := c.path("etcd")
-	if !c.identity.known && etcd.Begun(dir) {
-		c.options.progress(fmt.Sprintf("making %s, which is missing", c.path(identityFile)))
-	}
-	if c.identity.known && !c.identity.complete && !etcd.Begun(dir) {
-		if err := os.RemoveAll(dir); err != nil {
+	switch {
+	case c.identity.complete:
+	case c.identity.known:
+		if err := os.RemoveAll(filepath.Join(dir, "member")); err != nil {
 			return fmt.Errorf("removing an etcd that was not completed: %w", err)
 		}
+	case etcd.Begun(dir): // it has a cluster, and checkEtcd found it whole
+		c.options.progress(fmt.Sprintf("making %s, which is missing", c.path(identityFile)))
+		c.identity.complete, c.identity.continued = true, true
 	}
 	return c.writeIdentity()
 }

@@ -370,7 +370,7 @@ func (c *Cluster) writeKubeconfig() error {
 		return fmt.Errorf("encoding %s: %w", c.kubeconfig, err)
 	}
 	old, err := clientcmd.LoadFromFile(c.kubeconfig)
-	if c.identity.complete && (err != nil || old.CurrentContext != config.CurrentContext || old.AuthInfos["coracle"] == nil) {
+	if c.identity.continued && (err != nil || old.CurrentContext != config.CurrentContext || old.AuthInfos["coracle"] == nil) {
 		c.options.progress(fmt.Sprintf("making %s, which is missing or damaged", c.kubeconfig))
 	}
 	if err := datafile.Write(c.kubeconfig, data); err != nil {
