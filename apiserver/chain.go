@@ -3,6 +3,7 @@ package apiserver
 import (
 	"net/http"
 
+	"k8s.io/apiserver/pkg/endpoints/filterlatency"
 	genericapifilters "k8s.io/apiserver/pkg/endpoints/filters"
 	"k8s.io/apiserver/pkg/endpoints/filters/impersonation"
 	genericapiserver "k8s.io/apiserver/pkg/server"
@@ -11,16 +12,40 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/fairness"
 )
 
-// outerChain is what requests from the network pass: the stock filters in
-// upstream's order. fair holds back what the server cannot do at once.
+// outerChain is what requests from the network pass: the filters of upstream's
+// DefaultBuildHandlerChain (k8s.io/apiserver/pkg/server/config.go) in its order.
+// fair holds back what the server cannot do at once. What upstream has besides:
+//
+//   - WithImpersonation, where the feature ConstrainedImpersonation is off, which
+//     by default it is not. Constrained impersonation includes the legacy one.
+//   - WithMaxInFlightLimit, for servers without priority and fairness.
+//   - WithStorageVersionPrecondition and WithRoutine, whose features (StorageVersionAPI,
+//     APIServingWithRoutine) are alpha and off.
+//   - WithTracing: no tracing can be configured here, so spans would go nowhere.
+//   - WithWatchTerminationDuringShutdown, WithProbabilisticGoaway, WithHSTS and
+//     WithRetryAfter, each for a flag that is off by default and has no counterpart
+//     in the configuration. A stop cancels watches at once (serve.go).
+//   - WithHTTPLogging: the server logs no requests; the audit log has them.
+//   - WithMuxAndDiscoveryComplete, which answers 503 in place of 404 until every path
+//     is installed. Here all are before the first connection is accepted, and those
+//     of custom resources and APIServices wait for the lists of these.
 func outerChain(h http.Handler, c *genericapiserver.Config, fair *fairness.Filter) http.Handler {
-	h = genericapifilters.WithAuthorization(h, c.Authorization.Authorizer, c.Serializer)
-	h = fair.Wrap(h, c)
-	h = impersonation.WithImpersonation(h, c.Authorization.Authorizer, c.Serializer)
-	h = genericapifilters.WithAudit(h, c.AuditBackend, c.AuditPolicyRuleEvaluator, c.LongRunningFunc)
+	h = timed(h, c, "authorization", func(h http.Handler) http.Handler {
+		return genericapifilters.WithAuthorization(h, c.Authorization.Authorizer, c.Serializer)
+	})
+	h = timed(h, c, "priorityandfairness", func(h http.Handler) http.Handler { return fair.Wrap(h, c) })
+	h = timed(h, c, "constrainedimpersonation", func(h http.Handler) http.Handler {
+		return impersonation.WithConstrainedImpersonation(h, c.Authorization.Authorizer, c.Serializer)
+	})
+	h = timed(h, c, "audit", func(h http.Handler) http.Handler {
+		return genericapifilters.WithAudit(h, c.AuditBackend, c.AuditPolicyRuleEvaluator, c.LongRunningFunc)
+	})
 	failed := genericapifilters.Unauthorized(c.Serializer)
 	failed = genericapifilters.WithFailedAuthenticationAudit(failed, c.AuditBackend, c.AuditPolicyRuleEvaluator)
-	h = genericapifilters.WithAuthentication(h, c.Authentication.Authenticator, failed, c.Authentication.APIAudiences, c.Authentication.RequestHeaderConfig)
+	failed = filterlatency.TrackCompleted(failed)
+	h = timed(h, c, "authentication", func(h http.Handler) http.Handler {
+		return genericapifilters.WithAuthentication(h, c.Authentication.Authenticator, failed, c.Authentication.APIAudiences, c.Authentication.RequestHeaderConfig)
+	})
 	h = genericfilters.WithCORS(h, c.CorsAllowedOriginList, nil, nil, nil, "true")
 	h = genericapifilters.WithWarningRecorder(h)
 	h = genericfilters.WithTimeoutForNonLongRunningRequests(h, c.LongRunningFunc)
@@ -32,6 +57,12 @@ func outerChain(h http.Handler, c *genericapiserver.Config, fair *fairness.Filte
 	h = genericapifilters.WithRequestReceivedTimestamp(h)
 	h = genericfilters.WithPanicRecovery(h, c.RequestInfoResolver)
 	return genericapifilters.WithAuditInit(h)
+}
+
+// timed puts a filter before h and records how long it takes by itself, in
+// upstream's apiserver_request_filter_duration_seconds.
+func timed(h http.Handler, c *genericapiserver.Config, name string, filter func(http.Handler) http.Handler) http.Handler {
+	return filterlatency.TrackStarted(filter(filterlatency.TrackCompleted(h)), c.TracerProvider, name)
 }
 
 // innerChain is what requests of this process pass. Their transport has set

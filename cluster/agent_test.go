@@ -1,11 +1,14 @@
 package cluster
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"testing"
 	"time"
 
@@ -14,6 +17,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	proxyutil "k8s.io/apimachinery/pkg/util/proxy"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -65,6 +69,52 @@ func TestAgentJoins(t *testing.T) {
 
 	t.Run("it sees what is its own", func(t *testing.T) { seesItsOwn(t, c, first) })
 	t.Run("its API is the server's alone", func(t *testing.T) { servesTheServer(t, c, first) })
+	t.Run("the server takes nobody else for it", func(t *testing.T) { isItself(t, c, first, second) })
+}
+
+// isItself has the node write the addresses of others, who have certificates of the
+// cluster for that address too: another agent, and the server itself.
+func isItself(t *testing.T, c *Cluster, one, two *membership) {
+	g := NewWithT(t)
+	asked := func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") }
+	other := httptest.NewUnstartedServer(http.HandlerFunc(asked))
+	other.TLS = &tls.Config{Certificates: []tls.Certificate{two.serving}}
+	other.StartTLS()
+	defer other.Close()
+	server, err := url.Parse(c.URL())
+	g.Expect(err).NotTo(HaveOccurred())
+	listener, err := url.Parse(other.URL)
+	g.Expect(err).NotTo(HaveOccurred())
+
+	for name, at := range map[string]*url.URL{"another agent": listener, "the server": server} {
+		port, err := strconv.Atoi(at.Port())
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Eventually(func() error {
+			node := &corev1.Node{}
+			if err := c.Client().Get(t.Context(), client.ObjectKey{Name: "one"}, node); err != nil {
+				return err
+			}
+			node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: at.Hostname()}}
+			node.Status.DaemonEndpoints.KubeletEndpoint.Port = int32(port)
+			return c.Client().Status().Update(t.Context(), node)
+		}).Should(Succeed(), "the cache shows the node as it is")
+		to, transport, err := c.nodes.Connect(t.Context(), "one")
+		g.Expect(err).NotTo(HaveOccurred())
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, to.JoinPath("healthz").String(), nil)
+		g.Expect(err).NotTo(HaveOccurred())
+		_, err = transport.RoundTrip(request)
+		g.Expect(err).To(MatchError(ContainSubstring("certificate")), name)
+		_, err = proxyutil.DialURL(t.Context(), to, transport)
+		g.Expect(err).To(MatchError(ContainSubstring("certificate")), "%s, for a stream", name)
+	}
+	// A node whose name the server's own certificate is for is no other case.
+	transport, err := c.nodes.remoteTransport("localhost")
+	g.Expect(err).NotTo(HaveOccurred())
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.URL()+"/healthz", nil)
+	g.Expect(err).NotTo(HaveOccurred())
+	_, err = transport.RoundTrip(request)
+	g.Expect(err).To(MatchError(ContainSubstring(`not "system:node:localhost"`)))
+	g.Expect(one.serving.Leaf.IPAddresses).To(Equal(two.serving.Leaf.IPAddresses), "else the address alone would have told")
 }
 
 func seesItsOwn(t *testing.T, c *Cluster, m *membership) {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc/test/bufconn"
 	corev1 "k8s.io/api/core/v1"
@@ -19,15 +20,20 @@ import (
 )
 
 // connector reaches agents: those of this process through memory, others by
-// TLS at the address and port their node reports.
+// TLS at the address and port that their node reports. A node may report any
+// address, loopback too, so the server sends nothing before the other side has
+// shown the certificate that the node got by joining.
 type connector struct {
 	cluster *Cluster
 
 	mu    sync.Mutex
 	local map[string]*localAgent
 	// added is closed, and made anew, when an agent is added.
-	added  chan struct{}
-	remote *http.Transport
+	added chan struct{}
+	// client is the certificate for agents, nil until the first is called.
+	client *tls.Certificate
+	// remote are the transports to agents by node: connections are not shared.
+	remote map[string]*http.Transport
 }
 
 // localAgent serves an agent's API to this process.
@@ -39,7 +45,7 @@ type localAgent struct {
 }
 
 func newConnector(c *Cluster) *connector {
-	return &connector{cluster: c, added: make(chan struct{}), local: map[string]*localAgent{}}
+	return &connector{cluster: c, added: make(chan struct{}), local: map[string]*localAgent{}, remote: map[string]*http.Transport{}}
 }
 
 // add serves h as the named node's agent.
@@ -87,8 +93,8 @@ func (n *connector) close() {
 		a.transport.CloseIdleConnections()
 		<-a.done
 	}
-	if n.remote != nil {
-		n.remote.CloseIdleConnections()
+	for _, t := range n.remote {
+		t.CloseIdleConnections()
 	}
 }
 
@@ -113,7 +119,7 @@ func (n *connector) Connect(ctx context.Context, node string) (*url.URL, http.Ro
 	if port == 0 || address == "" {
 		return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("node %s serves no logs or streams here (a simulated node has none, one in a server's process has them at that server)", node))
 	}
-	transport, err := n.remoteTransport()
+	transport, err := n.remoteTransport(node)
 	if err != nil {
 		return nil, nil, apierrors.NewInternalError(err)
 	}
@@ -129,11 +135,33 @@ func agentAddress(node *corev1.Node) string {
 	return ""
 }
 
-func (n *connector) remoteTransport() (*http.Transport, error) {
+func (n *connector) remoteTransport(node string) (*http.Transport, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.remote != nil {
-		return n.remote, nil
+	if t := n.remote[node]; t != nil {
+		return t, nil
+	}
+	client, err := n.clientCertificate()
+	if err != nil {
+		return nil, err
+	}
+	t := &http.Transport{IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second, TLSClientConfig: &tls.Config{
+		Certificates: []tls.Certificate{*client}, RootCAs: n.cluster.pki.Pool(), ServerName: node,
+		// The name alone is not enough: a node may have one that the server's own certificate is for.
+		VerifyConnection: func(s tls.ConnectionState) error {
+			if got, want := s.PeerCertificates[0].Subject.CommonName, "system:node:"+node; got != want {
+				return fmt.Errorf("the certificate is for %q, not %q", got, want)
+			}
+			return nil
+		},
+	}}
+	n.remote[node] = t
+	return t, nil
+}
+
+func (n *connector) clientCertificate() (*tls.Certificate, error) {
+	if n.client != nil {
+		return n.client, nil
 	}
 	pair, err := n.cluster.pki.Certificate(pki.Request{Name: "apiserver-agent-client", User: "kube-apiserver-kubelet-client", Groups: []string{agentAPIGroup}}, n.cluster.options.clock.Now())
 	if err != nil {
@@ -143,6 +171,6 @@ func (n *connector) remoteTransport() (*http.Transport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the certificate for agents: %w", err)
 	}
-	n.remote = &http.Transport{TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: n.cluster.pki.Pool()}}
-	return n.remote, nil
+	n.client = &cert
+	return n.client, nil
 }

@@ -148,6 +148,9 @@ func (r *remote) serve(w http.ResponseWriter, req *http.Request, broken func()) 
 	}
 	h := proxy.NewUpgradeAwareHandler(location, asUser(u, r.transport), true, upgrade, &responder{broken})
 	h.UseLocationHost = true
+	// As by upstream's default for --aggregator-reject-forwarding-redirect: a
+	// client would repeat its request, credentials and all, where it leads.
+	h.RejectForwardingRedirects = true
 	h.ServeHTTP(w, out)
 }
 

@@ -2,8 +2,8 @@
 // admission and of conversion, and aggregated API servers.
 //
 // There is one Network per server (Server.Services). It is a
-// webhook.ServiceResolver and the aggregator's, and its Dial makes the
-// connections:
+// webhook.ServiceResolver and the aggregator's, and makes their connections, to
+// what package egress allows:
 //
 //	manager.SetAuthenticationInfoResolverWrapper(network.Wrap) // dials by network
 //	manager.SetServiceResolver(network)                        // Service -> address

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,6 +15,8 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apiserver/pkg/util/webhook"
 	"k8s.io/client-go/rest"
+
+	"github.com/coracle-k8s/coracle/apiserver/egress"
 )
 
 // lookupTimeout bounds the reading of a Service and its endpoints, which are in
@@ -33,7 +37,6 @@ type Config struct {
 // Network calls Services. Make it with New; it runs nothing.
 type Network struct {
 	config Config
-	dialer net.Dialer
 
 	mu      sync.Mutex
 	open    map[*conn]struct{}
@@ -42,7 +45,7 @@ type Network struct {
 
 // New makes a network over the server's storages.
 func New(c Config) *Network {
-	return &Network{config: c, dialer: net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}, open: map[*conn]struct{}{}}
+	return &Network{config: c, open: map[*conn]struct{}{}}
 }
 
 var _ webhook.ServiceResolver = &Network{}
@@ -83,18 +86,35 @@ func (n *Network) DialService(namespace, name string, port int32) func(ctx conte
 		if err != nil {
 			return nil, err
 		}
-		return n.Dial(ctx, network, u.Host)
+		return n.dial(n.own(namespace, name))(ctx, network, u.Host)
 	}
+}
+
+// own is what egress's rule does not hold for when a Service is called: the
+// server itself, which may listen on loopback, is the Service default/kubernetes.
+func (n *Network) own(namespace, name string) string {
+	if namespace == "default" && name == "kubernetes" {
+		return n.config.Self
+	}
+	return ""
 }
 
 var errStopped = errors.New("the API server has stopped")
 
-// Dial connects like net.Dialer; the connection ends with the Network.
-func (n *Network) Dial(ctx context.Context, network, address string) (net.Conn, error) {
-	c, err := n.dialer.DialContext(ctx, network, address)
-	if err != nil {
-		return nil, err
+// dial returns a dial function by egress's rule, but for the given addresses. Its
+// connections end with the Network.
+func (n *Network) dial(except ...string) egress.DialFunc {
+	dial := egress.Except(except...)
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return n.track(c, address)
 	}
+}
+
+func (n *Network) track(c net.Conn, address string) (net.Conn, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.stopped {
@@ -132,20 +152,54 @@ func (c *conn) Close() error {
 }
 
 // Wrap implements webhook.AuthenticationInfoResolverWrapper: clients have the
-// credentials that the wrapped resolver gives them, and connect by Dial.
+// credentials that the wrapped resolver gives them, and their connections end
+// with the Network.
+//
+// A webhook named by URL may be on loopback, as upstream allows and controllers
+// in development need: only who configures the cluster writes webhooks. Its
+// address alone is excepted from egress's rule, not what it redirects to. It is
+// called through the environment's proxy if there is one for it; Services never
+// are.
 func (n *Network) Wrap(inner webhook.AuthenticationInfoResolver) webhook.AuthenticationInfoResolver {
-	dialing := func(c *rest.Config, err error) (*rest.Config, error) {
-		if err != nil {
-			return nil, err
-		}
-		c = rest.CopyConfig(c)
-		c.Dial = n.Dial
-		return c, nil
-	}
 	return &webhook.AuthenticationInfoResolverDelegator{
-		ClientConfigForFunc: func(hostPort string) (*rest.Config, error) { return dialing(inner.ClientConfigFor(hostPort)) },
+		ClientConfigForFunc: func(hostPort string) (*rest.Config, error) {
+			c, err := inner.ClientConfigFor(hostPort)
+			if err != nil {
+				return nil, err
+			}
+			// The library brackets an IPv6 address that has no port twice.
+			hostPort = strings.NewReplacer("[[", "[", "]]", "]").Replace(hostPort)
+			via, err := http.ProxyFromEnvironment(&http.Request{URL: &url.URL{Scheme: "https", Host: hostPort}})
+			if err != nil {
+				return nil, fmt.Errorf("finding the proxy for %s: %w", hostPort, err)
+			}
+			return with(c, n.dial(hostPort, proxyAddress(via)), via), nil
+		},
 		ClientConfigForServiceFunc: func(name, namespace string, port int) (*rest.Config, error) {
-			return dialing(inner.ClientConfigForService(name, namespace, port))
+			c, err := inner.ClientConfigForService(name, namespace, port)
+			if err != nil {
+				return nil, err
+			}
+			return with(c, n.dial(n.own(namespace, name)), nil), nil
 		},
 	}
+}
+
+// with is c with that dial function and proxy, nil for none.
+func with(c *rest.Config, dial egress.DialFunc, via *url.URL) *rest.Config {
+	c = rest.CopyConfig(c)
+	c.Dial, c.Proxy = dial, func(*http.Request) (*url.URL, error) { return via, nil }
+	return c
+}
+
+// proxyAddress is where http.Transport connects to for a proxy.
+func proxyAddress(via *url.URL) string {
+	if via == nil {
+		return ""
+	}
+	port := via.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443", "socks5": "1080", "socks5h": "1080"}[via.Scheme]
+	}
+	return net.JoinHostPort(via.Hostname(), port)
 }

@@ -3,9 +3,10 @@ package services
 import (
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 )
 
@@ -73,20 +75,10 @@ func TestCandidates(t *testing.T) {
 func TestIdleConnectionsEndWithTheNetwork(t *testing.T) {
 	g := NewWithT(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") }))
-	host, _, err := net.SplitHostPort(strings.TrimPrefix(server.URL, "http://"))
-	g.Expect(err).NotTo(HaveOccurred())
-	port := int32(server.Listener.Addr().(*net.TCPAddr).Port)
 	before := goleak.IgnoreCurrent()
-	n := New(Config{
-		Service: func(context.Context, string, string) (*corev1.Service, error) { return service(nil), nil },
-		Endpoints: func(context.Context, string, string) ([]*discoveryv1.EndpointSlice, error) {
-			s := slice(discoveryv1.AddressTypeIPv4, "web", discoveryv1.Endpoint{Addresses: []string{host}})
-			s.Ports[0].Port = &port
-			return []*discoveryv1.EndpointSlice{s}, nil
-		},
-	})
-	client := &http.Client{Transport: &http.Transport{DialContext: n.DialService("n", "s", 443)}}
-	response, err := client.Get("http://s.n.svc:443/")
+	n := New(world(server, ""))
+	client := &http.Client{Transport: &http.Transport{DialContext: n.DialService("default", "kubernetes", 443)}}
+	response, err := client.Get("http://kubernetes.default.svc:443/")
 	g.Expect(err).NotTo(HaveOccurred())
 	_, err = io.ReadAll(response.Body)
 	g.Expect(err).NotTo(HaveOccurred())
@@ -95,6 +87,126 @@ func TestIdleConnectionsEndWithTheNetwork(t *testing.T) {
 	n.Stop()
 	server.Close()
 	g.Expect(goleak.Find(before)).To(Succeed())
-	_, err = n.Dial(t.Context(), "tcp", server.Listener.Addr().String())
+	_, err = n.DialService("default", "kubernetes", 443)(t.Context(), "tcp", "")
 	g.Expect(err).To(HaveOccurred())
+}
+
+// world has the server as default/kubernetes, and behind every other Service: by
+// an external name if there is one, else by endpoints that got past validation.
+func world(server *httptest.Server, external string) Config {
+	self := server.Listener.Addr().String()
+	return Config{
+		Self: self,
+		Service: func(_ context.Context, namespace, name string) (*corev1.Service, error) {
+			return service(func(s *corev1.Service) {
+				s.Namespace, s.Name = namespace, name
+				if external != "" {
+					s.Spec.Type, s.Spec.ExternalName = corev1.ServiceTypeExternalName, external
+				}
+			}), nil
+		},
+		Endpoints: func(_ context.Context, namespace, _ string) ([]*discoveryv1.EndpointSlice, error) {
+			if namespace == "default" {
+				return nil, nil
+			}
+			to := netip.MustParseAddrPort(self)
+			s := slice(discoveryv1.AddressTypeIPv4, "web", discoveryv1.Endpoint{Addresses: []string{to.Addr().String()}})
+			s.Ports[0].Port = ptr.To(int32(to.Port()))
+			return []*discoveryv1.EndpointSlice{s}, nil
+		},
+	}
+}
+
+// TestServicesDoNotLeadToTheServersHost holds APIServices and webhooks that refer
+// to Services to egress's rule.
+func TestServicesDoNotLeadToTheServersHost(t *testing.T) {
+	g := NewWithT(t)
+	server := httptest.NewTLSServer(http.NotFoundHandler())
+	defer server.Close()
+	port := int32(netip.MustParseAddrPort(server.Listener.Addr().String()).Port())
+	webhooks := func(n *Network) rest.Config {
+		t.Helper()
+		c, err := n.Wrap(&anonymous{}).ClientConfigForService("s", "n", int(port))
+		g.Expect(err).NotTo(HaveOccurred())
+		return *c
+	}
+	for _, external := range []string{"", "localhost", "127.0.0.1"} {
+		n := New(world(server, external))
+		defer n.Stop()
+		asked := port
+		if external == "" {
+			asked = 443
+		}
+		_, err := n.DialService("n", "s", asked)(t.Context(), "tcp", "")
+		g.Expect(err).To(MatchError(ContainSubstring("address not allowed")), external)
+		u, err := n.ResolveEndpoint("n", "s", asked)
+		g.Expect(err).NotTo(HaveOccurred())
+		_, err = webhooks(n).Dial(t.Context(), "tcp", u.Host)
+		g.Expect(err).To(MatchError(ContainSubstring("address not allowed")), external)
+	}
+	n := New(world(server, ""))
+	defer n.Stop()
+	c, err := n.Wrap(&anonymous{}).ClientConfigForService("kubernetes", "default", 443)
+	g.Expect(err).NotTo(HaveOccurred())
+	_, err = c.Dial(t.Context(), "tcp", server.Listener.Addr().String())
+	g.Expect(err).NotTo(HaveOccurred(), "the server itself")
+	g.Expect(c.Proxy(nil)).To(BeNil())
+}
+
+// TestWebhooksByURL may be on loopback, but redirect there only to themselves.
+func TestWebhooksByURL(t *testing.T) {
+	g := NewWithT(t)
+	var hook, other *httptest.Server
+	hook = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/elsewhere":
+			http.Redirect(w, r, other.URL, http.StatusTemporaryRedirect)
+		case "/here":
+			http.Redirect(w, r, hook.URL, http.StatusTemporaryRedirect)
+		}
+	}))
+	defer hook.Close()
+	other = httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the redirect was followed") }))
+	defer other.Close()
+	n := New(Config{})
+	defer n.Stop()
+	c, err := n.Wrap(&anonymous{}).ClientConfigFor(strings.TrimPrefix(hook.URL, "https://"))
+	g.Expect(err).NotTo(HaveOccurred())
+	c.Insecure = true
+	client, err := rest.HTTPClientFor(c)
+	g.Expect(err).NotTo(HaveOccurred())
+	for path, want := range map[string]string{"": "", "/here": "", "/elsewhere": "address not allowed"} {
+		response, err := client.Post(hook.URL+path, "application/json", strings.NewReader("{}"))
+		if want != "" {
+			g.Expect(err).To(MatchError(ContainSubstring(want)))
+			continue
+		}
+		g.Expect(err).NotTo(HaveOccurred())
+		response.Body.Close()
+		g.Expect(response.StatusCode).To(Equal(http.StatusOK))
+	}
+}
+
+func TestProxyAddress(t *testing.T) {
+	for via, want := range map[string]string{"http://p": "p:80", "https://p": "p:443", "socks5://[::1]": "[::1]:1080", "http://127.0.0.1:3128": "127.0.0.1:3128"} {
+		u, err := url.Parse(via)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := proxyAddress(u); got != want {
+			t.Errorf("%s: got %s, want %s", via, got, want)
+		}
+	}
+	if got := proxyAddress(nil); got != "" {
+		t.Errorf("without: got %s", got)
+	}
+}
+
+// anonymous resolves to clients without credentials.
+type anonymous struct{}
+
+func (*anonymous) ClientConfigFor(string) (*rest.Config, error) { return &rest.Config{}, nil }
+
+func (*anonymous) ClientConfigForService(string, string, int) (*rest.Config, error) {
+	return &rest.Config{}, nil
 }

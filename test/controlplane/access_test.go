@@ -161,7 +161,7 @@ var _ = Describe("access", Ordered, func() {
 		Expect(w.ok("get", "pods", "--as=jane", "-n", "viewed", "-o", "name")).To(BeEmpty())
 		Expect(w.fails("", "get", "secrets", "--as=jane", "-n", "viewed")).To(ContainSubstring(`User "jane" cannot list resource "secrets"`))
 		jane := newKubectl(userKubeconfig(w, "jane"))
-		Expect(jane.fails("", "get", "--raw", "/api/v1/namespaces/viewed/pods", "--as=joe")).To(ContainSubstring(`users "joe" is forbidden: User "jane" cannot impersonate resource "users"`))
+		Expect(jane.fails("", "get", "--raw", "/api/v1/namespaces/viewed/pods", "--as=joe")).To(ContainSubstring(`pods is forbidden: User "jane" cannot impersonate-on:user-info:list resource "pods" in API group "" in the namespace "viewed"`))
 	})
 })
 

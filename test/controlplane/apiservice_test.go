@@ -186,6 +186,8 @@ func (f *fleet) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			"/apis/fleet.example.com/v1/ships": map[string]any{"get": map[string]any{"responses": map[string]any{"200": map[string]any{"description": "OK", "schema": map[string]any{"$ref": "#/definitions/com.example.fleet.v1.Ship"}}}}},
 			"/apis/other/v1/x":                 map[string]any{},
 		}, "definitions": map[string]any{"com.example.fleet.v1.Ship": map[string]any{"type": "object"}, "unused": map[string]any{"type": "object"}}})
+	case "/apis/fleet.example.com/v1/namespaces/default/ships/astray":
+		http.Redirect(w, r, "https://elsewhere.example/", http.StatusFound)
 	default:
 		f.mu.Lock()
 		f.users = append(f.users, r.Header.Get("X-Remote-User"))
@@ -253,6 +255,10 @@ var _ = Describe("APIServices", func() {
 		v2 := w.ok("get", "--raw", "/openapi/v2")
 		Expect(v2).To(And(ContainSubstring("com.example.fleet.v1.Ship"), Not(ContainSubstring("/apis/other/v1/x")), ContainSubstring("io.k8s.api.core.v1.Pod")))
 		Expect(w.ok("get", "--raw", "/openapi/v3")).To(ContainSubstring("apis/fleet.example.com/v1?hash=ABC"))
+
+		code := 0
+		d.RESTClient().Get().AbsPath("/apis/fleet.example.com/v1/namespaces/default/ships/astray").Do(ctx).StatusCode(&code)
+		Expect(code).To(Equal(http.StatusBadGateway), "a redirect is not passed on")
 
 		By("restarting: it is served at once")
 		w.Cluster.Stop()

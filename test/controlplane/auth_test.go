@@ -301,7 +301,7 @@ authorizers:
 		}
 		want := rest.ImpersonationConfig{UserName: "bob", UID: "42", Groups: []string{"g"}, Extra: map[string][]string{"example.com/k": {"v"}}}
 		_, err := as(want, "from-afar")
-		Expect(err).To(MatchError(ContainSubstring(`cannot impersonate resource "users"`)))
+		Expect(err).To(MatchError(ContainSubstring(`cannot impersonate-on:user-info:create resource "selfsubjectreviews"`)), "the first mode that fits tells why")
 		role := &rbacv1.ClusterRole{ObjectMeta: named("", "actors"), Rules: []rbacv1.PolicyRule{
 			{Verbs: []string{"impersonate"}, APIGroups: []string{""}, Resources: []string{"users", "groups"}, ResourceNames: []string{"bob", "g"}},
 			{Verbs: []string{"impersonate"}, APIGroups: []string{"authentication.k8s.io"}, Resources: []string{"uids", "userextras/example.com/k"}},

@@ -12,10 +12,12 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
@@ -96,6 +98,85 @@ func TestRequestsReachTheAgent(t *testing.T) {
 		if got := answer.Body.String(); !strings.HasPrefix(got, "GET /stats/summary") {
 			t.Errorf("proxy of %s: %q", name, got)
 		}
+	}
+}
+
+// TestProxiesRefuseTheServersHost asks for ports at addresses that a node, a pod or
+// an EndpointSlice has been given, and that lead to the server's own host.
+func TestProxiesRefuseTheServersHost(t *testing.T) {
+	w := newWorld(t, func(env *registry.Env) { env.Nodes = newAgent(t) })
+	w.mustCreate("nodes", &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
+	w.mustCreate("pods", newPod("p"))
+	refused := func(resource, name string, options runtime.Object) {
+		t.Helper()
+		_, err := w.storage(resource, "proxy").(rest.Connecter).Connect(in("default", ""), name, options, responder{t})
+		if !apierrors.IsBadRequest(err) || err.Error() != "address not allowed" {
+			t.Errorf("%s %s: %v", resource, name, err)
+		}
+	}
+	for _, address := range []string{"127.0.0.1", "localhost", "::1", "0.0.0.0", "::ffff:127.0.0.1", "169.254.169.254", "fe80::1%lo", "224.0.0.1"} {
+		if _, err := w.update("nodes", "status", "", "n1", func(o runtime.Object) {
+			o.(*corev1.Node).Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: address}}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		for _, port := range []string{"1", "6443", "10249"} {
+			refused("nodes", "n1:"+port, &corev1.NodeProxyOptions{})
+			refused("nodes", "https:n1:"+port, &corev1.NodeProxyOptions{})
+		}
+	}
+	for _, address := range []string{"127.0.0.1", "::1", "0.0.0.0", "169.254.169.254"} {
+		if _, err := w.update("pods", "status", "default", "p", func(o runtime.Object) {
+			o.(*corev1.Pod).Status.PodIP, o.(*corev1.Pod).Status.PodIPs = address, []corev1.PodIP{{IP: address}}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		refused("pods", "p:80", &corev1.PodProxyOptions{})
+	}
+}
+
+// TestServicesAreProxiedToPods has endpoints that refer to a pod, or to nothing.
+func TestServicesAreProxiedToPods(t *testing.T) {
+	w := newWorld(t, nil)
+	w.mustCreate("pods", newPod("p"))
+	if _, err := w.update("pods", "status", "default", "p", func(o runtime.Object) {
+		o.(*corev1.Pod).Status.PodIP, o.(*corev1.Pod).Status.PodIPs = "10.9.9.9", []corev1.PodIP{{IP: "10.9.9.9"}}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	pod := &corev1.ObjectReference{Kind: "Pod", Namespace: "default", Name: "p"}
+	for name, c := range map[string]struct {
+		address string
+		to      *corev1.ObjectReference
+		want    bool
+	}{
+		"pods":      {address: "10.9.9.9", to: pod, want: true},
+		"byhand":    {address: "10.9.9.9"},
+		"elsewhere": {address: "10.9.9.1", to: pod},
+		"gone":      {address: "10.9.9.9", to: &corev1.ObjectReference{Kind: "Pod", Namespace: "default", Name: "q"}},
+		"others":    {address: "10.9.9.9", to: &corev1.ObjectReference{Kind: "Pod", Namespace: "other", Name: "p"}},
+	} {
+		w.mustCreate("services", &corev1.Service{ObjectMeta: meta(name), Spec: corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone,
+			Ports: []corev1.ServicePort{{Name: "web", Port: 80, Protocol: corev1.ProtocolTCP}}}})
+		slice := &discoveryv1.EndpointSlice{ObjectMeta: meta(name), AddressType: discoveryv1.AddressTypeIPv4,
+			Endpoints: []discoveryv1.Endpoint{{Addresses: []string{c.address}, TargetRef: c.to}},
+			Ports:     []discoveryv1.EndpointPort{{Name: ptr.To("web"), Port: ptr.To(int32(8080)), Protocol: ptr.To(corev1.ProtocolTCP)}}}
+		slice.Labels = map[string]string{discoveryv1.LabelServiceName: name}
+		w.mustCreate("endpointslices.discovery.k8s.io", slice)
+		for _, id := range []string{name + ":80", "https:" + name + ":web"} {
+			h, err := w.storage("services", "proxy").(rest.Connecter).Connect(in("default", ""), id, &corev1.ServiceProxyOptions{}, responder{t})
+			if c.want && (err != nil || h == nil) {
+				t.Errorf("%s: %v", id, err)
+			}
+			if want := fmt.Sprintf("no endpoints available for service %q", name); !c.want && (!apierrors.IsServiceUnavailable(err) || err.Error() != want) {
+				t.Errorf("%s: %v", id, err)
+			}
+		}
+	}
+	w.mustCreate("services", &corev1.Service{ObjectMeta: meta("name"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "localhost",
+		Ports: []corev1.ServicePort{{Name: "web", Port: 80, Protocol: corev1.ProtocolTCP}}}})
+	if _, err := w.storage("services", "proxy").(rest.Connecter).Connect(in("default", ""), "name:80", &corev1.ServiceProxyOptions{}, responder{t}); !apierrors.IsServiceUnavailable(err) {
+		t.Errorf("an external name: %v", err)
 	}
 }
 

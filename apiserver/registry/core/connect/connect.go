@@ -8,8 +8,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/http"
-	"net/netip"
 	"net/url"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/httpstream/wsstream"
@@ -17,6 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	utilproxy "k8s.io/apiserver/pkg/util/proxy"
 
+	"github.com/coracle-k8s/coracle/apiserver/egress"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
@@ -38,7 +39,19 @@ func Agent(ctx context.Context, nodes registry.NodeConnector, node string) (*url
 
 // Proxy passes any request on to location; it upgrades when the client asks to.
 func Proxy(location *url.URL, transport http.RoundTripper, responder rest.Responder) http.Handler {
-	return proxy.NewUpgradeAwareHandler(location, transport, true, false, proxy.NewErrorResponder(responder))
+	return proxy.NewUpgradeAwareHandler(location, transport, true, false, proxy.NewErrorResponder(refusals{responder}))
+}
+
+// refusals passes an API error on that a transport's error wraps, such as
+// egress's, so that its code is answered.
+type refusals struct{ rest.Responder }
+
+// Error implements rest.Responder.
+func (r refusals) Error(err error) {
+	if status := (*apierrors.StatusError)(nil); errors.As(err, &status) {
+		err = status
+	}
+	r.Responder.Error(err)
 }
 
 // upgrade passes a request on that must become a stream.
@@ -63,22 +76,13 @@ func PortForward(location *url.URL, transport http.RoundTripper, responder rest.
 	return utilproxy.NewTranslatingHandler(h, utilproxy.NewTunnelingHandler(h), wsstream.IsWebSocketRequestWithTunnelingProtocol)
 }
 
-// DirectTransport reaches pods and services at their own addresses. It keeps
-// no connections, so that there is nothing to close.
+// DirectTransport reaches pods, services and nodes at their own addresses, as
+// far as egress lets it. It keeps no connections, so that there is nothing to
+// close.
 func DirectTransport() http.RoundTripper {
 	return &http.Transport{
-		DisableKeepAlives: true,
+		DialContext: egress.Dial, TLSHandshakeTimeout: 10 * time.Second, DisableKeepAlives: true,
 		// Certificates of pods are not made for their addresses.
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // see above; upstream's proxy does so too
 	}
-}
-
-// Proxyable refuses addresses through which a client would reach the server's
-// own host.
-func Proxyable(ip string) error {
-	addr, err := netip.ParseAddr(ip)
-	if err != nil || addr.IsLoopback() || addr.IsLinkLocalUnicast() || addr.IsLinkLocalMulticast() || addr.IsInterfaceLocalMulticast() || addr.IsUnspecified() {
-		return errors.New("address not allowed")
-	}
-	return nil
 }

@@ -15,15 +15,19 @@ import (
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 
+	"github.com/coracle-k8s/coracle/apiserver/egress"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/apiserver/registry/core/connect"
 )
 
 // proxyStorage passes requests on to the node's agent, or to another port of
-// the node when the name is [scheme:]name:port.
+// the node when the name is [scheme:]name:port. The agent is the one that the
+// connector knows; for other ports the node's address is only what the node
+// wrote.
 type proxyStorage struct {
-	nodes registry.NodeConnector
-	store *genericregistry.Store
+	nodes     registry.NodeConnector
+	store     *genericregistry.Store
+	transport http.RoundTripper
 }
 
 // New implements rest.Storage.
@@ -66,10 +70,10 @@ func (p *proxyStorage) Connect(ctx context.Context, id string, options runtime.O
 	if host == registry.None {
 		return nil, apierrors.NewServiceUnavailable("node " + name + " has no address")
 	}
-	if scheme == "" {
-		scheme = "http"
+	if err := egress.CheckHost(ctx, host); err != nil {
+		return nil, err
 	}
-	return connect.Proxy(at(&url.URL{Scheme: scheme, Host: net.JoinHostPort(host, port)}, o.Path), nil, responder), nil
+	return connect.Proxy(at(&url.URL{Scheme: scheme, Host: net.JoinHostPort(host, port)}, o.Path), p.transport, responder), nil
 }
 
 // defaultAgentPort is the kubelet's, see

@@ -17,6 +17,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/core"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
+	"github.com/coracle-k8s/coracle/apiserver/registry/core/connect"
 )
 
 // New returns the resource.
@@ -47,7 +48,7 @@ func New() *registry.Resource {
 			{Name: "proxy", GVK: corev1.SchemeGroupVersion.WithKind("NodeProxyOptions"), Verbs: []string{"create", "delete", "get", "patch", "update"}},
 		},
 		Extend: func(env registry.Env, store *genericregistry.Store, storages map[string]rest.Storage) error {
-			storages["proxy"] = &proxyStorage{nodes: env.Nodes, store: store}
+			storages["proxy"] = &proxyStorage{nodes: env.Nodes, store: store, transport: connect.DirectTransport()}
 			return nil
 		},
 	}.Resource()

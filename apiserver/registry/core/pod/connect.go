@@ -22,6 +22,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	corepod "github.com/coracle-k8s/coracle/apis/core/pod"
+	"github.com/coracle-k8s/coracle/apiserver/egress"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/apiserver/registry/core/connect"
 )
@@ -235,8 +236,8 @@ func podLocation(p *corev1.Pod, scheme, port string) (*url.URL, error) {
 	if len(p.Status.PodIPs) > 0 {
 		ip = p.Status.PodIPs[0].IP
 	}
-	if err := connect.Proxyable(ip); err != nil {
-		return nil, apierrors.NewBadRequest(err.Error())
+	if err := egress.CheckIP(ip); err != nil {
+		return nil, err
 	}
 	host := ip
 	if port != "" {

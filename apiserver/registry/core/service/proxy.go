@@ -3,10 +3,10 @@ package service
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,16 +17,20 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/apiserver/pkg/endpoints/request"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
-	"k8s.io/utils/ptr"
+	"k8s.io/apiserver/pkg/util/proxy"
 
+	"github.com/coracle-k8s/coracle/apiserver/egress"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/apiserver/registry/core/connect"
 )
 
-// proxyStorage passes requests on to a ready endpoint of the service: the name
-// is [scheme:]name[:port], the port a number or a name.
+// proxyStorage passes requests on to a ready pod behind the service: the name is
+// [scheme:]name[:port], the port a number or a name. Endpoints that are no pod's
+// are not used, see upstream's isValidAddress in
+// pkg/registry/core/service/storage/storage.go.
 type proxyStorage struct {
 	env       registry.Env
 	store     *genericregistry.Store
@@ -61,37 +65,54 @@ func (s *proxyStorage) Connect(ctx context.Context, id string, options runtime.O
 	if err != nil {
 		return nil, err
 	}
-	portName, err := portOf(obj.(*corev1.Service), id, port)
+	svc := obj.(*corev1.Service)
+	portName, err := portOf(svc, port)
 	if err != nil {
 		return nil, err
 	}
-	slices, err := s.slices(ctx, name)
+	known, err := s.slices(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	hosts := endpoints(slices, portName)
-	if len(hosts) == 0 {
-		return nil, apierrors.NewServiceUnavailable(fmt.Sprintf("no endpoints available for service %q", id))
+	family := corev1.IPFamily("")
+	if len(svc.Spec.IPFamilies) > 0 {
+		family = svc.Spec.IPFamilies[0]
 	}
-	location := &url.URL{Scheme: scheme, Host: hosts[rand.IntN(len(hosts))], Path: utilnet.JoinPreservingTrailingSlash("", o.Path)}
-	if scheme == "" {
-		location.Scheme = "http"
+	host, err := proxy.RandomEndpoint(name, known, portName, family, func(e *discoveryv1.Endpoint) bool { return s.isPod(ctx, e) })
+	if err != nil {
+		return nil, err
 	}
-	host, _, err := net.SplitHostPort(location.Host)
+	ip, _, err := net.SplitHostPort(host)
 	if err == nil {
-		err = connect.Proxyable(host)
+		err = egress.CheckIP(ip)
 	}
 	if err != nil {
-		return nil, apierrors.NewBadRequest(err.Error())
+		return nil, err
 	}
+	location := &url.URL{Scheme: scheme, Host: host, Path: utilnet.JoinPreservingTrailingSlash("", o.Path)}
 	return connect.Proxy(location, s.transport, responder), nil
 }
 
-// portOf is the name of the port that is asked for.
-func portOf(s *corev1.Service, id, port string) (string, error) {
-	if port == "" && len(s.Spec.Ports) == 1 {
-		return s.Spec.Ports[0].Name, nil
+// isPod reports whether the address of an endpoint is that of the pod it refers
+// to: others may be written into an EndpointSlice by hand, and lead anywhere.
+func (s *proxyStorage) isPod(ctx context.Context, e *discoveryv1.Endpoint) bool {
+	if e.TargetRef == nil || e.TargetRef.Namespace != request.NamespaceValue(ctx) || len(e.Addresses) == 0 {
+		return false
 	}
+	pods, err := s.env.Store(corev1.Resource("pods"))
+	if err != nil {
+		return false
+	}
+	obj, err := pods.Get(ctx, e.TargetRef.Name, &metav1.GetOptions{})
+	if err != nil {
+		return false
+	}
+	pod, ok := obj.(*corev1.Pod)
+	return ok && slices.ContainsFunc(pod.Status.PodIPs, func(ip corev1.PodIP) bool { return ip.IP == e.Addresses[0] })
+}
+
+// portOf is the name of the port that is asked for.
+func portOf(s *corev1.Service, port string) (string, error) {
 	number, err := strconv.ParseInt(port, 10, 32)
 	if err != nil {
 		return port, nil
@@ -101,10 +122,10 @@ func portOf(s *corev1.Service, id, port string) (string, error) {
 			return p.Name, nil
 		}
 	}
-	return "", apierrors.NewServiceUnavailable(fmt.Sprintf("no service port %d found for service %q", number, id))
+	return "", apierrors.NewServiceUnavailable(fmt.Sprintf("no service port %d found for service %q", number, s.Name))
 }
 
-func (s *proxyStorage) slices(ctx context.Context, name string) ([]discoveryv1.EndpointSlice, error) {
+func (s *proxyStorage) slices(ctx context.Context, name string) ([]*discoveryv1.EndpointSlice, error) {
 	store, err := s.env.Store(discoveryv1.Resource("endpointslices"))
 	if err != nil {
 		return nil, err
@@ -113,23 +134,10 @@ func (s *proxyStorage) slices(ctx context.Context, name string) ([]discoveryv1.E
 	if err != nil {
 		return nil, err
 	}
-	return list.(*discoveryv1.EndpointSliceList).Items, nil
-}
-
-// endpoints are host:port of what is ready.
-func endpoints(slices []discoveryv1.EndpointSlice, portName string) []string {
-	var hosts []string
-	for i := range slices {
-		for _, p := range slices[i].Ports {
-			if ptr.Deref(p.Name, "") != portName || p.Port == nil {
-				continue
-			}
-			for _, e := range slices[i].Endpoints {
-				if ptr.Deref(e.Conditions.Ready, true) && len(e.Addresses) > 0 {
-					hosts = append(hosts, net.JoinHostPort(e.Addresses[0], strconv.Itoa(int(*p.Port))))
-				}
-			}
-		}
+	items := list.(*discoveryv1.EndpointSliceList).Items
+	found := make([]*discoveryv1.EndpointSlice, len(items))
+	for i := range items {
+		found[i] = &items[i]
 	}
-	return hosts
+	return found, nil
 }
