@@ -73,11 +73,11 @@ func DirectTransport() http.RoundTripper {
 	}
 }
 
-// Proxyable refuses addresses through which a client would reach the server's
-// own host.
+// Proxyable returns an error for addresses through which a client would reach the
+// server's own host or link: only global unicast addresses are proxied to.
 func Proxyable(ip string) error {
 	addr, err := netip.ParseAddr(ip)
-	if err != nil || addr.IsLoopback() || addr.IsLinkLocalUnicast() || addr.IsLinkLocalMulticast() || addr.IsInterfaceLocalMulticast() || addr.IsUnspecified() {
+	if err != nil || !addr.Unmap().IsGlobalUnicast() {
 		return errors.New("address not allowed")
 	}
 	return nil

@@ -60,11 +60,21 @@ func (p *proxyStorage) Connect(ctx context.Context, id string, options runtime.O
 		if err != nil {
 			return nil, err
 		}
+		// An agent of this process is called by its node's name.
+		if host := base.Hostname(); net.ParseIP(host) != nil {
+			err = connect.Proxyable(host)
+		}
+		if err != nil {
+			return nil, apierrors.NewBadRequest(err.Error())
+		}
 		return connect.Proxy(at(base, o.Path), transport, responder), nil
 	}
 	host := address(node, corev1.NodeInternalIP)
 	if host == registry.None {
 		return nil, apierrors.NewServiceUnavailable("node " + name + " has no address")
+	}
+	if err := connect.Proxyable(host); err != nil { // agents write their nodes' addresses
+		return nil, apierrors.NewBadRequest(err.Error())
 	}
 	if scheme == "" {
 		scheme = "http"

@@ -76,9 +76,10 @@ func subresources() []registry.Subresource {
 func extend(env registry.Env, store *genericregistry.Store, storages map[string]rest.Storage) error {
 	storages[""] = patient{registry.Wrapped{Store: store}}
 	pods := locator{store: store, nodes: env.Nodes}
-	storages["attach"] = &streamStorage{locator: pods, options: func() runtime.Object { return &corev1.PodAttachOptions{} }, connect: attach}
-	storages["exec"] = &streamStorage{locator: pods, options: func() runtime.Object { return &corev1.PodExecOptions{} }, connect: exec}
-	storages["portforward"] = &streamStorage{locator: pods, options: func() runtime.Object { return &corev1.PodPortForwardOptions{} }, connect: portForward}
+	for name, stream := range streams() {
+		stream.locator, stream.authorizer = pods, env.Authorizer
+		storages[name] = stream
+	}
 	storages["log"] = &logStorage{locator: pods}
 	storages["proxy"] = &proxyStorage{locator: pods, transport: connect.DirectTransport()}
 	storages["binding"] = &bindingStorage{store: store, clock: env.Clock}
@@ -88,6 +89,15 @@ func extend(env registry.Env, store *genericregistry.Store, storages map[string]
 	storages["resize"] = registry.NewSubStorage(store, partStrategy{
 		RESTUpdateStrategy: store.UpdateStrategy, take: takeResources, validate: core.ValidatePodResize})
 	return nil
+}
+
+// streams returns the subresources that open streams, without what they need of the server.
+func streams() map[string]*streamStorage {
+	return map[string]*streamStorage{
+		"attach":      {options: func() runtime.Object { return &corev1.PodAttachOptions{} }, connect: attach},
+		"exec":        {options: func() runtime.Object { return &corev1.PodExecOptions{} }, connect: exec},
+		"portforward": {options: func() runtime.Object { return &corev1.PodPortForwardOptions{} }, connect: portForward},
+	}
 }
 
 func prepareForCreate(_ context.Context, p *corev1.Pod) {

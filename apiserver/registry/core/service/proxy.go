@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/apiserver/pkg/endpoints/request"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/utils/ptr"
@@ -61,34 +63,27 @@ func (s *proxyStorage) Connect(ctx context.Context, id string, options runtime.O
 	if err != nil {
 		return nil, err
 	}
-	portName, err := portOf(obj.(*corev1.Service), id, port)
+	portName, err := portOf(obj.(*corev1.Service), name, port)
 	if err != nil {
 		return nil, err
 	}
-	slices, err := s.slices(ctx, name)
+	list, err := s.slices(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	hosts := endpoints(slices, portName)
-	if len(hosts) == 0 {
-		return nil, apierrors.NewServiceUnavailable(fmt.Sprintf("no endpoints available for service %q", id))
+	host, err := s.pick(ctx, name, endpoints(list, portName))
+	if err != nil {
+		return nil, err
 	}
-	location := &url.URL{Scheme: scheme, Host: hosts[rand.IntN(len(hosts))], Path: utilnet.JoinPreservingTrailingSlash("", o.Path)}
+	location := &url.URL{Scheme: scheme, Host: host, Path: utilnet.JoinPreservingTrailingSlash("", o.Path)}
 	if scheme == "" {
 		location.Scheme = "http"
-	}
-	host, _, err := net.SplitHostPort(location.Host)
-	if err == nil {
-		err = connect.Proxyable(host)
-	}
-	if err != nil {
-		return nil, apierrors.NewBadRequest(err.Error())
 	}
 	return connect.Proxy(location, s.transport, responder), nil
 }
 
 // portOf is the name of the port that is asked for.
-func portOf(s *corev1.Service, id, port string) (string, error) {
+func portOf(s *corev1.Service, name, port string) (string, error) {
 	if port == "" && len(s.Spec.Ports) == 1 {
 		return s.Spec.Ports[0].Name, nil
 	}
@@ -101,7 +96,7 @@ func portOf(s *corev1.Service, id, port string) (string, error) {
 			return p.Name, nil
 		}
 	}
-	return "", apierrors.NewServiceUnavailable(fmt.Sprintf("no service port %d found for service %q", number, id))
+	return "", apierrors.NewServiceUnavailable(fmt.Sprintf("no service port %d found for service %q", number, name))
 }
 
 func (s *proxyStorage) slices(ctx context.Context, name string) ([]discoveryv1.EndpointSlice, error) {
@@ -116,20 +111,57 @@ func (s *proxyStorage) slices(ctx context.Context, name string) ([]discoveryv1.E
 	return list.(*discoveryv1.EndpointSliceList).Items, nil
 }
 
-// endpoints are host:port of what is ready.
-func endpoints(slices []discoveryv1.EndpointSlice, portName string) []string {
-	var hosts []string
-	for i := range slices {
-		for _, p := range slices[i].Ports {
+// endpoint is one address of a ready endpoint, with the port that is asked for.
+type endpoint struct {
+	address string
+	port    int32
+	// pod is what the endpoint claims to be.
+	pod *corev1.ObjectReference
+}
+
+func endpoints(written []discoveryv1.EndpointSlice, portName string) []endpoint {
+	var list []endpoint
+	for i := range written {
+		for _, p := range written[i].Ports {
 			if ptr.Deref(p.Name, "") != portName || p.Port == nil {
 				continue
 			}
-			for _, e := range slices[i].Endpoints {
+			for _, e := range written[i].Endpoints {
 				if ptr.Deref(e.Conditions.Ready, true) && len(e.Addresses) > 0 {
-					hosts = append(hosts, net.JoinHostPort(e.Addresses[0], strconv.Itoa(int(*p.Port))))
+					list = append(list, endpoint{e.Addresses[0], *p.Port, e.TargetRef})
 				}
 			}
 		}
 	}
-	return hosts
+	return list
+}
+
+// pick returns host and port of any of the endpoints that is a pod. EndpointSlices
+// are written by users too: through other addresses they would reach what the
+// server alone can reach.
+func (s *proxyStorage) pick(ctx context.Context, service string, list []endpoint) (string, error) {
+	pods, err := s.env.Store(corev1.Resource("pods"))
+	if err != nil {
+		return "", err
+	}
+	for _, i := range rand.Perm(len(list)) {
+		if e := list[i]; isPod(ctx, pods, e) && connect.Proxyable(e.address) == nil {
+			return net.JoinHostPort(e.address, strconv.Itoa(int(e.port))), nil
+		}
+	}
+	return "", apierrors.NewServiceUnavailable(fmt.Sprintf("no endpoints available for service %q", service))
+}
+
+// isPod reports whether the endpoint's address is one of the pod that it names,
+// in the namespace of the request.
+func isPod(ctx context.Context, pods rest.Getter, e endpoint) bool {
+	if e.pod == nil || e.pod.Namespace != request.NamespaceValue(ctx) {
+		return false
+	}
+	obj, err := pods.Get(ctx, e.pod.Name, &metav1.GetOptions{})
+	if err != nil {
+		return false
+	}
+	p, ok := obj.(*corev1.Pod)
+	return ok && slices.ContainsFunc(p.Status.PodIPs, func(ip corev1.PodIP) bool { return ip.IP == e.address })
 }
