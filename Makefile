@@ -24,7 +24,7 @@ KUBECTL  := -X k8s.io/component-base/version.gitVersion=$(KUBEVER) -X k8s.io/com
 RACE     := ./apiserver ./apiserver/etcd ./apiserver/inprocess ./apiserver/dispatch ./apiserver/auth/... ./apiserver/admission/... \
 	./controllers/... ./scheduler/... ./nodeagent/simulated ./nodeagent/objects ./nodeagent/probes ./nodeagent/pods ./proxy/model
 
-.PHONY: help up build test race lint bench crash verify generate clean packages
+.PHONY: help up build test race lint bench crash verify generate features clean packages
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t12
@@ -87,6 +87,10 @@ crash: ## Kill the process at random points of everything and compare the end: R
 
 generate: ## Render the OpenAPI documents again.
 	hack/generate-openapi.sh
+
+features: ## List Kubernetes' feature gates again, and write docs/features.md.
+	cd test/conformance && $(GO) run ./features $(CURDIR)/test/features/gates.csv
+	$(GO) run ./test/features test/features docs/features.md
 
 include test/conformance/conformance.mk
 

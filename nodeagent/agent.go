@@ -94,7 +94,7 @@ func newAgent(config Config, service runtime.Service, close func() error) (*Agen
 	}
 	a.nodeStatus = a.newNodeStatus()
 	a.prober = &probes.Prober{Exec: a.exec, Dial: config.Dial, UserAgent: "kube-probe/1.37"}
-	a.puller = images.NewPuller(service, config.Client)
+	a.puller = images.NewPuller(service, config.Client, filepath.Join(config.RootDir, "image-pulls"))
 	if config.NodeCgroups == nil || *config.NodeCgroups {
 		manager, err := cgroups.New()
 		if err == nil {

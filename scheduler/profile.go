@@ -10,6 +10,7 @@ import (
 	"github.com/coracle-k8s/coracle/scheduler/plugins/imagelocality"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/interpodaffinity"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/nodeaffinity"
+	"github.com/coracle-k8s/coracle/scheduler/plugins/nodedeclaredfeatures"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/nodename"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/nodeports"
 	"github.com/coracle-k8s/coracle/scheduler/plugins/noderesources"
@@ -47,6 +48,7 @@ func (s *Scheduler) newFramework() (*framework.Framework, error) {
 		framework.Weighted{Plugin: noderesources.NewBalancedAllocation(), Weight: 1},
 		framework.Weighted{Plugin: imagelocality.New(s.snapshot), Weight: 1},
 		framework.Weighted{Plugin: defaultbinder.New(s.cfg.Client)},
+		framework.Weighted{Plugin: nodedeclaredfeatures.New()},
 	)
 	if err != nil {
 		return nil, err

@@ -5,7 +5,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	resourcehelper "k8s.io/component-helpers/resource"
 )
 
 const (
@@ -25,7 +24,6 @@ func SetPodDefaults(p *corev1.Pod) {
 	for i := range p.Spec.InitContainers {
 		requestsFromLimits(&p.Spec.InitContainers[i].Resources)
 	}
-	podLevelResources(p)
 	if p.Spec.EnableServiceLinks == nil {
 		p.Spec.EnableServiceLinks = new(corev1.DefaultEnableServiceLinks)
 	}
@@ -171,40 +169,6 @@ func requestsFromLimits(r *corev1.ResourceRequirements) {
 		}
 		r.Requests[name] = limit.DeepCopy()
 	}
-}
-
-// podLevelResources completes the resources of the pod as a whole, when it
-// states some: limits on huge pages from the containers' sum, requests from
-// the containers' sum and else from its own limits.
-func podLevelResources(p *corev1.Pod) {
-	r := p.Spec.Resources
-	if r == nil || len(r.Requests)+len(r.Limits) == 0 {
-		return
-	}
-	limits := resourcehelper.AggregateContainerLimits(p, resourcehelper.PodResourcesOptions{})
-	for name, q := range limits {
-		if _, ok := r.Limits[name]; !ok && isHugePages(name) {
-			setResource(&r.Limits, name, q)
-		}
-	}
-	if len(r.Limits) == 0 {
-		return
-	}
-	requests := resourcehelper.AggregateContainerRequests(p, resourcehelper.PodResourcesOptions{})
-	for _, list := range []corev1.ResourceList{requests, r.Limits} {
-		for name, q := range list {
-			if _, ok := r.Requests[name]; !ok && resourcehelper.IsSupportedPodLevelResource(name) {
-				setResource(&r.Requests, name, q)
-			}
-		}
-	}
-}
-
-func setResource(list *corev1.ResourceList, name corev1.ResourceName, q resource.Quantity) {
-	if *list == nil {
-		*list = corev1.ResourceList{}
-	}
-	(*list)[name] = q.DeepCopy()
 }
 
 func hostPorts(containers []corev1.Container) {

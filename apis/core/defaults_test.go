@@ -4,6 +4,8 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -142,14 +144,52 @@ func TestReplicationControllerTakesLabels(t *testing.T) {
 	}
 }
 
-func TestPodLevelResources(t *testing.T) {
-	list := func(cpu string) corev1.ResourceList {
-		return corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}
+func TestCompletePodResources(t *testing.T) {
+	list := func(text string) corev1.ResourceList {
+		out := corev1.ResourceList{}
+		for _, pair := range strings.Fields(text) {
+			name, q, _ := strings.Cut(pair, "=")
+			out[corev1.ResourceName(name)] = resource.MustParse(q)
+		}
+		return out
 	}
-	p := &corev1.Pod{Spec: corev1.PodSpec{Resources: &corev1.ResourceRequirements{Limits: list("2")},
-		Containers: []corev1.Container{{Resources: corev1.ResourceRequirements{Limits: list("500m")}}, {}}}}
-	core.SetPodDefaults(p)
-	if got := p.Spec.Resources.Requests.Cpu().String(); got != "500m" {
-		t.Errorf("the pod requests %s of CPU, want its containers' 500m", got)
+	container := func(requests, limits string) corev1.Container {
+		return corev1.Container{Resources: corev1.ResourceRequirements{Requests: list(requests), Limits: list(limits)}}
+	}
+	text := func(l corev1.ResourceList) string {
+		var out []string
+		for name, q := range l {
+			out = append(out, string(name)+"="+q.String())
+		}
+		slices.Sort(out)
+		return strings.Join(out, " ")
+	}
+	for _, c := range []struct {
+		name, requests, limits   string
+		containers               []corev1.Container
+		wantRequests, wantLimits string
+	}{
+		{name: "requests of the containers", limits: "cpu=2", containers: []corev1.Container{container("cpu=500m", "cpu=500m"), {}},
+			wantRequests: "cpu=500m", wantLimits: "cpu=2"},
+		{name: "requests of its limits", limits: "cpu=2", containers: []corev1.Container{{}}, wantRequests: "cpu=2", wantLimits: "cpu=2"},
+		{name: "limits of all containers", requests: "cpu=1", containers: []corev1.Container{container("cpu=1", "cpu=1"), container("cpu=1", "cpu=2 memory=1Gi")},
+			wantRequests: "cpu=1", wantLimits: "cpu=3"},
+		{name: "limits no smaller than requests", requests: "cpu=4", containers: []corev1.Container{container("cpu=1", "cpu=1")},
+			wantRequests: "cpu=4", wantLimits: "cpu=4"},
+		{name: "a container without a limit", requests: "cpu=1", containers: []corev1.Container{container("", "cpu=1"), {}}, wantRequests: "cpu=1"},
+		{name: "huge pages", limits: "cpu=1", containers: []corev1.Container{container("hugepages-2Mi=4Mi", "hugepages-2Mi=4Mi")},
+			wantRequests: "cpu=1 hugepages-2Mi=4Mi", wantLimits: "cpu=1 hugepages-2Mi=4Mi"},
+		{name: "what it does not support", requests: "cpu=1", containers: []corev1.Container{container("ephemeral-storage=1Gi", "ephemeral-storage=1Gi")}, wantRequests: "cpu=1"},
+	} {
+		p := &corev1.Pod{Spec: corev1.PodSpec{Containers: c.containers, Resources: &corev1.ResourceRequirements{Requests: list(c.requests), Limits: list(c.limits)}}}
+		core.CompletePodResources(p)
+		if r, l := text(p.Spec.Resources.Requests), text(p.Spec.Resources.Limits); r != c.wantRequests || l != c.wantLimits {
+			t.Errorf("%s: requests %s, limits %s", c.name, r, l)
+		}
+	}
+	empty := &corev1.Pod{Spec: corev1.PodSpec{Resources: &corev1.ResourceRequirements{}, Containers: []corev1.Container{container("cpu=1", "cpu=1")}}}
+	core.CompletePodResources(empty)
+	if len(empty.Spec.Resources.Requests)+len(empty.Spec.Resources.Limits) != 0 {
+		t.Errorf("resources that state nothing became %v", empty.Spec.Resources)
 	}
 }

@@ -111,9 +111,9 @@ func ordered() []plugin {
 		{name: "PodTopologyLabels", make: plain(func(d Deps) admission.Interface { return podtopologylabels.New(d.Live) })},
 		{name: "NodeDeclaredFeatureValidator", make: plain(func(d Deps) admission.Interface { return nodedeclaredfeatures.New(d.Live) })},
 		{name: "PodResizeValidator", make: plain(func(d Deps) admission.Interface { return podresize.New(d.Live) })},
-		{name: "MutatingAdmissionPolicy", make: plain(mutatingPolicies)},
+		{name: "MutatingAdmissionPolicy", make: policies(mutatingPolicies)},
 		{name: "MutatingAdmissionWebhook", make: mutatingWebhooks},
-		{name: "ValidatingAdmissionPolicy", make: plain(validatingPolicies)},
+		{name: "ValidatingAdmissionPolicy", make: policies(validatingPolicies)},
 		{name: "ValidatingAdmissionWebhook", make: validatingWebhooks},
 		{name: "ResourceQuota", make: resourceQuota},
 		{name: "AlwaysDeny", off: true, make: plain(func(Deps) admission.Interface { return always.Deny{} })},
@@ -149,6 +149,16 @@ func ownerReferences(d Deps) admission.Interface {
 		return nil
 	}
 	return ownerreferencespermission.New(d.Authorizer, d.Mapper)
+}
+
+// policies makes a plugin whose policies are in the API alone.
+func policies(of func(Deps) admission.Interface) func(Deps, io.Reader) (admission.Interface, error) {
+	return func(d Deps, config io.Reader) (admission.Interface, error) {
+		if err := dynamic.RefuseManifests(config); err != nil {
+			return nil, err
+		}
+		return of(d), nil
+	}
 }
 
 func mutatingPolicies(d Deps) admission.Interface {

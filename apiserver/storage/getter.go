@@ -194,7 +194,8 @@ func (g *Getter) openWith(decoder etcd3.Decoder, config *storagebackend.ConfigFo
 	versioner := storage.APIObjectVersioner{}
 	client, clk := g.newClient(), newEndingClock()
 	store, err := etcd3.New(client, g.compactor, config.Codec, newFunc, newListFunc, config.Prefix, prefix, config.GroupResource,
-		g.Transformer(config.GroupResource), etcd3.NewDefaultLeaseManagerConfig(), decoder, versioner)
+		etcd3.WithCorruptObjErrorHandlingTransformer(g.Transformer(config.GroupResource)), etcd3.NewDefaultLeaseManagerConfig(),
+		etcd3.WithCorruptObjErrorHandlingDecoder(decoder), versioner)
 	if err != nil {
 		client.Close()
 		return nil, nil, fmt.Errorf("opening the storage of %s: %w", config.GroupResource, err)
@@ -203,8 +204,10 @@ func (g *Getter) openWith(decoder etcd3.Decoder, config *storagebackend.ConfigFo
 		storage, destroy := g.bare(store, client, clk, config.GroupResource)
 		return storage, destroy, nil
 	}
+	// What cannot be read can be deleted, by those who may do that.
+	objects := etcd3.NewStoreWithUnsafeCorruptObjectDeletion(store, config.GroupResource)
 	watchCache, err := cacher.NewCacherFromConfig(cacher.Config{
-		Storage: store, Versioner: versioner, GroupResource: config.GroupResource, EventsHistoryWindow: history,
+		Storage: objects, Versioner: versioner, GroupResource: config.GroupResource, EventsHistoryWindow: history,
 		ResourcePrefix: prefix, KeyFunc: key, NewFunc: newFunc, NewListFunc: newListFunc,
 		GetAttrsFunc: attrs, IndexerFuncs: trigger, Indexers: indexers, Codec: config.Codec,
 		Clock: eager{clk},
@@ -214,7 +217,7 @@ func (g *Getter) openWith(decoder etcd3.Decoder, config *storagebackend.ConfigFo
 		client.Close()
 		return nil, nil, fmt.Errorf("opening the watch cache of %s: %w", config.GroupResource, err)
 	}
-	delegator := cacher.NewCacheDelegator(watchCache, store)
+	delegator := cacher.NewCacheDelegator(watchCache, objects)
 	var once sync.Once
 	destroy := func() {
 		once.Do(func() {
@@ -248,7 +251,7 @@ func (g *Getter) bare(store bareStore, client *kubernetes.Client, clk *endingClo
 			clk.stop()
 		})
 	}
-	return waiter{Interface: asked{store}, first: g.firsts.of(gr)}, destroy
+	return waiter{Interface: asked{etcd3.NewStoreWithUnsafeCorruptObjectDeletion(store, gr)}, first: g.firsts.of(gr)}, destroy
 }
 
 type bareStore interface {

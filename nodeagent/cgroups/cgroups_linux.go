@@ -86,8 +86,16 @@ func (m *Manager) setV2(path string, l Limits) error {
 	}
 	quota := orMax(l.CPUQuota)
 	files["cpu.max"] = quota + " " + strconv.Itoa(podconfig.Period)
+	// Pods do not swap, as under the kubelet's NoSwap: swap would let them have
+	// more than their limit. Kernels without swap accounting have no such file.
+	if _, err := os.Lstat(filepath.Join(dir, noSwap)); err == nil {
+		files[noSwap] = "0"
+	}
 	return write(dir, files)
 }
+
+// noSwap limits the swap of a cgroup and those below it.
+const noSwap = "memory.swap.max"
 
 func orMax(n int64) string {
 	if n <= 0 {

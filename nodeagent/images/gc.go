@@ -7,7 +7,9 @@ import (
 	"slices"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/sets"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // Usage is how full a file system is, in bytes.
@@ -55,6 +57,7 @@ func Removals(u Usage, high, low int, minAge time.Duration, candidates []Candida
 
 // Candidates lists the node's images with when they were last needed.
 func (p *Puller) Candidates(ctx context.Context, runtime runtimeapi.RuntimeServiceClient, now time.Time) ([]Candidate, error) {
+	listed := time.Now()
 	list, err := p.service.ListImages(ctx, &runtimeapi.ListImagesRequest{})
 	if err != nil {
 		return nil, fmt.Errorf("listing images: %w", err)
@@ -83,6 +86,9 @@ func (p *Puller) Candidates(ctx context.Context, runtime runtimeapi.RuntimeServi
 		out = append(out, c)
 	}
 	p.last = last
+	if err := p.records.prune(sets.KeySet(last), listed); err != nil {
+		log.FromContext(ctx).Error(err, "Records of removed images were kept")
+	}
 	return out, nil
 }
 

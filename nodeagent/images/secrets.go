@@ -2,7 +2,9 @@ package images
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"path"
@@ -23,10 +25,23 @@ type entry struct {
 	IdentityToken string `json:"identitytoken"`
 }
 
-// credentials are the logins of the pod's imagePullSecrets that fit the image.
+// login is one that fits an image, and whose it is.
+type login struct {
+	auth   *runtimeapi.AuthConfig
+	secret pullSecret
+}
+
+func newLogin(secret *corev1.Secret, auth *runtimeapi.AuthConfig) login {
+	// Marshalling strings cannot fail.
+	b, _ := json.Marshal([]string{auth.Username, auth.Password, auth.IdentityToken, auth.ServerAddress})
+	sum := sha256.Sum256(b)
+	return login{auth, pullSecret{UID: secret.UID, Namespace: secret.Namespace, Name: secret.Name, Hash: hex.EncodeToString(sum[:])}}
+}
+
+// logins are those of the pod's imagePullSecrets that fit the image.
 // Secrets that do not exist are passed over, as Kubernetes documents.
-func (p *Puller) credentials(ctx context.Context, pod *corev1.Pod, ref reference.Named) ([]*runtimeapi.AuthConfig, error) {
-	var out []*runtimeapi.AuthConfig
+func (p *Puller) logins(ctx context.Context, pod *corev1.Pod, ref reference.Named) ([]login, error) {
+	var out []login
 	for _, s := range pod.Spec.ImagePullSecrets {
 		var secret corev1.Secret
 		err := p.client.Get(ctx, client.ObjectKey{Namespace: pod.Namespace, Name: s.Name}, &secret)
@@ -36,13 +51,13 @@ func (p *Puller) credentials(ctx context.Context, pod *corev1.Pod, ref reference
 		if err != nil {
 			return nil, fmt.Errorf("reading image pull secret %s: %w", s.Name, err)
 		}
-		logins, err := parseSecret(&secret)
+		entries, err := parseSecret(&secret)
 		if err != nil {
 			return nil, err
 		}
-		for registry, login := range logins {
+		for registry, e := range entries {
 			if fits(registry, ref) {
-				out = append(out, login.config(registry))
+				out = append(out, newLogin(&secret, e.config(registry)))
 			}
 		}
 	}

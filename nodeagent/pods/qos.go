@@ -2,6 +2,7 @@ package pods
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	resourcehelper "k8s.io/component-helpers/resource"
 )
 
 // QOSClass returns the pod's class: the one in its status (the API server sets it
@@ -22,7 +23,7 @@ func QOSClass(pod *corev1.Pod) corev1.PodQOSClass {
 			}
 		}
 	}
-	if pod.Spec.Resources != nil {
+	if resourcehelper.IsPodLevelResourcesSet(pod) {
 		weigh(pod.Spec.Resources)
 	} else {
 		for i := range pod.Spec.InitContainers {

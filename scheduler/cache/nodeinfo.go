@@ -25,6 +25,7 @@ type NodeInfo struct {
 	requested        Resource
 	nonZeroRequested Resource
 	allocatable      Resource
+	features         ndf.FeatureSet
 
 	// imageStates is replaced, never changed, so that copies may share it.
 	imageStates map[string]*fwk.ImageStateSummary
@@ -78,7 +79,7 @@ func (n *NodeInfo) GetNonZeroRequested() fwk.Resource       { return &n.nonZeroR
 func (n *NodeInfo) GetAllocatable() fwk.Resource            { return &n.allocatable }
 func (n *NodeInfo) GetPVCRefCounts() map[string]int         { return n.pvcRefCounts }
 func (n *NodeInfo) GetGeneration() int64                    { return n.generation }
-func (n *NodeInfo) GetNodeDeclaredFeatures() ndf.FeatureSet { return ndf.FeatureSet{} }
+func (n *NodeInfo) GetNodeDeclaredFeatures() ndf.FeatureSet { return n.features }
 func (n *NodeInfo) GetImageStates() map[string]*fwk.ImageStateSummary {
 	return n.imageStates
 }
@@ -96,6 +97,8 @@ func (n *NodeInfo) String() string {
 func (n *NodeInfo) SetNode(node *v1.Node) {
 	n.node = node
 	n.allocatable = *NewResource(node.Status.Allocatable)
+	// Features that nobody can need are left out.
+	n.features = ndf.DefaultFramework.TryMap(node.Status.DeclaredFeatures)
 	n.changed()
 }
 

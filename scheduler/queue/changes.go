@@ -67,8 +67,12 @@ func NodeChanges(old, node *v1.Node) []fwk.ClusterEvent {
 	if !sameConditions(old.Status.Conditions, node.Status.Conditions) {
 		action |= fwk.UpdateNodeCondition
 	}
+	if !slices.Equal(old.Status.DeclaredFeatures, node.Status.DeclaredFeatures) {
+		action |= fwk.UpdateNodeDeclaredFeature
+	}
 	var events []fwk.ClusterEvent
-	for _, a := range []fwk.ActionType{fwk.UpdateNodeAllocatable, fwk.UpdateNodeLabel, fwk.UpdateNodeTaint, fwk.UpdateNodeAnnotation, fwk.UpdateNodeCondition} {
+	for _, a := range []fwk.ActionType{fwk.UpdateNodeAllocatable, fwk.UpdateNodeLabel, fwk.UpdateNodeTaint, fwk.UpdateNodeAnnotation,
+		fwk.UpdateNodeCondition, fwk.UpdateNodeDeclaredFeature} {
 		if action&a != 0 {
 			events = append(events, fwk.ClusterEvent{Resource: fwk.Node, ActionType: a})
 		}

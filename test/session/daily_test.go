@@ -41,7 +41,7 @@ var _ = Describe("the sample Deployment", Ordered, ContinueOnFailure, func() {
 			`Normal +ScalingReplicaSet +deployment/hello +Scaled up replica set hello-\S+ from 0 to 3`,
 			`Normal +SuccessfulCreate +replicaset/hello-\S+ +Created pod: hello-`,
 			`Normal +Scheduled +pod/hello-\S+ +Successfully assigned daily/hello-\S+ to `,
-			`Normal +Pulled +pod/hello-\S+ +Container image "coracle.dev/sample:v1" already present on machine`,
+			`Normal +Pulled +pod/hello-\S+ +Container image "coracle.dev/sample:v1" already present on machine and can be accessed by the pod`,
 			`Normal +Created +pod/hello-`, `Normal +Started +pod/hello-`,
 		} {
 			Expect(events).To(MatchRegexp(line))

@@ -29,6 +29,9 @@ func read(config io.Reader) (func() io.Reader, error) {
 	if _, err := validating.NewValidatingAdmissionWebhook(bytes.NewReader(data)); err != nil {
 		return nil, fmt.Errorf("reading the configuration of webhooks: %w", err)
 	}
+	if err := refuseManifests(data); err != nil {
+		return nil, fmt.Errorf("reading the configuration of webhooks: %w", err)
+	}
 	return func() io.Reader { return bytes.NewReader(data) }, nil
 }
 

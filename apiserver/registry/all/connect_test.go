@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -16,6 +17,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/apiserver/pkg/authorization/authorizerfactory"
+	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/utils/ptr"
 
@@ -23,7 +27,10 @@ import (
 )
 
 // agent answers with what it was asked for.
-type agent struct{ base *url.URL }
+type agent struct {
+	base      *url.URL
+	transport http.RoundTripper
+}
 
 func newAgent(t *testing.T) agent {
 	t.Helper()
@@ -31,18 +38,19 @@ func newAgent(t *testing.T) agent {
 		fmt.Fprintf(w, "%s %s", r.Method, r.URL.RequestURI())
 	}))
 	t.Cleanup(server.Close)
-	base, err := url.Parse(server.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return agent{base}
+	// The agent has a name, as those of the server's own process.
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, network, server.Listener.Addr().String())
+	}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return agent{&url.URL{Scheme: "http", Host: "agent"}, transport}
 }
 
 func (a agent) Connect(_ context.Context, node string) (*url.URL, http.RoundTripper, error) {
 	if node != "n1" {
 		return nil, nil, apierrors.NewServiceUnavailable("no such node")
 	}
-	return a.base, http.DefaultTransport, nil
+	return a.base, a.transport, nil
 }
 
 // responder fails the test.
@@ -80,10 +88,10 @@ func TestRequestsReachTheAgent(t *testing.T) {
 		t.Errorf("log of a pod without a node: %q, %v", got, err)
 	}
 	exec := w.storage("pods", "exec").(rest.Connecter)
-	if _, err := exec.Connect(in("default", ""), "unbound", &corev1.PodExecOptions{}, responder{t}); err == nil || err.Error() != "pod unbound does not have a host assigned" {
+	if _, err := exec.Connect(creating("default"), "unbound", &corev1.PodExecOptions{}, responder{t}); err == nil || err.Error() != "pod unbound does not have a host assigned" {
 		t.Errorf("exec without a node: %v", err)
 	}
-	if h, err := exec.Connect(in("default", ""), "p", &corev1.PodExecOptions{Command: []string{"a", "b"}, Stdout: true}, responder{t}); err != nil || h == nil {
+	if h, err := exec.Connect(creating("default"), "p", &corev1.PodExecOptions{Command: []string{"a", "b"}, Stdout: true}, responder{t}); err != nil || h == nil {
 		t.Errorf("exec: %v", err)
 	}
 	proxy := w.storage("nodes", "proxy").(rest.Connecter)
@@ -97,6 +105,44 @@ func TestRequestsReachTheAgent(t *testing.T) {
 		h.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/api/v1/nodes/"+name+"/proxy/stats/summary", nil))
 		if got := answer.Body.String(); !strings.HasPrefix(got, "GET /stats/summary") {
 			t.Errorf("proxy of %s: %q", name, got)
+		}
+	}
+}
+
+// creating is the context of a POST.
+func creating(namespace string) context.Context {
+	return request.WithRequestInfo(in(namespace, ""), &request.RequestInfo{APIVersion: "v1", Verb: "create"})
+}
+
+type failing struct{ authorizer.Authorizer }
+
+func (failing) Authorize(context.Context, authorizer.Attributes) (authorizer.Decision, string, error) {
+	return authorizer.DecisionNoOpinion, "", errors.New("no answer")
+}
+
+// TestStreamsAskTheAuthorizer gives the second question about a GET each answer
+// that an authorizer may have; apiserver's TestStreamsNeedCreate asks the real one.
+func TestStreamsAskTheAuthorizer(t *testing.T) {
+	getting := request.WithRequestInfo(in("default", ""), &request.RequestInfo{APIVersion: "v1", Verb: "get", Resource: "pods", Name: "p", IsResourceRequest: true})
+	for name, c := range map[string]struct {
+		authorizer authorizer.Authorizer
+		code       int32
+		message    string
+	}{
+		"none":    {nil, http.StatusInternalServerError, "Internal error occurred: no authorizer available"},
+		"denies":  {authorizerfactory.NewAlwaysDenyAuthorizer(), http.StatusForbidden, `pods "p" is forbidden: Everything is forbidden.`},
+		"failing": {failing{authorizerfactory.NewAlwaysDenyAuthorizer()}, 0, "no answer"},
+		"allows":  {authorizerfactory.NewAlwaysAllowAuthorizer(), http.StatusNotFound, `pods "p" not found`},
+	} {
+		w := newWorld(t, func(env *registry.Env) { env.Nodes, env.Authorizer = newAgent(t), c.authorizer })
+		for sub, options := range map[string]runtime.Object{
+			"attach": &corev1.PodAttachOptions{}, "exec": &corev1.PodExecOptions{}, "portforward": &corev1.PodPortForwardOptions{},
+		} {
+			_, err := w.storage("pods", sub).(rest.Connecter).Connect(getting, "p", options, responder{t})
+			var status apierrors.APIStatus
+			if err == nil || err.Error() != c.message || errors.As(err, &status) && status.Status().Code != c.code {
+				t.Errorf("%s, authorizer %s: %v", sub, name, err)
+			}
 		}
 	}
 }

@@ -33,6 +33,7 @@ import (
 // world is the resources over a real etcd.
 type world struct {
 	t     *testing.T
+	etcd  *etcd.Server
 	env   registry.Env
 	built map[string]map[string]rest.Storage
 }
@@ -45,7 +46,7 @@ func newWorld(t *testing.T, change func(*registry.Env)) *world {
 	}
 	scheme := apis.NewScheme()
 	getter := storage.NewGetter(server.NewClient, scheme, serializer.NewCodecFactory(scheme))
-	w := &world{t: t, built: map[string]map[string]rest.Storage{}}
+	w := &world{t: t, etcd: server, built: map[string]map[string]rest.Storage{}}
 	w.env = registry.Env{Scheme: scheme, RESTOptions: getter, Clock: clock.RealClock{},
 		Services:     registry.ServiceNetwork{CIDR: "10.96.0.0/24", NodePortBase: 30000, NodePortSize: 2768},
 		APIAudiences: []string{"api"},

@@ -30,6 +30,7 @@ type Runtime struct {
 	sandboxes  map[string]*runtimeapi.PodSandboxStatus
 	containers map[string]*container
 	images     map[string]*runtimeapi.Image
+	passwords  map[string]string
 	watchers   map[chan *runtimeapi.ContainerEventResponse]bool
 	failures   map[string]error
 	stubborn   map[string]bool
@@ -47,7 +48,7 @@ type container struct {
 func New(clock clock.PassiveClock, images ...string) *Runtime {
 	r := &Runtime{
 		clock: clock, sandboxes: map[string]*runtimeapi.PodSandboxStatus{}, containers: map[string]*container{},
-		images: map[string]*runtimeapi.Image{}, watchers: map[chan *runtimeapi.ContainerEventResponse]bool{},
+		images: map[string]*runtimeapi.Image{}, passwords: map[string]string{}, watchers: map[chan *runtimeapi.ContainerEventResponse]bool{},
 		failures: map[string]error{}, stubborn: map[string]bool{},
 		exec: func([]string) (string, int32) { return "", 0 },
 	}
@@ -395,39 +396,6 @@ func (r *Runtime) ExecSync(_ context.Context, in *runtimeapi.ExecSyncRequest, _ 
 	}
 	output, code := fn(in.Cmd)
 	return &runtimeapi.ExecSyncResponse{Stdout: []byte(output), ExitCode: code}, nil
-}
-
-// ImageStatus implements CRI.
-func (r *Runtime) ImageStatus(_ context.Context, in *runtimeapi.ImageStatusRequest, _ ...grpc.CallOption) (*runtimeapi.ImageStatusResponse, error) {
-	defer r.mu.Unlock()
-	if err := r.begin("ImageStatus"); err != nil {
-		return nil, err
-	}
-	return &runtimeapi.ImageStatusResponse{Image: r.images[in.Image.Image]}, nil
-}
-
-// PullImage implements CRI.
-func (r *Runtime) PullImage(_ context.Context, in *runtimeapi.PullImageRequest, _ ...grpc.CallOption) (*runtimeapi.PullImageResponse, error) {
-	defer r.mu.Unlock()
-	if err := r.begin("PullImage"); err != nil {
-		return nil, err
-	}
-	r.images[in.Image.Image] = &runtimeapi.Image{Id: "sha256:" + in.Image.Image, RepoTags: []string{in.Image.Image}}
-	return &runtimeapi.PullImageResponse{ImageRef: "sha256:" + in.Image.Image}, nil
-}
-
-// ListImages implements CRI.
-func (r *Runtime) ListImages(context.Context, *runtimeapi.ListImagesRequest, ...grpc.CallOption) (*runtimeapi.ListImagesResponse, error) {
-	defer r.mu.Unlock()
-	if err := r.begin("ListImages"); err != nil {
-		return nil, err
-	}
-	out := &runtimeapi.ListImagesResponse{}
-	for _, i := range r.images {
-		out.Images = append(out.Images, i)
-	}
-	slices.SortFunc(out.Images, func(a, b *runtimeapi.Image) int { return cmp.Compare(a.Id, b.Id) })
-	return out, nil
 }
 
 // stream is one watcher's.

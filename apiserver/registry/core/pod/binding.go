@@ -91,6 +91,8 @@ func (s *bindingStorage) bind(ctx context.Context, b *corev1.Binding, dryRun boo
 			return nil, err
 		}
 		p.Spec.NodeName = b.Target.Name
+		// Nobody may take a nomination for a wish that is still open.
+		p.Status.NominatedNodeName = ""
 		p.Annotations = merged(p.Annotations, b.Annotations)
 		p.Labels = merged(p.Labels, b.Labels)
 		corepod.UpdateCondition(&p.Status, corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, ObservedGeneration: p.Generation}, s.clock.Now())

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/authorization/authorizer"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	genericrest "k8s.io/apiserver/pkg/registry/generic/rest"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -97,8 +98,9 @@ func containerOf(p *corev1.Pod, name string) (string, error) {
 // streamStorage is exec, attach and portforward.
 type streamStorage struct {
 	locator
-	options func() runtime.Object
-	connect func(ctx context.Context, l locator, p *corev1.Pod, options runtime.Object, responder rest.Responder) (http.Handler, error)
+	authorizer authorizer.UnconditionalAuthorizer
+	options    func() runtime.Object
+	connect    func(ctx context.Context, l locator, p *corev1.Pod, options runtime.Object, responder rest.Responder) (http.Handler, error)
 }
 
 // New implements rest.Storage.
@@ -115,8 +117,12 @@ func (s *streamStorage) NewConnectOptions() (runtime.Object, bool, string) {
 	return s.options(), false, ""
 }
 
-// Connect implements rest.Connecter.
+// Connect implements rest.Connecter. A websocket is opened by GET, but does what
+// POST does, so it needs the same permission.
 func (s *streamStorage) Connect(ctx context.Context, name string, options runtime.Object, responder rest.Responder) (http.Handler, error) {
+	if err := authorizeVerb(ctx, s.authorizer, "create"); err != nil {
+		return nil, err
+	}
 	p, err := s.get(ctx, name)
 	if err != nil {
 		return nil, err

@@ -28,7 +28,7 @@ func New() *registry.Resource {
 		New:              func() *corev1.Pod { return &corev1.Pod{} },
 		NewList:          func() runtime.Object { return &corev1.PodList{} },
 		PrepareForCreate: prepareForCreate,
-		PrepareForUpdate: func(_ context.Context, p, old *corev1.Pod) { core.DropDisabledPodFields(&p.Spec, &old.Spec) },
+		PrepareForUpdate: prepareForUpdate,
 		Validate:         registry.Pure(core.ValidatePodCreate),
 		ValidateUpdate:   registry.PureUpdate(core.ValidatePodUpdate),
 		Warnings: func(_ context.Context, p, old *corev1.Pod) []string {
@@ -76,9 +76,10 @@ func subresources() []registry.Subresource {
 func extend(env registry.Env, store *genericregistry.Store, storages map[string]rest.Storage) error {
 	storages[""] = patient{registry.Wrapped{Store: store}}
 	pods := locator{store: store, nodes: env.Nodes}
-	storages["attach"] = &streamStorage{locator: pods, options: func() runtime.Object { return &corev1.PodAttachOptions{} }, connect: attach}
-	storages["exec"] = &streamStorage{locator: pods, options: func() runtime.Object { return &corev1.PodExecOptions{} }, connect: exec}
-	storages["portforward"] = &streamStorage{locator: pods, options: func() runtime.Object { return &corev1.PodPortForwardOptions{} }, connect: portForward}
+	for name, stream := range streams() {
+		stream.locator, stream.authorizer = pods, env.Authorizer
+		storages[name] = stream
+	}
 	storages["log"] = &logStorage{locator: pods}
 	storages["proxy"] = &proxyStorage{locator: pods, transport: connect.DirectTransport()}
 	storages["binding"] = &bindingStorage{store: store, clock: env.Clock}
@@ -90,15 +91,38 @@ func extend(env registry.Env, store *genericregistry.Store, storages map[string]
 	return nil
 }
 
+// streams returns the subresources that open streams, without what they need of the server.
+func streams() map[string]*streamStorage {
+	return map[string]*streamStorage{
+		"attach":      {options: func() runtime.Object { return &corev1.PodAttachOptions{} }, connect: attach},
+		"exec":        {options: func() runtime.Object { return &corev1.PodExecOptions{} }, connect: exec},
+		"portforward": {options: func() runtime.Object { return &corev1.PodPortForwardOptions{} }, connect: portForward},
+	}
+}
+
 func prepareForCreate(_ context.Context, p *corev1.Pod) {
-	p.Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: corepod.ComputeQOSClass(p)}
 	core.DropDisabledPodFields(&p.Spec, nil)
+	core.CompletePodResources(p)
+	p.Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: corepod.ComputeQOSClass(p)}
 	mergeLabelKeys(p)
 	if len(p.Spec.SchedulingGates) > 0 {
 		p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{
 			Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonSchedulingGated,
 			Message: "Scheduling is blocked due to non-empty scheduling gates",
 		})
+	}
+}
+
+func prepareForUpdate(_ context.Context, p, old *corev1.Pod) {
+	keepPodResources(p, old)
+	core.DropDisabledPodFields(&p.Spec, &old.Spec)
+}
+
+// keepPodResources keeps the resources of the pod as a whole for clients that do
+// not know of them.
+func keepPodResources(p, old *corev1.Pod) {
+	if p.Spec.Resources == nil && old.Spec.Resources != nil {
+		p.Spec.Resources = old.Spec.Resources.DeepCopy()
 	}
 }
 

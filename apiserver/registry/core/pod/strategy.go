@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+
+	"github.com/coracle-k8s/coracle/apis/core"
 )
 
 // partStrategy changes one part of the spec of a pod and nothing else.
@@ -56,7 +58,10 @@ func takeEphemeralContainers(to, from *corev1.Pod) {
 func takeResources(to, from *corev1.Pod) {
 	to.Spec.Containers = resized(to.Spec.Containers, from.Spec.Containers)
 	to.Spec.InitContainers = resized(to.Spec.InitContainers, from.Spec.InitContainers)
-	to.Spec.Resources = from.Spec.Resources
+	if from.Spec.Resources != nil { // otherwise the client does not know of them
+		to.Spec.Resources = from.Spec.Resources
+	}
+	core.CompletePodResources(to)
 }
 
 func resized(old, wanted []corev1.Container) []corev1.Container {

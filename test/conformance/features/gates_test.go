@@ -1,0 +1,22 @@
+package main
+
+import (
+	"os"
+	"testing"
+)
+
+// TestListIsThatOfKubernetes fails when go.mod has another version of Kubernetes
+// than the list, which test/features then needs decisions about.
+func TestListIsThatOfKubernetes(t *testing.T) {
+	want, err := gates()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile("../../features/gates.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != want {
+		t.Error("test/features/gates.csv is not the list of this version: run make features")
+	}
+}
