@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc/test/bufconn"
 	corev1 "k8s.io/api/core/v1"
@@ -19,7 +20,8 @@ import (
 )
 
 // connector reaches agents: those of this process through memory, others by
-// TLS at the address and port their node reports.
+// TLS at the address and port their node reports, with a certificate for the node's
+// name of the authority that signs those of agents and nothing else.
 type connector struct {
 	cluster *Cluster
 
@@ -100,24 +102,47 @@ func (n *connector) Connect(ctx context.Context, node string) (*url.URL, http.Ro
 	if a != nil {
 		return &url.URL{Scheme: "http", Host: node}, a.transport, nil
 	}
-	core, err := coreclient.NewForConfig(n.cluster.server.RESTConfig())
-	if err != nil {
-		return nil, nil, apierrors.NewInternalError(err)
-	}
-	obj, err := core.Nodes().Get(ctx, node, metav1.GetOptions{})
+	_, port, err := n.locate(ctx, node)
 	if err != nil {
 		return nil, nil, err
-	}
-	port := obj.Status.DaemonEndpoints.KubeletEndpoint.Port
-	address := agentAddress(obj)
-	if port == 0 || address == "" {
-		return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("node %s serves no logs or streams here (a simulated node has none, one in a server's process has them at that server)", node))
 	}
 	transport, err := n.remoteTransport()
 	if err != nil {
 		return nil, nil, apierrors.NewInternalError(err)
 	}
-	return &url.URL{Scheme: "https", Host: net.JoinHostPort(address, fmt.Sprint(port))}, transport, nil
+	// By its name, which the certificate of no other agent has: an agent that takes
+	// over another one's address gets nothing of what is meant for that.
+	return &url.URL{Scheme: "https", Host: net.JoinHostPort(node, fmt.Sprint(port))}, transport, nil
+}
+
+// locate returns where the node's agent serves.
+func (n *connector) locate(ctx context.Context, node string) (address string, port int32, err error) {
+	core, err := coreclient.NewForConfig(n.cluster.server.RESTConfig())
+	if err != nil {
+		return "", 0, apierrors.NewInternalError(err)
+	}
+	obj, err := core.Nodes().Get(ctx, node, metav1.GetOptions{})
+	if err != nil {
+		return "", 0, err
+	}
+	port, address = obj.Status.DaemonEndpoints.KubeletEndpoint.Port, agentAddress(obj)
+	if port == 0 || address == "" {
+		return "", 0, apierrors.NewBadRequest(fmt.Sprintf("node %s serves no logs or streams here (a simulated node has none, one in a server's process has them at that server)", node))
+	}
+	return address, port, nil
+}
+
+// dial connects to NODE:PORT.
+func (n *connector) dial(ctx context.Context, network, to string) (net.Conn, error) {
+	node, _, err := net.SplitHostPort(to)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to an agent: %w", err)
+	}
+	address, port, err := n.locate(ctx, node)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the agent of node %s: %w", node, err)
+	}
+	return (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext(ctx, network, net.JoinHostPort(address, fmt.Sprint(port)))
 }
 
 func agentAddress(node *corev1.Node) string {
@@ -143,6 +168,7 @@ func (n *connector) remoteTransport() (*http.Transport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the certificate for agents: %w", err)
 	}
-	n.remote = &http.Transport{TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{cert}, RootCAs: n.cluster.pki.Pool()}}
+	n.remote = &http.Transport{DialContext: n.dial, TLSClientConfig: &tls.Config{
+		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, RootCAs: n.cluster.nodeCA.Pool()}}
 	return n.remote, nil
 }

@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"crypto"
-	"crypto/rand"
 	"crypto/tls"
 	"encoding/pem"
 	"errors"
@@ -111,7 +110,8 @@ func (c *Cluster) etcd() (etcd.Config, error) {
 	return config, nil
 }
 
-// openKeys opens the cluster's authority. Where servers share an etcd, they share
+// openKeys opens the cluster's authorities, making them the first time: a data
+// directory of an earlier version has none of nodes. Where servers share an etcd, they share
 // it, and keys, through that.
 func (c *Cluster) openKeys(ctx context.Context) error {
 	var err error
@@ -120,7 +120,10 @@ func (c *Cluster) openKeys(ctx context.Context) error {
 			return err
 		}
 	}
-	c.pki, err = pki.Open(c.path("pki"), c.options.clock.Now())
+	if c.pki, err = pki.Open(c.path("pki"), c.options.clock.Now()); err != nil {
+		return err
+	}
+	c.nodeCA, err = pki.Open(c.path("pki", nodeCADir), c.options.clock.Now())
 	return err
 }
 
@@ -152,12 +155,14 @@ func (c *Cluster) makeKeys() error {
 	if _, err = pki.Open(c.path("pki", "front-proxy"), now); err != nil {
 		return err
 	}
-	_, err = c.joinToken()
+	_, err = pki.Open(c.path("pki", nodeCADir), now)
 	return err
 }
 
-// credentials are the server's certificate, the keys of service account tokens
-// and the token that agents join with.
+// nodeCADir has the authority that signs what agents serve with, in pki.
+const nodeCADir = "node-ca"
+
+// credentials are the server's certificate and the keys of service account tokens.
 func (c *Cluster) credentials(config *apiserver.Config) error {
 	if err := c.certificate(config); err != nil {
 		return err
@@ -170,12 +175,7 @@ func (c *Cluster) credentials(config *apiserver.Config) error {
 		return err
 	}
 	config.Proxy = proxy
-	token, err := c.joinToken()
-	if err != nil {
-		return err
-	}
-	config.Tokens = map[string]*user.DefaultInfo{token: {Name: joinUser, Groups: []string{joinGroup}}}
-	return nil
+	return c.removeOldToken()
 }
 
 // certificate is the configured one, or one of the cluster's own authority.
@@ -354,24 +354,16 @@ func (c *Cluster) writeKubeconfig() error {
 	return os.Chmod(c.kubeconfig, 0o600)
 }
 
-// joinToken reads the token that agents join with, drawing its secret the first
-// time. It follows the authority, should that be another one than before.
-func (c *Cluster) joinToken() (string, error) {
-	path := c.path("agent-token")
-	old, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("reading the join token: %w", err)
+// removeOldToken removes the token that agents joined with in earlier versions,
+// which never expired and is good for nothing any more.
+func (c *Cluster) removeOldToken() error {
+	err := os.Remove(c.path(oldTokenFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
-	_, secret, err := splitToken(strings.TrimSpace(string(old)))
 	if err != nil {
-		secret = rand.Text()
+		return fmt.Errorf("removing the old join token: %w", err)
 	}
-	token, err := makeToken(c.pki.PEM, secret)
-	if err != nil || token+"\n" == string(old) {
-		return token, err
-	}
-	if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("writing the join token: %w", err)
-	}
-	return token, nil
+	c.options.progress("removed the file " + oldTokenFile + ", which is good for nothing any more: agents join with what coracle token create prints")
+	return nil
 }

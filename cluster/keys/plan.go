@@ -8,7 +8,9 @@
 //
 // Invariants:
 //
-//  1. etcd has either no keys or all of them, and they never change.
+//  1. etcd has either no keys or all of them, and they never change. A later version
+//     may add some to those of an earlier one; then the first of the servers with
+//     the token that is of the later version does.
 //  2. A key in a data directory is never replaced by another one.
 //  3. Without the token, what is in etcd tells nothing but whether a key is
 //     the same.
@@ -22,21 +24,24 @@ import (
 	"slices"
 )
 
-// Files are what servers have in common, below their data directories. The last
-// one may differ where servers got the others by hand.
+// Files are what servers have in common, below their data directories.
 var files = [...]string{
-	"pki/ca.crt", "pki/ca.key", "pki/front-proxy/ca.crt", "pki/front-proxy/ca.key", "pki/service-account.key", agentToken,
+	"pki/ca.crt", "pki/ca.key", "pki/front-proxy/ca.crt", "pki/front-proxy/ca.key", "pki/service-account.key",
+	"pki/node-ca/ca.crt", "pki/node-ca/ca.key",
 }
 
-// agentToken is what agents join any server with.
-const agentToken = "agent-token"
+// former is a file that records of earlier versions have besides.
+const former = "agent-token"
 
 // record is what etcd has.
 type record struct {
-	// Fingerprints of all files but the last, by name.
+	// Fingerprints of all files, by name.
 	Fingerprints map[string]string `json:"fingerprints"`
 	// Sealed are all files.
 	Sealed []byte `json:"sealed"`
+
+	// revision is etcd's.
+	revision int64
 }
 
 // step is what to do about the keys.
@@ -46,6 +51,7 @@ const (
 	keep    step = iota // they are what they must be
 	publish             // etcd has none: make what is missing, and tell
 	fetch               // some are only in etcd
+	extend              // etcd lacks some that are new in this version: make those, and tell
 )
 
 // plan says what a server with the files in local does, given what etcd has, or
@@ -56,13 +62,15 @@ func plan(there *record, local map[string][]byte) (next step, foreign string) {
 	}
 	next = keep
 	for _, name := range files {
-		if name == agentToken {
-			continue
-		}
-		switch data, has := local[name]; {
-		case !has:
+		data, has := local[name]
+		switch want, known := there.Fingerprints[name]; {
+		case !known:
+			if next == keep {
+				next = extend
+			}
+		case !has: // before anything is added to what is there
 			next = fetch
-		case fingerprint(data) != there.Fingerprints[name]:
+		case fingerprint(data) != want:
 			return keep, name
 		}
 	}
@@ -85,13 +93,16 @@ func newRecord(local map[string][]byte, token string) (*record, error) {
 		if !has {
 			return nil, fmt.Errorf("sharing keys: there is no %s", name)
 		}
-		if name != agentToken {
-			r.Fingerprints[name] = fingerprint(data)
-		}
+		r.Fingerprints[name] = fingerprint(data)
 	}
 	var err error
 	r.Sealed, err = seal(local, token)
 	return r, err
+}
+
+// complete reports whether a record has every file.
+func (r *record) complete() bool {
+	return !slices.ContainsFunc(files[:], func(name string) bool { return r.Fingerprints[name] == "" })
 }
 
 // open returns the files in a record, which are those that it tells of.
@@ -100,9 +111,15 @@ func (r *record) open(token string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	delete(all, former)
 	for name, data := range all {
-		if !slices.Contains(files[:], name) || name != agentToken && fingerprint(data) != r.Fingerprints[name] {
+		if !slices.Contains(files[:], name) || fingerprint(data) != r.Fingerprints[name] {
 			return nil, fmt.Errorf("%s is not what it was", name)
+		}
+	}
+	for name := range r.Fingerprints {
+		if _, has := all[name]; !has {
+			return nil, fmt.Errorf("%s is missing", name)
 		}
 	}
 	return all, nil
