@@ -29,15 +29,18 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+	"github.com/coracle-k8s/coracle/cluster/jointoken"
 )
 
 // AgentConfig is what a node that is a process of its own needs.
 type AgentConfig struct {
-	// Server is the API server's URL and Token the content of the file
-	// agent-token in its data directory: the hash of the cluster's authority,
-	// by which the agent knows the server, and a secret, by which the server
-	// knows the agent.
-	Server, Token string
+	// Server is the API server's URL.
+	Server string
+	// Token is what coracle token create prints (jointoken.Join): the hash of the
+	// cluster's authority, by which the agent knows the server, and a bootstrap
+	// token, by which the server knows the agent until that has a certificate. It may
+	// be empty when DataDir has the certificate from an earlier run.
+	Token string
 	// DataDir is for the agent alone. Default: DefaultAgentDir.
 	DataDir string
 	// Listen is where the agent answers the server (logs, exec and the like).
@@ -60,8 +63,10 @@ func (c AgentConfig) complete() (AgentConfig, error) {
 	if err != nil || server.Scheme != "https" || server.Hostname() == "" {
 		return c, fmt.Errorf("server %q is not a URL such as https://10.0.0.1:6443", c.Server)
 	}
-	if _, _, err := splitToken(c.Token); err != nil {
-		return c, err
+	if c.Token != "" {
+		if _, _, err := jointoken.Parse(c.Token); err != nil {
+			return c, err
+		}
 	}
 	defaults := v1alpha1.Cluster{DataDir: c.DataDir, Node: c.Node}
 	if c.DataDir == "" {
@@ -74,6 +79,11 @@ func (c AgentConfig) complete() (AgentConfig, error) {
 	c.DataDir, c.Node = defaults.DataDir, defaults.Node
 	if c.Node.Name, err = nodeName(c.Node.Name); err != nil {
 		return c, err
+	}
+	if c.Token == "" {
+		if kept, err := readAgentIdentity(c.DataDir); err != nil || kept == nil || kept.cert == nil {
+			return c, errors.Join(err, errors.New("an agent that has not joined yet needs a token: make one with coracle token create, where the server runs"))
+		}
 	}
 	if c.Node.Address == "" {
 		if c.Node.Address = addressTowards(server.Hostname()); c.Node.Address == "" {
@@ -243,8 +253,9 @@ const renewRetry = time.Minute
 
 // Start renews until ctx is done: a manager.Runnable.
 func (r *renewal) Start(ctx context.Context) error {
+	wait := time.Duration(0)
 	for {
-		timer := r.options.clock.NewTimer(renewIn(r.options.clock.Now(), r.expires))
+		timer := r.options.clock.NewTimer(max(renewIn(r.options.clock.Now(), r.expires), wait))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -252,7 +263,7 @@ func (r *renewal) Start(ctx context.Context) error {
 		case <-timer.C():
 		}
 		m, err := r.joiner.join(ctx)
-		if err != nil {
+		if wait = soonest(err); err != nil {
 			r.options.logger.Error(err, "Renewing the node's certificates")
 			continue
 		}

@@ -53,7 +53,7 @@ func RunAgent(ctx context.Context, config AgentConfig, opts ...Option) error {
 	if err != nil {
 		return fmt.Errorf("reading the server's URL: %w", err)
 	}
-	joiner := &joiner{server: server, token: config.Token, node: config.Node.Name, address: config.Node.Address, clock: o.clock}
+	joiner := &joiner{server: server, token: config.Token, node: config.Node.Name, address: config.Node.Address, dir: dir, clock: o.clock}
 	o.progress("joining " + config.Server + " as node " + config.Node.Name)
 	member, err := joiner.joinPatiently(ctx, o.progress)
 	if err != nil {

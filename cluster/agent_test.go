@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"testing"
@@ -18,17 +19,25 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	proxyutil "k8s.io/apimachinery/pkg/util/proxy"
+	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+	"github.com/coracle-k8s/coracle/cluster/jointoken"
 )
+
+// home is the address of the machine that the tests pretend to run on.
+const home = "10.0.0.7"
 
 // start runs a control plane without nodes.
 func start(t *testing.T) *Cluster {
 	t.Helper()
 	none := int32(0)
-	c, err := Start(t.Context(), &v1alpha1.Cluster{DataDir: t.TempDir(), Listen: "127.0.0.1:0", Nodes: &none, Storage: v1alpha1.Storage{UnsafeNoFsync: true}})
+	c, err := Start(t.Context(), &v1alpha1.Cluster{DataDir: t.TempDir(), Listen: "127.0.0.1:0", Nodes: &none, Storage: v1alpha1.Storage{UnsafeNoFsync: true}},
+		func(o *options) {
+			o.machine = func() ([]netip.Addr, error) { return []netip.Addr{netip.MustParseAddr(home)}, nil }
+		})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,27 +45,49 @@ func start(t *testing.T) *Cluster {
 	return c
 }
 
+// core is an administrator's client.
+func (c *Cluster) core(t *testing.T) coreclient.CoreV1Interface {
+	t.Helper()
+	core, err := coreclient.NewForConfig(c.RESTConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return core
+}
+
+// token is a new join token.
+func (c *Cluster) token(t *testing.T) jointoken.Token {
+	t.Helper()
+	token, err := jointoken.Create(t.Context(), c.core(t), time.Hour, "", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// joiner is an agent with a new token and an empty data directory.
 func (c *Cluster) joiner(t *testing.T, node string) *joiner {
 	t.Helper()
 	server, err := url.Parse(c.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := c.joinToken()
+	pin, err := jointoken.NewPin(c.pki.PEM)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &joiner{server: server, token: token, node: node, address: "127.0.0.1", clock: clock.RealClock{}}
+	return &joiner{server: server, token: jointoken.Join(pin, c.token(t).String()), node: node, address: home, dir: t.TempDir(), clock: clock.RealClock{}}
 }
 
 func TestAgentJoins(t *testing.T) {
 	g := NewWithT(t)
 	c := start(t)
-	first, err := c.joiner(t, "one").joinPatiently(t.Context(), func(string) {})
+	agent := c.joiner(t, "one")
+	first, err := agent.joinPatiently(t.Context(), func(string) {})
 	g.Expect(err).NotTo(HaveOccurred())
 	second, err := c.joiner(t, "two").join(t.Context())
 	g.Expect(err).NotTo(HaveOccurred())
-	again, err := c.joiner(t, "one").join(t.Context())
+	again, err := agent.join(t.Context())
 	g.Expect(err).NotTo(HaveOccurred())
 
 	g.Expect(first.NodePodCIDR).To(Equal("10.244.0.0/24"))
@@ -107,13 +138,6 @@ func isItself(t *testing.T, c *Cluster, one, two *membership) {
 		_, err = proxyutil.DialURL(t.Context(), to, transport)
 		g.Expect(err).To(MatchError(ContainSubstring("certificate")), "%s, for a stream", name)
 	}
-	// A node whose name the server's own certificate is for is no other case.
-	transport, err := c.nodes.remoteTransport("localhost")
-	g.Expect(err).NotTo(HaveOccurred())
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.URL()+"/healthz", nil)
-	g.Expect(err).NotTo(HaveOccurred())
-	_, err = transport.RoundTrip(request)
-	g.Expect(err).To(MatchError(ContainSubstring(`not "system:node:localhost"`)))
 	g.Expect(one.serving.Leaf.IPAddresses).To(Equal(two.serving.Leaf.IPAddresses), "else the address alone would have told")
 }
 
@@ -170,7 +194,9 @@ func servesTheServer(t *testing.T, c *Cluster, m *membership) {
 	code, text := ask(transport, to)
 	g.Expect(code).To(Equal(http.StatusOK))
 	g.Expect(text).To(Equal("fine"))
-	code, _ = ask(remote.config.Transport, to)
+	node2 := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.nodeCA.Pool(), ServerName: "one", Certificates: []tls.Certificate{m.client}}}
+	defer node2.CloseIdleConnections()
+	code, _ = ask(node2, &url.URL{Scheme: "https", Host: listener.Addr().String()})
 	g.Expect(code).To(Equal(http.StatusForbidden), "to another node")
 
 	listener.Close()
@@ -212,11 +238,17 @@ func TestAgentIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*joiner){
-		"the server does not know the token":          func(j *joiner) { j.token += "x" },
+		"the server does not know the token":          func(j *joiner) { j.token = j.token[:len(j.token)-16] + "0123456789abcdef" },
 		"is not of the cluster that the token is for": func(j *joiner) { j.token = flip(j.token) },
-		"take the content of the file agent-token":    func(j *joiner) { j.token = "secret" },
+		"make one with coracle token create":          func(j *joiner) { j.token = "secret" },
+		"has no certificate of node node that is":     func(j *joiner) { j.token = "" },
 		`address "nowhere" is not an IP address`:      func(j *joiner) { j.address = "nowhere" },
 		`node "A B": a lowercase RFC 1123 subdomain`:  func(j *joiner) { j.node = "A B" },
+		"has the name of the API server's Service":    func(j *joiner) { j.node, j.address = "kubernetes.default.svc", "10.96.0.1" },
+		"has a name of every machine":                 func(j *joiner) { j.node = "localhost" },
+		"address 127.0.0.1 is of every machine":       func(j *joiner) { j.address = "127.0.0.1" },
+		"range 10.96.0.0/16 of Services":              func(j *joiner) { j.address = "10.96.0.1" },
+		"is not the one that the agent's connection":  func(j *joiner) { j.address = "10.0.0.8" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -252,13 +284,11 @@ func TestTimeToRenewal(t *testing.T) {
 }
 
 func TestAgentConfigIsChecked(t *testing.T) {
-	token, err := makeToken([]byte("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"), "secret")
-	if err != nil {
-		t.Fatal(err)
-	}
+	token := jointoken.Join(jointoken.Pin{}, "abcdef.0123456789abcdef")
 	for want, config := range map[string]AgentConfig{
 		`server "10.0.0.1:6443" is not a URL`:    {Server: "10.0.0.1:6443", Token: token},
 		"the join token is not one":              {Server: "https://10.0.0.1:6443", Token: "x"},
+		"has not joined yet needs a token":       {Server: "https://10.0.0.1:6443", DataDir: t.TempDir()},
 		`node address "nowhere" is not an IP`:    {Server: "https://10.0.0.1:6443", Token: token, Node: v1alpha1.Node{Address: "nowhere"}},
 		`node.name: Invalid value: "Not_A_Name"`: {Server: "https://10.0.0.1:6443", Token: token, Node: v1alpha1.Node{Name: "Not_A_Name"}},
 	} {

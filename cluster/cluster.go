@@ -50,6 +50,8 @@ type options struct {
 	clock    clock.WithTicker
 	logger   logr.Logger
 	cloud    cloudprovider.Interface
+	// machine returns the addresses of this machine.
+	machine func() ([]netip.Addr, error)
 }
 
 // WithProgress reports what the start is doing, a short phrase a step, one at a
@@ -94,6 +96,13 @@ type Cluster struct {
 	server              *apiserver.Server
 	nodes               *connector
 	podRanges           *nodeipam.Ranges
+	// nodeCA signs what agents serve with. Nobody takes its certificates for those
+	// of the API server.
+	nodeCA *pki.Authority
+	// joining is held while a join is decided; joinedBefore says that podRanges
+	// knows of the joins before this process started.
+	joining      sync.Mutex
+	joinedBefore bool
 	// metrics are those of this cluster's parts, where they have any of their own.
 	metrics    *prometheus.Registry
 	parts      *parts
@@ -110,7 +119,7 @@ type Cluster struct {
 // configuration is defaulted and checked first; config itself is not changed.
 // ctx bounds the start only.
 func Start(ctx context.Context, config *v1alpha1.Cluster, opts ...Option) (*Cluster, error) {
-	c := &Cluster{config: config.DeepCopy(), options: options{progress: func(string) {}, clock: clock.RealClock{}, logger: logr.Discard()}, metrics: prometheus.NewRegistry(), failed: make(chan error, 1)}
+	c := &Cluster{config: config.DeepCopy(), options: options{progress: func(string) {}, clock: clock.RealClock{}, logger: logr.Discard(), machine: machineAddresses}, metrics: prometheus.NewRegistry(), failed: make(chan error, 1)}
 	for _, o := range opts {
 		o(&c.options)
 	}

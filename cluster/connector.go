@@ -20,20 +20,16 @@ import (
 )
 
 // connector reaches agents: those of this process through memory, others by
-// TLS at the address and port that their node reports. A node may report any
-// address, loopback too, so the server sends nothing before the other side has
-// shown the certificate that the node got by joining.
+// TLS at the address and port their node reports, with a certificate for the node's
+// name of the authority that signs those of agents and nothing else.
 type connector struct {
 	cluster *Cluster
 
 	mu    sync.Mutex
 	local map[string]*localAgent
 	// added is closed, and made anew, when an agent is added.
-	added chan struct{}
-	// client is the certificate for agents, nil until the first is called.
-	client *tls.Certificate
-	// remote are the transports to agents by node: connections are not shared.
-	remote map[string]*http.Transport
+	added  chan struct{}
+	remote *http.Transport
 }
 
 // localAgent serves an agent's API to this process.
@@ -45,7 +41,7 @@ type localAgent struct {
 }
 
 func newConnector(c *Cluster) *connector {
-	return &connector{cluster: c, added: make(chan struct{}), local: map[string]*localAgent{}, remote: map[string]*http.Transport{}}
+	return &connector{cluster: c, added: make(chan struct{}), local: map[string]*localAgent{}}
 }
 
 // add serves h as the named node's agent.
@@ -93,8 +89,8 @@ func (n *connector) close() {
 		a.transport.CloseIdleConnections()
 		<-a.done
 	}
-	for _, t := range n.remote {
-		t.CloseIdleConnections()
+	if n.remote != nil {
+		n.remote.CloseIdleConnections()
 	}
 }
 
@@ -106,24 +102,47 @@ func (n *connector) Connect(ctx context.Context, node string) (*url.URL, http.Ro
 	if a != nil {
 		return &url.URL{Scheme: "http", Host: node}, a.transport, nil
 	}
-	core, err := coreclient.NewForConfig(n.cluster.server.RESTConfig())
-	if err != nil {
-		return nil, nil, apierrors.NewInternalError(err)
-	}
-	obj, err := core.Nodes().Get(ctx, node, metav1.GetOptions{})
+	_, port, err := n.locate(ctx, node)
 	if err != nil {
 		return nil, nil, err
 	}
-	port := obj.Status.DaemonEndpoints.KubeletEndpoint.Port
-	address := agentAddress(obj)
-	if port == 0 || address == "" {
-		return nil, nil, apierrors.NewBadRequest(fmt.Sprintf("node %s serves no logs or streams here (a simulated node has none, one in a server's process has them at that server)", node))
-	}
-	transport, err := n.remoteTransport(node)
+	transport, err := n.remoteTransport()
 	if err != nil {
 		return nil, nil, apierrors.NewInternalError(err)
 	}
-	return &url.URL{Scheme: "https", Host: net.JoinHostPort(address, fmt.Sprint(port))}, transport, nil
+	// By its name, which the certificate of no other agent has: an agent that takes
+	// over another one's address gets nothing of what is meant for that.
+	return &url.URL{Scheme: "https", Host: net.JoinHostPort(node, fmt.Sprint(port))}, transport, nil
+}
+
+// locate returns where the node's agent serves.
+func (n *connector) locate(ctx context.Context, node string) (address string, port int32, err error) {
+	core, err := coreclient.NewForConfig(n.cluster.server.RESTConfig())
+	if err != nil {
+		return "", 0, apierrors.NewInternalError(err)
+	}
+	obj, err := core.Nodes().Get(ctx, node, metav1.GetOptions{})
+	if err != nil {
+		return "", 0, err
+	}
+	port, address = obj.Status.DaemonEndpoints.KubeletEndpoint.Port, agentAddress(obj)
+	if port == 0 || address == "" {
+		return "", 0, apierrors.NewBadRequest(fmt.Sprintf("node %s serves no logs or streams here (a simulated node has none, one in a server's process has them at that server)", node))
+	}
+	return address, port, nil
+}
+
+// dial connects to NODE:PORT.
+func (n *connector) dial(ctx context.Context, network, to string) (net.Conn, error) {
+	node, _, err := net.SplitHostPort(to)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to an agent: %w", err)
+	}
+	address, port, err := n.locate(ctx, node)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to the agent of node %s: %w", node, err)
+	}
+	return (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext(ctx, network, net.JoinHostPort(address, fmt.Sprint(port)))
 }
 
 func agentAddress(node *corev1.Node) string {
@@ -135,33 +154,11 @@ func agentAddress(node *corev1.Node) string {
 	return ""
 }
 
-func (n *connector) remoteTransport(node string) (*http.Transport, error) {
+func (n *connector) remoteTransport() (*http.Transport, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if t := n.remote[node]; t != nil {
-		return t, nil
-	}
-	client, err := n.clientCertificate()
-	if err != nil {
-		return nil, err
-	}
-	t := &http.Transport{IdleConnTimeout: 90 * time.Second, TLSHandshakeTimeout: 10 * time.Second, TLSClientConfig: &tls.Config{
-		Certificates: []tls.Certificate{*client}, RootCAs: n.cluster.pki.Pool(), ServerName: node,
-		// The name alone is not enough: a node may have one that the server's own certificate is for.
-		VerifyConnection: func(s tls.ConnectionState) error {
-			if got, want := s.PeerCertificates[0].Subject.CommonName, "system:node:"+node; got != want {
-				return fmt.Errorf("the certificate is for %q, not %q", got, want)
-			}
-			return nil
-		},
-	}}
-	n.remote[node] = t
-	return t, nil
-}
-
-func (n *connector) clientCertificate() (*tls.Certificate, error) {
-	if n.client != nil {
-		return n.client, nil
+	if n.remote != nil {
+		return n.remote, nil
 	}
 	pair, err := n.cluster.pki.Certificate(pki.Request{Name: "apiserver-agent-client", User: "kube-apiserver-kubelet-client", Groups: []string{agentAPIGroup}}, n.cluster.options.clock.Now())
 	if err != nil {
@@ -171,6 +168,7 @@ func (n *connector) clientCertificate() (*tls.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("loading the certificate for agents: %w", err)
 	}
-	n.client = &cert
-	return n.client, nil
+	n.remote = &http.Transport{DialContext: n.dial, TLSClientConfig: &tls.Config{
+		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, RootCAs: n.cluster.nodeCA.Pool()}}
+	return n.remote, nil
 }

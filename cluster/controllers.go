@@ -113,7 +113,7 @@ func (c *Cluster) addControllers(mgr *term) error {
 		"authentication config": clusterauthentication.New(kube, func() map[string]string { return c.proxyAuthentication }),
 		"serving trust bundle":  clustertrustbundle.New(kube, clustertrustbundle.KubeAPIServerServing, func() []byte { return c.serverCA }),
 		"CSR approving":         certificates.NewApprover(kube, clk),
-		"CSR signing":           certificates.NewSigner(kube, clk, c.pki),
+		"CSR signing":           certificates.NewSigner(kube, clk, certificates.Authorities{Clients: c.pki, KubeletServing: c.nodeCA}),
 		"CSR cleaning":          certificates.NewCleaner(kube, clk),
 		"storage migration":     storageversionmigration.New(kube, meta, clk),
 		"role aggregation":      clusterroleaggregation.New(kube),

@@ -23,9 +23,12 @@ const podStopGrace = 3 * time.Second
 // nameFile has a node's name, in its directory.
 const nameFile = "name"
 
+// oldTokenFile had the join token in earlier versions.
+const oldTokenFile = "agent-token"
+
 // dirEntries are what a cluster or an agent keeps in its data directory.
 func dirEntries() []string {
-	return []string{"etcd", "pki", "kubeconfig", "agent-token", keys.TokenFile, "nodes", "bin", "local-path", identityFile, lockName}
+	return []string{"etcd", "pki", "kubeconfig", oldTokenFile, keys.TokenFile, "nodes", "bin", "local-path", identityFile, lockName}
 }
 
 // etcd sets 64 MiB aside for each of its log's files, two at first; without

@@ -2,33 +2,46 @@ package cluster
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
-	"net"
+	"math"
 	"net/http"
+	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/endpoints/request"
+	bootstrapapi "k8s.io/cluster-bootstrap/token/api"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coracle-k8s/coracle/apiserver/pki"
+	"github.com/coracle-k8s/coracle/cluster/joins"
+	"github.com/coracle-k8s/coracle/cluster/jointoken"
 )
 
 const (
-	// joinPath is where an agent with a join token gets its certificates.
+	// joinPath is where an agent gets its certificates, with a join token, or with
+	// those that it has.
 	joinPath = "/coracle/v1/join"
-	// joinUser and joinGroup are what the join token authenticates as; they may do nothing else.
-	joinUser, joinGroup = "coracle:join", "coracle:join"
+	// joinRole lets its subjects join.
+	joinRole = "coracle:join"
 	// agentGroup are the agents; they may do what a node's proxy may.
 	agentGroup = "coracle:agents"
 	// agentAPIGroup may use the agents' own API.
 	agentAPIGroup = "coracle:agent-clients"
+	// nodeUser begins the user names of nodes.
+	nodeUser = "system:node:"
 )
 
 // joinRequest is what an agent sends: two certificate requests.
@@ -54,14 +67,8 @@ type joinResponse struct {
 	ClusterDNS    []string `json:"clusterDNS"`
 }
 
-// serveJoin signs an agent's certificates. The requester proved that it has
-// the join token; the name it asks for must not be that of a node of this process.
+// serveJoin signs an agent's certificates, if joins.Plan grants them.
 func (c *Cluster) serveJoin(w http.ResponseWriter, r *http.Request) {
-	u, ok := request.UserFrom(r.Context())
-	if !ok || !mayJoin(u) {
-		http.Error(w, "only the holder of the join token may join", http.StatusForbidden)
-		return
-	}
 	if r.Method != http.MethodPost {
 		http.Error(w, "POST a join request", http.StatusMethodNotAllowed)
 		return
@@ -72,8 +79,17 @@ func (c *Cluster) serveJoin(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	response, err := c.join(r, req)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+	var no *joins.Refusal
+	switch {
+	case errors.As(err, &no):
+		if no.After > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(no.After.Seconds()))))
+		}
+		http.Error(w, no.Reason, no.Code)
+		return
+	case err != nil:
+		c.options.logger.Error(err, "Joining", "node", req.Node)
+		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -81,38 +97,28 @@ func (c *Cluster) serveJoin(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(response)
 }
 
-func mayJoin(u user.Info) bool {
-	for _, g := range u.GetGroups() {
-		if g == joinGroup || g == user.SystemPrivilegedGroup {
-			return true
-		}
-	}
-	return false
-}
-
 func (c *Cluster) join(r *http.Request, req joinRequest) (*joinResponse, error) {
-	if msgs := validation.IsDNS1123Subdomain(req.Node); len(msgs) > 0 {
-		return nil, fmt.Errorf("node %q: %s", req.Node, msgs[0])
+	asked, err := requester(r)
+	if err != nil {
+		return nil, err
 	}
-	if net.ParseIP(req.Address) == nil {
-		return nil, fmt.Errorf("address %q is not an IP address", req.Address)
+	asked.Node, asked.Address = req.Node, req.Address
+	if asked.Key, err = requestedKey(req.ClientCSR); err == nil {
+		_, err = requestedKey(req.ServerCSR)
 	}
-	if strings.HasPrefix(req.Node, simulatedPrefix) {
-		return nil, fmt.Errorf("node %q has the name of a simulated node; choose another --node-name", req.Node)
+	if err != nil {
+		return nil, &joins.Refusal{Code: http.StatusBadRequest, Reason: err.Error()}
 	}
-	if c.hasNode(req.Node) {
-		return nil, fmt.Errorf("node %q runs in the server's own process; choose another --node-name", req.Node)
+	cidr, err := c.admit(r.Context(), asked)
+	if err != nil {
+		return nil, err
 	}
 	now := c.options.clock.Now()
-	clientCert, err := c.pki.Sign([]byte(req.ClientCSR), pki.Request{User: "system:node:" + req.Node, Groups: []string{user.NodesGroup, agentGroup}}, now)
+	clientCert, err := c.pki.Sign([]byte(req.ClientCSR), pki.Request{User: nodeUser + req.Node, Groups: []string{user.NodesGroup, agentGroup}}, now)
 	if err != nil {
 		return nil, err
 	}
-	server, err := c.pki.Sign([]byte(req.ServerCSR), pki.Request{User: "system:node:" + req.Node, Groups: []string{user.NodesGroup}, Hosts: []string{req.Node, req.Address}}, now)
-	if err != nil {
-		return nil, err
-	}
-	cidr, err := c.reservePodRange(r.Context(), req.Node)
+	server, err := c.nodeCA.Sign([]byte(req.ServerCSR), pki.Request{User: nodeUser + req.Node, Groups: []string{user.NodesGroup}, Hosts: []string{req.Node, req.Address}}, now)
 	if err != nil {
 		return nil, err
 	}
@@ -121,13 +127,67 @@ func (c *Cluster) join(r *http.Request, req joinRequest) (*joinResponse, error) 
 		ClusterDomain: c.config.Network.ClusterDomain, ClusterDNS: c.config.Network.ClusterDNS}, nil
 }
 
-// agentAccess lets the join token join, and agents see what a node's proxy needs.
+// requester returns who asks and from where: the holder of a join token, or a
+// node that showed its certificate itself, so that nobody who may speak for users
+// (impersonation, another authenticator) renews for it.
+func requester(r *http.Request) (joins.Request, error) {
+	var asked joins.Request
+	u, ok := request.UserFrom(r.Context())
+	if !ok {
+		return asked, &joins.Refusal{Code: http.StatusForbidden, Reason: "only the holder of a join token may join"}
+	}
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return asked, fmt.Errorf("reading where the agent's connection comes from: %w", err)
+	}
+	asked.Peer = peer.Addr().Unmap().WithZone("")
+	if id, isToken := strings.CutPrefix(u.GetName(), bootstrapapi.BootstrapUserPrefix); isToken && slices.Contains(u.GetGroups(), jointoken.Group) {
+		asked.Token = id
+		return asked, nil
+	}
+	node, isNode := strings.CutPrefix(u.GetName(), nodeUser)
+	if !isNode || !slices.Contains(u.GetGroups(), agentGroup) || r.TLS == nil || len(r.TLS.PeerCertificates) == 0 ||
+		r.TLS.PeerCertificates[0].Subject.CommonName != u.GetName() {
+		return asked, &joins.Refusal{Code: http.StatusForbidden, Reason: "only the holder of a join token, or of a node's certificate, may join"}
+	}
+	asked.Certificate, asked.Shown = node, keyHash(r.TLS.PeerCertificates[0].RawSubjectPublicKeyInfo)
+	return asked, nil
+}
+
+// requestedKey returns the hash of the public key that a request is for.
+func requestedKey(csrPEM string) (string, error) {
+	block, _ := pem.Decode([]byte(csrPEM))
+	if block == nil || block.Type != "CERTIFICATE REQUEST" {
+		return "", errors.New("reading a certificate request: no PEM block of type CERTIFICATE REQUEST")
+	}
+	csr, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		return "", fmt.Errorf("reading a certificate request: %w", err)
+	}
+	if err := csr.CheckSignature(); err != nil {
+		return "", fmt.Errorf("checking a certificate request: %w", err)
+	}
+	return keyHash(csr.RawSubjectPublicKeyInfo), nil
+}
+
+func keyHash(key []byte) string {
+	sum := sha256.Sum256(key)
+	return hex.EncodeToString(sum[:])
+}
+
+// agentAccess lets join tokens and agents join, and agents see what a node's proxy
+// needs.
 type agentAccess struct{ client client.Client }
 
-// Start implements manager.Runnable: it makes what is missing and returns.
+// Start implements manager.Runnable: it writes the roles and their bindings and
+// returns.
 func (a agentAccess) Start(ctx context.Context) error {
 	for _, o := range agentRoles() {
-		if err := a.client.Create(ctx, o); err != nil && !apierrors.IsAlreadyExists(err) && ctx.Err() == nil {
+		err := a.client.Create(ctx, o)
+		if apierrors.IsAlreadyExists(err) { // perhaps those of an earlier version
+			err = a.client.Update(ctx, o)
+		}
+		if err != nil && ctx.Err() == nil {
 			return fmt.Errorf("letting agents join: %w", err)
 		}
 	}
@@ -135,29 +195,36 @@ func (a agentAccess) Start(ctx context.Context) error {
 }
 
 func agentRoles() []client.Object {
-	bind := func(name, role, group string) *rbacv1.ClusterRoleBinding {
-		return &rbacv1.ClusterRoleBinding{
+	bind := func(name, role string, groups ...string) *rbacv1.ClusterRoleBinding {
+		b := &rbacv1.ClusterRoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Name: name},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
-			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: group}},
 		}
+		for _, group := range groups {
+			b.Subjects = append(b.Subjects, rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: group})
+		}
+		return b
 	}
 	return []client.Object{
-		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: joinGroup}, Rules: []rbacv1.PolicyRule{{Verbs: []string{"post"}, NonResourceURLs: []string{joinPath}}}},
-		bind(joinGroup, joinGroup, joinGroup),
+		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: joinRole}, Rules: []rbacv1.PolicyRule{{Verbs: []string{"post"}, NonResourceURLs: []string{joinPath}}}},
+		bind(joinRole, joinRole, jointoken.Group, agentGroup),
 		bind("coracle:node-proxiers", "system:node-proxier", agentGroup),
 	}
 }
 
-// hasNode says whether a real node of that name is this process's own, up or not.
-func (c *Cluster) hasNode(name string) bool {
+// ownNodes are the names of this process's real nodes, up or not.
+func (c *Cluster) ownNodes() []string {
+	var names []string
 	for i := range int(*c.config.Nodes) {
-		if own, err := ownNodeName(c.config.Node.Name, i); err == nil && own == name {
-			return true
+		if own, err := ownNodeName(c.config.Node.Name, i); err == nil {
+			names = append(names, own)
 		}
 	}
-	return false
+	return names
 }
+
+// hasNode reports whether a real node of that name is this process's own, up or not.
+func (c *Cluster) hasNode(name string) bool { return slices.Contains(c.ownNodes(), name) }
 
 // ownNodeName is the name of the i-th of a process's real nodes, given that of
 // the first, if any.

@@ -6,8 +6,6 @@ import (
 	"net/netip"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
@@ -53,26 +51,26 @@ func newPodRanges(config *v1alpha1.Cluster) (*nodeipam.Ranges, error) {
 
 func (c *Cluster) nodeIPAM(mgr manager.Manager) setup {
 	return nodeipam.New(nodeipam.Config{
-		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorderFor("cidrAllocator"), Ranges: c.podRanges,
+		Client: mgr.GetClient(), Recorder: mgr.GetEventRecorderFor("cidrAllocator"), Ranges: c.podRanges, Expect: c.expectJoined,
 		// There may be thousands of simulated nodes, whose pods need no range.
 		Optional: func(n *corev1.Node) bool { return n.Labels[simulated.Label] != "" },
 	})
 }
 
-// reservePodRange gives a joining node the range its object has, or one that no
-// node and no earlier join has.
-func (c *Cluster) reservePodRange(ctx context.Context, node string) (string, error) {
-	core, err := coreclient.NewForConfig(c.server.RESTConfig())
-	if err != nil {
-		return "", fmt.Errorf("making a client: %w", err)
+// expectJoined makes the ranges known that agents were given which have not
+// registered yet. Those given by this process are known already, but for those
+// from before it started.
+func (c *Cluster) expectJoined(ctx context.Context) error {
+	c.joining.Lock()
+	defer c.joining.Unlock()
+	if c.joinedBefore && !*c.config.LeaderElection.LeaderElect {
+		return nil
 	}
-	nodes, err := core.Nodes().List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+	ledger, _, err := c.readLedger(ctx)
 	if err != nil {
-		return "", fmt.Errorf("listing nodes: %w", err)
+		return err
 	}
-	ranges, err := c.podRanges.Reserve(node, nodes.Items)
-	if err != nil {
-		return "", err
-	}
-	return ranges[0].String(), nil
+	c.podRanges.Expect(ledger.Ranges())
+	c.joinedBefore = true
+	return nil
 }

@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"crypto"
-	"crypto/rand"
 	"crypto/tls"
 	"encoding/pem"
 	"errors"
@@ -115,7 +114,8 @@ func (c *Cluster) etcd() (etcd.Config, error) {
 	return config, nil
 }
 
-// openKeys opens the cluster's authority. Where servers share an etcd, they share
+// openKeys opens the cluster's authorities, making them the first time: a data
+// directory of an earlier version has none of nodes. Where servers share an etcd, they share
 // it, and keys, through that.
 func (c *Cluster) openKeys(ctx context.Context) error {
 	err := datafile.RemoveTemporary(c.config.DataDir)
@@ -127,7 +127,10 @@ func (c *Cluster) openKeys(ctx context.Context) error {
 			return err
 		}
 	}
-	c.pki, err = c.openAuthority("pki")
+	if c.pki, err = c.openAuthority("pki"); err != nil {
+		return err
+	}
+	c.nodeCA, err = c.openAuthority(keys.NodeAuthority)
 	return err
 }
 
@@ -166,15 +169,11 @@ func (c *Cluster) makeKeys() error {
 	if c.pki, err = c.openAuthority("pki"); err != nil {
 		return err
 	}
-	if _, err = c.pki.Key("service-account"); err != nil {
-		return err
-	}
-	_, err = c.joinToken()
+	_, err = c.pki.Key("service-account")
 	return err
 }
 
-// credentials are the server's certificate, the keys of service account tokens
-// and the token that agents join with.
+// credentials are the server's certificate and the keys of service account tokens.
 func (c *Cluster) credentials(config *apiserver.Config) error {
 	if err := c.certificate(config); err != nil {
 		return err
@@ -187,12 +186,7 @@ func (c *Cluster) credentials(config *apiserver.Config) error {
 		return err
 	}
 	config.Proxy = proxy
-	token, err := c.joinToken()
-	if err != nil {
-		return err
-	}
-	config.Tokens = map[string]*user.DefaultInfo{token: {Name: joinUser, Groups: []string{joinGroup}}}
-	return nil
+	return c.removeOldToken()
 }
 
 // certificate is the configured one, or one of the cluster's own authority.
@@ -379,32 +373,16 @@ func (c *Cluster) writeKubeconfig() error {
 	return nil
 }
 
-// joinToken reads the token that agents join with, making it the first time. It
-// names the authority: that of another one is not this cluster's.
-func (c *Cluster) joinToken() (string, error) {
-	path := c.path("agent-token")
-	old, err := datafile.Read(path)
+// removeOldToken removes the token that agents joined with in earlier versions,
+// which never expired and is good for nothing any more.
+func (c *Cluster) removeOldToken() error {
+	err := os.Remove(c.path(oldTokenFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		token, err := makeToken(c.pki.PEM, rand.Text())
-		if err == nil {
-			err = datafile.Write(path, []byte(token+"\n"))
-		}
-		if err != nil {
-			return "", fmt.Errorf("making the join token: %w", err)
-		}
-		return token, nil
+		return nil
 	}
 	if err != nil {
-		return "", err
+		return fmt.Errorf("removing the old join token: %w", err)
 	}
-	token := strings.TrimSpace(string(old))
-	_, secret, err := splitToken(token)
-	if err != nil {
-		return "", datafile.Lost(path, "is damaged")
-	}
-	want, err := makeToken(c.pki.PEM, secret)
-	if err == nil && token != want {
-		err = datafile.Lost(path, "is of another authority than "+c.path("pki", "ca.crt"))
-	}
-	return token, err
+	c.options.progress("removed the file " + oldTokenFile + ", which is good for nothing any more: agents join with what coracle token create prints")
+	return nil
 }

@@ -86,7 +86,8 @@ var places = map[string]string{
 	"cluster/agent.go connrotation.NewDialer":             operator + ": an agent's server",
 	"cluster/agent.go http.Transport":                     operator + ": an agent's server",
 	"cluster/joiner.go http.Transport":                    operator + ": an agent's server",
-	"cluster/connector.go http.Transport":                 "agents of this process through memory; others at whatever address their node wrote, for an agent may be on the server's machine, but the other side shows the certificate that the node got by joining before anything is sent",
+	"cluster/connector.go http.Transport":                 "agents of this process through memory; others at whatever address their node wrote, for an agent may be on the server's machine, but the other side shows a certificate for the node's name, of the authority of agents, before anything is sent",
+	"cluster/connector.go net.Dialer":                     "as its http.Transport",
 	"cluster/parts.go http.Client":                        "a type in a signature",
 	"cluster/metricsapi.go rest.UnversionedRESTClientFor": memory,
 }

@@ -26,6 +26,9 @@ import (
 // identityLabel and identityValue are on Leases of API servers, as upstream.
 const identityLabel, identityValue = "apiserver.kubernetes.io/identity", "kube-apiserver"
 
+// Selector selects Leases of API servers.
+const Selector = identityLabel + "=" + identityValue
+
 // Config is what a member is. All fields but Address are required.
 type Config struct {
 	// Server connects to the member's own API server.
@@ -166,7 +169,7 @@ func (m *Member) tryPublish(ctx context.Context) (next time.Time, err error) {
 	if err != nil {
 		return next, err
 	}
-	list, err := m.leases.List(ctx, metav1.ListOptions{LabelSelector: identityLabel + "=" + identityValue})
+	list, err := m.leases.List(ctx, metav1.ListOptions{LabelSelector: Selector})
 	if err != nil {
 		return next, fmt.Errorf("listing the Leases of servers: %w", err)
 	}

@@ -76,11 +76,21 @@ func look(before map[string]sight, leases []coordinationv1.Lease, own string, no
 func pace(duration time.Duration) time.Duration     { return duration / 5 }
 func patience(duration time.Duration) time.Duration { return duration - pace(duration) }
 
+// Address returns where pods reach the server whose Lease it is; not valid if
+// nowhere.
+func Address(lease *coordinationv1.Lease) netip.AddrPort {
+	at, err := netip.ParseAddrPort(lease.Annotations[apis.AnnotationAdvertise])
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	return at
+}
+
 // addresses are those that Leases tell, sorted: IPv4 first, then by port.
 func addresses(leases []coordinationv1.Lease) []netip.AddrPort {
 	var all []netip.AddrPort
-	for _, l := range leases {
-		if at, err := netip.ParseAddrPort(l.Annotations[apis.AnnotationAdvertise]); err == nil {
+	for i := range leases {
+		if at := Address(&leases[i]); at.IsValid() {
 			all = append(all, at)
 		}
 	}

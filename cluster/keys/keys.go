@@ -47,24 +47,34 @@ func Share(ctx context.Context, c Config) error {
 		if err != nil {
 			return err
 		}
-		switch next, foreign := plan(there, local); {
-		case foreign != "":
+		next, foreign := plan(there, local)
+		if foreign != "" {
 			return fmt.Errorf("the etcd at %s has a cluster with another %s than %s: use another etcd or, to be a server of that cluster, remove %s and copy the file %s of one of its servers to %s",
 				c.Etcd, foreign, c.Dir, filepath.Join(c.Dir, "pki"), TokenFile, c.Dir)
-		case next == keep:
-			return nil
-		case next == fetch:
-			return c.fetch(there)
 		}
-		won, err := c.publish(ctx)
+		switch next {
+		case keep:
+			return nil
+		case fetch:
+			if err := c.fetch(there); err != nil || there.complete() {
+				return err
+			}
+			continue
+		case extend:
+			if _, err := c.open(there); err != nil {
+				return err
+			}
+		}
+		won, err := c.publish(ctx, there)
 		if err != nil || won {
 			return err
 		}
-		if len(local) == 0 { // what was made just now is nobody's
-			for _, name := range Files() {
-				if err := os.Remove(c.path(name)); err != nil {
-					return fmt.Errorf("taking keys back: %w", err)
-				}
+		for _, name := range Files() { // what was made just now is nobody's
+			if _, before := local[name]; before {
+				continue
+			}
+			if err := os.Remove(c.path(name)); err != nil {
+				return fmt.Errorf("taking keys back: %w", err)
 			}
 		}
 	}
@@ -84,6 +94,7 @@ func (c *Config) read(ctx context.Context) (*record, error) {
 	if err := json.Unmarshal(answer.Kvs[0].Value, there); err != nil {
 		return nil, fmt.Errorf("decoding the cluster's keys in etcd: %w", err)
 	}
+	there.revision = answer.Kvs[0].ModRevision
 	return there, nil
 }
 
@@ -111,32 +122,42 @@ func (c *Config) token() (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// fetch writes the files that etcd has.
-func (c *Config) fetch(there *record) error {
+// open returns the files that etcd has.
+func (c *Config) open(there *record) (map[string][]byte, error) {
 	token, err := c.token()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if token == "" {
-		return fmt.Errorf("the etcd at %s has a cluster whose keys %s does not have: copy the file %s of one of its servers there", c.Etcd, c.Dir, TokenFile)
+		return nil, fmt.Errorf("the etcd at %s has a cluster whose keys %s does not have: copy the file %s of one of its servers there", c.Etcd, c.Dir, TokenFile)
 	}
 	all, err := there.open(token)
 	if err != nil {
-		return fmt.Errorf("%s is not that of the cluster in the etcd at %s: copy the file of one of its servers there: %w", c.path(TokenFile), c.Etcd, err)
+		return nil, fmt.Errorf("%s is not that of the cluster in the etcd at %s: copy the file of one of its servers there: %w", c.path(TokenFile), c.Etcd, err)
 	}
-	for _, name := range Files() {
+	return all, nil
+}
+
+// fetch writes the files that etcd has.
+func (c *Config) fetch(there *record) error {
+	all, err := c.open(there)
+	if err != nil {
+		return err
+	}
+	for name, data := range all {
 		if err := os.MkdirAll(filepath.Dir(c.path(name)), 0o700); err != nil {
 			return fmt.Errorf("writing the cluster's keys: %w", err)
 		}
-		if err := datafile.Write(c.path(name), all[name]); err != nil {
+		if err := datafile.Write(c.path(name), data); err != nil {
 			return fmt.Errorf("writing the cluster's keys: %w", err)
 		}
 	}
 	return nil
 }
 
-// publish puts the keys of Dir into etcd, unless somebody else was quicker.
-func (c *Config) publish(ctx context.Context) (won bool, err error) {
+// publish puts the keys of Dir into etcd in place of what was read there, unless
+// another server was quicker.
+func (c *Config) publish(ctx context.Context, there *record) (won bool, err error) {
 	if err := c.Make(); err != nil {
 		return false, err
 	}
@@ -166,7 +187,11 @@ func (c *Config) publish(ctx context.Context) (won bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("encoding the server's keys: %w", err)
 	}
-	answer, err := c.Client.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(key), "=", 0)).Then(clientv3.OpPut(key, string(text))).Commit()
+	unchanged := clientv3.Compare(clientv3.CreateRevision(key), "=", 0)
+	if there != nil {
+		unchanged = clientv3.Compare(clientv3.ModRevision(key), "=", there.revision)
+	}
+	answer, err := c.Client.Txn(ctx).If(unchanged).Then(clientv3.OpPut(key, string(text))).Commit()
 	if err != nil {
 		return false, fmt.Errorf("sharing the server's keys through etcd: %w", err)
 	}

@@ -1,6 +1,7 @@
 package keys
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -39,7 +40,8 @@ func (s *site) server() Config {
 		s.Expect(err).NotTo(HaveOccurred())
 		_, err = pki.Open(filepath.Join(c.Dir, "pki", "front-proxy"), now)
 		s.Expect(err).NotTo(HaveOccurred())
-		return os.WriteFile(filepath.Join(c.Dir, agentToken), []byte(Fingerprint(a.PEM)+".secret\n"), 0o600)
+		_, err = pki.Open(filepath.Join(c.Dir, "pki", "node-ca"), now)
+		return err
 	}
 	return c
 }
@@ -119,12 +121,10 @@ func TestKeysByHand(t *testing.T) {
 	first, second := s.server(), s.server()
 	s.share(first)
 	for _, name := range Files() {
-		if name != agentToken {
-			s.give(second, first, name)
-		}
+		s.give(second, first, name)
 	}
 	s.share(second)
-	s.Expect(s.has(second)).NotTo(HaveKey(agentToken))
+	s.Expect(second.path(TokenFile)).NotTo(BeAnExistingFile())
 	s.Expect(os.Remove(second.path("pki/service-account.key"))).To(Succeed())
 	s.refused(second, "copy the file server-token")
 }
@@ -156,4 +156,70 @@ func TestTwoAtOnce(t *testing.T) {
 		s.share(second)
 		s.Expect(s.has(second)).To(Equal(s.has(first)))
 	}
+}
+
+// earlier makes a server and its record those of a version without the authority
+// of nodes, and with the token of agents.
+func (s *site) earlier(c Config) {
+	s.share(c)
+	s.Expect(os.RemoveAll(c.path("pki/node-ca"))).To(Succeed())
+	old := s.has(c)
+	r := &record{Fingerprints: map[string]string{}}
+	for name, data := range old {
+		r.Fingerprints[name] = Fingerprint(data)
+	}
+	old[former] = []byte("x")
+	token, err := c.token()
+	s.Expect(err).NotTo(HaveOccurred())
+	r.Sealed, err = seal(old, token)
+	s.Expect(err).NotTo(HaveOccurred())
+	text, err := json.Marshal(r)
+	s.Expect(err).NotTo(HaveOccurred())
+	_, err = c.Client.Put(s.t.Context(), key, string(text))
+	s.Expect(err).NotTo(HaveOccurred())
+}
+
+// A cluster of an earlier version gets the keys that it lacks from the first of its
+// servers that is of this one, and keeps all others.
+func TestUpgrade(t *testing.T) {
+	s := newSite(t)
+	first, second, third := s.server(), s.server(), s.server()
+	s.earlier(first)
+	was := s.has(first)
+	s.refused(second, "copy the file server-token of one of its servers there")
+	s.give(second, first, TokenFile)
+	s.share(second)
+	now := s.has(second)
+	s.Expect(now).To(HaveLen(len(Files())))
+	for name, data := range was {
+		s.Expect(now[name]).To(Equal(data), name)
+	}
+	s.Expect(second.path(former)).NotTo(BeAnExistingFile())
+	for _, c := range []Config{first, third} {
+		s.give(c, second, TokenFile)
+		s.share(c)
+		s.Expect(s.has(c)).To(Equal(now))
+	}
+}
+
+// Of two servers of the new version that start at once one is the first.
+func TestUpgradeOfTwoAtOnce(t *testing.T) {
+	s := newSite(t)
+	first, second := s.server(), s.server()
+	s.earlier(first)
+	for _, name := range Files() {
+		s.give(second, first, name)
+	}
+	was := s.has(second)
+	make := second.Make
+	second.Make = func() error {
+		s.share(first)
+		return make()
+	}
+	s.refused(second, "copy the file server-token")
+	s.Expect(s.has(second)).To(Equal(was), "nothing was made without the token")
+	s.give(second, first, TokenFile)
+	s.share(second)
+	s.Expect(s.has(second)).To(HaveLen(len(Files())))
+	s.Expect(s.has(second)).To(Equal(s.has(first)))
 }

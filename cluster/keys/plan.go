@@ -8,7 +8,9 @@
 //
 // Invariants:
 //
-//  1. etcd has either no keys or all of them, and they never change.
+//  1. etcd has either no keys or all of them, and they never change. A later version
+//     may add some to those of an earlier one; then the first of the servers with
+//     the token that is of the later version does.
 //  2. A key in a data directory is never replaced by another one.
 //  3. Without the token, what is in etcd tells nothing but whether a key is
 //     the same.
@@ -22,22 +24,25 @@ import (
 	"slices"
 )
 
-// agentToken is what agents join any server with.
-const agentToken = "agent-token"
+// former is a file that records of earlier versions have besides.
+const former = "agent-token"
+
+// NodeAuthority is the directory of the authority that signs what agents serve
+// with, below the data directory. Data directories of earlier versions have none.
+const NodeAuthority = "pki/node-ca"
 
 // Authorities returns the directories of a cluster's certificate authorities,
 // below the data directory.
-func Authorities() []string { return []string{"pki", "pki/front-proxy"} }
+func Authorities() []string { return []string{"pki", "pki/front-proxy", NodeAuthority} }
 
 // Files returns what makes a cluster the one it is, and what its servers have in
-// common, below their data directories. The last one may differ where servers got
-// the others by hand.
+// common, below their data directories.
 func Files() []string {
 	var names []string
 	for _, dir := range Authorities() {
 		names = append(names, dir+"/ca.crt", dir+"/ca.key")
 	}
-	return append(names, "pki/service-account.key", agentToken)
+	return append(names, "pki/service-account.key")
 }
 
 // Fingerprint tells keys and certificates apart, however they are written.
@@ -51,10 +56,13 @@ func Fingerprint(data []byte) string {
 
 // record is what etcd has.
 type record struct {
-	// Fingerprints of all files but the last, by name.
+	// Fingerprints of all files, by name.
 	Fingerprints map[string]string `json:"fingerprints"`
 	// Sealed are all files.
 	Sealed []byte `json:"sealed"`
+
+	// revision is etcd's.
+	revision int64
 }
 
 // step is what to do about the keys.
@@ -64,6 +72,7 @@ const (
 	keep    step = iota // they are what they must be
 	publish             // etcd has none: make what is missing, and tell
 	fetch               // some are only in etcd
+	extend              // etcd lacks some that are new in this version: make those, and tell
 )
 
 // plan says what a server with the files in local does, given what etcd has, or
@@ -74,13 +83,15 @@ func plan(there *record, local map[string][]byte) (next step, foreign string) {
 	}
 	next = keep
 	for _, name := range Files() {
-		if name == agentToken {
-			continue
-		}
-		switch data, has := local[name]; {
-		case !has:
+		data, has := local[name]
+		switch want, known := there.Fingerprints[name]; {
+		case !known:
+			if next == keep {
+				next = extend
+			}
+		case !has: // before anything is added to what is there
 			next = fetch
-		case Fingerprint(data) != there.Fingerprints[name]:
+		case Fingerprint(data) != want:
 			return keep, name
 		}
 	}
@@ -94,13 +105,16 @@ func newRecord(local map[string][]byte, token string) (*record, error) {
 		if !has {
 			return nil, fmt.Errorf("sharing keys: there is no %s", name)
 		}
-		if name != agentToken {
-			r.Fingerprints[name] = Fingerprint(data)
-		}
+		r.Fingerprints[name] = Fingerprint(data)
 	}
 	var err error
 	r.Sealed, err = seal(local, token)
 	return r, err
+}
+
+// complete reports whether a record has every file.
+func (r *record) complete() bool {
+	return !slices.ContainsFunc(Files(), func(name string) bool { return r.Fingerprints[name] == "" })
 }
 
 // open returns the files in a record, which are those that it tells of.
@@ -109,9 +123,15 @@ func (r *record) open(token string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	delete(all, former)
 	for name, data := range all {
-		if !slices.Contains(Files(), name) || name != agentToken && Fingerprint(data) != r.Fingerprints[name] {
+		if !slices.Contains(Files(), name) || Fingerprint(data) != r.Fingerprints[name] {
 			return nil, fmt.Errorf("%s is not what it was", name)
+		}
+	}
+	for name := range r.Fingerprints {
+		if _, has := all[name]; !has {
+			return nil, fmt.Errorf("%s is missing", name)
 		}
 	}
 	return all, nil

@@ -20,12 +20,18 @@ const tokenVariable = "CORACLE_TOKEN"
 func agentCommand() *cobra.Command {
 	var server, token, file, dataDir, listen, name, address, runtimeEndpoint string
 	cmd := &cobra.Command{
-		Use:   "agent --server URL --token TOKEN",
+		Use:   "agent --server URL [--token TOKEN]",
 		Short: "Run one node of a cluster whose server runs elsewhere",
 		Long: `Run one real node in this process until Ctrl-C or SIGTERM, as part of a cluster
 that "coracle server" or "coracle up" runs, here or on another machine. The
-token is the content of the file agent-token in the server's data directory;
-the agent knows the right server by it, and the server the agent.
+token is what "coracle token create" prints there; the agent knows the right
+server by it, and the server the agent. It is needed for the first start only:
+the agent keeps a certificate in its data directory, with which it starts again
+and renews that. Who has lost it deletes the Node and joins with a new token.
+
+The node's address must be the one that its connection to the server comes
+from; agents.proxies in the server's configuration names load balancers that
+may pass it on.
 
 A server that is to be reached from elsewhere listens on an address that is not
 loopback: coracle server --listen 0.0.0.0:6443`,
@@ -42,8 +48,8 @@ loopback: coracle server --listen 0.0.0.0:6443`,
 			if config.Token == "" {
 				config.Token = strings.TrimSpace(os.Getenv(tokenVariable))
 			}
-			if config.Server == "" || config.Token == "" {
-				return errors.New("an agent needs --server and --token (or " + tokenVariable + ")")
+			if config.Server == "" {
+				return errors.New("an agent needs --server and, the first time, --token (or " + tokenVariable + ")")
 			}
 			for field, value := range map[*string]string{&config.DataDir: dataDir, &config.Node.Name: name, &config.Node.Address: address, &config.Node.ContainerRuntimeEndpoint: runtimeEndpoint} {
 				if value != "" {
@@ -62,7 +68,7 @@ loopback: coracle server --listen 0.0.0.0:6443`,
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&server, "server", "", "URL of the API server, such as https://10.0.0.1:6443")
-	flags.StringVar(&token, "token", "", "join token, the content of the server's file agent-token (default $"+tokenVariable+")")
+	flags.StringVar(&token, "token", "", "join token, for the first start: what coracle token create prints (default $"+tokenVariable+")")
 	flags.StringVar(&file, "config", "", "configuration file (apiVersion "+v1alpha1.APIVersion+", kind "+v1alpha1.Kind+"), of which dataDir, node and network.mtu are used; flags are set over it")
 	flags.StringVar(&dataDir, "data-dir", "", "where the agent keeps everything (default "+cluster.DefaultAgentDir()+")")
 	flags.StringVar(&listen, "listen", "", "address and port of the node's API, by which the server gets logs and streams (default: the node's address, a free port)")

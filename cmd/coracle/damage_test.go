@@ -93,12 +93,13 @@ func decide(name string) (decision, bool) {
 	}{
 		{"lock", decision{starts, map[string]outcome{"directory": refused, "pipe": refused}}},
 		{"identity", decision{refused, map[string]outcome{"missing": remade}}},
-		{"agent-token", kept},
 		{"pki/ca.key", kept},
 		{"pki/front-proxy/ca.key", kept},
+		{"pki/node-ca/ca.key", kept},
 		{"pki/service-account.key", kept},
 		{"pki/ca.crt", decision{refused, map[string]outcome{"open": starts}}},
 		{"pki/front-proxy/ca.crt", decision{refused, map[string]outcome{"open": starts}}},
+		{"pki/node-ca/ca.crt", decision{refused, map[string]outcome{"open": starts}}},
 		// A key has its public half, too, which nobody reads.
 		{"pki/*.key", withFlips(made, starts)},
 		{"pki/front-proxy/*.key", withFlips(made, starts)},

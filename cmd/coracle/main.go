@@ -64,6 +64,6 @@ controllers, scheduler, nodes and service proxy.
 		SilenceErrors: true,
 	}
 	cmd.CompletionOptions.DisableDefaultCmd = true
-	cmd.AddCommand(upCommand(), serverCommand(), agentCommand(), kubectlCommand(), imageCommand(), statusCommand(), resetCommand(), envtestAssetsCommand(), versionCommand())
+	cmd.AddCommand(upCommand(), serverCommand(), agentCommand(), tokenCommand(), kubectlCommand(), imageCommand(), statusCommand(), resetCommand(), envtestAssetsCommand(), versionCommand())
 	return cmd
 }

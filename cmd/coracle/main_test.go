@@ -57,15 +57,20 @@ func TestErrorsAreOneLineThatSaysWhatToDo(t *testing.T) {
 	}
 	data := filepath.Join(dir, "data")
 	for want, args := range map[string][]string{
-		`unknown command "bogus"`:                  {"bogus"},
-		`unknown field "network.podCidr"`:          {"up", "--config", unknown, "--data-dir", data},
-		"nodes: Invalid value: -1":                 {"up", "--nodes", "-1", "--data-dir", data},
-		"start it with coracle up":                 {"status", "--data-dir", data},
-		"no cluster runs in":                       {"image", "load", unknown, "--data-dir", data},
-		"an agent needs --server and --token":      {"agent"},
-		"take the content of the file agent-token": {"agent", "--server", "https://127.0.0.1:1", "--token", "x"},
-		"is not a data directory of coracle":       {"reset", "--data-dir", dir},
-		"this machine does not have that address":  {"up", "--nodes", "0", "--listen", "192.0.2.77:0", "--data-dir", data},
+		`unknown command "bogus"`:                 {"bogus"},
+		`unknown field "network.podCidr"`:         {"up", "--config", unknown, "--data-dir", data},
+		"nodes: Invalid value: -1":                {"up", "--nodes", "-1", "--data-dir", data},
+		"start it with coracle up":                {"status", "--data-dir", data},
+		"no cluster runs in":                      {"image", "load", unknown, "--data-dir", data},
+		"an agent needs --server and":             {"agent"},
+		"make one with coracle token create":      {"agent", "--server", "https://127.0.0.1:1", "--token", "x"},
+		"has not joined yet needs a token":        {"agent", "--server", "https://127.0.0.1:1", "--data-dir", data},
+		"say what to do with tokens":              {"token"},
+		"a join token must expire":                {"token", "create", "--ttl", "0", "--data-dir", data},
+		"no cluster has run in":                   {"token", "list", "--data-dir", data},
+		"that is no token and no ID of one":       {"token", "delete", "X", "--data-dir", data},
+		"is not a data directory of coracle":      {"reset", "--data-dir", dir},
+		"this machine does not have that address": {"up", "--nodes", "0", "--listen", "192.0.2.77:0", "--data-dir", data},
 	} {
 		t.Run(want, func(t *testing.T) {
 			_, err := run(t, args...)
@@ -174,4 +179,31 @@ func TestNamesStopsAtTheCommandOfThePod(t *testing.T) {
 			t.Errorf("%v: got %t", c.args, got)
 		}
 	}
+}
+
+// A token is made, listed as an agent is given it, and deleted by any of its names.
+func TestTokens(t *testing.T) {
+	g := NewWithT(t)
+	none := int32(0)
+	c, err := cluster.Start(t.Context(), &v1alpha1.Cluster{DataDir: t.TempDir(), Listen: "127.0.0.1:0", Nodes: &none, Storage: v1alpha1.Storage{UnsafeNoFsync: true}})
+	g.Expect(err).NotTo(HaveOccurred())
+	defer c.Stop()
+	token := func(args ...string) string {
+		t.Helper()
+		out, err := run(t, append(append([]string{"token"}, args...), "--data-dir", c.Config().DataDir)...)
+		g.Expect(err).NotTo(HaveOccurred())
+		return strings.TrimSpace(out)
+	}
+	one, two := token("create"), token("create", "--ttl", "90m", "--description", "for the lab")
+	g.Expect(one).To(MatchRegexp(`^[0-9a-f]{64}\.[a-z0-9]{6}\.[a-z0-9]{16}$`))
+	lines := strings.Split(token("list"), "\n")
+	g.Expect(lines).To(HaveLen(3))
+	g.Expect(lines[0]).To(MatchRegexp(`^TOKEN +TTL +EXPIRES +USAGES +DESCRIPTION +EXTRA GROUPS$`))
+	g.Expect(lines[1]).To(MatchRegexp(`^%s +1h +20[-0-9]+T[:0-9]+Z +authentication +for the lab +system:bootstrappers:coracle:join$`, two))
+	g.Expect(lines[2]).To(MatchRegexp(`^%s +23h .* authentication +<none> `, one))
+	id := strings.Split(one, ".")[1]
+	g.Expect(token("delete", id, two)).To(Equal("token " + id + " deleted\ntoken " + strings.Split(two, ".")[1] + " deleted"))
+	g.Expect(strings.Split(token("list"), "\n")).To(HaveLen(1))
+	_, err = run(t, "token", "delete", id, "--data-dir", c.Config().DataDir)
+	g.Expect(err).To(MatchError(ContainSubstring("not found")))
 }

@@ -90,9 +90,10 @@ func serverCommand() *cobra.Command {
 		Use:   "server",
 		Short: "Run the control plane alone; agents join it",
 		Long: `Run API server, controllers and scheduler in this process, without a node.
-Nodes join from this or other machines with the token in DATA-DIR/agent-token:
+Nodes join from this or other machines with a token:
 
-  coracle agent --server https://ADDRESS:PORT --token TOKEN`,
+  coracle token create                                        here
+  coracle agent --server https://ADDRESS:PORT --token TOKEN   there`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := f.config(cmd)

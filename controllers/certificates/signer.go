@@ -27,17 +27,34 @@ type Authority interface {
 	NotAfter() time.Time
 }
 
+// Authorities are what the Signer signs with.
+type Authorities struct {
+	// Clients signs client certificates: of kubernetes.io/kube-apiserver-client and
+	// kubernetes.io/kube-apiserver-client-kubelet.
+	Clients Authority
+	// KubeletServing signs for kubernetes.io/kubelet-serving. It should be another
+	// one than API servers are known by: only they honor its certificates.
+	KubeletServing Authority
+}
+
+func (a Authorities) of(signer string) Authority {
+	if signer == certificatesv1.KubeletServingSignerName {
+		return a.KubeletServing
+	}
+	return a.Clients
+}
+
 // Signer signs approved requests of the signers kubernetes.io/kubelet-serving,
 // kubernetes.io/kube-apiserver-client-kubelet and kubernetes.io/kube-apiserver-client.
 type Signer struct {
-	client    client.Client
-	clock     clock.PassiveClock
-	authority Authority
+	client      client.Client
+	clock       clock.PassiveClock
+	authorities Authorities
 }
 
 // NewSigner makes a Signer that reads requests through c's cache.
-func NewSigner(c client.Client, clk clock.PassiveClock, a Authority) *Signer {
-	return &Signer{client: c, clock: clk, authority: a}
+func NewSigner(c client.Client, clk clock.PassiveClock, a Authorities) *Signer {
+	return &Signer{client: c, clock: clk, authorities: a}
 }
 
 // SetupWithManager wakes the Signer for every request.
@@ -73,9 +90,10 @@ func (s *Signer) Reconcile(ctx context.Context, req reconcile.Request) (reconcil
 }
 
 func (s *Signer) sign(request *x509.CertificateRequest, spec *certificatesv1.CertificateSigningRequestSpec) ([]byte, error) {
-	t, err := template(request, spec, defaultLife, s.clock.Now(), s.authority.NotAfter())
+	authority := s.authorities.of(spec.SignerName)
+	t, err := template(request, spec, defaultLife, s.clock.Now(), authority.NotAfter())
 	if err != nil {
 		return nil, err
 	}
-	return s.authority.Issue(t, request.PublicKey)
+	return authority.Issue(t, request.PublicKey)
 }

@@ -10,6 +10,8 @@
 //  2. A node gets a range of every family or none.
 //  3. A range is given again only after its node is gone, and only after those
 //     that were free for longer.
-//  4. A node for which there is none says so once, in an event, and gets one when
+//  4. What a node that is about to register was promised is nobody else's until it
+//     is no longer expected.
+//  5. A node for which there is none says so once, in an event, and gets one when
 //     another node goes.
 package nodeipam

@@ -14,8 +14,9 @@ import (
 type Ranges struct {
 	mu     sync.Mutex
 	ranges *Allocator
-	// registered are the nodes that had an object; others are about to.
-	registered sets.Set[string]
+	// registered are the nodes that had an object, and pending those that are about
+	// to have one.
+	registered, pending sets.Set[string]
 }
 
 // NewRanges returns the cluster's ranges, one of each family, the primary first,
@@ -29,7 +30,7 @@ func NewRanges(reserved map[string][]netip.Prefix, ranges ...Range) (*Ranges, er
 	for node, have := range reserved {
 		allocator.Observe(reservedFor+node, have)
 	}
-	return &Ranges{ranges: allocator, registered: sets.New[string]()}, nil
+	return &Ranges{ranges: allocator, registered: sets.New[string](), pending: sets.New[string]()}, nil
 }
 
 // reservedFor marks what is kept for a node whether it exists or not; no node
@@ -37,16 +38,40 @@ func NewRanges(reserved map[string][]netip.Prefix, ranges ...Range) (*Ranges, er
 const reservedFor = "\x00"
 
 // Reserve returns the ranges of a node that is about to register with them.
-// nodes are all that there are now.
-func (r *Ranges) Reserve(node string, nodes []corev1.Node) ([]netip.Prefix, error) {
+// nodes are all that there are now, and pending is what others that are about to
+// register have. A node that was to register and is in neither is given up.
+func (r *Ranges) Reserve(node string, nodes []corev1.Node, pending map[string][]netip.Prefix) ([]netip.Prefix, error) {
 	r.observeAll(nodes)
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.expect(pending)
 	ranges, ok := r.ranges.Assign(node)
 	if !ok {
 		return nil, fmt.Errorf("giving node %s a range of pod addresses: none is left, set network.podCIDR to a larger one", node)
 	}
+	r.pending.Insert(node)
 	return ranges, nil
+}
+
+// Expect replaces what nodes that are about to register have, and frees what
+// those had that are not among them any more.
+func (r *Ranges) Expect(pending map[string][]netip.Prefix) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.expect(pending)
+}
+
+func (r *Ranges) expect(pending map[string][]netip.Prefix) {
+	before := r.pending
+	r.pending = sets.KeySet(pending)
+	for node := range before.Difference(r.pending).Difference(r.registered) {
+		r.ranges.Forget(node)
+	}
+	for node, have := range pending {
+		if !r.registered.Has(node) {
+			r.ranges.Observe(node, have)
+		}
+	}
 }
 
 // observeAll notes what nodes have, and which are gone.

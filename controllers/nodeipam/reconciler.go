@@ -38,6 +38,10 @@ type Config struct {
 	Recorder record.EventRecorder
 	// Ranges are the process's.
 	Ranges *Ranges
+	// Expect makes Ranges expect the nodes that are about to register with ranges of
+	// their own, wherever they got them. It is called before a range is chosen.
+	// Default: none are.
+	Expect func(context.Context) error
 	// Optional says that a node does without if there is nothing left; then no
 	// event is made of it. Default: none does.
 	Optional func(*corev1.Node) bool
@@ -59,6 +63,9 @@ type Reconciler struct {
 func New(config Config) *Reconciler {
 	if config.Optional == nil {
 		config.Optional = func(*corev1.Node) bool { return false }
+	}
+	if config.Expect == nil {
+		config.Expect = func(context.Context) error { return nil }
 	}
 	return &Reconciler{config: config, waiting: map[string]types.UID{}, enqueue: func(string) {}}
 }
@@ -114,6 +121,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	}
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("getting node %s: %w", req.Name, err)
+	}
+	if len(node.Spec.PodCIDRs) == 0 {
+		if err := r.config.Expect(ctx); err != nil {
+			return reconcile.Result{}, err
+		}
 	}
 	ranges, ok, first := r.decide(&node)
 	switch {

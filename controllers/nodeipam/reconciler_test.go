@@ -32,10 +32,11 @@ func TestNodesGetRanges(t *testing.T) {
 		Client: c, Recorder: events, Ranges: ranges,
 		Optional: func(n *corev1.Node) bool { return n.Name == "simulated" },
 	})
+	pending := map[string][]netip.Prefix{}
 	reserve := func(name string) ([]netip.Prefix, error) {
 		var nodes corev1.NodeList
 		g.Expect(c.List(t.Context(), &nodes)).To(Succeed())
-		return ranges.Reserve(name, nodes.Items)
+		return ranges.Reserve(name, nodes.Items, pending)
 	}
 	var woken []string
 	r.enqueue = func(n string) { woken = append(woken, n) }
@@ -51,6 +52,7 @@ func TestNodesGetRanges(t *testing.T) {
 	joined, err := reserve("joins")
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(joined).To(Equal(prefixes("10.0.3.0/24")))
+	pending["joins"] = joined
 	g.Expect(sync("b")).To(BeEmpty())
 	g.Expect(sync("b")).To(BeEmpty())
 	g.Expect(sync("simulated")).To(BeEmpty())
@@ -79,12 +81,44 @@ func TestRangesOutliveLeadership(t *testing.T) {
 	ranges, err := NewRanges(nil, Range{netip.MustParsePrefix("10.0.0.0/23"), 24})
 	g.Expect(err).NotTo(HaveOccurred())
 	node := corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: corev1.NodeSpec{PodCIDRs: []string{"10.0.0.0/24"}}}
-	got, err := ranges.Reserve("b", []corev1.Node{node})
+	pending := map[string][]netip.Prefix{}
+	got, err := ranges.Reserve("b", []corev1.Node{node}, pending)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(got).To(Equal(prefixes("10.0.1.0/24")))
-	_, err = ranges.Reserve("c", []corev1.Node{node})
+	pending["b"] = got
+	_, err = ranges.Reserve("c", []corev1.Node{node}, pending)
 	g.Expect(err).To(HaveOccurred())
-	got, err = ranges.Reserve("c", nil)
+	got, err = ranges.Reserve("c", nil, pending)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(got).To(Equal(prefixes("10.0.0.0/24")))
+}
+
+// A node that was to register and is not expected any more leaves its range to
+// others; one that has registered keeps it.
+func TestExpectedNodesThatNeverRegister(t *testing.T) {
+	g := NewWithT(t)
+	ranges, err := NewRanges(nil, Range{netip.MustParsePrefix("10.0.0.0/23"), 24})
+	g.Expect(err).NotTo(HaveOccurred())
+	first, err := ranges.Reserve("a", nil, nil)
+	g.Expect(err).NotTo(HaveOccurred())
+	second, err := ranges.Reserve("b", nil, map[string][]netip.Prefix{"a": first})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(second).NotTo(Equal(first))
+	node := corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a"}, Spec: corev1.NodeSpec{PodCIDRs: []string{first[0].String()}}}
+	_, err = ranges.Reserve("c", []corev1.Node{node}, map[string][]netip.Prefix{"b": second})
+	g.Expect(err).To(MatchError(ContainSubstring("none is left")), "one has registered, another is expected")
+	got, err := ranges.Reserve("c", []corev1.Node{node}, nil)
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(got).To(Equal(second), "b was given up")
+	again, err := ranges.Reserve("a", []corev1.Node{node}, map[string][]netip.Prefix{"c": got})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(again).To(Equal(first))
+
+	// What another server granted is not given to a node that registers here.
+	others, err := NewRanges(nil, Range{netip.MustParsePrefix("10.0.0.0/23"), 24})
+	g.Expect(err).NotTo(HaveOccurred())
+	others.Expect(map[string][]netip.Prefix{"x": prefixes("10.0.0.0/24")})
+	mine, ok := others.assign(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "y"}})
+	g.Expect(ok).To(BeTrue())
+	g.Expect(mine).To(Equal(prefixes("10.0.1.0/24")))
 }

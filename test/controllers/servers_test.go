@@ -1,8 +1,6 @@
 package controllers
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -48,18 +46,14 @@ func TestServersAreOneCluster(t *testing.T) {
 	g.SetDefaultEventuallyTimeout(time.Minute)
 	s := newSeveral(t, time.Hour, time.Minute, 100*time.Millisecond)
 	etcd := startEtcd(t)
-	a := s.start(etcd, 0, advertising("10.0.0.1"))
-	b := s.start(etcd, 0, advertising("10.0.0.2"))
+	behind := env.WithConfig(func(c *v1alpha1.Cluster) { c.Agents.Proxies = []string{"127.0.0.1"} })
+	a := s.start(etcd, 0, advertising("10.0.0.1"), behind)
+	b := s.start(etcd, 0, advertising("10.0.0.2"), behind)
 	for _, e := range []*env.Env{a, b} {
 		g.Eventually(led).WithArguments(t, e).Should(ConsistOf("10.0.0.1", "10.0.0.2"))
 	}
 
-	one, err := os.ReadFile(filepath.Join(a.Cluster.Config().DataDir, "agent-token"))
-	g.Expect(err).NotTo(HaveOccurred())
-	other, err := os.ReadFile(filepath.Join(b.Cluster.Config().DataDir, "agent-token"))
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(other).To(Equal(one), "agents join any server")
-
+	agentsJoinAnyServer(t, a, b)
 	user := a.TLSConfig(t)
 	user.Host = b.Cluster.URL() // with the first one's authority and certificate
 	g.Expect(list(t, user)).To(Succeed())

@@ -49,6 +49,8 @@ func TestValidateNamesTheField(t *testing.T) {
 		"listen":                        func(c *Cluster) { c.Listen = "6443" },
 		"nodes":                         func(c *Cluster) { c.Nodes = &minus },
 		"simulatedNodes":                func(c *Cluster) { c.SimulatedNodes = -1 },
+		"agents.proxies[1]":             func(c *Cluster) { c.Agents.Proxies = []string{"10.0.0.1", "0.0.0.0/0"} },
+		"agents.proxies[0]":             func(c *Cluster) { c.Agents.Proxies = []string{"balancer"} },
 		"network.serviceCIDR":           func(c *Cluster) { c.Network.ServiceCIDR = "10.96.0.1/16" },
 		"network.podCIDR":               func(c *Cluster) { c.Network.PodCIDR = "10.96.128.0/17" },
 		"network.nodeCIDRMaskSize":      func(c *Cluster) { c.Network.NodeCIDRMaskSize = 15 },

@@ -19,6 +19,7 @@ func (c *Cluster) DeepCopy() *Cluster {
 		out.LeaderElection.LeaderElect = &elect
 	}
 	out.Storage.Endpoints = slices.Clone(c.Storage.Endpoints)
+	out.Agents.Proxies = slices.Clone(c.Agents.Proxies)
 	out.Network.ClusterDNS = slices.Clone(c.Network.ClusterDNS)
 	out.Node.Labels = maps.Clone(c.Node.Labels)
 	out.Node.Taints = slices.Clone(c.Node.Taints)

@@ -43,6 +43,7 @@ type Cluster struct {
 	SimulatedNodes int32 `json:"simulatedNodes,omitempty"`
 
 	Network        Network        `json:"network,omitempty"`
+	Agents         Agents         `json:"agents,omitempty"`
 	Storage        Storage        `json:"storage,omitempty"`
 	APIServer      APIServer      `json:"apiServer,omitempty"`
 	Node           Node           `json:"node,omitempty"`
@@ -79,6 +80,16 @@ type Network struct {
 	LoadBalancer LoadBalancer `json:"loadBalancer,omitempty"`
 	// MTU of pod interfaces in bytes; 0 takes the host's default route's. Default 0.
 	MTU int32 `json:"mtu,omitempty"`
+}
+
+// Agents configures how agents join.
+type Agents struct {
+	// Proxies are IP addresses and ranges from which connections of agents come
+	// that are not the agents' own: of a load balancer in front of several servers,
+	// or of address translation. An agent behind them is believed its address, if it
+	// is not a server's or another node's; every other agent's is the one that its
+	// connection comes from. Default none.
+	Proxies []string `json:"proxies,omitempty"`
 }
 
 // LoadBalancer is a way to make the load balancers of Services.

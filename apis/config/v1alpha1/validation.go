@@ -55,6 +55,11 @@ func (c *Cluster) Validate() field.ErrorList {
 	if c.Controllers.Concurrency < 1 {
 		errs = append(errs, field.Invalid(field.NewPath("controllers", "concurrency"), c.Controllers.Concurrency, "must be at least 1"))
 	}
+	for i, proxy := range c.Agents.Proxies {
+		if _, err := parsePrefix(proxy); err != nil {
+			errs = append(errs, field.Invalid(field.NewPath("agents", "proxies").Index(i), proxy, "must be an IP address, or a range such as 10.0.0.0/24, but not every address"))
+		}
+	}
 	errs = append(errs, c.APIServer.Validate(field.NewPath("apiServer"))...)
 	errs = append(errs, c.Storage.validate(field.NewPath("storage"))...)
 	errs = append(errs, c.LeaderElection.validate(field.NewPath("leaderElection"))...)
@@ -136,6 +141,29 @@ func (n *Network) validate(path *field.Path) field.ErrorList {
 		errs = append(errs, field.Invalid(path.Child("clusterDomain"), n.ClusterDomain, msg))
 	}
 	return errs
+}
+
+// ProxyRanges returns Proxies, an address as a range of one. They must be valid.
+func (a *Agents) ProxyRanges() []netip.Prefix {
+	ranges := make([]netip.Prefix, 0, len(a.Proxies))
+	for _, proxy := range a.Proxies {
+		if p, err := parsePrefix(proxy); err == nil {
+			ranges = append(ranges, p)
+		}
+	}
+	return ranges
+}
+
+// parsePrefix reads an address or a range that is not everything.
+func parsePrefix(text string) (netip.Prefix, error) {
+	if a, err := netip.ParseAddr(text); err == nil && !a.IsUnspecified() && a.Zone() == "" {
+		return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), nil
+	}
+	p, err := netip.ParsePrefix(text)
+	if err == nil && (p != p.Masked() || p.Bits() == 0) {
+		err = fmt.Errorf("%s is not a range of addresses", text)
+	}
+	return p, err
 }
 
 // DNSAddress is the ClusterIP of the built-in DNS, and invalid if ClusterDNS names
