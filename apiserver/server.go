@@ -28,6 +28,7 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/filters"
 	"k8s.io/apiserver/pkg/server/healthz"
+	apistorage "k8s.io/apiserver/pkg/storage"
 	"k8s.io/client-go/rest"
 
 	"github.com/coracle-k8s/coracle/apiserver/aggregator"
@@ -159,7 +160,7 @@ func (s *Server) genericConfig() *genericapiserver.Config {
 	c.AggregatedDiscoveryGroupManager = aggregated.NewResourceManager("apis")
 	c.LongRunningFunc = filters.BasicLongRunningRequestCheck(
 		sets.NewString("watch", "proxy"), sets.NewString("attach", "exec", "proxy", "log", "portforward"))
-	s.fairness = fairness.New(s.RESTConfig())
+	s.fairness = fairness.New(s.RESTConfig(), func(resource string) (apistorage.Stats, error) { return s.getter.Size(resource) })
 	c.BuildHandlerChainFunc = func(h http.Handler, c *genericapiserver.Config) http.Handler {
 		return outerChain(front{s, h}, c, s.fairness)
 	}
