@@ -2,13 +2,17 @@ package apiserver
 
 import (
 	"net/http"
+	"slices"
 
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/endpoints/filterlatency"
 	genericapifilters "k8s.io/apiserver/pkg/endpoints/filters"
 	"k8s.io/apiserver/pkg/endpoints/filters/impersonation"
+	"k8s.io/apiserver/pkg/endpoints/request"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	genericfilters "k8s.io/apiserver/pkg/server/filters"
 
+	"github.com/coracle-k8s/coracle/apiserver/connections"
 	"github.com/coracle-k8s/coracle/apiserver/fairness"
 )
 
@@ -40,6 +44,7 @@ func outerChain(h http.Handler, c *genericapiserver.Config, fair *fairness.Filte
 	h = timed(h, c, "audit", func(h http.Handler) http.Handler {
 		return genericapifilters.WithAudit(h, c.AuditBackend, c.AuditPolicyRuleEvaluator, c.LongRunningFunc)
 	})
+	h = withKnownConnection(h)
 	failed := genericapifilters.Unauthorized(c.Serializer)
 	failed = genericapifilters.WithFailedAuthenticationAudit(failed, c.AuditBackend, c.AuditPolicyRuleEvaluator)
 	failed = filterlatency.TrackCompleted(failed)
@@ -77,4 +82,15 @@ func innerChain(h http.Handler, c *genericapiserver.Config) http.Handler {
 	h = genericfilters.WithPanicRecovery(h, c.RequestInfoResolver)
 	// The handlers note what they do in the audit context without asking for it.
 	return genericapifilters.WithAuditInit(h)
+}
+
+// withKnownConnection marks the connection of a request whose user is not
+// anonymous as authenticated.
+func withKnownConnection(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if u, ok := request.UserFrom(r.Context()); ok && !slices.Contains(u.GetGroups(), user.AllUnauthenticated) {
+			connections.Authenticated(r.Context())
+		}
+		h.ServeHTTP(w, r)
+	})
 }

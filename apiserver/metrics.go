@@ -55,7 +55,7 @@ func (s *Server) ownMetrics() *prometheus.Registry {
 		Help:        "[STABLE] Size of the storage database file physically allocated in bytes.",
 		ConstLabels: prometheus.Labels{"storage_cluster_id": "etcd-0"}}, s.databaseSize)
 	r := prometheus.NewRegistry()
-	r.MustRegister(build, size)
+	r.MustRegister(build, size, s.connections)
 	return r
 }
 

@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -136,4 +139,33 @@ func TestQueueOfALevel(t *testing.T) {
 	g.Expect(first()).To(Equal(http.StatusCreated))
 	g.Expect(second()).To(Equal(http.StatusCreated), "who waited is served")
 	s.Stop()
+}
+
+// TestListsCostSeats lists objects of more than a hundred kilobytes, which
+// upstream counts as one seat each.
+func TestListsCostSeats(t *testing.T) {
+	g := NewWithT(t)
+	s := start(t)
+	defer s.Stop()
+	for i := range 8 {
+		response, text := s.do(t, http.MethodPost, "/api/v1/namespaces/default/secrets", "secret",
+			fmt.Sprintf(`{"metadata":{"name":"large-%d"},"stringData":{"k":%q}}`, i, strings.Repeat("x", 70_000)))
+		g.Expect(response.StatusCode).To(Equal(http.StatusCreated), text)
+	}
+	seats := func() float64 {
+		_, text := s.do(t, http.MethodGet, "/metrics", "secret", "")
+		sum := regexp.MustCompile(`apiserver_flowcontrol_work_estimated_seats_sum\{flow_schema="global-default",priority_level="global-default"\} (\S+)`).FindStringSubmatch(text)
+		if sum == nil {
+			return 0
+		}
+		n, err := strconv.ParseFloat(sum[1], 64)
+		g.Expect(err).NotTo(HaveOccurred())
+		return n
+	}
+	// Queues are made for the first request that wants them.
+	g.Eventually(func() float64 {
+		before := seats()
+		_, _ = s.do(t, http.MethodGet, "/api/v1/secrets", "secret", "", "Impersonate-User", "noxu")
+		return seats() - before
+	}).WithTimeout(20*time.Second).Should(BeNumerically(">=", 2), "seats of a list of 560 kilobytes")
 }

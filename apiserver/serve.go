@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/coracle-k8s/coracle/apiserver/connections"
 )
 
 // drainTimeout bounds how long a stop waits for requests in flight.
@@ -19,9 +21,10 @@ const drainTimeout = 2 * time.Second
 // frontend serves HTTPS until its context ends, and then cancels every
 // request: watches and streams do not hold up a stop.
 type frontend struct {
-	listeners []net.Listener
-	cert      tls.Certificate
-	handler   http.Handler
+	listeners   []net.Listener
+	connections *connections.Pool
+	cert        tls.Certificate
+	handler     http.Handler
 }
 
 func (f *frontend) serve(ctx context.Context, broken <-chan error) error {
@@ -41,11 +44,12 @@ func (f *frontend) serve(ctx context.Context, broken <-chan error) error {
 		// Clients that hang up during the handshake are nobody's news.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
+	connections.Attach(server)
 	var serving sync.WaitGroup
 	failed := make(chan error, len(f.listeners))
 	for _, l := range f.listeners {
 		serving.Go(func() {
-			if err := server.ServeTLS(l, "", ""); !errors.Is(err, http.ErrServerClosed) {
+			if err := server.ServeTLS(f.connections.Listener(l), "", ""); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("serving on %s: %w", l.Addr(), err)
 			}
 		})

@@ -4,22 +4,19 @@
 // A tour: registry/ says what each resource is, dispatch/ routes requests to
 // the stock handlers, storage/ and etcd/ keep the objects, auth/ and
 // admission/ decide who may do what, inprocess/ is how the other parts of the
-// same process call it, openapi/ describes it to clients.
+// same process call it, openapi/ describes it to clients, connections/ bounds
+// what clients take of the file descriptors.
 package apiserver
 
 import (
 	"context"
-	"crypto"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -31,12 +28,12 @@ import (
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/filters"
 	"k8s.io/apiserver/pkg/server/healthz"
+	apistorage "k8s.io/apiserver/pkg/storage"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
 
-	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/apiserver/aggregator"
 	"github.com/coracle-k8s/coracle/apiserver/audit"
+	"github.com/coracle-k8s/coracle/apiserver/connections"
 	"github.com/coracle-k8s/coracle/apiserver/customresources"
 	"github.com/coracle-k8s/coracle/apiserver/dispatch"
 	"github.com/coracle-k8s/coracle/apiserver/encryption"
@@ -44,58 +41,10 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/fairness"
 	"github.com/coracle-k8s/coracle/apiserver/inprocess"
 	"github.com/coracle-k8s/coracle/apiserver/openapi"
-	"github.com/coracle-k8s/coracle/apiserver/pki"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/apiserver/services"
 	"github.com/coracle-k8s/coracle/apiserver/storage"
 )
-
-// Config is everything a server depends on. All fields without a default are
-// required.
-type Config struct {
-	// Etcd is where and how objects are kept.
-	Etcd etcd.Config
-	// Scheme holds wire and hub types of every resource; see apis.NewScheme.
-	Scheme *runtime.Scheme
-	// Resources to serve, in the order discovery shows them.
-	Resources []*registry.Resource
-	// Listeners take HTTPS connections, one at least; the first one's address
-	// is the server's. The server closes them.
-	Listeners []net.Listener
-	// Certificate is what the server shows; Authority signs and checks clients.
-	Certificate tls.Certificate
-	Authority   *pki.Authority
-	// ServiceAccountKey signs service account tokens, RSA or ECDSA.
-	ServiceAccountKey crypto.Signer
-	// ServiceAccountKeys check tokens besides the public part of ServiceAccountKey.
-	ServiceAccountKeys []crypto.PublicKey
-	// Issuer of service account tokens; default https://kubernetes.default.svc.cluster.local.
-	Issuer string
-	// Tokens are bearer tokens of known users, such as the one agents join with.
-	Tokens map[string]*user.DefaultInfo
-	// Proxy is the client certificate that aggregated API servers are shown; they
-	// believe what it says of users. Without it they see none.
-	Proxy tls.Certificate
-	// Nodes reaches the agents for logs, exec and the like.
-	Nodes registry.NodeConnector
-	// Services is the Service network.
-	Services registry.ServiceNetwork
-	// Components are other parts of the control plane for ComponentStatuses;
-	// each says what is wrong with it. etcd is the server's own.
-	Components map[string]func(context.Context) error
-	// Extra handlers by path, behind authentication and authorization.
-	Extra map[string]http.Handler
-	// Settings are what a cluster's configuration says of its API server. They
-	// are defaulted, not validated.
-	Settings v1alpha1.APIServer
-	// Report is told of what goes wrong beside requests, such as a changed file
-	// that is not taken. Default nobody.
-	Report func(error)
-	// Metrics are answered at /metrics besides the server's own.
-	Metrics []prometheus.Gatherer
-	// Clock defaults to the real one.
-	Clock clock.WithTicker
-}
 
 // Server is a running API server.
 type Server struct {
@@ -106,16 +55,18 @@ type Server struct {
 	generic    *genericapiserver.GenericAPIServer
 	transport  *inprocess.Transport
 	frontend   *frontend
-	access     *access
-	fairness   *fairness.Filter
-	services   *services.Network
-	docs       *openapi.Documents
-	encryption *encryption.Transformers // nil without
-	audit      *audit.Log               // nil without
-	custom     *customresources.Server
-	aggregator *aggregator.Server
-	groups     *groups
-	changes    changes
+	// connections are those of the frontend.
+	connections *connections.Pool
+	access      *access
+	fairness    *fairness.Filter
+	services    *services.Network
+	docs        *openapi.Documents
+	encryption  *encryption.Transformers // nil without
+	audit       *audit.Log               // nil without
+	custom      *customresources.Server
+	aggregator  *aggregator.Server
+	groups      *groups
+	changes     changes
 
 	ctx     context.Context // ends with the server
 	cancel  context.CancelFunc
@@ -125,23 +76,13 @@ type Server struct {
 	err     error         // why, to be read after done
 }
 
-// DefaultIssuer is who signs service account tokens unless configured.
-const DefaultIssuer = "https://kubernetes.default.svc.cluster.local"
-
 // Start runs a server and returns when it answers. It runs until Stop; ctx
 // bounds the start only.
 func Start(ctx context.Context, c Config) (*Server, error) {
-	if c.Clock == nil {
-		c.Clock = clock.RealClock{}
+	if err := c.complete(); err != nil {
+		return nil, err
 	}
-	if c.Issuer == "" {
-		c.Issuer = DefaultIssuer
-	}
-	if c.Report == nil {
-		c.Report = func(error) {}
-	}
-	c.Settings.Default()
-	s := &Server{config: c, done: make(chan struct{}), docs: openapi.New()}
+	s := &Server{config: c, done: make(chan struct{}), docs: openapi.New(), connections: connections.New(c.Connections, c.Clock, c.Report)}
 	s.services = s.newServices()
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.transport = inprocess.New(&user.DefaultInfo{Name: user.APIServerUser, Groups: []string{user.SystemPrivilegedGroup, user.AllAuthenticated}})
@@ -219,7 +160,7 @@ func (s *Server) genericConfig() *genericapiserver.Config {
 	c.AggregatedDiscoveryGroupManager = aggregated.NewResourceManager("apis")
 	c.LongRunningFunc = filters.BasicLongRunningRequestCheck(
 		sets.NewString("watch", "proxy"), sets.NewString("attach", "exec", "proxy", "log", "portforward"))
-	s.fairness = fairness.New(s.RESTConfig())
+	s.fairness = fairness.New(s.RESTConfig(), func(resource string) (apistorage.Stats, error) { return s.getter.Size(resource) })
 	c.BuildHandlerChainFunc = func(h http.Handler, c *genericapiserver.Config) http.Handler {
 		return outerChain(front{s, h}, c, s.fairness)
 	}
@@ -295,7 +236,7 @@ func (s *Server) build(c *genericapiserver.Config) error {
 		mux.Handle(path, h)
 	}
 	s.generic.PrepareRun()
-	s.frontend = &frontend{listeners: s.config.Listeners, cert: s.config.Certificate, handler: s.generic.Handler}
+	s.frontend = &frontend{listeners: s.config.Listeners, connections: s.connections, cert: s.config.Certificate, handler: s.generic.Handler}
 	s.transport.Serve(innerChain(front{s, s.generic.Handler.Director}, c))
 	return nil
 }

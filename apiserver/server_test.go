@@ -37,27 +37,38 @@ type server struct {
 	authority *pki.Authority
 }
 
-// configure is a server's configuration in a directory of the test.
+// configure returns a server's configuration in a directory of the test.
 func configure(t *testing.T) apiserver.Config {
 	t.Helper()
-	g := NewWithT(t)
-	dir := t.TempDir()
+	config, err := configureIn(t.TempDir())
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	return config
+}
+
+func configureIn(dir string) (apiserver.Config, error) {
 	authority, err := pki.Open(filepath.Join(dir, "pki"), time.Now())
-	g.Expect(err).NotTo(HaveOccurred())
+	if err != nil {
+		return apiserver.Config{}, err
+	}
 	pair, err := authority.Certificate(pki.Request{Name: "apiserver", User: "kube-apiserver", Hosts: []string{"127.0.0.1"}}, time.Now())
-	g.Expect(err).NotTo(HaveOccurred())
+	if err != nil {
+		return apiserver.Config{}, err
+	}
 	certificate, err := pair.TLS()
-	g.Expect(err).NotTo(HaveOccurred())
+	if err != nil {
+		return apiserver.Config{}, err
+	}
 	key, err := authority.Key("service-account")
-	g.Expect(err).NotTo(HaveOccurred())
+	if err != nil {
+		return apiserver.Config{}, err
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	g.Expect(err).NotTo(HaveOccurred())
 	return apiserver.Config{
 		Etcd: etcd.Config{Dir: filepath.Join(dir, "etcd"), UnsafeNoFsync: true}, Scheme: apis.NewScheme(), Resources: all.Resources(),
 		Listeners: []net.Listener{listener}, Certificate: certificate, Authority: authority, ServiceAccountKey: key,
 		Tokens:   map[string]*user.DefaultInfo{"secret": {Name: "admin", Groups: []string{user.SystemPrivilegedGroup}}},
 		Services: registry.ServiceNetwork{CIDR: "10.96.0.0/16", NodePortBase: 30000, NodePortSize: 2768},
-	}
+	}, err
 }
 
 func start(t *testing.T, change ...func(*apiserver.Config)) *server {

@@ -29,6 +29,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+	"github.com/coracle-k8s/coracle/apiserver/connections"
 	"github.com/coracle-k8s/coracle/cluster/jointoken"
 )
 
@@ -201,7 +202,9 @@ type agentAPI struct {
 	listener net.Listener
 	remote   *remote
 	clients  *membership
-	handler  atomic.Pointer[http.Handler]
+	// connections are those of the listener.
+	connections *connections.Pool
+	handler     atomic.Pointer[http.Handler]
 }
 
 func (a *agentAPI) set(_ string, h http.Handler) { a.handler.Store(&h) }
@@ -217,6 +220,7 @@ func (a *agentAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case h == nil:
 		http.Error(w, "the node is starting", http.StatusServiceUnavailable)
 	default:
+		connections.Authenticated(r.Context())
 		(*h).ServeHTTP(w, r)
 	}
 }
@@ -232,9 +236,10 @@ func (a *agentAPI) Start(ctx context.Context) error {
 			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.remote.serving.Load(), nil },
 		},
 	}
+	connections.Attach(server)
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
-	if err := server.ServeTLS(a.listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.ServeTLS(a.connections.Listener(a.listener), "", ""); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("serving the node's API on %s: %w", a.listener.Addr(), err)
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+	"github.com/coracle-k8s/coracle/apiserver/connections"
 	"github.com/coracle-k8s/coracle/cluster/host"
 	"github.com/coracle-k8s/coracle/nodeagent/network"
 )
@@ -73,7 +74,11 @@ func runMember(ctx context.Context, config AgentConfig, o *options, joiner *join
 	if err != nil {
 		return err
 	}
-	api := &agentAPI{listener: listener, remote: remote, clients: member}
+	limits, err := connections.ProcessLimits()
+	if err != nil {
+		return err
+	}
+	api := &agentAPI{listener: listener, remote: remote, clients: member, connections: o.connections(limits, "the node's API")}
 	shared, err := memberHost(config, o, remote, mgr, member, api)
 	if err != nil {
 		return err
@@ -119,10 +124,14 @@ func memberHost(config AgentConfig, o *options, remote *remote, mgr manager.Mana
 	if err != nil {
 		return nil, fmt.Errorf("making the node's client: %w", err)
 	}
+	ports, err := o.openPorts()
+	if err != nil {
+		return nil, err
+	}
 	return &nodeHost{
 		id: instanceID(config.DataDir), dir: config.DataDir, node: config.Node,
 		network: v1alpha1.Network{ServiceCIDR: member.ServiceCIDR, PodCIDR: member.PodCIDR, ClusterDomain: member.ClusterDomain, ClusterDNS: member.ClusterDNS, MTU: config.MTU},
 		manager: mgr, live: live, clock: o.clock, log: o.logger, progress: o.progress,
-		programs: programs(filepath.Join(config.DataDir, "bin"), config.Node.BinDir, o.progress), serve: api.set, port: api.port(),
+		programs: programs(filepath.Join(config.DataDir, "bin"), config.Node.BinDir, o.progress), serve: api.set, port: api.port(), ports: ports,
 	}, nil
 }

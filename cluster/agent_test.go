@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+	"github.com/coracle-k8s/coracle/apiserver/connections"
 	"github.com/coracle-k8s/coracle/cluster/jointoken"
 )
 
@@ -166,7 +167,7 @@ func servesTheServer(t *testing.T, c *Cluster, m *membership) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	g.Expect(err).NotTo(HaveOccurred())
 	remote := newRemote(c.URL(), m)
-	api := &agentAPI{listener: listener, remote: remote, clients: m}
+	api := &agentAPI{listener: listener, remote: remote, clients: m, connections: c.options.connections(connections.Limits{Total: 9, Unauthenticated: 9, PerAddress: 9}, "test")}
 	ended := make(chan error, 1)
 	go func() { ended <- api.Start(t.Context()) }()
 

@@ -21,6 +21,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+	"github.com/coracle-k8s/coracle/apiserver/connections"
 	"github.com/coracle-k8s/coracle/carried"
 	"github.com/coracle-k8s/coracle/cluster/host"
 	"github.com/coracle-k8s/coracle/dns"
@@ -54,6 +55,9 @@ type nodeHost struct {
 	// serve takes an agent's API, which others reach at port if that is not 0.
 	serve func(node string, api http.Handler)
 	port  int32
+	// ports are the connections of ports that anybody may use: DNS of pods and the
+	// health checks of Services.
+	ports *connections.Pool
 }
 
 // realNode is one node with containers.
@@ -210,7 +214,7 @@ func (n *realNode) newProxy() error {
 	}
 	n.proxy, err = proxy.New(proxy.Config{
 		NodeName: n.name, NodeIPs: n.net.NodePortIPs, ClusterCIDRs: []string{n.network.PodCIDR},
-		Cache: n.manager.GetCache(), NFT: nft, Listen: network.Listen(n.net.Netns), Clock: n.clock, Log: n.log, Metrics: n.metrics,
+		Cache: n.manager.GetCache(), NFT: nft, Listen: n.ports.Wrap(network.Listen(n.net.Netns)), Clock: n.clock, Log: n.log, Metrics: n.metrics,
 	})
 	return err
 }
@@ -227,7 +231,7 @@ func (n *realNode) newDNS() error {
 	}
 	n.dns, err = dns.Listen(dns.Config{
 		Zone: dns.NewZone(n.network.ClusterDomain, dns.FromCache(n.manager.GetCache())), Address: pods.Masked().Addr().Next().String(),
-		Listen: network.Listen(n.net.Netns), ListenPacket: network.ListenPacket(n.net.Netns),
+		Listen: n.ports.Wrap(network.Listen(n.net.Netns)), ListenPacket: network.ListenPacket(n.net.Netns),
 		Resolvers: dns.ResolvConf("/etc/resolv.conf"), Log: n.log,
 	})
 	return err

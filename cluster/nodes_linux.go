@@ -79,10 +79,14 @@ func (c *Cluster) nodeHost(mgr manager.Manager) (*nodeHost, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the nodes' client: %w", err)
 	}
+	ports, err := c.options.openPorts()
+	if err != nil {
+		return nil, err
+	}
 	return &nodeHost{
 		id: c.id, dir: c.config.DataDir, network: c.config.Network, node: c.config.Node,
 		manager: mgr, live: live, clock: c.options.clock, log: c.options.logger, metrics: c.metrics, progress: c.options.progress,
-		programs: programs(c.path("bin"), c.config.Node.BinDir, c.options.progress), serve: c.nodes.add,
+		programs: programs(c.path("bin"), c.config.Node.BinDir, c.options.progress), serve: c.nodes.add, ports: ports,
 	}, nil
 }
 

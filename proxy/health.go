@@ -78,7 +78,7 @@ func (h *healthServer) serve(name types.NamespacedName, port int32) *healthPort 
 	}
 	p := &healthPort{port: port, done: make(chan struct{}), server: &http.Server{
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { h.answer(w, name) }),
-		ReadHeaderTimeout: 5 * time.Second,
+		ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute,
 	}}
 	go func() {
 		defer close(p.done)

@@ -23,6 +23,7 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	genericfilters "k8s.io/apiserver/pkg/server/filters"
+	"k8s.io/apiserver/pkg/storage"
 	"k8s.io/apiserver/pkg/util/flowcontrol"
 	fcmetrics "k8s.io/apiserver/pkg/util/flowcontrol/metrics"
 	fcrequest "k8s.io/apiserver/pkg/util/flowcontrol/request"
@@ -35,6 +36,7 @@ import (
 // Filter is the filter and what keeps its objects. Wrap first, then Run.
 type Filter struct {
 	client *rest.Config
+	size   func(resource string) (storage.Stats, error)
 	next   http.Handler
 	config *genericapiserver.Config
 
@@ -49,9 +51,10 @@ type Filter struct {
 }
 
 // New makes a Filter that reads and writes its objects through client, whose
-// requests it must not see itself.
-func New(client *rest.Config) *Filter {
-	return &Filter{client: client, demanded: make(chan struct{}), ensured: make(chan struct{})}
+// requests it must not see itself. size estimates what is stored of a resource,
+// named as schema.GroupResource is printed: the work of a list.
+func New(client *rest.Config, size func(resource string) (storage.Stats, error)) *Filter {
+	return &Filter{client: client, size: size, demanded: make(chan struct{}), ensured: make(chan struct{})}
 }
 
 // Wrap puts the filter before next. c has the limits of requests in flight.
@@ -124,8 +127,8 @@ func (f *Filter) Run(ctx context.Context) error {
 		}
 	}
 	control := flowcontrol.New(factory, client.FlowcontrolV1(), f.config.MaxRequestsInFlight+f.config.MaxMutatingRequestsInFlight)
-	estimate := fcrequest.NewWorkEstimator(f.config.StorageObjectCountTracker.Get, control.GetInterestedWatchCount, fcrequest.DefaultWorkEstimatorConfig(), control.GetMaxSeats)
-	fair := genericfilters.WithPriorityAndFairness(f.next, f.config.LongRunningFunc, control, estimate, f.config.RequestTimeout/4)
+	estimate := fcrequest.NewWorkEstimator(f.size, control.GetInterestedWatchCount, fcrequest.DefaultWorkEstimatorConfig(), control.GetMaxSeats)
+	fair := genericfilters.WithPriorityAndFairness(f.inTurns(f.next), f.config.LongRunningFunc, control, estimate, f.config.RequestTimeout/4)
 	factory.StartWithContext(ctx)
 	f.fair.Store(&fair)
 

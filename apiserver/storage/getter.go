@@ -48,13 +48,14 @@ type Getter struct {
 	serializer   runtime.StorageSerializer
 	transformers value.ResourceTransformers // nil without encryption
 	firsts       *firsts
+	sizes        *sizes
 }
 
 // NewGetter serves storages until Stop. newClient makes the client of a
 // storage, which closes it.
 func NewGetter(newClient func() *kubernetes.Client, scheme *runtime.Scheme, serializer runtime.StorageSerializer) *Getter {
 	client := newClient()
-	return &Getter{newClient: newClient, client: client, scheme: scheme, serializer: serializer, firsts: newFirsts(),
+	return &Getter{newClient: newClient, client: client, scheme: scheme, serializer: serializer, firsts: newFirsts(), sizes: newSizes(clock.RealClock{}),
 		compactor: etcd3.NewCompactor(client.Client, compaction, clock.RealClock{}, nil)}
 }
 
@@ -69,6 +70,11 @@ func (g *Getter) Transformer(gr schema.GroupResource) value.Transformer {
 	}
 	return g.transformers.TransformerForResource(gr)
 }
+
+// Size estimates what is stored of a resource, named as schema.GroupResource is
+// printed, if its storage is open. It implements the source of the work
+// estimator's counts.
+func (g *Getter) Size(resource string) (storage.Stats, error) { return g.sizes.get(resource) }
 
 // Stop ends compaction. Storages are closed by those who opened them.
 func (g *Getter) Stop() {
@@ -218,9 +224,11 @@ func (g *Getter) openWith(decoder etcd3.Decoder, config *storagebackend.ConfigFo
 		return nil, nil, fmt.Errorf("opening the watch cache of %s: %w", config.GroupResource, err)
 	}
 	delegator := cacher.NewCacheDelegator(watchCache, objects)
+	forget := g.sizes.add(config.GroupResource.String(), objects)
 	var once sync.Once
 	destroy := func() {
 		once.Do(func() {
+			forget()
 			delegator.Stop()
 			watchCache.Stop()
 			clk.stop()
@@ -243,9 +251,11 @@ func uncached(gr schema.GroupResource) bool {
 
 // bare is a storage without a watch cache.
 func (g *Getter) bare(store bareStore, client *kubernetes.Client, clk *endingClock, gr schema.GroupResource) (storage.Interface, factory.DestroyFunc) {
+	forget := g.sizes.add(gr.String(), store)
 	var once sync.Once
 	destroy := func() {
 		once.Do(func() {
+			forget()
 			store.Close()
 			client.Close()
 			clk.stop()

@@ -50,6 +50,7 @@ func scenarios() []scenario {
 		{name: "idle", run: benchIdle},
 		{name: "requests", run: benchRequests},
 		{name: "watch", run: benchWatch},
+		{name: "fairness", run: benchFairness},
 		{name: "schedule", run: benchSchedule},
 		{name: "deployment", run: benchDeployment},
 		{name: "job", run: benchJob},
@@ -76,6 +77,8 @@ type bench struct {
 	binary string
 	// library runs workloads on cluster.Start in this process, for profiles.
 	library bool
+	// kubeconfig leads to a server that runs already.
+	kubeconfig string
 	// nodes and pods of the scenario scale.
 	nodes, pods int
 	out         *json.Encoder
@@ -128,13 +131,14 @@ func run() error {
 	flag.IntVar(&b.pods, "pods", 50000, "pods of the scenario scale")
 	flag.StringVar(&b.binary, "coracle", "bin/coracle", "the built binary")
 	flag.BoolVar(&b.library, "library", false, "run workloads on cluster.Start in this process, for profiles")
+	flag.StringVar(&b.kubeconfig, "running", "", "measure requests, watch and fairness of the server that this kubeconfig leads to, such as upstream's, instead of -coracle")
 	cpu := flag.String("cpuprofile", "", "write a CPU profile of this process")
 	flag.Parse()
 	match, err := regexp.Compile(*only)
 	if err != nil {
 		return fmt.Errorf("reading -run: %w", err)
 	}
-	if _, err := os.Stat(b.binary); err != nil {
+	if _, err := os.Stat(b.binary); err != nil && b.kubeconfig == "" {
 		return fmt.Errorf("finding the binary: %w (run make build, or name one with -coracle)", err)
 	}
 	// What a library says in this process is no figure.

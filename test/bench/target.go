@@ -103,6 +103,9 @@ func freeAddress() (string, error) {
 
 // up runs a cluster with simulated nodes until all are ready.
 func (b *bench) up(ctx context.Context, nodes int) (*target, error) {
+	if b.kubeconfig != "" {
+		return b.running()
+	}
 	if b.library {
 		return b.upLibrary(ctx, nodes)
 	}
@@ -115,6 +118,18 @@ func (b *bench) up(ctx context.Context, nodes int) (*target, error) {
 		return nil, err
 	}
 	return t, nil
+}
+
+// running returns the server that the kubeconfig leads to.
+func (b *bench) running() (*target, error) {
+	config, err := clientcmd.BuildConfigFromFlags("", b.kubeconfig)
+	if err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	config.QPS = -1
+	t := &target{rest: config}
+	t.client, err = client.NewWithWatch(t.rest, client.Options{Scheme: scheme.Scheme})
+	return t, err
 }
 
 // upLibrary runs it in this process.
@@ -278,5 +293,7 @@ func (t *target) stop() {
 			fmt.Fprintf(os.Stderr, "bench: removing the cluster: %v: %s\n", err, out)
 		}
 	}
-	os.RemoveAll(t.dir)
+	if t.dir != "" {
+		os.RemoveAll(t.dir)
+	}
 }

@@ -1,0 +1,93 @@
+package apiserver
+
+import (
+	"context"
+	"crypto"
+	"crypto/tls"
+	"net"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/utils/clock"
+
+	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+	"github.com/coracle-k8s/coracle/apiserver/connections"
+	"github.com/coracle-k8s/coracle/apiserver/etcd"
+	"github.com/coracle-k8s/coracle/apiserver/pki"
+	"github.com/coracle-k8s/coracle/apiserver/registry"
+)
+
+// Config is everything a server depends on. All fields without a default are
+// required.
+type Config struct {
+	// Etcd is where and how objects are kept.
+	Etcd etcd.Config
+	// Scheme holds wire and hub types of every resource; see apis.NewScheme.
+	Scheme *runtime.Scheme
+	// Resources to serve, in the order discovery shows them.
+	Resources []*registry.Resource
+	// Listeners take HTTPS connections, one at least; the first one's address
+	// is the server's. The server closes them.
+	Listeners []net.Listener
+	// Certificate is what the server shows; Authority signs and checks clients.
+	Certificate tls.Certificate
+	Authority   *pki.Authority
+	// ServiceAccountKey signs service account tokens, RSA or ECDSA.
+	ServiceAccountKey crypto.Signer
+	// ServiceAccountKeys check tokens besides the public part of ServiceAccountKey.
+	ServiceAccountKeys []crypto.PublicKey
+	// Issuer of service account tokens; default https://kubernetes.default.svc.cluster.local.
+	Issuer string
+	// Tokens are bearer tokens of known users, such as the one agents join with.
+	Tokens map[string]*user.DefaultInfo
+	// Proxy is the client certificate that aggregated API servers are shown; they
+	// believe what it says of users. Without it they see none.
+	Proxy tls.Certificate
+	// Nodes reaches the agents for logs, exec and the like.
+	Nodes registry.NodeConnector
+	// Services is the Service network.
+	Services registry.ServiceNetwork
+	// Components are other parts of the control plane for ComponentStatuses;
+	// each says what is wrong with it. etcd is the server's own.
+	Components map[string]func(context.Context) error
+	// Extra handlers by path, behind authentication and authorization.
+	Extra map[string]http.Handler
+	// Settings are what a cluster's configuration says of its API server. They
+	// are defaulted, not validated.
+	Settings v1alpha1.APIServer
+	// Report is told of what goes wrong beside requests, such as a changed file
+	// that is not taken. Default nobody.
+	Report func(error)
+	// Metrics are answered at /metrics besides the server's own.
+	Metrics []prometheus.Gatherer
+	// Connections bound what clients take of the process's file descriptors.
+	// Default: connections.ProcessLimits.
+	Connections connections.Limits
+	// Clock defaults to the real one.
+	Clock clock.WithTicker
+}
+
+// DefaultIssuer is who signs service account tokens unless configured.
+const DefaultIssuer = "https://kubernetes.default.svc.cluster.local"
+
+// complete fills defaults in.
+func (c *Config) complete() error {
+	if c.Clock == nil {
+		c.Clock = clock.RealClock{}
+	}
+	if c.Issuer == "" {
+		c.Issuer = DefaultIssuer
+	}
+	if c.Report == nil {
+		c.Report = func(error) {}
+	}
+	c.Settings.Default()
+	if c.Connections == (connections.Limits{}) {
+		var err error
+		c.Connections, err = connections.ProcessLimits()
+		return err
+	}
+	return nil
+}
