@@ -19,7 +19,7 @@ func TestManifestsAreRefused(t *testing.T) {
 		}
 	}
 	// The library checks that the directory exists before it can be refused.
-	const webhooks = "apiVersion: apiserver.config.k8s.io/v1\nkind: WebhookAdmissionConfiguration\nkubeConfigFile: /none\nstaticManifestsDir: "
+	const webhooks = "apiVersion: apiserver.config.k8s.io/v1\nkind: WebhookAdmissionConfiguration\nstaticManifestsDir: "
 	if _, err := read(strings.NewReader(webhooks + t.TempDir())); err == nil || !strings.Contains(err.Error(), "staticManifestsDir is not supported") {
 		t.Errorf("webhooks: %v", err)
 	}

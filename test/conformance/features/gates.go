@@ -13,6 +13,7 @@ import (
 	logsapi "k8s.io/component-base/logs/api/v1"
 	metricsfeatures "k8s.io/component-base/metrics/features"
 	controllerfeatures "k8s.io/controller-manager/pkg/features"
+	_ "k8s.io/controller-manager/pkg/features/register" // as controller managers do
 	"k8s.io/kubernetes/pkg/features"
 )
 
@@ -29,7 +30,7 @@ func registered() (map[featuregate.Feature]featuregate.VersionedSpecs, error) {
 	all := gate.GetAllVersioned()
 	// One gate of each package, so that a package that registers no more is noticed.
 	for _, known := range []featuregate.Feature{
-		features.AuthorizePodWebsocketUpgradeCreatePermission, apiextensionsfeatures.CRDValidationRatcheting, controllerfeatures.CloudControllerManagerWebhook,
+		features.AuthorizePodWebsocketUpgradeCreatePermission, apiextensionsfeatures.CRDValidationRatcheting, controllerfeatures.ControllerManagerReleaseLeaderElectionLockOnExit,
 	} {
 		if all[known] == nil {
 			return nil, fmt.Errorf("gate %s is not registered", known)
