@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metainternalversion "k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -93,7 +94,7 @@ func (a *access) admit() error {
 		return fmt.Errorf("apiServer.admission: %w", err)
 	}
 	a.chain, err = admission.Chain(admission.Deps{
-		Live: a.live, Clock: a.server.config.Clock, Quota: quota.NewConfiguration(nil, a.server.config.Clock),
+		Live: a.live, Clock: a.server.config.Clock, Quota: quota.NewConfiguration(a.listForQuota, a.server.config.Clock),
 		Authorizer: a.authorizer, Mapper: a.server.Mapper(), Dynamic: a.dynamicAdmission(), Selection: selection,
 	})
 	return err
@@ -134,6 +135,26 @@ func (a *access) listPods(ctx context.Context, namespace string) ([]*corev1.Pod,
 		out[i] = &pods.Items[i]
 	}
 	return out, nil
+}
+
+// quotaListTimeout bounds a list that the charge of a quota waits for.
+const quotaListTimeout = 10 * time.Second
+
+// listForQuota lists what the evaluators of quotas compare an object with.
+func (a *access) listForQuota(resource schema.GroupVersionResource, namespace string) ([]runtime.Object, error) {
+	gr := resource.GroupResource()
+	store, err := a.server.dispatcher.Store(gr)
+	if err != nil {
+		return nil, err
+	}
+	// The evaluators' interface has no context; the watch cache answers at once.
+	ctx, cancel := context.WithTimeout(context.Background(), quotaListTimeout)
+	defer cancel()
+	list, err := store.List(reading(ctx, gr, namespace), &metainternalversion.ListOptions{ResourceVersion: "0"})
+	if err != nil {
+		return nil, err
+	}
+	return meta.ExtractList(list)
 }
 
 func (a *access) updateQuotaStatus(ctx context.Context, q *corev1.ResourceQuota) (*corev1.ResourceQuota, error) {
