@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/authenticatorfactory"
@@ -23,6 +24,9 @@ import (
 	"k8s.io/apiserver/pkg/server/mux"
 	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/component-base/metrics"
+	"k8s.io/pod-security-admission/api"
+	podsecurity "k8s.io/pod-security-admission/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coracle-k8s/coracle/apis"
@@ -53,16 +57,18 @@ type access struct {
 	// requestHeader is what a front proxy tells, nil without one.
 	requestHeader *authenticatorfactory.RequestHeaderConfig
 
-	server  *Server
-	roles   *rbac.Live
-	graph   *node.Graph
+	server *Server
+	roles  *rbac.Live
+	graph  *node.Graph
+	// metrics are those that authentication and admission count for this server.
+	metrics metrics.KubeRegistry
 	live    *admission.Live
 	chain   *admission.Admission
 	running sync.WaitGroup
 }
 
 func newAccess(ctx context.Context, s *Server) (*access, error) {
-	a := &access{server: s, audiences: s.config.Settings.ServiceAccounts.Audiences}
+	a := &access{server: s, metrics: metrics.NewKubeRegistry(), audiences: s.config.Settings.ServiceAccounts.Audiences}
 	if len(a.audiences) == 0 {
 		a.audiences = authenticator.Audiences{s.config.Issuer}
 	}
@@ -93,11 +99,20 @@ func (a *access) admit() error {
 	if err != nil {
 		return fmt.Errorf("apiServer.admission: %w", err)
 	}
+	podSecurity := podsecurity.NewPrometheusRecorder(podSecurityVersion())
+	podSecurity.MustRegister(a.metrics.MustRegister)
 	a.chain, err = admission.Chain(admission.Deps{
-		Live: a.live, Clock: a.server.config.Clock, Quota: quota.NewConfiguration(a.listForQuota, a.server.config.Clock),
+		PodSecurityMetrics: podSecurity,
+		Live:               a.live, Clock: a.server.config.Clock, Quota: quota.NewConfiguration(a.listForQuota, a.server.config.Clock),
 		Authorizer: a.authorizer, Mapper: a.server.Mapper(), Dynamic: a.dynamicAdmission(), Selection: selection,
 	})
 	return err
+}
+
+// podSecurityVersion is the newest version of the pod security standards.
+func podSecurityVersion() api.Version {
+	v := version.MustParseSemantic(apis.KubernetesVersion)
+	return api.MajorMinorVersion(int(v.Major()), int(v.Minor()))
 }
 
 func (a *access) watch(gr schema.GroupResource) cache.ListerWatcher {

@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -73,7 +74,9 @@ var unset = map[string]string{
 // field of its Config: what a part can do and nobody asks of it is not there for
 // users. It reads the source, so it holds for nodes of every kind and for agents.
 func TestEveryFieldIsWired(t *testing.T) {
+	// The API server composes its parts itself.
 	files := parseDir(t, ".")
+	maps.Copy(files, parseDir(t, "../apiserver"))
 	used := map[string]bool{}
 	for name, file := range files {
 		imports := importedParts(file)
@@ -83,7 +86,7 @@ func TestEveryFieldIsWired(t *testing.T) {
 				return true
 			}
 			sel, ok := literal.Type.(*ast.SelectorExpr)
-			if !ok || !strings.HasSuffix(sel.Sel.Name, "Config") {
+			if !ok || !strings.HasSuffix(sel.Sel.Name, "Config") && sel.Sel.Name != "Deps" {
 				return true
 			}
 			pkg, ok := sel.X.(*ast.Ident)
@@ -164,7 +167,8 @@ func keys(literal *ast.CompositeLit) []string {
 	return out
 }
 
-// assigned are the fields of a variable called config that a file sets afterwards.
+// assigned are the fields that a file sets afterwards, of a variable called config
+// or, in functions that take a pointer to it, to.
 func assigned(file *ast.File) []string {
 	var out []string
 	ast.Inspect(file, func(n ast.Node) bool {
@@ -174,7 +178,7 @@ func assigned(file *ast.File) []string {
 		}
 		for _, left := range a.Lhs {
 			if sel, ok := left.(*ast.SelectorExpr); ok {
-				if x, ok := sel.X.(*ast.Ident); ok && x.Name == "config" {
+				if x, ok := sel.X.(*ast.Ident); ok && (x.Name == "config" || x.Name == "to") {
 					out = append(out, sel.Sel.Name)
 				}
 			}

@@ -52,9 +52,7 @@ func (c *Cluster) Validate() field.ErrorList {
 			errs = append(errs, field.Invalid(field.NewPath("node", "name"), c.Node.Name, msg))
 		}
 	}
-	if c.Controllers.Concurrency < 1 {
-		errs = append(errs, field.Invalid(field.NewPath("controllers", "concurrency"), c.Controllers.Concurrency, "must be at least 1"))
-	}
+	errs = append(errs, c.Controllers.validate(field.NewPath("controllers"))...)
 	errs = append(errs, c.APIServer.Validate(field.NewPath("apiServer"))...)
 	errs = append(errs, c.Storage.validate(field.NewPath("storage"))...)
 	errs = append(errs, c.LeaderElection.validate(field.NewPath("leaderElection"))...)
