@@ -20,7 +20,6 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver"
 	"github.com/coracle-k8s/coracle/controllers/bootstrap"
 	"github.com/coracle-k8s/coracle/controllers/certificates"
-	"github.com/coracle-k8s/coracle/controllers/clusterauthentication"
 	"github.com/coracle-k8s/coracle/controllers/clusterroleaggregation"
 	"github.com/coracle-k8s/coracle/controllers/clustertrustbundle"
 	"github.com/coracle-k8s/coracle/controllers/cronjob"

@@ -94,8 +94,8 @@ func TestEveryFieldIsWired(t *testing.T) {
 				return true
 			}
 			folder := imports[pkg.Name]
-			set := append(keys(literal), assigned(file)...)
-			for _, field := range fields(t, filepath.Join("..", folder), sel.Sel.Name) {
+			set := append(named(literal), assigned(file)...)
+			for _, field := range fieldsOf(t, filepath.Join("..", folder), sel.Sel.Name) {
 				key := fmt.Sprintf("%s.%s.%s", folder, sel.Sel.Name, field)
 				if slices.Contains(set, field) {
 					continue
@@ -154,8 +154,8 @@ func importedParts(file *ast.File) map[string]string {
 	return out
 }
 
-// keys are the fields that a literal names.
-func keys(literal *ast.CompositeLit) []string {
+// named are the fields that a literal names.
+func named(literal *ast.CompositeLit) []string {
 	var out []string
 	for _, e := range literal.Elts {
 		if kv, ok := e.(*ast.KeyValueExpr); ok {
@@ -188,8 +188,8 @@ func assigned(file *ast.File) []string {
 	return out
 }
 
-// fields are the exported fields of a struct type of a package.
-func fields(t *testing.T, dir, name string) []string {
+// fieldsOf are the exported fields of a struct type of a package.
+func fieldsOf(t *testing.T, dir, name string) []string {
 	t.Helper()
 	var out []string
 	for _, file := range parseDir(t, dir) {
