@@ -8,10 +8,12 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metainternalversion "k8s.io/apimachinery/pkg/apis/meta/internalversion"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/version"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/authenticatorfactory"
@@ -22,6 +24,9 @@ import (
 	"k8s.io/apiserver/pkg/server/mux"
 	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/component-base/metrics"
+	"k8s.io/pod-security-admission/api"
+	podsecurity "k8s.io/pod-security-admission/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coracle-k8s/coracle/apis"
@@ -52,16 +57,18 @@ type access struct {
 	// requestHeader is what a front proxy tells, nil without one.
 	requestHeader *authenticatorfactory.RequestHeaderConfig
 
-	server  *Server
-	roles   *rbac.Live
-	graph   *node.Graph
+	server *Server
+	roles  *rbac.Live
+	graph  *node.Graph
+	// metrics are those that authentication and admission count for this server.
+	metrics metrics.KubeRegistry
 	live    *admission.Live
 	chain   *admission.Admission
 	running sync.WaitGroup
 }
 
 func newAccess(ctx context.Context, s *Server) (*access, error) {
-	a := &access{server: s, audiences: s.config.Settings.ServiceAccounts.Audiences}
+	a := &access{server: s, metrics: metrics.NewKubeRegistry(), audiences: s.config.Settings.ServiceAccounts.Audiences}
 	if len(a.audiences) == 0 {
 		a.audiences = authenticator.Audiences{s.config.Issuer}
 	}
@@ -92,11 +99,20 @@ func (a *access) admit() error {
 	if err != nil {
 		return fmt.Errorf("apiServer.admission: %w", err)
 	}
+	podSecurity := podsecurity.NewPrometheusRecorder(podSecurityVersion())
+	podSecurity.MustRegister(a.metrics.MustRegister)
 	a.chain, err = admission.Chain(admission.Deps{
-		Live: a.live, Clock: a.server.config.Clock, Quota: quota.NewConfiguration(nil, a.server.config.Clock),
+		PodSecurityMetrics: podSecurity,
+		Live:               a.live, Clock: a.server.config.Clock, Quota: quota.NewConfiguration(a.listForQuota, a.server.config.Clock),
 		Authorizer: a.authorizer, Mapper: a.server.Mapper(), Dynamic: a.dynamicAdmission(), Selection: selection,
 	})
 	return err
+}
+
+// podSecurityVersion is the newest version of the pod security standards.
+func podSecurityVersion() api.Version {
+	v := version.MustParseSemantic(apis.KubernetesVersion)
+	return api.MajorMinorVersion(int(v.Major()), int(v.Minor()))
 }
 
 func (a *access) watch(gr schema.GroupResource) cache.ListerWatcher {
@@ -134,6 +150,26 @@ func (a *access) listPods(ctx context.Context, namespace string) ([]*corev1.Pod,
 		out[i] = &pods.Items[i]
 	}
 	return out, nil
+}
+
+// quotaListTimeout bounds a list that the charge of a quota waits for.
+const quotaListTimeout = 10 * time.Second
+
+// listForQuota lists what the evaluators of quotas compare an object with.
+func (a *access) listForQuota(resource schema.GroupVersionResource, namespace string) ([]runtime.Object, error) {
+	gr := resource.GroupResource()
+	store, err := a.server.dispatcher.Store(gr)
+	if err != nil {
+		return nil, err
+	}
+	// The evaluators' interface has no context; the watch cache answers at once.
+	ctx, cancel := context.WithTimeout(context.Background(), quotaListTimeout)
+	defer cancel()
+	list, err := store.List(reading(ctx, gr, namespace), &metainternalversion.ListOptions{ResourceVersion: "0"})
+	if err != nil {
+		return nil, err
+	}
+	return meta.ExtractList(list)
 }
 
 func (a *access) updateQuotaStatus(ctx context.Context, q *corev1.ResourceQuota) (*corev1.ResourceQuota, error) {

@@ -20,7 +20,6 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver"
 	"github.com/coracle-k8s/coracle/controllers/bootstrap"
 	"github.com/coracle-k8s/coracle/controllers/certificates"
-	"github.com/coracle-k8s/coracle/controllers/clusterauthentication"
 	"github.com/coracle-k8s/coracle/controllers/clusterroleaggregation"
 	"github.com/coracle-k8s/coracle/controllers/clustertrustbundle"
 	"github.com/coracle-k8s/coracle/controllers/cronjob"
@@ -77,47 +76,46 @@ func (c *Cluster) addControllers(mgr *term) error {
 		return err
 	}
 	kube, clk, recorder := mgr.GetClient(), c.options.clock, mgr.GetEventRecorderFor
+	// By the names of v1alpha1.ControllerNames, which configurations use.
 	parts := map[string]setup{
-		"deployment":              deployment.New(kube, clk, recorder("deployment-controller")),
-		"replicaset":              replicaset.New(kube, clk, recorder("replicaset-controller")),
-		"replication controller":  replication.New(kube, clk, recorder("replication-controller")),
-		"daemonset":               daemonset.New(kube, clk, recorder("daemonset-controller")),
-		"endpointslice mirroring": endpointslicemirroring.New(kube, clk, recorder("endpoint-slice-mirroring-controller")),
-		"node IPAM":               c.nodeIPAM(mgr),
-		"node TTL":                nodettl.New(kube),
-		"bootstrap signer":        bootstrap.NewSigner(kube, clk),
-		"token cleaner":           bootstrap.NewCleaner(kube, clk),
-		"horizontal pod autoscaler": horizontalpodautoscaler.New(horizontalpodautoscaler.Config{
+		"deployment-controller":              deployment.New(kube, clk, recorder("deployment-controller")),
+		"replicaset-controller":              replicaset.New(kube, clk, recorder("replicaset-controller")),
+		"replicationcontroller-controller":   replication.New(kube, clk, recorder("replication-controller")),
+		"daemonset-controller":               daemonset.New(kube, clk, recorder("daemonset-controller")),
+		"endpointslice-mirroring-controller": endpointslicemirroring.New(kube, clk, recorder("endpoint-slice-mirroring-controller")),
+		"node-ipam-controller":               c.nodeIPAM(mgr),
+		"ttl-controller":                     nodettl.New(kube),
+		"bootstrap-signer-controller":        bootstrap.NewSigner(kube, clk),
+		"token-cleaner-controller":           bootstrap.NewCleaner(kube, clk),
+		"horizontal-pod-autoscaler-controller": horizontalpodautoscaler.New(horizontalpodautoscaler.Config{
 			Client: kube, Clock: clk, Recorder: recorder("horizontal-pod-autoscaler"), Metrics: metrics,
 		}),
-		"disruption":    disruption.New(kube, clk, recorder("controllermanager")),
-		"statefulset":   statefulset.New(kube, clk, recorder("statefulset-controller")),
-		"endpointslice": endpointslice.New(endpointslice.Config{Client: kube, Clock: clk, Recorder: recorder("endpoint-slice-controller")}),
-		"endpoints":     endpoints.New(kube, clk, recorder("endpoint-controller")),
-		"node lifecycle": nodelifecycle.New(kube, clk, recorder("node-controller"),
+		"disruption-controller":    disruption.New(kube, clk, recorder("controllermanager")),
+		"statefulset-controller":   statefulset.New(kube, clk, recorder("statefulset-controller")),
+		"endpointslice-controller": endpointslice.New(endpointslice.Config{Client: kube, Clock: clk, Recorder: recorder("endpoint-slice-controller")}),
+		"endpoints-controller":     endpoints.New(kube, clk, recorder("endpoint-controller")),
+		"node-lifecycle-controller": nodelifecycle.New(kube, clk, recorder("node-controller"),
 			nodelifecycle.Config{GracePeriod: c.config.Controllers.NodeMonitorGracePeriod.Duration, Live: mgr.GetAPIReader()}),
-		"taint eviction":        tainteviction.New(kube, clk, recorder("taint-eviction-controller")),
-		"pod GC":                podgc.New(kube, clk, int(c.config.Controllers.TerminatedPodThreshold)),
-		"device taint eviction": devicetainteviction.New(kube, clk, recorder(devicetainteviction.Name)),
-		"resource claim":        resourceclaim.New(kube, mgr.GetAPIReader(), recorder("resource_claim")),
-		"job":                   job.New(kube, clk, recorder("job-controller")),
-		"cronjob":               cronjob.New(kube, clk, recorder("cronjob-controller")),
-		"TTL after finished":    ttlafterfinished.New(kube, clk),
-		"resource quota":        resourcequota.New(kube, clk),
-		"namespace":             namespace.New(namespace.Config{Client: kube, Metadata: meta, Resources: deletable{c.server}, Clock: clk}),
-		"service account":       serviceaccount.New(kube),
-		"service account token": tokens.New(tokens.Config{Client: kube, Live: mgr.GetAPIReader(), Tokens: legacyTokens{c.server}, CA: func() []byte { return c.serverCA }}),
-		"root CA":               rootca.New(kube, rootca.Config{CA: func() []byte { return c.serverCA }}),
-		"legacy token tracking": legacytokens.NewTracker(kube, clk),
-		"legacy token cleaner":  legacytokens.NewCleaner(kube, clk, legacytokens.DefaultPeriod),
-		"authentication config": clusterauthentication.New(kube, func() map[string]string { return c.proxyAuthentication }),
-		"serving trust bundle":  clustertrustbundle.New(kube, clustertrustbundle.KubeAPIServerServing, func() []byte { return c.serverCA }),
-		"CSR approving":         certificates.NewApprover(kube, clk),
-		"CSR signing":           certificates.NewSigner(kube, clk, certificates.Authorities{Clients: c.pki, KubeletServing: c.nodeCA}),
-		"CSR cleaning":          certificates.NewCleaner(kube, clk),
-		"storage migration":     storageversionmigration.New(kube, meta, clk),
-		"role aggregation":      clusterroleaggregation.New(kube),
-		"garbage collector": garbagecollector.New(garbagecollector.Config{
+		"taint-eviction-controller":                                      tainteviction.New(kube, clk, recorder("taint-eviction-controller")),
+		"pod-garbage-collector-controller":                               podgc.New(kube, clk, int(c.config.Controllers.TerminatedPodThreshold)),
+		"device-taint-eviction-controller":                               devicetainteviction.New(kube, clk, recorder(devicetainteviction.Name)),
+		"resourceclaim-controller":                                       resourceclaim.New(kube, mgr.GetAPIReader(), recorder("resource_claim")),
+		"job-controller":                                                 job.New(kube, clk, recorder("job-controller")),
+		"cronjob-controller":                                             cronjob.New(kube, clk, recorder("cronjob-controller")),
+		"ttl-after-finished-controller":                                  ttlafterfinished.New(kube, clk),
+		"resourcequota-controller":                                       resourcequota.New(kube, clk),
+		"namespace-controller":                                           namespace.New(namespace.Config{Client: kube, Metadata: meta, Resources: deletable{c.server}, Clock: clk}),
+		"serviceaccount-controller":                                      serviceaccount.New(kube),
+		"serviceaccount-token-controller":                                tokens.New(tokens.Config{Client: kube, Live: mgr.GetAPIReader(), Tokens: legacyTokens{c.server}, CA: func() []byte { return c.serverCA }}),
+		"root-ca-certificate-publisher-controller":                       rootca.New(kube, rootca.Config{CA: func() []byte { return c.serverCA }}),
+		"legacy-serviceaccount-token-cleaner-controller":                 legacytokens.NewCleaner(kube, clk, legacytokens.DefaultPeriod),
+		"kube-apiserver-serving-clustertrustbundle-publisher-controller": clustertrustbundle.New(kube, clustertrustbundle.KubeAPIServerServing, func() []byte { return c.serverCA }),
+		"certificatesigningrequest-approving-controller":                 certificates.NewApprover(kube, clk),
+		"certificatesigningrequest-signing-controller":                   certificates.NewSigner(kube, clk, certificates.Authorities{Clients: c.pki, KubeletServing: c.nodeCA}),
+		"certificatesigningrequest-cleaner-controller":                   certificates.NewCleaner(kube, clk),
+		"storage-version-migrator-controller":                            storageversionmigration.New(kube, meta, clk),
+		"clusterrole-aggregation-controller":                             clusterroleaggregation.New(kube),
+		"garbage-collector-controller": garbagecollector.New(garbagecollector.Config{
 			Client: kube, Live: mgr.GetAPIReader(), Cache: mgr.GetCache(), Recorder: recorder("garbage-collector-controller"),
 			Resources: collectable{c.server}, NewQueue: newQueue[garbagecollector.Work](mgr.states),
 		}),
@@ -128,6 +126,8 @@ func (c *Cluster) addControllers(mgr *term) error {
 		return err
 	}
 	maps.Copy(parts, volumes)
+	maps.DeleteFunc(parts, func(name string, _ setup) bool { return !c.config.Controllers.Runs(name) })
+	maps.Copy(parts, c.serverControllers(mgr))
 	for name, part := range parts {
 		options := controller.Options{
 			MaxConcurrentReconciles: int(c.config.Controllers.Concurrency),
@@ -135,12 +135,12 @@ func (c *Cluster) addControllers(mgr *term) error {
 			NewQueue:                newQueue[reconcile.Request](mgr.states),
 		}
 		if err := part.SetupWithManager(mgr, options); err != nil {
-			return fmt.Errorf("setting up the %s controller: %w", name, err)
+			return fmt.Errorf("setting up %s: %w", name, err)
 		}
 		if m, ok := part.(measured); ok {
 			for _, collector := range m.Collectors() {
 				if err := mgr.metrics.Register(collector); err != nil {
-					return fmt.Errorf("registering metrics of the %s controller: %w", name, err)
+					return fmt.Errorf("registering metrics of %s: %w", name, err)
 				}
 			}
 		}

@@ -25,9 +25,9 @@ import (
 // addDuties makes mgr run what one server does for all: at once, or whenever
 // this server is elected.
 func (c *Cluster) addDuties(mgr manager.Manager) error {
-	c.duties = []*duty{
-		{lease: "kube-controller-manager", component: "kube-controller-manager", begin: c.addControllers},
-		{lease: "kube-scheduler", component: "default-scheduler", begin: c.addScheduler},
+	c.duties = []*duty{{lease: "kube-controller-manager", component: "kube-controller-manager", begin: c.addControllers}}
+	if *c.config.Scheduler.Enabled {
+		c.duties = append(c.duties, &duty{lease: "kube-scheduler", component: "default-scheduler", begin: c.addScheduler})
 	}
 	for _, d := range c.duties {
 		part, err := c.onDuty(d, mgr)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
@@ -72,7 +73,8 @@ type realNode struct {
 	runtime *containerd.Containerd // nil with an endpoint of somebody else's
 	agent   *nodeagent.Agent
 	proxy   *proxy.Proxier
-	dns     *dns.Server // nil if the cluster's DNS is somebody else's
+	netlink *netlink.Handle // of the proxy, into the node's network namespace
+	dns     *dns.Server     // nil if the cluster's DNS is somebody else's
 	objects *objects.Store
 	volumes *volumes.Manager
 	// credentials are of the node's pods, not of the node.
@@ -212,9 +214,13 @@ func (n *realNode) newProxy() error {
 	if err != nil {
 		return err
 	}
+	if n.netlink, err = network.Handle(n.net.Netns); err != nil {
+		return err
+	}
 	n.proxy, err = proxy.New(proxy.Config{
 		NodeName: n.name, NodeIPs: n.net.NodePortIPs, ClusterCIDRs: []string{n.network.PodCIDR},
-		Cache: n.manager.GetCache(), NFT: nft, Listen: n.ports.Wrap(network.Listen(n.net.Netns)), Clock: n.clock, Log: n.log, Metrics: n.metrics,
+		Cache: n.manager.GetCache(), NFT: nft, Conntrack: proxy.NetlinkConntrack{Handle: n.netlink},
+		Listen: n.ports.Wrap(network.Listen(n.net.Netns)), Clock: n.clock, Log: n.log, Metrics: n.metrics,
 	})
 	return err
 }
@@ -318,6 +324,9 @@ func (n *realNode) cleanup(ctx context.Context) {
 	}
 	if n.proxy != nil {
 		errs = append(errs, n.proxy.Cleanup(ctx))
+	}
+	if n.netlink != nil {
+		n.netlink.Close()
 	}
 	if err := errors.Join(errs...); err != nil {
 		n.log.Error(err, "Cleaning up node", "node", n.name)

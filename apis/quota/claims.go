@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/admission"
 	quotav1 "k8s.io/apiserver/pkg/quota/v1"
 )
 
@@ -25,8 +26,7 @@ func newClaims(list List) quotav1.Evaluator {
 		list:     list.of(claimsResource),
 		limits:   limitsClaims,
 		inScope:  claimInScope,
-		// A claim can grow.
-		handles: createOrUpdate,
+		handles:  changesClaim,
 		usage: func(o runtime.Object) (corev1.ResourceList, error) {
 			c, err := as[*corev1.PersistentVolumeClaim](o)
 			if err != nil {
@@ -35,6 +35,30 @@ func newClaims(list List) quotav1.Evaluator {
 			return ClaimUsage(c), nil
 		},
 	}
+}
+
+// changesClaim reports whether a request may change what a claim uses: a claim
+// can grow, and its status decides over the storage and the attributes classes
+// that are charged.
+func changesClaim(a admission.Attributes) bool {
+	if a.GetSubresource() != "status" {
+		return createOrUpdate(a)
+	}
+	c, err := as[*corev1.PersistentVolumeClaim](a.GetObject())
+	if err != nil {
+		return false
+	}
+	old, err := as[*corev1.PersistentVolumeClaim](a.GetOldObject())
+	return err == nil && ChangesClaim(old, c)
+}
+
+// ChangesClaim reports whether an update of a claim changes what it is charged
+// for or the scopes that it is in.
+func ChangesClaim(old, c *corev1.PersistentVolumeClaim) bool {
+	was, is := AttributesClasses(old), AttributesClasses(c)
+	slices.Sort(was)
+	slices.Sort(is)
+	return !slices.Equal(was, is) || !quotav1.Equals(ClaimUsage(old), ClaimUsage(c))
 }
 
 func limitsClaims(r corev1.ResourceName) bool {
@@ -63,6 +87,9 @@ func ClaimUsage(c *corev1.PersistentVolumeClaim) corev1.ResourceList {
 	if allocated, ok := c.Status.AllocatedResources[corev1.ResourceStorage]; ok && allocated.Cmp(storage) > 0 {
 		storage = allocated
 	}
+	// A quota's status holds whole bytes only, https://issue.k8s.io/94313.
+	storage = storage.DeepCopy()
+	storage.RoundUp(0)
 	usage[corev1.ResourceRequestsStorage] = storage
 	if class != "" {
 		usage[corev1.ResourceName(class+classSuffix)+corev1.ResourceRequestsStorage] = storage

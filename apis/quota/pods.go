@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -17,6 +18,7 @@ import (
 	resourcehelper "k8s.io/component-helpers/resource"
 	"k8s.io/utils/clock"
 
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/apis/extendedresource"
 )
 
@@ -41,7 +43,7 @@ func newPods(list List, clk clock.PassiveClock) quotav1.Evaluator {
 		handles: func(a admission.Attributes) bool {
 			switch a.GetSubresource() {
 			case "":
-				return a.GetOperation() == admission.Create
+				return a.GetOperation() == admission.Create || changesTerminating(a)
 			case "resize":
 				return a.GetOperation() == admission.Update
 			default:
@@ -49,6 +51,26 @@ func newPods(list List, clk clock.PassiveClock) quotav1.Evaluator {
 			}
 		},
 	}
+}
+
+// changesTerminating reports whether an update moves a pod between the scopes
+// Terminating and NotTerminating, whose quotas then have to be charged. No other
+// scope of a stored pod can change.
+func changesTerminating(a admission.Attributes) bool {
+	if a.GetOperation() != admission.Update {
+		return false
+	}
+	pod, err := as[*corev1.Pod](a.GetObject())
+	if err != nil {
+		return false
+	}
+	old, err := as[*corev1.Pod](a.GetOldObject())
+	return err == nil && terminating(old) != terminating(pod)
+}
+
+// terminating reports whether a pod ends by itself after some time.
+func terminating(pod *corev1.Pod) bool {
+	return pod.Spec.ActiveDeadlineSeconds != nil && *pod.Spec.ActiveDeadlineSeconds >= 0
 }
 
 func as[T runtime.Object](o runtime.Object) (T, error) {
@@ -69,9 +91,15 @@ func limitsPods(r corev1.ResourceName) bool {
 	}
 	s := string(r)
 	if rest, ok := strings.CutPrefix(s, corev1.DefaultResourceRequestsPrefix); ok {
-		return strings.HasPrefix(rest, corev1.ResourceHugePagesPrefix) || extendedresource.Is(corev1.ResourceName(rest))
+		return strings.HasPrefix(rest, corev1.ResourceHugePagesPrefix) || extended(corev1.ResourceName(rest))
 	}
 	return strings.HasPrefix(s, corev1.ResourceHugePagesPrefix)
+}
+
+// extended reports whether name is an extended resource, or the one by which
+// every DeviceClass can be requested.
+func extended(name corev1.ResourceName) bool {
+	return extendedresource.Is(name) || strings.HasPrefix(string(name), resourcev1.ResourceDeviceClassPrefix)
 }
 
 // PodUsage returns what a pod uses at now. Every stored pod counts in
@@ -91,7 +119,7 @@ func PodUsage(pod *corev1.Pod, now time.Time) corev1.ResourceList {
 			strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix):
 			usage[name] = q
 			usage[corev1.DefaultResourceRequestsPrefix+name] = q
-		case extendedresource.Is(name):
+		case extended(name):
 			usage[corev1.DefaultResourceRequestsPrefix+name] = q
 		}
 	}
@@ -115,17 +143,21 @@ func charged(pod *corev1.Pod, now time.Time) bool {
 	return !now.After(end)
 }
 
-// podConstraints wants every container to name what a quota limits, else the
-// quota could not be enforced. A value for the whole pod speaks for all.
+// podConstraints returns an error unless every container names the CPU and
+// memory that a quota limits. A pod with resources of its own is exempt:
+// https://kubernetes.io/docs/concepts/policy/resource-quotas/.
 func podConstraints(required []corev1.ResourceName, item runtime.Object) error {
 	pod, err := as[*corev1.Pod](item)
 	if err != nil {
 		return err
 	}
+	if resourcehelper.IsPodLevelResourcesSet(pod) {
+		return nil
+	}
 	missing := map[corev1.ResourceName][]string{}
 	for _, r := range required {
 		name, fromLimits, ok := constrained(r)
-		if !ok || names(pod.Spec.Resources, name, fromLimits) {
+		if !ok {
 			continue
 		}
 		for _, containers := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
@@ -166,9 +198,6 @@ func constrained(r corev1.ResourceName) (name corev1.ResourceName, limit, ok boo
 }
 
 func names(r *corev1.ResourceRequirements, name corev1.ResourceName, limit bool) bool {
-	if r == nil {
-		return false
-	}
 	list := r.Requests
 	if limit {
 		list = r.Limits
@@ -184,13 +213,13 @@ func podInScope(s requirement, item runtime.Object) (bool, error) {
 	}
 	switch s.ScopeName {
 	case corev1.ResourceQuotaScopeTerminating:
-		return pod.Spec.ActiveDeadlineSeconds != nil, nil
+		return terminating(pod), nil
 	case corev1.ResourceQuotaScopeNotTerminating:
-		return pod.Spec.ActiveDeadlineSeconds == nil, nil
+		return !terminating(pod), nil
 	case corev1.ResourceQuotaScopeBestEffort:
-		return bestEffort(pod), nil
+		return podapi.QOSClass(pod) == corev1.PodQOSBestEffort, nil
 	case corev1.ResourceQuotaScopeNotBestEffort:
-		return !bestEffort(pod), nil
+		return podapi.QOSClass(pod) != corev1.PodQOSBestEffort, nil
 	case corev1.ResourceQuotaScopePriorityClass:
 		if s.Operator == corev1.ScopeSelectorOpExists {
 			return pod.Spec.PriorityClassName != "", nil
@@ -227,31 +256,6 @@ func selects(s requirement, value string) (bool, error) {
 		set[string(s.ScopeName)] = value
 	}
 	return r.Matches(set), nil
-}
-
-// bestEffort reports whether no container (nor the pod) names CPU or memory.
-func bestEffort(pod *corev1.Pod) bool {
-	plain := func(r *corev1.ResourceRequirements) bool {
-		for _, list := range []corev1.ResourceList{r.Requests, r.Limits} {
-			for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
-				if q, ok := list[name]; ok && q.Sign() > 0 {
-					return false
-				}
-			}
-		}
-		return true
-	}
-	if pod.Spec.Resources != nil && !plain(pod.Spec.Resources) {
-		return false
-	}
-	for _, containers := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
-		for i := range containers {
-			if !plain(&containers[i].Resources) {
-				return false
-			}
-		}
-	}
-	return true
 }
 
 // crossesNamespaces reports whether an affinity term of the pod names

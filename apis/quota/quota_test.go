@@ -35,7 +35,7 @@ func TestPodUsage(t *testing.T) {
 	spec := corev1.PodSpec{
 		InitContainers: []corev1.Container{container("i", list("cpu", "2"), nil)},
 		Containers: []corev1.Container{
-			container("a", list("cpu", "500m", "memory", "1Gi", "hugepages-2Mi", "4Mi", "example.com/gpu", "1"), list("cpu", "1", "example.com/gpu", "1")),
+			container("a", list("cpu", "500m", "memory", "1Gi", "hugepages-2Mi", "4Mi", "example.com/gpu", "1", "deviceclass.resource.kubernetes.io/nic", "2"), list("cpu", "1", "example.com/gpu", "1")),
 			container("b", list("cpu", "250m", "ephemeral-storage", "1Gi"), list("memory", "2Gi")),
 		},
 	}
@@ -43,7 +43,7 @@ func TestPodUsage(t *testing.T) {
 		"count/pods", "1", "pods", "1",
 		"cpu", "2", "requests.cpu", "2", "memory", "1Gi", "requests.memory", "1Gi",
 		"ephemeral-storage", "1Gi", "requests.ephemeral-storage", "1Gi",
-		"hugepages-2Mi", "4Mi", "requests.hugepages-2Mi", "4Mi", "requests.example.com/gpu", "1",
+		"hugepages-2Mi", "4Mi", "requests.hugepages-2Mi", "4Mi", "requests.example.com/gpu", "1", "requests.deviceclass.resource.kubernetes.io/nic", "2",
 		"limits.cpu", "1", "limits.memory", "2Gi",
 	)
 	deleted := func(ago time.Duration) metav1.ObjectMeta {
@@ -100,6 +100,18 @@ func TestClaimUsage(t *testing.T) {
 	}
 }
 
+// A quota's status takes whole bytes only.
+func TestClaimUsageIsWholeBytes(t *testing.T) {
+	claim := &corev1.PersistentVolumeClaim{}
+	claim.Spec.Resources.Requests = list("storage", "1000000001n")
+	if got := ClaimUsage(claim)["requests.storage"]; got.String() != "2" {
+		t.Errorf("requests.storage=%s, want 2", got.String())
+	}
+	if got := claim.Spec.Resources.Requests["storage"]; got.String() != "1000000001n" {
+		t.Errorf("the claim was changed: %s", got.String())
+	}
+}
+
 func TestPodScopes(t *testing.T) {
 	plain := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c"}}}}
 	rich := &corev1.Pod{Spec: corev1.PodSpec{
@@ -146,7 +158,8 @@ func TestPodConstraints(t *testing.T) {
 	if err == nil || err.Error() != "must specify limits.cpu for: a; requests.cpu for: i" {
 		t.Errorf("got %v", err)
 	}
-	pod.Spec.Resources = &corev1.ResourceRequirements{Requests: list("cpu", "1"), Limits: list("cpu", "1")}
+	// Resources of the pod exempt it from naming others, too.
+	pod.Spec.Resources = &corev1.ResourceRequirements{Requests: list("memory", "1Gi")}
 	if err := podConstraints(required, pod); err != nil {
 		t.Errorf("resources of the whole pod: %v", err)
 	}
@@ -156,10 +169,11 @@ func TestMatchingResources(t *testing.T) {
 	r := NewRegistry(nil, testingclock.NewFakePassiveClock(now))
 	input := []corev1.ResourceName{
 		"cpu", "pods", "count/pods", "requests.example.com/gpu", "hugepages-2Mi", "requests.hugepages-2Mi", "requests.storage",
+		"requests.deviceclass.resource.kubernetes.io/gpu", "requests.kubernetes.io/gpu",
 		"services", "services.nodeports", "configmaps", "count/configmaps", "gold.storageclass.storage.k8s.io/requests.storage", "count/deployments.apps",
 	}
 	for res, want := range map[string][]corev1.ResourceName{
-		"pods":                   {"cpu", "pods", "count/pods", "requests.example.com/gpu", "hugepages-2Mi", "requests.hugepages-2Mi"},
+		"pods":                   {"cpu", "pods", "count/pods", "requests.example.com/gpu", "requests.deviceclass.resource.kubernetes.io/gpu", "hugepages-2Mi", "requests.hugepages-2Mi"},
 		"services":               {"services", "services.nodeports"},
 		"persistentvolumeclaims": {"requests.storage", "gold.storageclass.storage.k8s.io/requests.storage"},
 		"configmaps":             {"configmaps", "count/configmaps"},
@@ -173,24 +187,55 @@ func TestMatchingResources(t *testing.T) {
 
 func TestHandles(t *testing.T) {
 	r := NewRegistry(nil, testingclock.NewFakePassiveClock(now))
+	pod := func(deadline *int64, image string) *corev1.Pod {
+		return &corev1.Pod{Spec: corev1.PodSpec{ActiveDeadlineSeconds: deadline, Containers: []corev1.Container{{Image: image}}}}
+	}
+	claim := func(class, current, allocated string) *corev1.PersistentVolumeClaim {
+		c := &corev1.PersistentVolumeClaim{
+			Spec:   corev1.PersistentVolumeClaimSpec{VolumeAttributesClassName: &class},
+			Status: corev1.PersistentVolumeClaimStatus{CurrentVolumeAttributesClassName: &current, Phase: corev1.ClaimBound},
+		}
+		c.Spec.Resources.Requests = list("storage", "1Gi")
+		if allocated != "" {
+			c.Status.AllocatedResources = list("storage", allocated)
+		}
+		return c
+	}
+	pending := claim("a", "b", "")
+	pending.Status.Phase = corev1.ClaimPending
 	for _, tc := range []struct {
 		resource, subresource string
 		op                    admission.Operation
+		old, new              runtime.Object
 		want                  bool
 	}{
-		{"pods", "", admission.Create, true},
-		{"pods", "", admission.Update, false},
-		{"pods", "resize", admission.Update, true},
-		{"pods", "status", admission.Update, false},
-		{"services", "", admission.Update, true},
-		{"services", "status", admission.Update, false},
-		{"persistentvolumeclaims", "", admission.Update, true},
-		{"configmaps", "", admission.Create, true},
-		{"configmaps", "", admission.Update, false},
+		{"pods", "", admission.Create, nil, pod(nil, "a"), true},
+		{"pods", "", admission.Update, pod(nil, "a"), pod(nil, "b"), false},
+		{"pods", "", admission.Update, pod(ptr.To[int64](5), "a"), pod(ptr.To[int64](3), "a"), false},
+		{"pods", "", admission.Update, pod(nil, "a"), pod(ptr.To[int64](5), "a"), true},
+		{"pods", "", admission.Update, pod(ptr.To[int64](5), "a"), pod(nil, "a"), true},
+		{"pods", "", admission.Delete, pod(nil, "a"), nil, false},
+		{"pods", "resize", admission.Update, nil, nil, true},
+		{"pods", "status", admission.Update, pod(nil, "a"), pod(ptr.To[int64](5), "a"), false},
+		{"services", "", admission.Update, nil, nil, true},
+		{"services", "status", admission.Update, nil, nil, false},
+		{"persistentvolumeclaims", "", admission.Update, nil, nil, true},
+		{"persistentvolumeclaims", "status", admission.Update, claim("a", "b", ""), claim("a", "a", ""), true},
+		{"persistentvolumeclaims", "status", admission.Update, claim("a", "b", ""), claim("b", "a", ""), false},
+		{"persistentvolumeclaims", "status", admission.Update, claim("a", "b", ""), claim("a", "b", "2Gi"), true},
+		{"persistentvolumeclaims", "status", admission.Update, claim("a", "b", ""), pending, false},
+		{"resourceclaims", "", admission.Update, nil, nil, true},
+		{"resourceclaims", "status", admission.Update, nil, nil, false},
+		{"configmaps", "", admission.Create, nil, nil, true},
+		{"configmaps", "", admission.Update, nil, nil, false},
 	} {
-		a := admission.NewAttributesRecord(nil, nil, schema.GroupVersionKind{}, "ns", "n", corev1.SchemeGroupVersion.WithResource(tc.resource), tc.subresource, tc.op, nil, false, nil)
-		if got := r.Get(schema.GroupResource{Resource: tc.resource}).Handles(a); got != tc.want {
-			t.Errorf("%+v: %v", tc, got)
+		gr := schema.GroupResource{Resource: tc.resource}
+		if tc.resource == "resourceclaims" {
+			gr.Group = resourcev1.GroupName
+		}
+		a := admission.NewAttributesRecord(tc.new, tc.old, schema.GroupVersionKind{}, "ns", "n", gr.WithVersion("v1"), tc.subresource, tc.op, nil, false, nil)
+		if got := r.Get(gr).Handles(a); got != tc.want {
+			t.Errorf("%s/%s %s: %v, want %v", tc.resource, tc.subresource, tc.op, got, tc.want)
 		}
 	}
 }

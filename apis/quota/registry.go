@@ -9,9 +9,9 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// List returns the objects of a resource in a namespace. The objects are
-// shared and must not be changed. It may be nil where only single objects are
-// measured, as in admission.
+// List returns the objects of a resource in a namespace, which is empty for
+// cluster-scoped ones. The objects are shared and must not be changed. A nil List
+// has no objects: without DeviceClasses no claim is charged for extended resources.
 type List func(resource schema.GroupVersionResource, namespace string) ([]runtime.Object, error)
 
 // NewRegistry returns the evaluators of the built-in resources. Others, which
@@ -37,7 +37,7 @@ func Evaluators(list List, clk clock.PassiveClock) []quotav1.Evaluator {
 		newPods(list, clk),
 		newServices(list),
 		newClaims(list),
-		newResourceClaims(list),
+		newResourceClaims(list, clk),
 	}
 	// Resources that could be counted under their bare name before there was
 	// count/<resource>, and still can.

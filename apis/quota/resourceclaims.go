@@ -10,18 +10,20 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/runtime"
 	quotav1 "k8s.io/apiserver/pkg/quota/v1"
+	"k8s.io/utils/clock"
 )
 
 var resourceClaimsResource = resourcev1.SchemeGroupVersion.WithResource("resourceclaims")
 
 const countResourceClaims = corev1.ResourceName("count/resourceclaims.resource.k8s.io")
 
-func newResourceClaims(list List) quotav1.Evaluator {
+func newResourceClaims(list List, clk clock.PassiveClock) quotav1.Evaluator {
+	e := extendedClaims{list: list, clock: clk}
 	return &evaluator{
 		resource: resourceClaimsResource.GroupResource(),
 		list:     list.of(resourceClaimsResource),
 		limits: func(r corev1.ResourceName) bool {
-			return r == countResourceClaims || strings.HasSuffix(string(r), corev1.ResourceClaimsPerClass)
+			return r == countResourceClaims || strings.HasSuffix(string(r), corev1.ResourceClaimsPerClass) || e.limits(r)
 		},
 		handles: createOrUpdate,
 		usage: func(o runtime.Object) (corev1.ResourceList, error) {
@@ -29,7 +31,8 @@ func newResourceClaims(list List) quotav1.Evaluator {
 			if err != nil {
 				return nil, err
 			}
-			return ResourceClaimUsage(c), nil
+			usage := ResourceClaimUsage(c)
+			return usage, e.charge(usage, c)
 		},
 	}
 }

@@ -12,6 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
+	"sigs.k8s.io/yaml"
+
+	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 )
 
 // assets are the names under which envtest looks for its programs; this binary
@@ -19,7 +22,8 @@ import (
 var assets = [...]string{"kube-apiserver", "etcd", "kubectl"}
 
 func envtestAssetsCommand() *cobra.Command {
-	return &cobra.Command{
+	var controllers []string
+	cmd := &cobra.Command{
 		Use:   "envtest-assets DIR",
 		Short: "Fill a directory for controller-runtime's envtest",
 		Long: `Put this binary into DIR under the names kube-apiserver, etcd and kubectl, which
@@ -28,14 +32,21 @@ is what controller-runtime's envtest starts:
   coracle envtest-assets build/assets
   KUBEBUILDER_ASSETS=$PWD/build/assets go test ./...
 
-Unlike with upstream's programs, the controllers run: namespaces go away, what
-is owned by a deleted object is collected, Deployments get their pods. Pods run
-on simulated nodes if there are any:
+What runs then is what upstream's kube-apiserver runs: no controllers and no
+scheduler, for suites that play these themselves. With controllers, namespaces
+go away, what is owned by a deleted object is collected, Deployments get their
+pods and the scheduler binds these:
 
-  env.ControlPlane.GetAPIServer().Configure().Append("simulated-nodes", "1")`,
+  coracle envtest-assets --controllers '*' build/assets
+
+Names and syntax are those of kube-controller-manager's --controllers. One suite
+can ask for them in its code, and for simulated nodes on which pods run:
+
+  env.ControlPlane.GetAPIServer().Configure().
+      Append("controllers", "*").Append("simulated-nodes", "1")`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := fillAssets(args[0]); err != nil {
+			if err := fillAssets(args[0], controllers); err != nil {
 				return err
 			}
 			dir, err := filepath.Abs(args[0])
@@ -46,9 +57,15 @@ on simulated nodes if there are any:
 			return nil
 		},
 	}
+	cmd.Flags().StringSliceVar(&controllers, "controllers", nil, "controllers that run besides the API server: '*' is all that are not named, -name is off")
+	return cmd
 }
 
-func fillAssets(dir string) error {
+func fillAssets(dir string, controllers []string) error {
+	config, err := assetsConfiguration(controllers)
+	if err != nil {
+		return err
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("finding this binary: %w", err)
@@ -67,6 +84,34 @@ func fillAssets(dir string) error {
 		if err := copyProgram(self, path); err != nil {
 			return err
 		}
+	}
+	return writeAssetsConfig(filepath.Join(dir, assetsConfig), config)
+}
+
+// assetsConfiguration returns the file that turns controllers on, nil for none.
+func assetsConfiguration(controllers []string) ([]byte, error) {
+	if len(controllers) == 0 {
+		return nil, nil
+	}
+	config := &v1alpha1.Cluster{APIVersion: v1alpha1.APIVersion, Kind: v1alpha1.Kind, Controllers: v1alpha1.Controllers{Enabled: controllers}}
+	checked := config.DeepCopy()
+	checked.Default()
+	if errs := checked.Validate(); len(errs) > 0 {
+		return nil, fmt.Errorf("reading --controllers: %w", errs.ToAggregate())
+	}
+	return yaml.Marshal(map[string]any{"apiVersion": config.APIVersion, "kind": config.Kind, "controllers": map[string]any{"enabled": controllers}})
+}
+
+// writeAssetsConfig writes the file, or removes what an earlier call left.
+func writeAssetsConfig(file string, config []byte) error {
+	if config == nil {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing the configuration of controllers: %w", err)
+		}
+		return nil
+	}
+	if err := os.WriteFile(file, config, 0o644); err != nil {
+		return fmt.Errorf("writing the configuration of controllers: %w", err)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 type apiserverFlags struct {
 	certDir, bindAddress, etcdPrefix string
 	port                             int
+	scheduler                        bool
 }
 
 // unused are upstream's flags that are taken and change nothing: what they
@@ -31,24 +33,27 @@ var unused = [...]string{"allow-privileged", "advertise-address", "apiserver-cou
 // kubeAPIServerCommand is for the arguments that follow: a configuration file
 // among them gives the flags their defaults.
 func kubeAPIServerCommand(args []string) (*cobra.Command, error) {
-	config := &v1alpha1.Cluster{}
-	if file := valueOf(args, "--config"); file != "" {
-		var err error
-		if config, err = v1alpha1.Load(file); err != nil {
-			return nil, err
-		}
+	config, err := apiserverConfig(valueOf(args, "--config"))
+	if err != nil {
+		return nil, err
 	}
-	config.Default()
 	f := &apiserverFlags{}
 	cmd := &cobra.Command{
 		Use:   "kube-apiserver",
-		Short: "Coracle's API server and controllers under the flags of upstream's kube-apiserver",
+		Short: "Coracle's API server under the flags of upstream's kube-apiserver",
 		Long: `Coracle's control plane under the name and flags that controller-runtime's
-envtest uses. Flags of upstream that mean nothing here are taken and ignored.`,
+envtest uses. As with upstream's kube-apiserver no controllers and no scheduler
+run, unless --controllers or the configuration file asks for them. Flags of
+upstream that mean nothing here are taken and ignored.`,
 		Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.complete(config); err != nil {
 				return err
+			}
+			if cmd.Flags().Changed("scheduler") {
+				config.Scheduler.Enabled = &f.scheduler
+			} else if cmd.Flags().Changed("controllers") {
+				config.Scheduler.Enabled = new(config.Controllers.Any())
 			}
 			return up(cmd.Context(), config, cmd.ErrOrStderr())
 		},
@@ -56,6 +61,40 @@ envtest uses. Flags of upstream that mean nothing here are taken and ignored.`,
 	f.add(cmd, config)
 	cmd.SetArgs(args)
 	return cmd, nil
+}
+
+// assetsConfig is the configuration file that envtest-assets puts beside the
+// programs, if it is asked for more than upstream's kube-apiserver runs.
+const assetsConfig = "coracle.yaml"
+
+// apiserverConfig reads the configuration file, or else the one beside this
+// program. What neither turns on of controllers and scheduler is off.
+func apiserverConfig(file string) (*v1alpha1.Cluster, error) {
+	config := &v1alpha1.Cluster{}
+	if file == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, fmt.Errorf("finding this program's directory: %w", err)
+		}
+		beside := filepath.Join(filepath.Dir(self), assetsConfig)
+		if _, err := os.Stat(beside); err == nil {
+			file = beside
+		}
+	}
+	if file != "" {
+		var err error
+		if config, err = v1alpha1.Load(file); err != nil {
+			return nil, err
+		}
+	}
+	if config.Controllers.Enabled == nil {
+		config.Controllers.Enabled = []string{}
+	}
+	if config.Scheduler.Enabled == nil {
+		config.Scheduler.Enabled = new(config.Controllers.Any())
+	}
+	config.Default()
+	return config, nil
 }
 
 // valueOf is the value of a flag, "" if it is not given.
@@ -74,6 +113,8 @@ func valueOf(args []string, flag string) string {
 func (f *apiserverFlags) add(cmd *cobra.Command, c *v1alpha1.Cluster) {
 	flags, s := cmd.Flags(), &c.APIServer
 	flags.String("config", "", "configuration file of Coracle; flags are set over it")
+	flags.StringSliceVar(&c.Controllers.Enabled, "controllers", c.Controllers.Enabled, "controllers that run, as kube-controller-manager's --controllers: '*' is all that are not named, -name is off")
+	flags.BoolVar(&f.scheduler, "scheduler", false, "run the scheduler (default: if any controller runs)")
 	flags.Int32Var(&c.SimulatedNodes, "simulated-nodes", c.SimulatedNodes, "nodes whose pods run without containers")
 	flags.StringVar(&f.certDir, "cert-dir", "/var/run/kubernetes", "directory of apiserver.crt and apiserver.key, in which everything else is kept, too")
 	flags.StringVar(&f.bindAddress, "bind-address", "0.0.0.0", "address to listen on")

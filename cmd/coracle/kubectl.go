@@ -9,10 +9,13 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
-	"k8s.io/cli-runtime/pkg/genericiooptions"
+	// Ways to authenticate that a kubeconfig may name.
+	_ "k8s.io/client-go/plugin/pkg/client/auth"
+	"k8s.io/component-base/cli"
+	"k8s.io/component-base/logs"
 	"k8s.io/component-base/version"
 	kubectl "k8s.io/kubectl/pkg/cmd"
+	"k8s.io/kubectl/pkg/cmd/util"
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	// For what its initialization does not do.
@@ -51,14 +54,15 @@ func runKubectl(args []string) error {
 		}
 	}
 	os.Args = append([]string{"kubectl"}, args...)
-	cmd := kubectl.NewDefaultKubectlCommandWithArgs(kubectl.KubectlOptions{
-		PluginHandler: kubectl.NewDefaultPluginHandler([]string{"kubectl"}),
-		Arguments:     os.Args,
-		ConfigFlags:   genericclioptions.NewConfigFlags(true).WithDeprecatedPasswordFlag().WithDiscoveryBurst(300).WithDiscoveryQPS(50.0),
-		IOStreams:     genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr},
-	})
-	cmd.SetArgs(args)
-	return cmd.Execute()
+	// As upstream's main: building the command reads kuberc, whose aliases and
+	// defaults change the arguments, so these must not be set again.
+	if _, err := logs.GlogSetter(kubectl.GetLogVerbosity(os.Args)); err != nil {
+		return fmt.Errorf("setting kubectl's verbosity: %w", err)
+	}
+	if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
+		util.CheckErr(err) // says what is wrong and ends the process
+	}
+	return nil
 }
 
 // names says whether a flag is given, before a lone -- ends them.

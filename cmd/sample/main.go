@@ -1,7 +1,8 @@
 // Command sample is the program of the sample image: a small HTTP server that
 // says who it is, and a few tools for looking around in a pod without a shell.
 //
-//	sample serve [--port 8080]   / host name and message, /env, /file?path=, /healthz
+//	sample serve [--port 8080]   / host name and message, /env, /file?path=, /healthz;
+//	                             to UDP datagrams it answers its host name
 //	sample sh -c "..."           cat, echo, env, ls, sleep, get, true, false, exit, kill
 package main
 
@@ -11,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -45,8 +47,14 @@ func serve(port int, drain time.Duration) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	server := &http.Server{Addr: fmt.Sprintf(":%d", port), Handler: handler()}
-	failed := make(chan error, 1)
+	datagrams, err := net.ListenPacket("udp", server.Addr)
+	if err != nil {
+		return err
+	}
+	defer datagrams.Close()
+	failed := make(chan error, 2)
 	go func() { failed <- server.ListenAndServe() }()
+	go func() { failed <- answer(datagrams) }()
 	log.Printf("listening on port %d", port)
 	select {
 	case err := <-failed:
@@ -63,6 +71,24 @@ func serve(port int, drain time.Duration) error {
 		return err
 	}
 	return nil
+}
+
+// answer sends the host name back to whoever sends a datagram.
+func answer(c net.PacketConn) error {
+	host, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	buf := make([]byte, 1500)
+	for {
+		_, from, err := c.ReadFrom(buf)
+		if err != nil {
+			return err
+		}
+		if _, err := c.WriteTo([]byte(host), from); err != nil {
+			log.Printf("answering %s: %v", from, err)
+		}
+	}
 }
 
 func handler() http.Handler {

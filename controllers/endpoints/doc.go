@@ -8,8 +8,9 @@
 // Invariants:
 //
 //  1. A Service with a selector has Endpoints of its name: ready pods under
-//     addresses, others under notReadyAddresses, one subset per set of ports.
-//     Terminating pods are left out, unless publishNotReadyAddresses.
+//     addresses, others under notReadyAddresses. Ports that the same addresses offer
+//     share a subset, and no port of an address is in two. Terminating pods are
+//     left out, unless publishNotReadyAddresses.
 //  2. At most 1,000 addresses, ready ones first, spread over the subsets; then
 //     the annotation endpoints.kubernetes.io/over-capacity is "truncated".
 //  3. Labels are those of the Service, service.kubernetes.io/headless, and

@@ -94,6 +94,34 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// Pods that agree on one port and differ in another share the subset of the former.
+func TestPortsArePacked(t *testing.T) {
+	svc := service()
+	svc.Spec.Ports = append(svc.Spec.Ports, corev1.ServicePort{Name: "tls", Port: 443, TargetPort: intstr.FromString("tls"), Protocol: corev1.ProtocolTCP})
+	var pods []*corev1.Pod
+	for i, port := range []int32{9443, 9444} {
+		p := pod(i, true)
+		p.Spec.Containers = []corev1.Container{{Ports: []corev1.ContainerPort{{Name: "tls", ContainerPort: port, Protocol: corev1.ProtocolTCP}}}}
+		pods = append(pods, p)
+	}
+	e, _ := plan(svc, pods, nil, time.Time{})
+	var got []string
+	for _, s := range e.Subsets {
+		line := ""
+		for _, p := range s.Ports {
+			line += fmt.Sprint(p.Name, ":", p.Port, " ")
+		}
+		for _, a := range s.Addresses {
+			line += a.IP + " "
+		}
+		got = append(got, line)
+	}
+	want := []string{"http:8080 10.1.0.1 10.1.0.2 ", "tls:9443 10.1.0.1 ", "tls:9444 10.1.0.2 "}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestTruncation(t *testing.T) {
 	for _, tc := range []struct{ ready, notReady, wantReady, wantNotReady int }{
 		{1000, 0, 1000, 0}, {1001, 0, 1000, 0}, {900, 300, 900, 100}, {2000, 500, 1000, 0}, {0, 1500, 0, 1000},

@@ -13,7 +13,8 @@ import (
 )
 
 // TestPlanAgainstOracle asks of every pod by itself where it should be found:
-// under "address port name", ready or not.
+// under "address port name", ready or not. Each of these is there once, and no two
+// subsets have the same addresses.
 func TestPlanAgainstOracle(t *testing.T) {
 	for seed := range uint64(1000) {
 		r := rand.New(rand.NewPCG(seed, 5))
@@ -52,11 +53,21 @@ func TestPlanAgainstOracle(t *testing.T) {
 		}
 		e, _ := plan(svc, pods, nil, time.Time{})
 		got := map[string]bool{}
+		sets := map[string]bool{}
 		for _, s := range e.Subsets {
+			set := fmt.Sprint(s.Addresses, s.NotReadyAddresses)
+			if sets[set] {
+				t.Fatalf("seed %d: two subsets of the same addresses: %v", seed, e.Subsets)
+			}
+			sets[set] = true
 			for _, port := range s.Ports {
 				for ready, addresses := range map[bool][]corev1.EndpointAddress{true: s.Addresses, false: s.NotReadyAddresses} {
 					for _, a := range addresses {
-						got[fmt.Sprint(a.IP, ":", port.Port, " ", port.Name, " ", ready)] = true
+						where := fmt.Sprint(a.IP, ":", port.Port, " ", port.Name, " ", ready)
+						if got[where] {
+							t.Fatalf("seed %d: %s is in two subsets: %v", seed, where, e.Subsets)
+						}
+						got[where] = true
 					}
 				}
 			}

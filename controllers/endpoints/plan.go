@@ -1,12 +1,8 @@
 package endpoints
 
 import (
-	"cmp"
 	"maps"
 	"net/netip"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,6 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	endpointslicelib "k8s.io/endpointslice"
 	endpointsliceutil "k8s.io/endpointslice/util"
+
+	"github.com/coracle-k8s/coracle/controllers/internal/subsets"
 )
 
 const (
@@ -30,10 +28,10 @@ const (
 // existing is nil when there is none, and is never changed. trigger is when the
 // change happened that the write publishes, zero if that is not known.
 func plan(svc *corev1.Service, pods []*corev1.Pod, existing *corev1.Endpoints, trigger time.Time) (write *corev1.Endpoints, create bool) {
-	subsets, over := truncate(subsetsOf(svc, pods))
+	all, over := truncate(subsetsOf(svc, pods))
 	labels := labelsFor(svc)
 	if existing != nil && maps.Equal(existing.Labels, labels) && overCapacity(existing) == over &&
-		apiequality.Semantic.DeepEqual(existing.Subsets, subsets) {
+		apiequality.Semantic.DeepEqual(existing.Subsets, all) {
 		return nil, false
 	}
 	if existing == nil {
@@ -42,7 +40,7 @@ func plan(svc *corev1.Service, pods []*corev1.Pod, existing *corev1.Endpoints, t
 	} else {
 		write = &corev1.Endpoints{ObjectMeta: *existing.ObjectMeta.DeepCopy()}
 	}
-	write.Subsets, write.Labels = subsets, labels
+	write.Subsets, write.Labels = all, labels
 	annotate(write, corev1.EndpointsOverCapacity, truncated, over)
 	annotate(write, corev1.EndpointsLastChangeTriggerTime, trigger.UTC().Format(time.RFC3339Nano), !trigger.IsZero())
 	return write, create
@@ -74,9 +72,9 @@ func labelsFor(svc *corev1.Service) map[string]string {
 	return labels
 }
 
-// subsetsOf groups the pods by the ports they resolve the Service's ports to.
+// subsetsOf returns the pods' endpoints, packed.
 func subsetsOf(svc *corev1.Service, pods []*corev1.Pod) []corev1.EndpointSubset {
-	groups := map[string]*corev1.EndpointSubset{}
+	var each []corev1.EndpointSubset
 	for _, pod := range pods {
 		if !endpointsliceutil.ShouldPodBeInEndpoints(pod, svc.Spec.PublishNotReadyAddresses) {
 			continue
@@ -89,29 +87,15 @@ func subsetsOf(svc *corev1.Service, pods []*corev1.Pod) []corev1.EndpointSubset 
 		if !any {
 			continue
 		}
-		k := portsKey(ports)
-		if groups[k] == nil {
-			groups[k] = &corev1.EndpointSubset{Ports: ports}
-		}
+		s := corev1.EndpointSubset{Ports: ports}
 		if svc.Spec.PublishNotReadyAddresses || endpointsliceutil.IsPodReady(pod) {
-			groups[k].Addresses = append(groups[k].Addresses, addr)
+			s.Addresses = []corev1.EndpointAddress{addr}
 		} else {
-			groups[k].NotReadyAddresses = append(groups[k].NotReadyAddresses, addr)
+			s.NotReadyAddresses = []corev1.EndpointAddress{addr}
 		}
+		each = append(each, s)
 	}
-	var out []corev1.EndpointSubset
-	for _, k := range slices.Sorted(maps.Keys(groups)) {
-		sortAddresses(groups[k].Addresses)
-		sortAddresses(groups[k].NotReadyAddresses)
-		out = append(out, *groups[k])
-	}
-	return out
-}
-
-func sortAddresses(a []corev1.EndpointAddress) {
-	slices.SortFunc(a, func(x, y corev1.EndpointAddress) int {
-		return cmp.Or(cmp.Compare(x.IP, y.IP), cmp.Compare(x.TargetRef.UID, y.TargetRef.UID))
-	})
+	return subsets.Pack(each)
 }
 
 // address returns the pod's address in the Service's first family.
@@ -165,40 +149,24 @@ func portsOf(svc *corev1.Service, pod *corev1.Pod) (ports []corev1.EndpointPort,
 			Name: sp.Name, Port: int32(number), Protocol: sp.Protocol, AppProtocol: sp.AppProtocol,
 		})
 	}
-	slices.SortFunc(ports, func(a, b corev1.EndpointPort) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Port, b.Port), cmp.Compare(a.Protocol, b.Protocol))
-	})
 	return ports, len(ports) > 0
-}
-
-func portsKey(ports []corev1.EndpointPort) string {
-	var b strings.Builder
-	for i := range ports {
-		p := &ports[i]
-		b.WriteString(p.Name + "|" + strconv.Itoa(int(p.Port)) + "|" + string(p.Protocol) + "|")
-		if p.AppProtocol != nil {
-			b.WriteString(*p.AppProtocol)
-		}
-		b.WriteByte('\n')
-	}
-	return b.String()
 }
 
 // truncate cuts the addresses to MaxAddresses: ready ones are kept first, and
 // each subset keeps its share. over tells that some were cut.
-func truncate(subsets []corev1.EndpointSubset) (out []corev1.EndpointSubset, over bool) {
+func truncate(all []corev1.EndpointSubset) (out []corev1.EndpointSubset, over bool) {
 	ready, notReady := 0, 0
-	for i := range subsets {
-		ready += len(subsets[i].Addresses)
-		notReady += len(subsets[i].NotReadyAddresses)
+	for i := range all {
+		ready += len(all[i].Addresses)
+		notReady += len(all[i].NotReadyAddresses)
 	}
 	if ready+notReady <= MaxAddresses {
-		return subsets, false
+		return all, false
 	}
 	readyLeft := min(ready, MaxAddresses)
 	notReadyLeft := MaxAddresses - readyLeft
-	for i := range subsets {
-		s := subsets[i]
+	for i := range all {
+		s := all[i]
 		s.Addresses = share(s.Addresses, readyLeft, ready)
 		s.NotReadyAddresses = share(s.NotReadyAddresses, notReadyLeft, notReady)
 		if len(s.Addresses)+len(s.NotReadyAddresses) > 0 {

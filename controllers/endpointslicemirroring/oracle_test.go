@@ -38,7 +38,13 @@ func TestMakePlanAgainstOracle(t *testing.T) {
 					if strings.Contains(a.Addresses[0], ":") != (s.AddressType == discoveryv1.AddressTypeIPv6) {
 						t.Fatalf("seed %d: %s in a slice of %s", seed, a.Addresses[0], s.AddressType)
 					}
-					got[fmt.Sprint(a.Addresses[0], " ", *s.Ports[0].Port, " ", *a.Conditions.Ready)] = true
+					for _, port := range s.Ports {
+						at := fmt.Sprint(a.Addresses[0], " ", *port.Port, " ", *a.Conditions.Ready)
+						if got[at] {
+							t.Fatalf("seed %d: %s is in two slices", seed, at)
+						}
+						got[at] = true
+					}
 				}
 			}
 			if !maps.Equal(got, want) {

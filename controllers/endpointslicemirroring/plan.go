@@ -15,6 +15,8 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	endpointsliceutil "k8s.io/endpointslice/util"
 	utilnet "k8s.io/utils/net"
+
+	"github.com/coracle-k8s/coracle/controllers/internal/subsets"
 )
 
 const (
@@ -85,8 +87,7 @@ func MakePlan(e *corev1.Endpoints, have []*discoveryv1.EndpointSlice) Plan {
 // want groups the valid addresses by ports and family.
 func (p *Plan) want(e *corev1.Endpoints) map[key]*wanted {
 	want := map[key]*wanted{}
-	for i := range e.Subsets {
-		subset := &e.Subsets[i]
+	for _, subset := range subsets.Pack(e.Subsets) {
 		ports := portsOf(subset.Ports)
 		hash := endpointsliceutil.NewPortMapKey(ports)
 		added := 0
@@ -118,8 +119,7 @@ func (p *Plan) want(e *corev1.Endpoints) map[key]*wanted {
 	return want
 }
 
-// add passes over an address that another subset of the same ports has; one
-// that is ready in any comes before one that is not.
+// add passes over an address that is there already in another spelling.
 func (w *wanted) add(e discoveryv1.Endpoint) {
 	if id := e.Addresses[0] + "/" + targetOf(&e); !w.seen[id] {
 		w.seen[id] = true

@@ -1,7 +1,6 @@
 package resourcequota
 
 import (
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -63,7 +62,7 @@ func GivesBack(old, new any) bool {
 		return ok && !quotav1.Equals(quota.ServiceUsage(o), quota.ServiceUsage(n))
 	case *corev1.PersistentVolumeClaim:
 		o, ok := old.(*corev1.PersistentVolumeClaim)
-		return ok && (!quotav1.Equals(quota.ClaimUsage(o), quota.ClaimUsage(n)) || !slices.Equal(quota.AttributesClasses(o), quota.AttributesClasses(n)))
+		return ok && quota.ChangesClaim(o, n)
 	default:
 		return false
 	}

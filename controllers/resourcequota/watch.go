@@ -144,7 +144,7 @@ func (r *Reconciler) wake(ctx context.Context, gr schema.GroupResource, namespac
 	if len(list.Items) == 0 {
 		return
 	}
-	evaluator := quota.NewRegistry(nil, r.clock).Get(gr)
+	evaluator := quota.NewRegistry(r.list(ctx), r.clock).Get(gr)
 	if evaluator == nil {
 		evaluator = quota.NewCount(nil, gr.WithVersion(""))
 	}
@@ -185,6 +185,8 @@ func (r *Reconciler) objectList(gvr schema.GroupVersionResource) (client.ObjectL
 		return &corev1.PersistentVolumeClaimList{}, nil
 	case schema.GroupResource{Group: resourcev1.GroupName, Resource: "resourceclaims"}:
 		return &resourcev1.ResourceClaimList{}, nil
+	case schema.GroupResource{Group: resourcev1.GroupName, Resource: "deviceclasses"}:
+		return &resourcev1.DeviceClassList{}, nil
 	}
 	gvk, err := r.client.RESTMapper().KindFor(gvr)
 	if err != nil {

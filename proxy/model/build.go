@@ -165,10 +165,10 @@ func newEndpoint(e *discoveryv1.Endpoint, port uint16, node Node) (endpoint, boo
 	out := endpoint{
 		addr:        netip.AddrPortFrom(addr, port),
 		ready:       is(e.Conditions.Ready, true),
+		serving:     is(e.Conditions.Serving, true),
 		terminating: is(e.Conditions.Terminating, false),
 		local:       e.NodeName != nil && *e.NodeName == node.Name && node.Name != "",
 	}
-	out.serving = is(e.Conditions.Serving, out.ready || e.Conditions.Ready == nil)
 	if e.Hints != nil {
 		out.zoneHints, out.nodeHints = e.Hints.ForZones, e.Hints.ForNodes
 	}

@@ -62,6 +62,28 @@ func short(addrs []netip.AddrPort) string {
 	return strings.Join(out, " ")
 }
 
+// A condition that is not set is what the EndpointSlice API says: ready and
+// serving are true, terminating is false.
+func TestUnsetConditions(t *testing.T) {
+	for name, tc := range map[string]struct {
+		conditions                  discoveryv1.EndpointConditions
+		ready, serving, terminating bool
+	}{
+		"none set":            {discoveryv1.EndpointConditions{}, true, true, false},
+		"not ready":           {discoveryv1.EndpointConditions{Ready: new(false)}, false, true, false},
+		"not ready, goes":     {discoveryv1.EndpointConditions{Ready: new(false), Terminating: new(true)}, false, true, true},
+		"serves":              {discoveryv1.EndpointConditions{Ready: new(false), Serving: new(true)}, false, true, false},
+		"does not serve":      {discoveryv1.EndpointConditions{Ready: new(false), Serving: new(false)}, false, false, false},
+		"ready, not serving":  {discoveryv1.EndpointConditions{Serving: new(false)}, true, false, false},
+		"all set as they are": {discoveryv1.EndpointConditions{Ready: new(true), Serving: new(true), Terminating: new(false)}, true, true, false},
+	} {
+		e, ok := newEndpoint(&discoveryv1.Endpoint{Addresses: []string{"10.0.0.1"}, Conditions: tc.conditions}, 80, Node{})
+		if !ok || e.ready != tc.ready || e.serving != tc.serving || e.terminating != tc.terminating {
+			t.Errorf("%s: ready %t, serving %t, terminating %t", name, e.ready, e.serving, e.terminating)
+		}
+	}
+}
+
 func TestChoose(t *testing.T) {
 	for name, tc := range map[string]struct {
 		endpoints      string

@@ -22,6 +22,26 @@ var _ = Describe("kubectl", Ordered, func() {
 		Expect(said).To(Or(ContainSubstring(`strict decoding error: unknown field "spec.containers[0].imgae"`), ContainSubstring(`unknown field "imgae"`)))
 	})
 
+	It("honours aliases and defaults of kuberc", func() {
+		file := filepath.Join(GinkgoT().TempDir(), "kuberc")
+		Expect(os.WriteFile(file, []byte(`
+apiVersion: kubectl.config.k8s.io/v1beta1
+kind: Preference
+aliases:
+- name: settings
+  command: get
+  prependArgs: [configmaps]
+  options:
+  - {name: output, default: name}
+defaults:
+- command: create configmap
+  options:
+  - {name: output, default: name}
+`), 0o600)).To(Succeed())
+		Expect(w.ok("--kuberc", file, "create", "configmap", "kuberc")).To(Equal("configmap/kuberc\n"))
+		Expect(w.ok("settings", "--kuberc", file)).To(ContainSubstring("configmap/kuberc\n"))
+	})
+
 	It("lists resources and versions", func() {
 		Expect(w.ok("api-resources")).To(And(
 			MatchRegexp(`(?m)^pods +po +v1 +true +Pod$`), MatchRegexp(`(?m)^deployments +deploy +apps/v1 +true +Deployment$`),

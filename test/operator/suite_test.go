@@ -55,7 +55,7 @@ func assets() *envtest.Environment {
 		program = "../../bin/coracle"
 	}
 	dir := filepath.Join(GinkgoT().TempDir(), "assets")
-	out, err := exec.Command(program, "envtest-assets", dir).CombinedOutput()
+	out, err := exec.Command(program, "envtest-assets", "--controllers", "*", dir).CombinedOutput()
 	Expect(err).NotTo(HaveOccurred(), "is %s there? run `make build`: %s", program, out)
 	Expect(strings.TrimSpace(string(out))).To(Equal("export KUBEBUILDER_ASSETS=" + dir))
 	env := &envtest.Environment{BinaryAssetsDirectory: dir}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -208,6 +209,31 @@ var _ = Describe("Services", Ordered, ContinueOnFailure, func() {
 		w.do("rollout", "status", "deployment/hello", "--timeout=60s")
 		asked, failures := done()
 		Expect(failures).To(BeEmpty(), "of %d requests", asked)
+	})
+
+	It("move a UDP client that never pauses to another pod when its own goes", func() {
+		w.apply(`{"apiVersion":"v1","kind":"Service","metadata":{"name":"udp"},"spec":{"selector":{"app":"hello"},"ports":[{"port":53,"protocol":"UDP","targetPort":8080}]}}`)
+		conn, err := net.Dial("udp", w.service("udp").Spec.ClusterIP+":53")
+		Expect(err).NotTo(HaveOccurred())
+		defer conn.Close()
+		ask := func() string {
+			_, _ = conn.Write([]byte("who"))
+			_ = conn.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+			buf := make([]byte, 100)
+			n, err := conn.Read(buf)
+			if err != nil {
+				return ""
+			}
+			return string(buf[:n])
+		}
+		Eventually(ask).WithTimeout(15*time.Second).ShouldNot(BeEmpty(), "a pod answers")
+		first := ask()
+		Expect(ask()).To(Equal(first), "one flow goes to one pod")
+		w.do("delete", "pod", first, "--grace-period=1", "--wait=true")
+		// The kernel would keep the flow for 30 s after the last packet, and no pause comes.
+		Eventually(ask).WithTimeout(5*time.Second).WithPolling(10*time.Millisecond).ShouldNot(Or(BeEmpty(), Equal(first)), "another pod answers")
+		w.do("rollout", "status", "deployment/hello", "--timeout=30s")
+		w.do("delete", "service", "udp")
 	})
 
 	It("refuse connections when no pod is ready, at once", func() {

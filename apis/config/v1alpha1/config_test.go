@@ -118,3 +118,48 @@ func TestLeadersAreElectedWhereEtcdIsElsewhere(t *testing.T) {
 		t.Error("what was said is not kept, or shared with a copy")
 	}
 }
+
+func TestControllersEnabled(t *testing.T) {
+	for _, tc := range []struct {
+		enabled []string
+		runs    string
+		want    bool
+	}{
+		{nil, "deployment-controller", false},
+		{[]string{"*"}, "deployment-controller", true},
+		{[]string{"*", "-deployment-controller"}, "deployment-controller", false},
+		{[]string{"-deployment", "*"}, "deployment-controller", false},
+		{[]string{"*", "-deployment-controller"}, "job-controller", true},
+		{[]string{"job"}, "job-controller", true},
+		{[]string{"job"}, "cronjob-controller", false},
+		{[]string{"-job"}, "cronjob-controller", false},
+		{[]string{"job-controller", "-job-controller"}, "job-controller", true},
+	} {
+		c := Controllers{Enabled: tc.enabled}
+		if got := c.Runs(tc.runs); got != tc.want {
+			t.Errorf("%v: %s runs: %t", tc.enabled, tc.runs, got)
+		}
+	}
+	if c := (&Controllers{Enabled: []string{"-job"}}); c.Any() {
+		t.Error("nothing is on, but any runs")
+	}
+
+	empty, err := Decode([]byte("controllers: {enabled: []}\nscheduler: {enabled: false}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	empty.Default()
+	if empty.Controllers.Any() || *empty.Scheduler.Enabled || len(empty.Validate()) > 0 {
+		t.Errorf("an empty list turns on %v: %v", empty.Controllers.Enabled, empty.Validate())
+	}
+	plain := &Cluster{}
+	plain.Default()
+	if !plain.Controllers.Runs("local-path-provisioner") || !*plain.Scheduler.Enabled {
+		t.Error("by default not everything runs")
+	}
+	plain.Controllers.Enabled = []string{"*", "-deployments"}
+	errs := plain.Validate()
+	if len(errs) != 1 || errs[0].Field != "controllers.enabled[1]" || !strings.Contains(errs[0].Detail, `"deployments" is not in the list of known controllers`) {
+		t.Errorf("an unknown name: %v", errs)
+	}
+}

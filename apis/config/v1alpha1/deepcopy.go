@@ -18,6 +18,11 @@ func (c *Cluster) DeepCopy() *Cluster {
 		elect := *c.LeaderElection.LeaderElect
 		out.LeaderElection.LeaderElect = &elect
 	}
+	out.Controllers.Enabled = slices.Clone(c.Controllers.Enabled)
+	if c.Scheduler.Enabled != nil {
+		enabled := *c.Scheduler.Enabled
+		out.Scheduler.Enabled = &enabled
+	}
 	out.Storage.Endpoints = slices.Clone(c.Storage.Endpoints)
 	out.Agents.Proxies = slices.Clone(c.Agents.Proxies)
 	out.Network.ClusterDNS = slices.Clone(c.Network.ClusterDNS)

@@ -42,6 +42,12 @@ func (c *Cluster) Default() {
 		}
 	}
 	c.APIServer.Default()
+	if c.Controllers.Enabled == nil {
+		c.Controllers.Enabled = []string{everyController}
+	}
+	if c.Scheduler.Enabled == nil {
+		c.Scheduler.Enabled = new(true)
+	}
 	set(&c.Controllers.Concurrency, 5)
 	set(&c.Controllers.TerminatedPodThreshold, 12500)
 	set(&c.Controllers.NodeMonitorGracePeriod.Duration, 50*time.Second)

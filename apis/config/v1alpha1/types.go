@@ -49,6 +49,7 @@ type Cluster struct {
 	Node           Node           `json:"node,omitempty"`
 	Simulation     Simulation     `json:"simulation,omitempty"`
 	Controllers    Controllers    `json:"controllers,omitempty"`
+	Scheduler      Scheduler      `json:"scheduler,omitempty"`
 	LeaderElection LeaderElection `json:"leaderElection,omitempty"`
 }
 
@@ -158,6 +159,11 @@ type Simulation struct {
 
 // Controllers configures the controllers.
 type Controllers struct {
+	// Enabled lists the controllers that run, as kube-controller-manager's flag
+	// --controllers: "*" is all that are not named, "name" is one that runs and
+	// "-name" one that does not. An empty list (not null) is none; what
+	// kube-apiserver runs by itself runs always. Default ["*"].
+	Enabled []string `json:"enabled"`
 	// Concurrency is how many objects each controller works on at once. Default 5.
 	Concurrency int32 `json:"concurrency,omitempty"`
 	// NodeMonitorGracePeriod is how long a node may be silent before it is
@@ -165,6 +171,13 @@ type Controllers struct {
 	NodeMonitorGracePeriod metav1.Duration `json:"nodeMonitorGracePeriod,omitempty"`
 	// TerminatedPodThreshold is how many finished pods are kept. Default 12500.
 	TerminatedPodThreshold int32 `json:"terminatedPodThreshold,omitempty"`
+}
+
+// Scheduler configures the scheduler.
+type Scheduler struct {
+	// Enabled runs the scheduler. Without it pods stay unscheduled, unless another
+	// scheduler binds them. Default true.
+	Enabled *bool `json:"enabled,omitempty"`
 }
 
 // LeaderElection configures which of several servers with the same etcd runs

@@ -52,9 +52,7 @@ func (c *Cluster) Validate() field.ErrorList {
 			errs = append(errs, field.Invalid(field.NewPath("node", "name"), c.Node.Name, msg))
 		}
 	}
-	if c.Controllers.Concurrency < 1 {
-		errs = append(errs, field.Invalid(field.NewPath("controllers", "concurrency"), c.Controllers.Concurrency, "must be at least 1"))
-	}
+	errs = append(errs, c.Controllers.validate(field.NewPath("controllers"))...)
 	for i, proxy := range c.Agents.Proxies {
 		if _, err := parsePrefix(proxy); err != nil {
 			errs = append(errs, field.Invalid(field.NewPath("agents", "proxies").Index(i), proxy, "must be an IP address, or a range such as 10.0.0.0/24, but not every address"))

@@ -23,8 +23,6 @@ type Config struct {
 	// Node decides for agents of nodes; nil leaves it out.
 	Node Full
 	RBAC Full
-	// More are asked between the two, by unique name: webhooks.
-	More []union.NamedAuthorizer
 }
 
 // New composes the authorizers in upstream's order and under upstream's names.
@@ -36,7 +34,6 @@ func New(c Config) (authorizer.Authorizer, authorizer.RuleResolver, error) {
 		all = append(all, counted("Node", "node", c.Node))
 		resolvers = append(resolvers, c.Node)
 	}
-	all = append(all, c.More...)
 	all = append(all, counted("RBAC", "rbac", c.RBAC))
 	resolvers = append(resolvers, c.RBAC)
 	a, err := union.New(all...)

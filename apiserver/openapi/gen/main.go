@@ -230,6 +230,9 @@ func webServices(scheme *runtime.Scheme) ([]*restful.WebService, error) {
 			return nil, fmt.Errorf("installing %s: %w", gv, err)
 		}
 	}
+	for _, ws := range discoveryServices(serializer.NewCodecFactory(scheme), order) {
+		container.Add(ws)
+	}
 	routes.Version{Version: &version.Info{}}.Install(container)
 	return container.RegisteredWebServices(), nil
 }
@@ -262,7 +265,8 @@ func writeDocuments(scheme *runtime.Scheme, services []*restful.WebService, out 
 		if err != nil {
 			return fmt.Errorf("building OpenAPI v3 of %s: %w", path, err)
 		}
-		file := strings.ReplaceAll(path, "/", "_") + ".json.gz"
+		// Embedding leaves out files whose names begin with a dot.
+		file := strings.ReplaceAll(strings.TrimPrefix(path, "."), "/", "_") + ".json.gz"
 		hash, err := write(doc, filepath.Join(out, file))
 		if err != nil {
 			return err

@@ -9,6 +9,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
+// TrackerName is the name of the controller that tracks the tokens' use.
+const TrackerName = "legacy_token_tracking_controller"
+
 const (
 	// ConfigMapName is the ConfigMap in kube-system that says since when uses are noted.
 	ConfigMapName = "kube-apiserver-legacy-service-account-token-tracking"

@@ -35,7 +35,7 @@ func NewTracker(c client.Client, clk clock.PassiveClock) *Tracker {
 func (t *Tracker) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
 	name := types.NamespacedName{Namespace: "kube-system", Name: ConfigMapName}
 	ours := predicate.NewPredicateFuncs(func(o client.Object) bool { return client.ObjectKeyFromObject(o) == name })
-	return ctrl.NewControllerManagedBy(mgr).Named("legacy_token_tracking_controller").
+	return ctrl.NewControllerManagedBy(mgr).Named(TrackerName).
 		For(&corev1.ConfigMap{}, builder.WithPredicates(ours)).
 		WatchesRawSource(source.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			q.Add(reconcile.Request{NamespacedName: name})

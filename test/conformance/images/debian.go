@@ -18,12 +18,15 @@ import (
 type debian struct {
 	// dir keeps what was downloaded.
 	dir string
+	// needs are the direct dependencies of the packages asked for so far: images
+	// share most of them, and each apt-cache reads its whole database.
+	needs map[string][]string
 }
 
 // unpack adds the packages and the libraries they need, but no other
 // dependency: shells and tools come with busybox, and no maintainer script runs.
 func (d debian) unpack(t *tree, packages ...string) error {
-	all, err := closure(packages, dependencies)
+	all, err := closure(packages, d.dependencies)
 	if err != nil {
 		return err
 	}
@@ -39,17 +42,22 @@ func (d debian) unpack(t *tree, packages ...string) error {
 	return nil
 }
 
-// closure is the packages and, transitively, the libraries they depend on.
-func closure(packages []string, dependencies func(string) ([]string, error)) ([]string, error) {
+// closure returns the packages and, transitively, the libraries that they depend
+// on. It asks for the dependencies of all packages of one depth at once.
+func closure(packages []string, dependencies func([]string) (map[string][]string, error)) ([]string, error) {
 	all := slices.Clone(packages)
-	for i := 0; i < len(all); i++ {
-		needs, err := dependencies(all[i])
+	for done := 0; done < len(all); {
+		depth := all[done:]
+		needs, err := dependencies(depth)
 		if err != nil {
 			return nil, err
 		}
-		for _, n := range needs {
-			if isLibrary(n) && !slices.Contains(all, n) {
-				all = append(all, n)
+		done = len(all)
+		for _, p := range depth {
+			for _, n := range needs[p] {
+				if isLibrary(n) && !slices.Contains(all, n) {
+					all = append(all, n)
+				}
 			}
 		}
 	}
@@ -60,29 +68,50 @@ func isLibrary(name string) bool {
 	return strings.HasPrefix(name, "lib") && !strings.HasSuffix(name, "-perl") || name == "zlib1g" || strings.HasSuffix(name, "-libs")
 }
 
-// dependencies are a package's direct ones, of alternatives the first.
-func dependencies(name string) ([]string, error) {
-	out, err := exec.Command("apt-cache", "depends", "--important", name).Output()
-	if err != nil {
-		return nil, commandError("asking apt-cache for the dependencies of "+name, err)
+// dependencies returns the direct dependencies of packages, of alternatives the
+// first. It remembers them.
+func (d debian) dependencies(packages []string) (map[string][]string, error) {
+	var unknown []string
+	for _, p := range packages {
+		if _, ok := d.needs[p]; !ok {
+			unknown = append(unknown, p)
+		}
 	}
-	return parseDependencies(out), nil
+	if len(unknown) == 0 {
+		return d.needs, nil
+	}
+	out, err := exec.Command("apt-cache", append([]string{"depends", "--important"}, unknown...)...).Output()
+	if err != nil {
+		return nil, commandError("asking apt-cache for the dependencies of "+strings.Join(unknown, " "), err)
+	}
+	found := parseDependencies(out)
+	for _, p := range unknown {
+		d.needs[p] = found[p]
+	}
+	return d.needs, nil
 }
 
-func parseDependencies(out []byte) []string {
-	var names []string
-	alternative := false
+// parseDependencies reads what apt-cache depends writes: each package's name, and
+// below it, indented, what it needs.
+func parseDependencies(out []byte) map[string][]string {
+	needs := map[string][]string{}
+	of, alternative := "", false
 	for lines := bufio.NewScanner(bytes.NewReader(out)); lines.Scan(); {
-		kind, name, found := strings.Cut(strings.TrimSpace(lines.Text()), ": ")
+		line := lines.Text()
+		if line != "" && !strings.HasPrefix(line, " ") {
+			of, alternative = line, false
+			continue
+		}
+		kind, name, found := strings.Cut(strings.TrimSpace(line), ": ")
 		if !found {
 			continue
 		}
 		if !alternative && (strings.HasSuffix(kind, "PreDepends") || strings.HasSuffix(kind, "Depends")) && !strings.HasPrefix(name, "<") {
-			names = append(names, name)
+			needs[of] = append(needs[of], name)
 		}
 		alternative = strings.HasPrefix(kind, "|")
 	}
-	return names
+	return needs
 }
 
 // fetch downloads a package unless it is there, and returns its file.

@@ -18,20 +18,27 @@ func TestParseDependencies(t *testing.T) {
   Depends: <virtual>
     provider
   Depends: zlib1g
+zlib1g
+libc6
+  Depends: libgcc-s1
 `))
-	if diff := cmp.Diff([]string{"init-system", "libc6", "libpcre2-8-0", "zlib1g"}, got); diff != "" {
+	if diff := cmp.Diff(map[string][]string{"nginx": {"init-system", "libc6", "libpcre2-8-0", "zlib1g"}, "libc6": {"libgcc-s1"}}, got); diff != "" {
 		t.Error(diff)
 	}
 }
 
 func TestClosureTakesLibrariesOnly(t *testing.T) {
 	needs := map[string][]string{"dig": {"libdns", "debconf"}, "libdns": {"libc6", "libssl-perl"}, "libc6": {"libdns"}, "debconf": {"libperl"}}
-	got, err := closure([]string{"dig"}, func(name string) ([]string, error) { return needs[name], nil })
+	asked := 0
+	got, err := closure([]string{"dig"}, func([]string) (map[string][]string, error) { asked++; return needs, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff([]string{"dig", "libdns", "libc6"}, got); diff != "" {
 		t.Error(diff)
+	}
+	if asked != 3 {
+		t.Errorf("asked %d times for three depths", asked)
 	}
 }
 

@@ -28,7 +28,7 @@ func main() {
 }
 
 func run(programs, sources, packages, out string) error {
-	b := &builder{programs: programs, sources: sources, debian: debian{dir: packages}, layers: map[string]v1.Layer{}}
+	b := &builder{programs: programs, sources: sources, debian: debian{dir: packages, needs: map[string][]string{}}, layers: map[string]v1.Layer{}}
 	images, err := b.images()
 	if err != nil {
 		return err
