@@ -147,8 +147,10 @@ func TestListsCostSeats(t *testing.T) {
 	g := NewWithT(t)
 	s := start(t)
 	defer s.Stop()
+	response, text := s.do(t, http.MethodPost, "/api/v1/namespaces", "secret", `{"metadata":{"name":"large"}}`)
+	g.Expect(response.StatusCode).To(Equal(http.StatusCreated), text)
 	for i := range 8 {
-		response, text := s.do(t, http.MethodPost, "/api/v1/namespaces/default/secrets", "secret",
+		response, text := s.do(t, http.MethodPost, "/api/v1/namespaces/large/secrets", "secret",
 			fmt.Sprintf(`{"metadata":{"name":"large-%d"},"stringData":{"k":%q}}`, i, strings.Repeat("x", 70_000)))
 		g.Expect(response.StatusCode).To(Equal(http.StatusCreated), text)
 	}

@@ -128,7 +128,8 @@ func (f *Filter) Run(ctx context.Context) error {
 	}
 	control := flowcontrol.New(factory, client.FlowcontrolV1(), f.config.MaxRequestsInFlight+f.config.MaxMutatingRequestsInFlight)
 	estimate := fcrequest.NewWorkEstimator(f.size, control.GetInterestedWatchCount, fcrequest.DefaultWorkEstimatorConfig(), control.GetMaxSeats)
-	fair := genericfilters.WithPriorityAndFairness(f.inTurns(f.next), f.config.LongRunningFunc, control, estimate, f.config.RequestTimeout/4)
+	wait := f.config.RequestTimeout / 4
+	fair := f.inTurns(genericfilters.WithPriorityAndFairness(f.next, f.config.LongRunningFunc, control, estimate, wait), wait)
 	factory.StartWithContext(ctx)
 	f.fair.Store(&fair)
 

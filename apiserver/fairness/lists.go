@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"runtime"
 	"strconv"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	epmetrics "k8s.io/apiserver/pkg/endpoints/metrics"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	"k8s.io/apiserver/pkg/endpoints/responsewriter"
 )
@@ -25,8 +27,10 @@ const (
 // free for whoever needs one for a moment, if there is another.
 func processors() int { return max(1, runtime.GOMAXPROCS(0)-1) }
 
-// inTurns makes large lists take turns. Others go to next as they are.
-func (f *Filter) inTurns(next http.Handler) http.Handler {
+// inTurns makes large lists take turns. Others go to next as they are. A list has
+// its first turn before next gives it a seat, for which it waits as long as a
+// request waits in a queue there, and is rejected likewise.
+func (f *Filter) inTurns(next http.Handler, wait time.Duration) http.Handler {
 	turns := newTurns(processors())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		u, ok := request.UserFrom(r.Context())
@@ -35,7 +39,13 @@ func (f *Filter) inTurns(next http.Handler) http.Handler {
 			return
 		}
 		turn := turns.arrive(u.GetName())
-		turn.take(r.Context())
+		patient, cancel := context.WithTimeout(r.Context(), wait)
+		begun := turn.begin(patient)
+		cancel()
+		if !begun {
+			reject(w, r)
+			return
+		}
 		defer turn.give()
 		out := &turnWriter{ResponseWriter: w, ctx: r.Context(), turn: turn}
 		buffered := &bufferedWriter{ResponseWriter: w, out: bufio.NewWriterSize(out, piece)}
@@ -43,6 +53,16 @@ func (f *Filter) inTurns(next http.Handler) http.Handler {
 		// A client that is gone does not want to know.
 		_ = buffered.out.Flush()
 	})
+}
+
+// reject answers as priority and fairness does when its queues are full.
+func reject(w http.ResponseWriter, r *http.Request) {
+	if info, ok := request.RequestInfoFrom(r.Context()); ok {
+		epmetrics.RecordDroppedRequest(r, info, epmetrics.APIServerComponent, false)
+		epmetrics.RecordRequestTermination(r, info, epmetrics.APIServerComponent, http.StatusTooManyRequests)
+	}
+	w.Header().Set("Retry-After", "1")
+	http.Error(w, "Too many requests, please try again later.", http.StatusTooManyRequests)
 }
 
 // large reports whether r lists so much that encoding it takes a while.

@@ -7,22 +7,26 @@ import (
 	"time"
 )
 
-// turnLimit is how long a request keeps a turn. A piece of an answer takes a
-// millisecond; what takes longer waits for something, such as a storage that does
-// not answer, and others go on beside it.
-const turnLimit = time.Second
+const (
+	// turnLimit is how long a request keeps a turn. A piece of an answer takes a
+	// millisecond; what takes longer waits for something, such as a seat or a storage
+	// that does not answer, and others go on beside it.
+	turnLimit = time.Second
+	// maxWaiting is how many requests of one user wait for their first turn, as many
+	// as the queues of a user's hand hold in a default priority level.
+	maxWaiting = 300
+)
 
 // turns lets a few requests compute at once, one piece of work each.
 //
 // Priority and fairness counts requests, not processors: many large lists have
-// seats at the same time, and each of them keeps a processor for as long as the
-// Go scheduler lets it, 10 ms. A request that needs a processor for a moment
-// waits for all of them, several times over.
+// seats at the same time. Each of them keeps a processor for as long as the Go
+// scheduler lets it, 10 ms, so a request that needs one for a moment waits for all
+// of them, several times over; and together they keep all seats of their level for
+// seconds, which a queue pays for only when they end.
 //
 // Users have turns one after the other. Of one user's requests the oldest comes
-// first, so that they end one by one, and their seats become free one by one:
-// otherwise all would end late, and whoever is queued for a seat would wait for
-// that.
+// first, so that they end one by one.
 type turns struct {
 	mu      sync.Mutex
 	free    int
@@ -54,15 +58,24 @@ func (t *turns) arrive(user string) *ticket {
 	return &ticket{turns: t, user: user, arrived: t.arrived}
 }
 
-// take waits for a turn, or until ctx is done.
-func (k *ticket) take(ctx context.Context) {
+// begin waits for the first turn, and reports whether it came: not when too many
+// requests of the user wait already, nor when ctx was done before.
+func (k *ticket) begin(ctx context.Context) bool {
+	k.turns.mu.Lock()
+	full := len(k.turns.waiting[k.user]) >= maxWaiting
+	k.turns.mu.Unlock()
+	return !full && k.take(ctx)
+}
+
+// take waits for a turn and reports whether it came before ctx was done.
+func (k *ticket) take(ctx context.Context) bool {
 	t := k.turns
 	t.mu.Lock()
 	if t.free > 0 {
 		t.free--
 		k.hold()
 		t.mu.Unlock()
-		return
+		return true
 	}
 	granted := make(chan struct{})
 	k.granted = granted
@@ -75,8 +88,9 @@ func (k *ticket) take(ctx context.Context) {
 	t.mu.Unlock()
 	select {
 	case <-granted:
+		return true
 	case <-ctx.Done():
-		k.withdraw()
+		return !k.withdraw()
 	}
 }
 
@@ -90,20 +104,21 @@ func (k *ticket) hold() {
 	}
 }
 
-// withdraw ends the wait for a turn that has not come.
-func (k *ticket) withdraw() {
+// withdraw ends the wait for a turn and reports whether it had not come.
+func (k *ticket) withdraw() bool {
 	t := k.turns
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i := slices.Index(t.waiting[k.user], k)
 	if i < 0 {
-		return
+		return false
 	}
 	t.waiting[k.user] = slices.Delete(t.waiting[k.user], i, i+1)
 	if len(t.waiting[k.user]) == 0 {
 		delete(t.waiting, k.user)
 		t.users = slices.DeleteFunc(t.users, func(u string) bool { return u == k.user })
 	}
+	return true
 }
 
 // give passes the turn of k on, if it has one.

@@ -159,7 +159,7 @@ func TestLargeListsComputeOneByOne(t *testing.T) {
 				mu.Unlock()
 				fmt.Fprint(w, strings.Repeat("x", piece+1))
 			}
-		}))
+		}), time.Minute)
 		writing, release := make(chan string, requests*pieces), make(chan struct{})
 		stuck := slow{httptest.NewRecorder(), writing, release, "stuck"}
 		var done, stalled sync.WaitGroup
@@ -184,5 +184,51 @@ func TestLargeListsComputeOneByOne(t *testing.T) {
 		}
 		close(release)
 		stalled.Wait()
+	})
+}
+
+// TestTooManyLists has one user ask for more than may wait, and wait in vain.
+func TestTooManyLists(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		end := make(chan struct{})
+		f := New(nil, sized(2000, 1000))
+		h := f.inTurns(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-end }), turnLimit/2)
+		codes := map[int]int{}
+		var mu sync.Mutex
+		var done sync.WaitGroup
+		ask := func(who string) {
+			done.Go(func() {
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, listOf(who, ""))
+				mu.Lock()
+				defer mu.Unlock()
+				codes[w.Code]++
+				if w.Code == http.StatusTooManyRequests && w.Header().Get("Retry-After") != "1" {
+					t.Error("the client is not told when to come again")
+				}
+			})
+			synctest.Wait()
+		}
+		for range processors() + maxWaiting {
+			ask("noisy")
+		}
+		if len(codes) != 0 {
+			t.Errorf("all have a turn or wait: %v", codes)
+		}
+		ask("noisy")
+		if codes[http.StatusTooManyRequests] != 1 {
+			t.Errorf("one more than may wait: %v", codes)
+		}
+		ask("quiet")
+		if len(codes) != 1 || codes[http.StatusTooManyRequests] != 1 {
+			t.Errorf("another user may wait: %v", codes)
+		}
+		time.Sleep(turnLimit / 2)
+		synctest.Wait()
+		if n := codes[http.StatusTooManyRequests]; n != 1+maxWaiting+1 {
+			t.Errorf("%d of those that waited in vain were rejected", n)
+		}
+		close(end)
+		done.Wait()
 	})
 }
