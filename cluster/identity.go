@@ -132,7 +132,8 @@ func (c *Cluster) checkFile(name string, begun bool) error {
 	data, err := datafile.Read(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if known || begun && !c.identity.known {
+		earlier := !c.identity.known && strings.HasPrefix(name, keys.NodeAuthority) // had none
+		if known || begun && !c.identity.known && !earlier {
 			return datafile.Lost(path, "is missing")
 		}
 		return nil

@@ -212,7 +212,9 @@ func TestOldTokenIsRemoved(t *testing.T) {
 	c.Stop()
 	old := c.path(oldTokenFile)
 	g.Expect(os.WriteFile(old, []byte("x"), 0o600)).To(Succeed())
-	g.Expect(os.RemoveAll(c.path(keys.NodeAuthority))).To(Succeed(), "it had none")
+	for _, none := range []string{keys.NodeAuthority, identityFile} {
+		g.Expect(os.RemoveAll(c.path(none))).To(Succeed(), "it had none")
+	}
 	var said string
 	again, err := Start(t.Context(), c.Config(), WithProgress(func(step string) { said += step + "\n" }))
 	g.Expect(err).NotTo(HaveOccurred())

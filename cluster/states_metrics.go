@@ -98,7 +98,7 @@ func queueName(controller string) string {
 
 func volumeOrOtherQueueName(controller string) string {
 	switch controller {
-	case "legacy-serviceaccount-token-controller":
+	case "serviceaccount-token-controller":
 		return "serviceaccount_tokens_service"
 	case "namespace-controller":
 		return "namespace"

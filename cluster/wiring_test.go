@@ -25,6 +25,9 @@ const (
 // unset are the fields of parts' configurations that a cluster leaves at their
 // defaults, with the reason. Keys are "folder.Type.Field".
 var unset = map[string]string{
+	"apiserver.Config.Connections": "the limits of the process",
+	"apiserver.Config.Tokens":      "for servers without a cluster; users of a cluster name files, and agents have bootstrap tokens",
+
 	"controllers/endpointslice.Config.MaxEndpointsPerSlice":  tuned,
 	"controllers/horizontalpodautoscaler.Config.Period":      tuned,
 	"controllers/nodelifecycle.Config.EvictionRate":          tuned,

@@ -21,7 +21,7 @@ import (
 )
 
 // Name is the controller's name, as upstream's.
-const Name = "legacy-serviceaccount-token-controller"
+const Name = "serviceaccount-token-controller"
 
 // TokenGenerator signs tokens. It is called concurrently.
 type TokenGenerator interface {
