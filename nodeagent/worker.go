@@ -176,7 +176,10 @@ func (w *worker) accept(pod *corev1.Pod) {
 	if pods.Terminal(pod.Status.Phase) && !pods.Terminal(w.status.Phase) {
 		w.status.Phase, w.status.Reason, w.status.Message = pod.Status.Phase, pod.Status.Reason, pod.Status.Message
 	}
+	// Others write these, and an agent may not.
 	w.status.ResourceClaimStatuses = pod.Status.ResourceClaimStatuses
+	w.status.ExtendedResourceClaimStatus = pod.Status.ExtendedResourceClaimStatus
+	w.status.NodeAllocatableResourceClaimStatuses = pod.Status.NodeAllocatableResourceClaimStatuses
 	w.status.NominatedNodeName = pod.Status.NominatedNodeName
 	if w.state.Prepared {
 		w.agent.config.Volumes.Update(pod)

@@ -3,11 +3,14 @@
 package index
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/component-helpers/storage/ephemeral"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 const (
@@ -32,23 +35,7 @@ const (
 )
 
 // ByVolumeClaim is the IndexerFunc of PodVolumeClaim.
-func ByVolumeClaim(o client.Object) []string {
-	pod, ok := o.(*corev1.Pod)
-	if !ok {
-		return nil
-	}
-	var names []string
-	for i := range pod.Spec.Volumes {
-		v := &pod.Spec.Volumes[i]
-		switch {
-		case v.PersistentVolumeClaim != nil:
-			names = append(names, v.PersistentVolumeClaim.ClaimName)
-		case v.Ephemeral != nil:
-			names = append(names, ephemeral.VolumeClaimName(pod, v))
-		}
-	}
-	return names
-}
+func ByVolumeClaim(o client.Object) []string { return named(o, pod.PersistentVolumeClaims) }
 
 // ByAttachmentNode is the IndexerFunc of AttachmentNode.
 func ByAttachmentNode(o client.Object) []string {
@@ -68,8 +55,8 @@ func ByAttachmentVolume(o client.Object) []string {
 
 // ByNode is the IndexerFunc of PodNode.
 func ByNode(o client.Object) []string {
-	if pod, ok := o.(*corev1.Pod); ok && pod.Spec.NodeName != "" {
-		return []string{pod.Spec.NodeName}
+	if p, ok := o.(*corev1.Pod); ok && p.Spec.NodeName != "" {
+		return []string{p.Spec.NodeName}
 	}
 	return nil
 }
@@ -92,39 +79,14 @@ func ByOrphan(o client.Object) []string {
 
 // ByClaim is the IndexerFunc of PodClaim. A claim made from a template is used
 // once the pod's status names it, and so is one for extended resources.
-func ByClaim(o client.Object) []string {
-	pod, ok := o.(*corev1.Pod)
-	if !ok {
-		return nil
-	}
-	var names []string
-	for _, c := range pod.Spec.ResourceClaims {
-		if c.ResourceClaimName != nil {
-			names = append(names, *c.ResourceClaimName)
-		}
-	}
-	for _, s := range pod.Status.ResourceClaimStatuses {
-		if s.ResourceClaimName != nil {
-			names = append(names, *s.ResourceClaimName)
-		}
-	}
-	if s := pod.Status.ExtendedResourceClaimStatus; s != nil {
-		names = append(names, s.ResourceClaimName)
-	}
-	return names
-}
+func ByClaim(o client.Object) []string { return named(o, pod.ResourceClaims) }
 
 // ByClaimTemplate is the IndexerFunc of PodClaimTemplate.
-func ByClaimTemplate(o client.Object) []string {
-	pod, ok := o.(*corev1.Pod)
-	if !ok {
-		return nil
+func ByClaimTemplate(o client.Object) []string { return named(o, pod.ResourceClaimTemplates) }
+
+func named(o client.Object, kind pod.Kind) []string {
+	if p, ok := o.(*corev1.Pod); ok {
+		return slices.Collect(pod.Names(p, kind))
 	}
-	var names []string
-	for _, c := range pod.Spec.ResourceClaims {
-		if c.ResourceClaimTemplateName != nil {
-			names = append(names, *c.ResourceClaimTemplateName)
-		}
-	}
-	return names
+	return nil
 }

@@ -59,3 +59,24 @@ func InTreeProvisioner(pv *corev1.PersistentVolume) string {
 	}
 	return ""
 }
+
+// InlineProvisioner is InTreeProvisioner of a pod's volume.
+func InlineProvisioner(s *corev1.VolumeSource) string {
+	switch {
+	case s.AWSElasticBlockStore != nil:
+		return awsEBS
+	case s.GCEPersistentDisk != nil:
+		return gcePD
+	case s.Cinder != nil:
+		return cinder
+	case s.AzureDisk != nil:
+		return azureDisk
+	case s.AzureFile != nil:
+		return azureFile
+	case s.VsphereVolume != nil:
+		return vsphereVolume
+	case s.PortworxVolume != nil:
+		return portworx
+	}
+	return ""
+}

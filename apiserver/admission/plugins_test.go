@@ -245,6 +245,22 @@ func TestServiceAccount(t *testing.T) {
 		p.Spec.ServiceAccountName = "default"
 	})
 	wants(t, "mirror", err, "a mirror pod may not reference service accounts")
+	for kind, source := range map[string]corev1.VolumeSource{
+		"secret": {Secret: &corev1.SecretVolumeSource{SecretName: "x"}},
+		"cinder": {Cinder: &corev1.CinderVolumeSource{SecretRef: &corev1.LocalObjectReference{Name: "x"}}},
+		"csi":    {CSI: &corev1.CSIVolumeSource{Driver: "d", NodePublishSecretRef: &corev1.LocalObjectReference{Name: "x"}}},
+	} {
+		_, err = create(func(p *corev1.Pod) {
+			p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"}
+			p.Spec.Volumes = []corev1.Volume{{VolumeSource: source}}
+		})
+		wants(t, "mirror with "+kind, err, "a mirror pod may not reference secrets")
+	}
+	_, err = create(func(p *corev1.Pod) {
+		p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"}
+		p.Spec.Volumes = []corev1.Volume{{VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{}}}}}}}
+	})
+	wants(t, "mirror with token", err, "a mirror pod may not use ServiceAccountToken volume projections")
 }
 
 func TestTolerationsAndTaints(t *testing.T) {

@@ -2,7 +2,6 @@ package noderestriction
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -11,7 +10,11 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
+	"k8s.io/component-helpers/storage/ephemeral"
+
+	"github.com/coracle-k8s/coracle/apis/storage"
 )
 
 // audience: an agent asks for tokens for whom the pod's volumes say, or for
@@ -30,27 +33,31 @@ func (p *Plugin) audience(ctx context.Context, r *request, tr *authenticationv1.
 	if err != nil {
 		return r.forbid("error validating audience %q: %w", wanted, err)
 	}
-	if named || p.mayAsk(ctx, r, wanted) {
+	if named {
 		return nil
+	}
+	granted, err := p.granted(ctx, r, "request-serviceaccounts-token-audience", wanted, r.GetName())
+	switch {
+	case granted:
+		return nil
+	case err != nil:
+		return r.forbid("error authorizing %s to request tokens for audience %q: %w", r.GetUserInfo().GetName(), wanted, err)
 	}
 	return r.forbid("%s is not authorized to request tokens for audience %q", r.GetUserInfo().GetName(), wanted)
 }
 
-func (p *Plugin) mayAsk(ctx context.Context, r *request, audience string) bool {
-	return p.granted(ctx, r, "request-serviceaccounts-token-audience", audience, r.GetName())
-}
-
-// granted asks for a right of the agent that only means something here.
-func (p *Plugin) granted(ctx context.Context, r *request, verb, resource, name string) bool {
+// granted asks for a right of the agent that only means something here. An
+// authorizer may allow and have met an error as well.
+func (p *Plugin) granted(ctx context.Context, r *request, verb, resource, name string) (bool, error) {
 	if p.authorizer == nil {
-		return false
+		return false, nil
 	}
 	gvr := r.GetResource()
-	decision, _, _ := p.authorizer.Authorize(ctx, authorizer.AttributesRecord{
+	decision, _, err := p.authorizer.Authorize(ctx, authorizer.AttributesRecord{
 		User: r.GetUserInfo(), Verb: verb, APIGroup: gvr.Group, APIVersion: gvr.Version,
 		Resource: resource, Namespace: r.GetNamespace(), Name: name, ResourceRequest: true,
 	})
-	return decision == authorizer.DecisionAllow
+	return decision == authorizer.DecisionAllow, err
 }
 
 // names reports whether a volume of the pod asks for a token for the audience,
@@ -73,31 +80,35 @@ func (p *Plugin) names(ctx context.Context, pod *corev1.Pod, audience string) (b
 		}
 		errs = append(errs, err)
 	}
-	return false, errors.Join(errs...)
+	return false, utilerrors.NewAggregate(errs)
 }
 
-// driver is the CSI driver of a volume, empty if it has none.
+// driver returns the CSI driver of a volume, empty if it has none. Volumes that
+// were part of Kubernetes once belong to the drivers that took them over.
 func (p *Plugin) driver(ctx context.Context, pod *corev1.Pod, v *corev1.Volume) (string, error) {
 	claim := ""
 	switch {
-	case v.CSI != nil:
-		return v.CSI.Driver, nil
+	case v.Ephemeral != nil && v.Ephemeral.VolumeClaimTemplate != nil:
+		claim = ephemeral.VolumeClaimName(pod, v)
 	case v.PersistentVolumeClaim != nil:
 		claim = v.PersistentVolumeClaim.ClaimName
-	case v.Ephemeral != nil:
-		claim = pod.Name + "-" + v.Name
+	case v.CSI != nil:
+		return v.CSI.Driver, nil
 	default:
-		return "", nil
+		return storage.CSIDriver(storage.InlineProvisioner(&v.VolumeSource)), nil
 	}
 	c, err := look[*corev1.PersistentVolumeClaim](ctx, p, corev1.Resource("persistentvolumeclaims"), pod.Namespace, claim)
 	if err != nil {
 		return "", err
 	}
 	volume, err := look[*corev1.PersistentVolume](ctx, p, corev1.Resource("persistentvolumes"), "", c.Spec.VolumeName)
-	if err != nil || volume.Spec.CSI == nil {
+	if err != nil {
 		return "", err
 	}
-	return volume.Spec.CSI.Driver, nil
+	if volume.Spec.CSI != nil {
+		return volume.Spec.CSI.Driver, nil
+	}
+	return storage.CSIDriver(storage.InTreeProvisioner(volume)), nil
 }
 
 func (p *Plugin) driverNames(ctx context.Context, name, audience string) (bool, error) {

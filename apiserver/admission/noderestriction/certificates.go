@@ -10,6 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/admission"
+
+	"github.com/coracle-k8s/coracle/apis/certificates"
 )
 
 // certificateRequest: an agent asks for certificates of its pods as they are,
@@ -67,10 +69,17 @@ func (p *Plugin) certificateOf(ctx context.Context, r *request, spec *certificat
 	if spec.ServiceAccountUID != account.UID {
 		return fmt.Errorf("PodCertificateRequest for pod %q names service account UID %q, which differs from the running service account (%q)", key, spec.ServiceAccountUID, account.UID)
 	}
+	if namesSigner(pod, spec.SignerName) {
+		return nil
+	}
 	// Resources in rules have no slashes.
 	signer := strings.ReplaceAll(spec.SignerName, "/", ":")
-	if namesSigner(pod, spec.SignerName) || p.granted(ctx, r, "request-serviceaccounts-podcertificate-signer", signer, spec.ServiceAccountName) {
+	granted, err := p.granted(ctx, r, "request-serviceaccounts-podcertificate-signer", signer, spec.ServiceAccountName)
+	switch {
+	case granted:
 		return nil
+	case err != nil:
+		return r.forbid("error authorizing %s to request podcertificaterequests for signer %q: %w", r.GetUserInfo().GetName(), spec.SignerName, err)
 	}
 	return r.forbid("pod %q does not mount a podCertificate projected volume for signer %q", key, spec.SignerName)
 }
@@ -90,4 +99,29 @@ func unread(r *request, err error, what string) error {
 		return err
 	}
 	return r.forbid("%w", err)
+}
+
+// signingRequest refuses an agent's request for a certificate of another node.
+// All else is checked by the signer.
+func signingRequest(r *request) error {
+	if r.GetOperation() != admission.Create {
+		return nil
+	}
+	csr, ok := r.GetObject().(*certificatesv1.CertificateSigningRequest)
+	if !ok {
+		return r.forbid("unexpected type %T", r.GetObject())
+	}
+	switch csr.Spec.SignerName {
+	case certificatesv1.KubeletServingSignerName, certificatesv1.KubeAPIServerClientKubeletSignerName:
+	default:
+		return nil
+	}
+	parsed, err := certificates.Parse(csr.Spec.Request)
+	if err != nil {
+		return r.forbid("unable to parse csr: %w", err)
+	}
+	if own := "system:node:" + r.node; parsed.Subject.CommonName != own {
+		return r.forbid("can only create a node CSR with CN=%s", own)
+	}
+	return nil
 }

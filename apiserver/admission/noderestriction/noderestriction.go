@@ -6,10 +6,12 @@
 package noderestriction
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -89,7 +91,9 @@ func (p *Plugin) Admit(ctx context.Context, a admission.Attributes, _ admission.
 	case "leases.coordination.k8s.io":
 		return lease(r)
 	case "csinodes.storage.k8s.io":
-		return named(r, "can only access CSINode with the same name as the requesting node")
+		return csiNode(r)
+	case "certificatesigningrequests.certificates.k8s.io":
+		return signingRequest(r)
 	case "podcertificaterequests.certificates.k8s.io":
 		return p.certificateRequest(ctx, r)
 	case "resourceslices.resource.k8s.io":
@@ -104,13 +108,13 @@ func (p *Plugin) pod(ctx context.Context, r *request) error {
 	case admission.Create:
 		pod, ok := r.GetObject().(*corev1.Pod)
 		if !ok {
-			return apierrors.NewBadRequest(fmt.Sprintf("unexpected type %T", r.GetObject()))
+			return r.forbid("unexpected type %T", r.GetObject())
 		}
 		return p.mirrorPod(ctx, r, pod)
 	case admission.Delete:
 		pod, err := p.objects.LivePod(ctx, r.GetNamespace(), r.GetName())
 		if err != nil {
-			return err
+			return unlessNotFound(r, err)
 		}
 		if pod.Spec.NodeName != r.node {
 			return r.forbid("node %q can only delete pods with spec.nodeName set to itself", r.node)
@@ -120,44 +124,22 @@ func (p *Plugin) pod(ctx context.Context, r *request) error {
 	return r.forbid("unexpected operation %q, node %q can only create and delete mirror pods", r.GetOperation(), r.node)
 }
 
-func podStatus(r *request) error {
-	if r.GetOperation() != admission.Update {
-		return r.forbid("unexpected operation %q", r.GetOperation())
-	}
-	old, ok := r.GetOldObject().(*corev1.Pod)
-	if !ok {
-		return apierrors.NewBadRequest(fmt.Sprintf("unexpected type %T", r.GetOldObject()))
-	}
-	if old.Spec.NodeName != r.node {
-		return r.forbid("node %q can only update pod status for pods with spec.nodeName set to itself", r.node)
-	}
-	pod, ok := r.GetObject().(*corev1.Pod)
-	if !ok {
-		return apierrors.NewBadRequest(fmt.Sprintf("unexpected type %T", r.GetObject()))
-	}
-	if !sameMap(old.Labels, pod.Labels) {
-		return r.forbid("node %q cannot update labels through pod status", r.node)
-	}
-	if !sameResourceClaims(old.Status.ResourceClaimStatuses, pod.Status.ResourceClaimStatuses) {
-		return r.forbid("node %q cannot update resource claim statuses", r.node)
-	}
-	return nil
-}
-
 func (p *Plugin) eviction(ctx context.Context, r *request) error {
 	if r.GetOperation() != admission.Create {
 		return r.forbid("unexpected operation %s", r.GetOperation())
 	}
-	name := r.GetName()
-	if eviction, ok := r.GetObject().(interface{ GetName() string }); ok && name == "" {
-		name = eviction.GetName()
+	eviction, ok := r.GetObject().(*policyv1.Eviction)
+	if !ok {
+		return r.forbid("unexpected type %T", r.GetObject())
 	}
+	// The name in the path is the one that counts.
+	name := cmp.Or(r.GetName(), eviction.Name)
 	if name == "" {
 		return r.forbid("could not determine pod from request data")
 	}
 	pod, err := p.objects.LivePod(ctx, r.GetNamespace(), name)
 	if err != nil {
-		return err
+		return unlessNotFound(r, err)
 	}
 	if pod.Spec.NodeName != r.node {
 		return r.forbid("node %s can only evict pods with spec.nodeName set to itself", r.node)
@@ -172,13 +154,25 @@ func lease(r *request) error {
 	return named(r, "can only access node lease with the same name as the requesting node")
 }
 
-// named: the object has the node's name.
+// csiNode refuses writes of other nodes' CSINodes, and of any status: that is of
+// a feature that is off by default.
+func csiNode(r *request) error {
+	if err := named(r, "can only access CSINode with the same name as the requesting node"); err != nil {
+		return err
+	}
+	if r.GetSubresource() == "status" {
+		return r.forbid("CSIVolumeHealth feature gate is disabled")
+	}
+	return nil
+}
+
+// named refuses an object without the node's name.
 func named(r *request, otherwise string) error {
 	name := r.GetName()
 	if r.GetOperation() == admission.Create {
 		object, ok := r.GetObject().(interface{ GetName() string })
 		if !ok {
-			return apierrors.NewBadRequest(fmt.Sprintf("unexpected type %T", r.GetObject()))
+			return r.forbid("unexpected type %T", r.GetObject())
 		}
 		name = object.GetName()
 	}
@@ -186,4 +180,13 @@ func named(r *request, otherwise string) error {
 		return r.forbid("%s", otherwise)
 	}
 	return nil
+}
+
+// unlessNotFound returns an error of the API that the object is not there, and
+// refuses for any other.
+func unlessNotFound(r *request, err error) error {
+	if apierrors.IsNotFound(err) {
+		return err
+	}
+	return r.forbid("%w", err)
 }

@@ -1,55 +1,60 @@
 package noderestriction
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/diff"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/admission"
+	kubeletapis "k8s.io/kubelet/pkg/apis"
 )
 
+// nodeObject refuses writes of other nodes, and of what decides which pods come
+// to the agent's own.
 func nodeObject(r *request) error {
-	name := r.GetName()
-	if r.GetOperation() == admission.Create {
+	if r.GetName() != r.node {
+		return r.forbid("node %q is not allowed to modify node %q", r.node, r.GetName())
+	}
+	switch r.GetOperation() {
+	case admission.Create:
 		n, ok := r.GetObject().(*corev1.Node)
 		if !ok {
-			return apierrors.NewBadRequest(fmt.Sprintf("unexpected type %T", r.GetObject()))
+			return r.forbid("unexpected type %T", r.GetObject())
+		}
+		if n.Spec.ConfigSource != nil {
+			return r.forbid("node %q is not allowed to create pods with a non-nil configSource", r.node)
 		}
 		if bad := forbiddenLabels(changedLabels(n.Labels, nil)); len(bad) > 0 {
 			return r.forbid("node %q is not allowed to set the following labels: %s", r.node, strings.Join(bad, ", "))
 		}
-		name = n.Name
-	}
-	if r.GetOperation() == admission.Update {
+	case admission.Update:
 		n, ok := r.GetObject().(*corev1.Node)
 		old, oldOK := r.GetOldObject().(*corev1.Node)
 		if !ok || !oldOK {
-			return apierrors.NewBadRequest(fmt.Sprintf("unexpected types %T and %T", r.GetObject(), r.GetOldObject()))
+			return r.forbid("unexpected type %T", r.GetObject())
 		}
-		if err := nodeUpdate(r, n, old); err != nil {
-			return err
-		}
-	}
-	if name != r.node {
-		return r.forbid("node %q is not allowed to modify node %q", r.node, name)
+		return nodeUpdate(r, n, old)
 	}
 	return nil
 }
 
 func nodeUpdate(r *request, n, old *corev1.Node) error {
+	// An old agent may leave the source out.
+	if n.Spec.ConfigSource != nil && !equality.Semantic.DeepEqual(n.Spec.ConfigSource, old.Spec.ConfigSource) {
+		return r.forbid("node %q is not allowed to update configSource to a new non-nil configSource", r.node)
+	}
 	if !equality.Semantic.DeepEqual(n.Spec.Taints, old.Spec.Taints) {
 		return r.forbid("node %q is not allowed to modify taints", r.node)
 	}
-	if bad := forbiddenLabels(changedLabels(n.Labels, old.Labels)); len(bad) > 0 {
-		return r.forbid("is not allowed to modify labels: %s", strings.Join(bad, ", "))
-	}
 	if !equality.Semantic.DeepEqual(n.OwnerReferences, old.OwnerReferences) {
 		return r.forbid("node %q is not allowed to modify ownerReferences", r.node)
+	}
+	if bad := forbiddenLabels(changedLabels(n.Labels, old.Labels)); len(bad) > 0 {
+		return r.forbid("is not allowed to modify labels: %s", strings.Join(bad, ", "))
 	}
 	return nil
 }
@@ -70,67 +75,66 @@ func changedLabels(a, b map[string]string) []string {
 	return sets.List(changed)
 }
 
-// forbiddenLabels are those of keys that an agent may not touch: of
-// Kubernetes' own domains all but the few about the machine itself.
+// forbiddenLabels are those of keys that an agent may not touch: those of
+// node-restriction, and of Kubernetes' own domains all but the few about the
+// machine itself.
 func forbiddenLabels(keys []string) []string {
 	return slices.DeleteFunc(keys, func(k string) bool {
 		domain, _, qualified := strings.Cut(k, "/")
-		if !qualified {
-			return true
-		}
-		if within(domain, corev1.LabelNamespaceNodeRestriction) {
-			return false
-		}
-		return !(within(domain, "kubernetes.io") || within(domain, "k8s.io")) || agentLabel(k, domain)
+		return !qualified || !within(domain, corev1.LabelNamespaceNodeRestriction) &&
+			(!within(domain, "kubernetes.io") && !within(domain, "k8s.io") || kubeletapis.IsKubeletLabel(k))
 	})
-}
-
-func agentLabel(key, domain string) bool {
-	switch key {
-	case corev1.LabelHostname, corev1.LabelTopologyZone, corev1.LabelTopologyRegion,
-		corev1.LabelFailureDomainBetaZone, corev1.LabelFailureDomainBetaRegion,
-		corev1.LabelInstanceType, corev1.LabelInstanceTypeStable,
-		corev1.LabelOSStable, corev1.LabelArchStable, "beta.kubernetes.io/os", "beta.kubernetes.io/arch":
-		return true
-	}
-	return within(domain, corev1.LabelNamespaceSuffixKubelet) || within(domain, corev1.LabelNamespaceSuffixNode)
 }
 
 func within(domain, parent string) bool {
 	return domain == parent || strings.HasSuffix(domain, "."+parent)
 }
 
-// claimStatus: an agent that has resized a volume says so, and nothing else.
+// claimStatus refuses all but what an agent reports of a resize.
 func claimStatus(r *request) error {
 	if r.GetOperation() != admission.Update {
 		return r.forbid("unexpected operation %q", r.GetOperation())
 	}
+	old, ok := r.GetOldObject().(*corev1.PersistentVolumeClaim)
+	if !ok {
+		return r.forbid("unexpected type %T", r.GetOldObject())
+	}
 	claim, ok := r.GetObject().(*corev1.PersistentVolumeClaim)
-	old, oldOK := r.GetOldObject().(*corev1.PersistentVolumeClaim)
-	if !ok || !oldOK {
-		return apierrors.NewBadRequest(fmt.Sprintf("unexpected types %T and %T", r.GetObject(), r.GetOldObject()))
+	if !ok {
+		return r.forbid("unexpected type %T", r.GetObject())
 	}
-	a, b := claim.DeepCopy(), old.DeepCopy()
-	for _, c := range []*corev1.PersistentVolumeClaim{a, b} {
-		c.ResourceVersion, c.ManagedFields = "", nil
-		c.Status.Capacity, c.Status.Conditions = nil, nil
-		c.Status.AllocatedResourceStatuses, c.Status.AllocatedResources = nil, nil
-		c.Status.ModifyVolumeStatus, c.Status.CurrentVolumeAttributesClassName = nil, nil
-	}
-	if !equality.Semantic.DeepEqual(a, b) {
-		return r.forbid("node %q is not allowed to update fields other than status.capacity and status.conditions", r.node)
+	before, after := withoutResize(old), withoutResize(claim)
+	if !equality.Semantic.DeepEqual(before, after) {
+		return r.forbid("node %q is not allowed to update fields other than status.quantity and status.conditions: %v", r.node, diff.Diff(before, after))
 	}
 	return nil
 }
 
+// withoutResize returns the claim without what an agent may write, and without
+// what differs between any two versions.
+func withoutResize(claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaim {
+	c := claim.DeepCopy()
+	c.ResourceVersion, c.ManagedFields = "", nil
+	c.Status.Capacity, c.Status.Conditions = nil, nil
+	c.Status.AllocatedResourceStatuses, c.Status.AllocatedResources = nil, nil
+	return c
+}
+
+// resourceSlice refuses to create and delete slices of other nodes. The node
+// authorizer sees neither the object of a create nor those of a deletion of many;
+// updates it decides by the stored slice, which cannot change its node.
 func resourceSlice(r *request) error {
 	object := r.GetObject()
-	if r.GetOperation() == admission.Delete {
+	switch r.GetOperation() {
+	case admission.Create:
+	case admission.Delete:
 		object = r.GetOldObject()
+	default:
+		return nil
 	}
 	slice, ok := object.(*resourcev1.ResourceSlice)
 	if !ok {
-		return apierrors.NewBadRequest(fmt.Sprintf("unexpected type %T", object))
+		return r.forbid("unexpected type %T", object)
 	}
 	if slice.Spec.NodeName == nil || *slice.Spec.NodeName != r.node {
 		return r.forbid("can only %s ResourceSlice with the same NodeName as the requesting node", strings.ToLower(string(r.GetOperation())))

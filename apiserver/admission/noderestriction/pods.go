@@ -12,24 +12,28 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/utils/ptr"
+
+	"github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
-// mirrorPod: it shows what the node runs on its own and may give it nothing.
-func (p *Plugin) mirrorPod(ctx context.Context, r *request, pod *corev1.Pod) error {
-	if _, ok := pod.Annotations[corev1.MirrorPodAnnotationKey]; !ok {
+// mirrorPod refuses pods that are not mirror pods of the node, and those that
+// refer to objects of the API: they would give the node access.
+func (p *Plugin) mirrorPod(ctx context.Context, r *request, mirror *corev1.Pod) error {
+	if _, ok := mirror.Annotations[corev1.MirrorPodAnnotationKey]; !ok {
 		return r.forbid("pod does not have %q annotation, node %q can only create mirror pods", corev1.MirrorPodAnnotationKey, r.node)
 	}
-	if pod.Spec.NodeName != r.node {
+	if mirror.Spec.NodeName != r.node {
 		return r.forbid("node %q can only create pods with spec.nodeName set to itself", r.node)
 	}
-	if err := p.ownedByNode(ctx, r, pod); err != nil {
+	if err := p.ownedByNode(ctx, r, mirror); err != nil {
 		return err
 	}
-	if pod.Spec.ServiceAccountName != "" {
-		return r.forbid("node %q can not create pods that reference a service account", r.node)
+	referenced, err := references(mirror)
+	if err != nil {
+		return r.forbid("error checking mirror pod for API references: %w", err)
 	}
-	if kind := references(pod); kind != "" {
-		return r.forbid("node %q can not create pods that reference %s", r.node, kind)
+	if referenced != "" {
+		return r.forbid("node %q can not create pods that reference %s", r.node, referenced)
 	}
 	return nil
 }
@@ -54,78 +58,110 @@ func (p *Plugin) ownedByNode(ctx context.Context, r *request, pod *corev1.Pod) e
 	}
 	node, err := p.objects.LiveNode(ctx, r.node)
 	if apierrors.IsNotFound(err) {
-		return r.forbid("node %q not found", r.node)
-	}
-	if err != nil {
 		return err
 	}
+	if err != nil {
+		return r.forbid("error looking up node %s to verify uid: %w", r.node, err)
+	}
 	if owner.UID != node.UID {
-		return r.forbid("node %s UID mismatch: expected %s got %s", owner.Name, owner.UID, node.UID)
+		return r.forbid("node %s UID mismatch: expected %s got %s", r.node, owner.UID, node.UID)
 	}
 	return nil
 }
 
-// references names the kind of API object that the pod uses; empty is none.
-func references(pod *corev1.Pod) string {
-	if len(pod.Spec.ImagePullSecrets) > 0 {
-		return "secrets"
-	}
-	if len(pod.Spec.ResourceClaims) > 0 {
-		return "resourceclaims"
-	}
-	for _, c := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
-		for _, e := range c.EnvFrom {
-			if e.SecretRef != nil {
-				return "secrets"
-			}
-			if e.ConfigMapRef != nil {
-				return "configmaps"
-			}
-		}
-		for _, e := range c.Env {
-			if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
-				return "secrets"
-			}
-			if e.ValueFrom != nil && e.ValueFrom.ConfigMapKeyRef != nil {
-				return "configmaps"
-			}
+// references returns upstream's words for the first kind of objects that the pod
+// refers to, empty if there is none. A volume of an unknown kind is an error.
+func references(p *corev1.Pod) (string, error) {
+	for _, kind := range []pod.Kind{pod.ServiceAccounts, pod.Secrets, pod.ConfigMaps} {
+		for range pod.Names(p, kind) {
+			return string(kind), nil
 		}
 	}
-	for _, v := range pod.Spec.Volumes {
-		if kind := referencedBy(v); kind != "" {
-			return kind
+	if len(p.Spec.ResourceClaims) > 0 {
+		return string(pod.ResourceClaims), nil
+	}
+	for r := range pod.References(p) {
+		if words := inVolume(r); words != "" {
+			return words, nil
 		}
+	}
+	return "", unknownVolume(p)
+}
+
+// inVolume returns upstream's words for a reference of a volume, empty if it does
+// not count without a name, which is so for secrets of storage systems.
+func inVolume(r pod.Reference) string {
+	switch r.Volume {
+	case "configMap":
+		return "configmaps (via configmap volumes)"
+	case "secret":
+		return "secrets (via secret volumes)"
+	case "csi":
+		return "csidrivers (via CSI volumes)"
+	case "glusterfs":
+		return "endpoints (via glusterFS volumes)"
+	case "persistentVolumeClaim":
+		return "persistentvolumeclaims"
+	case "ephemeral":
+		return "persistentvolumeclaims (via ephemeral volumes)"
+	case "azureFile":
+		return "secrets (via azureFile volumes)"
+	case "projected":
+		switch r.Kind {
+		case pod.ConfigMaps, pod.Secrets, pod.ServiceAccounts:
+			return string(r.Kind) + " (via projected volumes)"
+		}
+		return string(r.Kind)
 	}
 	return ""
 }
 
-func referencedBy(v corev1.Volume) string {
-	switch {
-	case v.Secret != nil:
-		return "secrets"
-	case v.ConfigMap != nil:
-		return "configmaps"
-	case v.PersistentVolumeClaim != nil, v.Ephemeral != nil:
-		return "persistentvolumeclaims"
-	case v.CSI != nil && v.CSI.NodePublishSecretRef != nil, v.ISCSI != nil && v.ISCSI.SecretRef != nil,
-		v.FlexVolume != nil && v.FlexVolume.SecretRef != nil, v.CephFS != nil && v.CephFS.SecretRef != nil,
-		v.RBD != nil && v.RBD.SecretRef != nil, v.AzureFile != nil:
-		return "secrets"
-	case v.Projected != nil:
-		for _, s := range v.Projected.Sources {
-			switch {
-			case s.Secret != nil:
-				return "secrets"
-			case s.ConfigMap != nil:
-				return "configmaps"
-			case s.ServiceAccountToken != nil:
-				return "a service account"
-			case s.ClusterTrustBundle != nil:
-				return "clustertrustbundles"
-			}
+// unknownVolume returns an error for a volume of a kind that this server does not
+// know.
+func unknownVolume(p *corev1.Pod) error {
+	for i := range p.Spec.Volumes {
+		v := &p.Spec.Volumes[i]
+		if v.VolumeSource == (corev1.VolumeSource{}) {
+			return fmt.Errorf("unknown volume type for volume  %q", v.Name) // upstream's words, spaces too
+		}
+		if v.Projected != nil && slices.Contains(v.Projected.Sources, corev1.VolumeProjection{}) {
+			return fmt.Errorf("unknown source for projected volume %q", v.Name)
 		}
 	}
-	return ""
+	return nil
+}
+
+// podStatus refuses reports on pods of other nodes, and changes of what else
+// depends on a status: an agent could read any claim that it adds.
+func podStatus(r *request) error {
+	if r.GetOperation() != admission.Update {
+		return r.forbid("unexpected operation %q", r.GetOperation())
+	}
+	old, ok := r.GetOldObject().(*corev1.Pod)
+	if !ok {
+		return r.forbid("unexpected type %T", r.GetOldObject())
+	}
+	if old.Spec.NodeName != r.node {
+		return r.forbid("node %q can only update pod status for pods with spec.nodeName set to itself", r.node)
+	}
+	p, ok := r.GetObject().(*corev1.Pod)
+	if !ok {
+		return r.forbid("unexpected type %T", r.GetObject())
+	}
+	if !maps.Equal(old.Labels, p.Labels) {
+		return r.forbid("node %q cannot update labels through pod status", r.node)
+	}
+	before, after := &old.Status, &p.Status
+	if !equality.Semantic.DeepEqual(before.ResourceClaimStatuses, after.ResourceClaimStatuses) {
+		return r.forbid("node %q cannot update resource claim statues", r.node) // upstream's spelling
+	}
+	if !equality.Semantic.DeepEqual(before.ExtendedResourceClaimStatus, after.ExtendedResourceClaimStatus) {
+		return r.forbid("node %q cannot update extended resource claim status", r.node)
+	}
+	if !equality.Semantic.DeepEqual(before.NodeAllocatableResourceClaimStatuses, after.NodeAllocatableResourceClaimStatuses) {
+		return r.forbid("node %q cannot update node allocatable resource claim statuses", r.node)
+	}
+	return nil
 }
 
 // token: only for a pod of this node, and bound to it.
@@ -135,7 +171,7 @@ func (p *Plugin) token(ctx context.Context, r *request) error {
 	}
 	tr, ok := r.GetObject().(*authenticationv1.TokenRequest)
 	if !ok {
-		return apierrors.NewBadRequest(fmt.Sprintf("unexpected type %T", r.GetObject()))
+		return r.forbid("unexpected type %T", r.GetObject())
 	}
 	ref := tr.Spec.BoundObjectRef
 	if ref == nil || ref.APIVersion != "v1" || ref.Kind != "Pod" || ref.Name == "" {
@@ -145,11 +181,8 @@ func (p *Plugin) token(ctx context.Context, r *request) error {
 		return r.forbid("node requested token with a pod binding without a uid")
 	}
 	pod, err := p.objects.LivePod(ctx, r.GetNamespace(), ref.Name)
-	if apierrors.IsNotFound(err) {
-		return err
-	}
 	if err != nil {
-		return r.forbid("%w", err)
+		return unlessNotFound(r, err)
 	}
 	if ref.UID != pod.UID {
 		return r.forbid("the UID in the bound object reference (%s) does not match the UID in record. The object might have been deleted and then recreated", ref.UID)
@@ -158,10 +191,4 @@ func (p *Plugin) token(ctx context.Context, r *request) error {
 		return r.forbid("node requested token bound to a pod scheduled on a different node")
 	}
 	return p.audience(ctx, r, tr, pod)
-}
-
-func sameMap(a, b map[string]string) bool { return maps.Equal(a, b) }
-
-func sameResourceClaims(a, b []corev1.PodResourceClaimStatus) bool {
-	return equality.Semantic.DeepEqual(a, b)
 }

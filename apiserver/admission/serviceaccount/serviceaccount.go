@@ -14,6 +14,8 @@ import (
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/storage/names"
 	"k8s.io/utils/ptr"
+
+	corepod "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 const (
@@ -96,13 +98,7 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 		return nil
 	}
 	if isMirror(pod) {
-		if pod.Spec.ServiceAccountName != "" {
-			return admission.NewForbidden(a, errors.New("a mirror pod may not reference service accounts"))
-		}
-		if projectsToken(pod) {
-			return admission.NewForbidden(a, errors.New("a mirror pod may not use ServiceAccountToken volume projections"))
-		}
-		return nil
+		return validateMirror(a, pod)
 	}
 	if pod.Spec.ServiceAccountName == "" {
 		return admission.NewForbidden(a, fmt.Errorf("no service account specified for pod %s/%s", a.GetNamespace(), pod.Name))
@@ -116,6 +112,21 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	}
 	if err := limitSecrets(account, pod); err != nil {
 		return admission.NewForbidden(a, err)
+	}
+	return nil
+}
+
+// validateMirror refuses mirror pods that refer to accounts and secrets: a node
+// could make one to get them.
+func validateMirror(a admission.Attributes, pod *corev1.Pod) error {
+	if pod.Spec.ServiceAccountName != "" {
+		return admission.NewForbidden(a, errors.New("a mirror pod may not reference service accounts"))
+	}
+	for range corepod.Names(pod, corepod.Secrets) {
+		return admission.NewForbidden(a, errors.New("a mirror pod may not reference secrets"))
+	}
+	if projectsToken(pod) {
+		return admission.NewForbidden(a, errors.New("a mirror pod may not use ServiceAccountToken volume projections"))
 	}
 	return nil
 }

@@ -83,7 +83,7 @@ func special() map[string]decider {
 		"/persistentvolumes":                         gettable(volumes),
 		"/serviceaccounts":                           account,
 		"/nodes":                                     ownNode,
-		"/pods":                                      pod,
+		"/pods":                                      podObject,
 		"resource.k8s.io/resourceclaims":             gettable(resourceClaims),
 		"resource.k8s.io/resourceslices":             slice,
 		"coordination.k8s.io/leases":                 lease,
@@ -153,7 +153,7 @@ func account(a *Authorizer, ctx context.Context, node string, attrs authorizer.A
 	switch {
 	case oneOf(attrs, "get") && attrs.GetSubresource() == "":
 		// For credential providers of image registries.
-		return a.related(ctx, node, accounts, attrs)
+		return readable(accounts)(a, ctx, node, attrs)
 	case !oneOf(attrs, "create") || attrs.GetName() == "":
 		return "can only create tokens for individual service accounts", nil
 	case attrs.GetSubresource() != "token":
@@ -187,7 +187,7 @@ func ownNode(_ *Authorizer, _ context.Context, node string, attrs authorizer.Att
 	return nothing, nil
 }
 
-func pod(a *Authorizer, ctx context.Context, node string, attrs authorizer.Attributes) (verdict, error) {
+func podObject(a *Authorizer, ctx context.Context, node string, attrs authorizer.Attributes) (verdict, error) {
 	switch attrs.GetSubresource() {
 	case "":
 		switch {
@@ -230,12 +230,19 @@ func lease(_ *Authorizer, _ context.Context, node string, attrs authorizer.Attri
 	return allowed, nil
 }
 
+// csiNode allows a node its own CSINode without the status, which is of a feature
+// that is off by default.
 func csiNode(_ *Authorizer, _ context.Context, node string, attrs authorizer.Attributes) (verdict, error) {
+	switch attrs.GetSubresource() {
+	case "":
+	case "status":
+		return "CSINode status access requires CSIVolumeHealth feature", nil
+	default:
+		return "cannot authorize CSINode subresources", nil
+	}
 	switch {
 	case !oneOf(attrs, "get", "create", "update", "patch", "delete"):
 		return "can only get, create, update, patch, or delete a CSINode", nil
-	case attrs.GetSubresource() != "":
-		return "cannot authorize CSINode subresources", nil
 	case !oneOf(attrs, "create") && attrs.GetName() != node:
 		return "can only access CSINode with the same name as the requesting node", nil
 	}

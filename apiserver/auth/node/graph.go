@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/apiserver/auth/mirror"
 )
 
@@ -133,161 +134,47 @@ func podKeys(p *corev1.Pod) []string {
 		return nil
 	}
 	keys := sets.New(edge(p.Spec.NodeName, pods, p.Namespace, p.Name))
-	add := func(kind, name string) {
-		if name != "" {
-			keys.Insert(edge(p.Spec.NodeName, kind, p.Namespace, name))
-		}
-	}
 	// Mirror pods show what the node runs on its own; they give it nothing.
 	if _, mirrorPod := p.Annotations[corev1.MirrorPodAnnotationKey]; mirrorPod {
 		return keys.UnsortedList()
 	}
-	add(accounts, p.Spec.ServiceAccountName)
-	for _, s := range p.Spec.ImagePullSecrets {
-		add(secrets, s.Name)
+	for r := range pod.References(p) {
+		if kind, ok := readBy(r.Kind); ok && r.Name != "" {
+			keys.Insert(edge(p.Spec.NodeName, kind, p.Namespace, r.Name))
+		}
 	}
-	for _, c := range slices.Concat(p.Spec.InitContainers, p.Spec.Containers) {
-		environment(c.Env, c.EnvFrom, add)
-	}
-	for _, c := range p.Spec.EphemeralContainers {
-		environment(c.Env, c.EnvFrom, add)
-	}
-	for i := range p.Spec.Volumes {
-		volume(p, &p.Spec.Volumes[i], add)
-	}
-	podResourceClaims(p, add)
 	return keys.UnsortedList()
 }
 
-func environment(env []corev1.EnvVar, from []corev1.EnvFromSource, add func(kind, name string)) {
-	for _, e := range from {
-		if e.SecretRef != nil {
-			add(secrets, e.SecretRef.Name)
-		}
-		if e.ConfigMapRef != nil {
-			add(configMaps, e.ConfigMapRef.Name)
-		}
+// readBy returns the kind of object that a pod's reference lets its node read.
+// Objects of other kinds are for every node or for none.
+func readBy(kind pod.Kind) (string, bool) {
+	switch kind {
+	case pod.Secrets:
+		return secrets, true
+	case pod.ConfigMaps:
+		return configMaps, true
+	case pod.PersistentVolumeClaims:
+		return claims, true
+	case pod.ServiceAccounts:
+		return accounts, true
+	case pod.ResourceClaims:
+		return resourceClaims, true
 	}
-	for _, e := range env {
-		if e.ValueFrom == nil {
-			continue
-		}
-		if r := e.ValueFrom.SecretKeyRef; r != nil {
-			add(secrets, r.Name)
-		}
-		if r := e.ValueFrom.ConfigMapKeyRef; r != nil {
-			add(configMaps, r.Name)
-		}
-	}
-}
-
-func volume(p *corev1.Pod, v *corev1.Volume, add func(kind, name string)) {
-	switch {
-	case v.Secret != nil:
-		add(secrets, v.Secret.SecretName)
-	case v.ConfigMap != nil:
-		add(configMaps, v.ConfigMap.Name)
-	case v.PersistentVolumeClaim != nil:
-		add(claims, v.PersistentVolumeClaim.ClaimName)
-	case v.Ephemeral != nil:
-		add(claims, p.Name+"-"+v.Name)
-	case v.Projected != nil:
-		for _, s := range v.Projected.Sources {
-			if s.Secret != nil {
-				add(secrets, s.Secret.Name)
-			}
-			if s.ConfigMap != nil {
-				add(configMaps, s.ConfigMap.Name)
-			}
-		}
-	default:
-		add(secrets, pluginSecret(v))
-	}
-}
-
-// pluginSecret is the secret that an inline volume of a plugin names.
-func pluginSecret(v *corev1.Volume) string {
-	name := func(r *corev1.LocalObjectReference) string {
-		if r == nil {
-			return ""
-		}
-		return r.Name
-	}
-	switch {
-	case v.CSI != nil:
-		return name(v.CSI.NodePublishSecretRef)
-	case v.ISCSI != nil:
-		return name(v.ISCSI.SecretRef)
-	case v.FlexVolume != nil:
-		return name(v.FlexVolume.SecretRef)
-	case v.CephFS != nil:
-		return name(v.CephFS.SecretRef)
-	case v.RBD != nil:
-		return name(v.RBD.SecretRef)
-	case v.AzureFile != nil:
-		return v.AzureFile.SecretName
-	case v.ScaleIO != nil:
-		return name(v.ScaleIO.SecretRef)
-	case v.StorageOS != nil:
-		return name(v.StorageOS.SecretRef)
-	case v.Cinder != nil:
-		return name(v.Cinder.SecretRef)
-	}
-	return ""
-}
-
-func podResourceClaims(p *corev1.Pod, add func(kind, name string)) {
-	for _, c := range p.Spec.ResourceClaims {
-		if c.ResourceClaimName != nil {
-			add(resourceClaims, *c.ResourceClaimName)
-		}
-	}
-	if s := p.Status.ExtendedResourceClaimStatus; s != nil {
-		add(resourceClaims, s.ResourceClaimName)
-	}
-	for _, s := range p.Status.ResourceClaimStatuses {
-		if s.ResourceClaimName != nil {
-			add(resourceClaims, *s.ResourceClaimName)
-		}
-	}
+	return "", false
 }
 
 // volumeKeys are the secrets, as namespace/name, that a volume's plugin needs on
-// the node. A secret without a namespace is in the claim's.
+// the node.
 func volumeKeys(v *corev1.PersistentVolume) []string {
 	if v.Spec.ClaimRef == nil {
 		return nil
 	}
-	var refs []*corev1.SecretReference
-	s := v.Spec.PersistentVolumeSource
-	switch {
-	case s.CSI != nil:
-		refs = append(refs, s.CSI.NodePublishSecretRef, s.CSI.NodeStageSecretRef, s.CSI.NodeExpandSecretRef)
-	case s.ISCSI != nil:
-		refs = append(refs, s.ISCSI.SecretRef)
-	case s.FlexVolume != nil:
-		refs = append(refs, s.FlexVolume.SecretRef)
-	case s.CephFS != nil:
-		refs = append(refs, s.CephFS.SecretRef)
-	case s.RBD != nil:
-		refs = append(refs, s.RBD.SecretRef)
-	case s.AzureFile != nil:
-		r := &corev1.SecretReference{Name: s.AzureFile.SecretName}
-		if s.AzureFile.SecretNamespace != nil {
-			r.Namespace = *s.AzureFile.SecretNamespace
+	var keys []string
+	for s := range pod.VolumeSecrets(v) {
+		if !s.Controller {
+			keys = append(keys, s.Namespace+"/"+s.Name)
 		}
-		refs = append(refs, r)
 	}
-	keys := sets.New[string]()
-	for _, r := range refs {
-		if r == nil || r.Name == "" {
-			continue
-		}
-		namespace := r.Namespace
-		if namespace == "" {
-			namespace = v.Spec.ClaimRef.Namespace
-		}
-		keys.Insert(namespace + "/" + r.Name)
-	}
-	return keys.UnsortedList()
+	return keys
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -115,6 +116,83 @@ func TestGraphAgainstOracle(t *testing.T) {
 	}
 }
 
+// TestEdges compares what pods and volumes of every kind give their node with
+// the one walk over references, which has a test of every field.
+func TestEdges(t *testing.T) {
+	g := NewWithT(t)
+	local := func(name string) *corev1.LocalObjectReference { return &corev1.LocalObjectReference{Name: name} }
+	secret := func(namespace, name string) *corev1.SecretReference {
+		return &corev1.SecretReference{Namespace: namespace, Name: name}
+	}
+	name := func(s string) *string { return &s }
+	var sources []corev1.Volume
+	for _, s := range []corev1.VolumeSource{
+		{Cinder: &corev1.CinderVolumeSource{SecretRef: local("cinder")}}, {ScaleIO: &corev1.ScaleIOVolumeSource{SecretRef: local("scaleio")}},
+		{StorageOS: &corev1.StorageOSVolumeSource{SecretRef: local("storageos")}}, {CSI: &corev1.CSIVolumeSource{NodePublishSecretRef: local("csi")}},
+		{AzureFile: &corev1.AzureFileVolumeSource{SecretName: "azure"}}, {ISCSI: &corev1.ISCSIVolumeSource{SecretRef: local("iscsi")}},
+		{RBD: &corev1.RBDVolumeSource{SecretRef: local("rbd")}}, {FlexVolume: &corev1.FlexVolumeSource{SecretRef: local("flex")}},
+		{CephFS: &corev1.CephFSVolumeSource{SecretRef: local("cephfs")}}, {Glusterfs: &corev1.GlusterfsVolumeSource{EndpointsName: "gluster"}},
+		{Ephemeral: &corev1.EphemeralVolumeSource{}}, {PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "c"}},
+	} {
+		sources = append(sources, corev1.Volume{Name: "v", VolumeSource: s})
+	}
+	pods := []corev1.Pod{{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "p"},
+		Spec: corev1.PodSpec{NodeName: "n1", Volumes: sources, ImagePullSecrets: []corev1.LocalObjectReference{*local("pull"), {}},
+			EphemeralContainers: []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{EnvFrom: []corev1.EnvFromSource{{ConfigMapRef: &corev1.ConfigMapEnvSource{LocalObjectReference: *local("debug")}}}}}},
+			ResourceClaims:      []corev1.PodResourceClaim{{Name: "a", ResourceClaimName: name("named")}, {Name: "b", ResourceClaimTemplateName: name("t")}}},
+		Status: corev1.PodStatus{ExtendedResourceClaimStatus: &corev1.PodExtendedResourceClaimStatus{ResourceClaimName: "extended"},
+			ResourceClaimStatuses:                []corev1.PodResourceClaimStatus{{Name: "b", ResourceClaimName: name("made")}, {Name: "x", ResourceClaimName: name("foreign")}},
+			NodeAllocatableResourceClaimStatuses: []corev1.NodeAllocatableResourceClaimStatus{{ResourceClaimName: "allocatable"}}},
+	}, {
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "mirror", Annotations: map[string]string{corev1.MirrorPodAnnotationKey: "x"}},
+		Spec:       corev1.PodSpec{NodeName: "n1", ServiceAccountName: "mirror", ImagePullSecrets: []corev1.LocalObjectReference{*local("mirror")}},
+	}, {
+		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "unbound"}, Spec: corev1.PodSpec{ServiceAccountName: "unbound"},
+	}}
+	object := func(namespace, name string) *corev1.ObjectReference {
+		return &corev1.ObjectReference{Namespace: namespace, Name: name}
+	}
+	var volumes []corev1.PersistentVolume
+	for i, s := range []corev1.PersistentVolumeSource{
+		{Cinder: &corev1.CinderPersistentVolumeSource{SecretRef: secret("o", "cinder")}}, {Cinder: &corev1.CinderPersistentVolumeSource{SecretRef: secret("", "nowhere")}},
+		{ScaleIO: &corev1.ScaleIOPersistentVolumeSource{SecretRef: secret("", "pv-scaleio")}}, {StorageOS: &corev1.StorageOSPersistentVolumeSource{SecretRef: object("o", "storageos")}},
+		{CSI: &corev1.CSIPersistentVolumeSource{NodePublishSecretRef: secret("o", "publish"), NodeExpandSecretRef: secret("o", "expand"),
+			ControllerPublishSecretRef: secret("o", "controller"), ControllerExpandSecretRef: secret("o", "controller-expand")}},
+		{AzureFile: &corev1.AzureFilePersistentVolumeSource{SecretName: "pv-azure"}}, {ISCSI: &corev1.ISCSIPersistentVolumeSource{SecretRef: secret("o", "iscsi")}},
+	} {
+		volumes = append(volumes, corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprintf("v%d", i)},
+			Spec: corev1.PersistentVolumeSpec{ClaimRef: object("ns", "c"), PersistentVolumeSource: s}})
+	}
+	volumes = append(volumes, corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "unclaimed"}, Spec: corev1.PersistentVolumeSpec{
+		PersistentVolumeSource: corev1.PersistentVolumeSource{ISCSI: &corev1.ISCSIPersistentVolumeSource{SecretRef: secret("o", "unclaimed")}}}},
+		corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "others"}, Spec: corev1.PersistentVolumeSpec{ClaimRef: object("ns", "others"),
+			PersistentVolumeSource: corev1.PersistentVolumeSource{ISCSI: &corev1.ISCSIPersistentVolumeSource{SecretRef: secret("o", "others")}}}})
+	graph, _ := start(t, pods, volumes)
+	g.Expect(graph.Sync(t.Context(), "persistentvolumes")).To(Succeed())
+	for _, related := range []string{
+		"secrets ns/cinder", "secrets ns/scaleio", "secrets ns/storageos", "secrets ns/csi", "secrets ns/azure", "secrets ns/iscsi", "secrets ns/rbd",
+		"secrets ns/flex", "secrets ns/cephfs", "secrets ns/pull", "configmaps ns/debug", "persistentvolumeclaims ns/c", "persistentvolumeclaims ns/p-v",
+		"resourceclaims ns/named", "resourceclaims ns/made", "resourceclaims ns/extended", "pods ns/p", "pods ns/mirror", "persistentvolumes /v0",
+		"secrets o/cinder", "secrets ns/pv-scaleio", "secrets o/storageos", "secrets o/publish", "secrets o/expand", "secrets ns/pv-azure", "secrets o/iscsi",
+	} {
+		g.Expect(uses(graph, related)).To(BeTrue(), related)
+	}
+	for _, unrelated := range []string{
+		"resourceclaims ns/foreign", "resourceclaims ns/allocatable", "resourceclaims ns/t", "serviceaccounts ns/mirror", "secrets ns/mirror",
+		"serviceaccounts ns/unbound", "pods ns/unbound", "secrets ns/nowhere", "secrets o/controller", "secrets o/controller-expand",
+		"secrets o/unclaimed", "secrets o/others", "persistentvolumes /others", "persistentvolumes /unclaimed", "secrets ns/", "endpoints ns/gluster",
+	} {
+		g.Expect(uses(graph, unrelated)).To(BeFalse(), unrelated)
+	}
+}
+
+func uses(graph *node.Graph, object string) bool {
+	kind, key, _ := strings.Cut(object, " ")
+	namespace, name, _ := strings.Cut(key, "/")
+	return graph.Uses("n1", kind, namespace, name)
+}
+
 func TestAuthorize(t *testing.T) {
 	g := NewWithT(t)
 	pod := corev1.Pod{
@@ -159,6 +237,51 @@ func TestAuthorize(t *testing.T) {
 		{agent, ask{verb: "update", group: "coordination.k8s.io", resource: "leases", ns: "kube-node-lease", name: "n1"}, true, ""},
 		{agent, ask{verb: "update", group: "coordination.k8s.io", resource: "leases", ns: "kube-node-lease", name: "n2"}, false, "can only access node lease with the same name as the requesting node"},
 		{agent, ask{verb: "list", resource: "services"}, true, ""},
+		{agent, ask{verb: "get", resource: "secrets", name: "s"}, false, "can only read namespaced object of this type"},
+		{agent, ask{verb: "get", resource: "secrets", sub: "x", ns: "ns", name: "s"}, false, "cannot read subresource"},
+		{agent, ask{verb: "deletecollection", resource: "secrets", ns: "ns"}, false, "can only read resources of this type"},
+		{agent, ask{verb: "list", resource: "persistentvolumeclaims", ns: "ns", name: "c"}, false, "can only get individual resources of this type"},
+		{agent, ask{verb: "get", resource: "persistentvolumeclaims", sub: "status", ns: "ns", name: "c"}, false, "can only get/update/patch this type"},
+		{agent, ask{verb: "patch", resource: "persistentvolumeclaims", sub: "status", ns: "ns", name: "c"}, true, ""},
+		{agent, ask{verb: "patch", resource: "persistentvolumeclaims", sub: "status", ns: "ns", name: "x"}, false, "no relationship found between node 'n1' and this object"},
+		{agent, ask{verb: "get", resource: "persistentvolumeclaims", sub: "x", ns: "ns", name: "c"}, false, "cannot get subresource"},
+		{agent, ask{verb: "get", group: "resource.k8s.io", resource: "resourceclaims", ns: "ns", name: "c"}, false, "no relationship found between node 'n1' and this object"},
+		{agent, ask{verb: "update", group: "resource.k8s.io", resource: "resourceclaims", sub: "status", ns: "ns", name: "c"}, false, "can only get individual resources of this type"},
+		{agent, ask{verb: "get", resource: "serviceaccounts", ns: "ns", name: "sa"}, true, ""},
+		{agent, ask{verb: "get", resource: "serviceaccounts", name: "sa"}, false, "can only read namespaced object of this type"},
+		{agent, ask{verb: "get", resource: "serviceaccounts", ns: "ns", name: "other"}, false, "no relationship found between node 'n1' and this object"},
+		{agent, ask{verb: "list", resource: "serviceaccounts", ns: "ns"}, false, "can only create tokens for individual service accounts"},
+		{agent, ask{verb: "create", resource: "serviceaccounts", sub: "token", ns: "ns"}, false, "can only create tokens for individual service accounts"},
+		{agent, ask{verb: "create", resource: "serviceaccounts", sub: "token", ns: "ns", name: "other"}, false, "no relationship found between node 'n1' and this object"},
+		{agent, ask{verb: "list", resource: "nodes"}, false, "node 'n1' cannot read all nodes, only its own Node object"},
+		{agent, ask{verb: "update", resource: "nodes", name: "n2"}, true, ""}, // admission's
+		{agent, ask{verb: "get", resource: "nodes", sub: "proxy", name: "n1"}, false, ""},
+		{agent, ask{verb: "create", resource: "pods", sub: "eviction", ns: "ns", name: "p"}, true, ""},
+		{agent, ask{verb: "create", resource: "pods", sub: "binding", ns: "ns", name: "p"}, false, ""},
+		{agent, ask{verb: "patch", resource: "pods", sub: "resize", ns: "ns", name: "p"}, false, ""},
+		{agent, ask{verb: "patch", resource: "pods", sub: "ephemeralcontainers", ns: "ns", name: "p"}, false, ""},
+		{agent, ask{verb: "get", resource: "pods", sub: "log", ns: "ns", name: "p"}, false, ""},
+		{agent, ask{verb: "deletecollection", resource: "pods", ns: "ns"}, false, ""},
+		{agent, ask{verb: "watch", resource: "pods", ns: "ns", name: "p"}, true, ""},
+		{agent, ask{verb: "list", group: "coordination.k8s.io", resource: "leases", ns: "kube-node-lease"}, false, "can only get, create, update, patch, or delete a node lease"},
+		{agent, ask{verb: "get", group: "coordination.k8s.io", resource: "leases", ns: "kube-system", name: "n1"}, false, `can only access leases in the "kube-node-lease" system namespace`},
+		{agent, ask{verb: "get", group: "storage.k8s.io", resource: "csinodes", name: "n1"}, true, ""},
+		{agent, ask{verb: "get", group: "storage.k8s.io", resource: "csinodes", name: "n2"}, false, "can only access CSINode with the same name as the requesting node"},
+		{agent, ask{verb: "list", group: "storage.k8s.io", resource: "csinodes"}, false, "can only get, create, update, patch, or delete a CSINode"},
+		{agent, ask{verb: "list", group: "storage.k8s.io", resource: "csinodes", sub: "status"}, false, "CSINode status access requires CSIVolumeHealth feature"},
+		{agent, ask{verb: "patch", group: "storage.k8s.io", resource: "csinodes", sub: "status", name: "n1"}, false, "CSINode status access requires CSIVolumeHealth feature"},
+		{agent, ask{verb: "get", group: "storage.k8s.io", resource: "csinodes", sub: "x", name: "n1"}, false, "cannot authorize CSINode subresources"},
+		{agent, ask{verb: "create", group: "storage.k8s.io", resource: "volumeattachments"}, false, "can only get individual resources of this type"},
+		{agent, ask{verb: "create", group: "certificates.k8s.io", resource: "certificatesigningrequests"}, true, ""}, // admission's
+		{agent, ask{verb: "update", group: "certificates.k8s.io", resource: "certificatesigningrequests", sub: "approval", name: "x"}, false, ""},
+		{agent, ask{verb: "create", group: "certificates.k8s.io", resource: "certificatesigningrequests", sub: "selfnodeclient"}, false, ""},
+		{agent, ask{verb: "get", group: "resource.k8s.io", resource: "resourceslices", sub: "x", name: "one"}, false, "cannot authorize ResourceSlice subresources"},
+		{agent, ask{verb: "deletecollection", group: "resource.k8s.io", resource: "resourceslices", field: "n1"}, true, ""},
+		{agent, ask{verb: "proxy", group: "resource.k8s.io", resource: "resourceslices", name: "one"}, false, "only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, patch, delete, deletecollection"},
+		{agent, ask{verb: "list", group: "certificates.k8s.io", resource: "podcertificaterequests", field: "n1"}, true, ""},
+		{agent, ask{verb: "list", group: "certificates.k8s.io", resource: "podcertificaterequests"}, false, "can only list/watch podcertificaterequests with nodeName field selector"},
+		{agent, ask{verb: "create", resource: "events", ns: "ns"}, true, ""},
+		{agent, ask{verb: "delete", resource: "events", ns: "ns", name: "x"}, false, ""},
 		{agent, ask{verb: "delete", resource: "services", ns: "ns", name: "x"}, false, ""},
 		{agent, ask{verb: "delete", resource: "nodes", name: "n1"}, false, ""},
 		{agent, ask{verb: "update", resource: "pods", ns: "ns", name: "p"}, false, ""},

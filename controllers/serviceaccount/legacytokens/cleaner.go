@@ -100,8 +100,10 @@ func (c *Cleaner) observe(ctx context.Context, secret *corev1.Secret, now time.T
 		return keep, fmt.Errorf("listing pods of namespace %s: %w", secret.Namespace, err)
 	}
 	for i := range pods.Items {
-		if !pod.VisitSecretNames(&pods.Items[i].Spec, func(name string) bool { return name != secret.Name }) {
-			return keep, nil
+		for name := range pod.Names(&pods.Items[i], pod.Secrets) {
+			if name == secret.Name {
+				return keep, nil
+			}
 		}
 	}
 	return end(secret, now, c.period), nil

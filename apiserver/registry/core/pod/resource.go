@@ -2,6 +2,7 @@
 package pod
 
 import (
+	"cmp"
 	"context"
 	"strconv"
 
@@ -41,13 +42,7 @@ func New() *registry.Resource {
 		IndexedFields: []string{"spec.nodeName"},
 		Table:         table(),
 		Status: &registry.Status[*corev1.Pod]{
-			Prepare: func(_ context.Context, p, old *corev1.Pod) {
-				// Agents of old versions send what they do not know of without it.
-				p.DeletionTimestamp, p.OwnerReferences = nil, old.OwnerReferences
-				if p.Status.QOSClass == "" {
-					p.Status.QOSClass = old.Status.QOSClass
-				}
-			},
+			Prepare:  prepareStatus,
 			Validate: registry.PureUpdate(core.ValidatePodStatusUpdate),
 		},
 		CheckGracefulDelete: checkGracefulDelete,
@@ -123,6 +118,21 @@ func prepareForUpdate(_ context.Context, p, old *corev1.Pod) {
 func keepPodResources(p, old *corev1.Pod) {
 	if p.Spec.Resources == nil && old.Spec.Resources != nil {
 		p.Spec.Resources = old.Spec.Resources.DeepCopy()
+	}
+}
+
+// prepareStatus keeps what agents of old versions do not know of and so leave
+// out. An empty list still clears the claims.
+func prepareStatus(_ context.Context, p, old *corev1.Pod) {
+	p.DeletionTimestamp, p.OwnerReferences = nil, old.OwnerReferences
+	now, before := &p.Status, &old.Status
+	now.QOSClass = cmp.Or(now.QOSClass, before.QOSClass)
+	now.ExtendedResourceClaimStatus = cmp.Or(now.ExtendedResourceClaimStatus, before.ExtendedResourceClaimStatus)
+	if now.ResourceClaimStatuses == nil {
+		now.ResourceClaimStatuses = before.ResourceClaimStatuses
+	}
+	if now.NodeAllocatableResourceClaimStatuses == nil {
+		now.NodeAllocatableResourceClaimStatuses = before.NodeAllocatableResourceClaimStatuses
 	}
 }
 
