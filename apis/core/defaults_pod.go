@@ -1,11 +1,12 @@
 package core
 
 import (
-	"strings"
+	_ "crypto/sha256" // digests of images, see pullPolicy
+	_ "crypto/sha512"
 
+	"github.com/distribution/reference"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
-	resourcehelper "k8s.io/component-helpers/resource"
 )
 
 const (
@@ -25,7 +26,6 @@ func SetPodDefaults(p *corev1.Pod) {
 	for i := range p.Spec.InitContainers {
 		requestsFromLimits(&p.Spec.InitContainers[i].Resources)
 	}
-	podLevelResources(p)
 	if p.Spec.EnableServiceLinks == nil {
 		p.Spec.EnableServiceLinks = new(corev1.DefaultEnableServiceLinks)
 	}
@@ -34,7 +34,14 @@ func SetPodDefaults(p *corev1.Pod) {
 		hostPorts(p.Spec.InitContainers)
 	}
 	SetPodSpecDefaults(&p.Spec)
+	if g := p.Spec.TerminationGracePeriodSeconds; g != nil && *g < 0 {
+		p.Spec.TerminationGracePeriodSeconds = new(int64(1))
+	}
 	SyncPodIPs(&p.Status)
+	roundResources(p.Status.AllocatedResources)
+	if p.Status.Resources != nil {
+		roundRequirements(p.Status.Resources)
+	}
 	for _, list := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses, p.Status.EphemeralContainerStatuses} {
 		for i := range list {
 			roundResources(list[i].AllocatedResources)
@@ -150,12 +157,15 @@ func setFieldRefDefaults(f *corev1.ObjectFieldSelector) {
 }
 
 // pullPolicy is Always for images that may change under their name: those of
-// the tag latest, said or meant.
+// the tag latest, said or meant. What is no reference of an image has no tag.
 func pullPolicy(image string) corev1.PullPolicy {
-	name, _, digested := strings.Cut(image, "@")
-	last := name[strings.LastIndexByte(name, '/')+1:]
-	_, tag, tagged := strings.Cut(last, ":")
-	if image != "" && (tag == "latest" || !tagged && !digested) {
+	ref, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return corev1.PullIfNotPresent
+	}
+	tagged, ok := ref.(reference.Tagged)
+	_, digested := ref.(reference.Digested)
+	if ok && tagged.Tag() == "latest" || !ok && !digested {
 		return corev1.PullAlways
 	}
 	return corev1.PullIfNotPresent
@@ -170,33 +180,6 @@ func requestsFromLimits(r *corev1.ResourceRequirements) {
 			r.Requests = corev1.ResourceList{}
 		}
 		r.Requests[name] = limit.DeepCopy()
-	}
-}
-
-// podLevelResources completes the resources of the pod as a whole, when it
-// states some: limits on huge pages from the containers' sum, requests from
-// the containers' sum and else from its own limits.
-func podLevelResources(p *corev1.Pod) {
-	r := p.Spec.Resources
-	if r == nil || len(r.Requests)+len(r.Limits) == 0 {
-		return
-	}
-	limits := resourcehelper.AggregateContainerLimits(p, resourcehelper.PodResourcesOptions{})
-	for name, q := range limits {
-		if _, ok := r.Limits[name]; !ok && isHugePages(name) {
-			setResource(&r.Limits, name, q)
-		}
-	}
-	if len(r.Limits) == 0 {
-		return
-	}
-	requests := resourcehelper.AggregateContainerRequests(p, resourcehelper.PodResourcesOptions{})
-	for _, list := range []corev1.ResourceList{requests, r.Limits} {
-		for name, q := range list {
-			if _, ok := r.Requests[name]; !ok && resourcehelper.IsSupportedPodLevelResource(name) {
-				setResource(&r.Requests, name, q)
-			}
-		}
 	}
 }
 

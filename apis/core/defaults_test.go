@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -64,10 +65,14 @@ func TestPodDefaultsGolden(t *testing.T) {
 }
 
 func TestPullPolicy(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("a", 64)
 	for image, want := range map[string]corev1.PullPolicy{
 		"nginx": corev1.PullAlways, "nginx:latest": corev1.PullAlways, "nginx:1": corev1.PullIfNotPresent,
 		"host:5000/nginx": corev1.PullAlways, "host:5000/nginx:1": corev1.PullIfNotPresent,
-		"nginx@sha256:ab": corev1.PullIfNotPresent, "nginx:latest@sha256:ab": corev1.PullAlways, "": corev1.PullIfNotPresent,
+		"nginx@sha256:ab": corev1.PullIfNotPresent, "nginx:latest@" + digest: corev1.PullAlways, "nginx@" + digest: corev1.PullIfNotPresent, "": corev1.PullIfNotPresent,
+		// No references of images, so without a tag that could be the latest.
+		"UPPER": corev1.PullIfNotPresent, "a b": corev1.PullIfNotPresent, "nginx:": corev1.PullIfNotPresent, " nginx": corev1.PullIfNotPresent,
+		"nginx:latest@sha256:ab": corev1.PullIfNotPresent,
 	} {
 		p := corev1.PodSpec{Containers: []corev1.Container{{Image: image}}}
 		core.SetPodSpecDefaults(&p)
@@ -149,6 +154,7 @@ func TestPodLevelResources(t *testing.T) {
 	p := &corev1.Pod{Spec: corev1.PodSpec{Resources: &corev1.ResourceRequirements{Limits: list("2")},
 		Containers: []corev1.Container{{Resources: corev1.ResourceRequirements{Limits: list("500m")}}, {}}}}
 	core.SetPodDefaults(p)
+	core.SetPodResources(p)
 	if got := p.Spec.Resources.Requests.Cpu().String(); got != "500m" {
 		t.Errorf("the pod requests %s of CPU, want its containers' 500m", got)
 	}
