@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -79,3 +80,6 @@ func writeFields(b *bytes.Buffer, v reflect.Value, first bool) error {
 	}
 	return nil
 }
+
+// internalTypes is the text of an error of decoding, which names upstream's types.
+func internalTypes(err error) string { return strings.ReplaceAll(err.Error(), "v1.", "core.") }

@@ -169,7 +169,7 @@ func nodeAnnotations(n *corev1.Node) field.ErrorList {
 	if v := n.Annotations[corev1.TaintsAnnotationKey]; v != "" {
 		var list []corev1.Taint
 		if err := json.Unmarshal([]byte(v), &list); err != nil {
-			errs = append(errs, field.Invalid(fldPath, corev1.TaintsAnnotationKey, err.Error()))
+			errs = append(errs, field.Invalid(fldPath, corev1.TaintsAnnotationKey, internalTypes(err)))
 		} else {
 			errs = append(errs, taints(fldPath.Child(corev1.TaintsAnnotationKey), list)...)
 		}

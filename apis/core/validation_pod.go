@@ -83,7 +83,7 @@ func podAnnotations(fldPath *field.Path, a map[string]string, spec *corev1.PodSp
 	if v := a[tolerationsAnnotation]; v != "" {
 		var list []corev1.Toleration
 		if err := json.Unmarshal([]byte(v), &list); err != nil {
-			errs = append(errs, field.Invalid(fldPath, tolerationsAnnotation, err.Error()))
+			errs = append(errs, field.Invalid(fldPath, tolerationsAnnotation, internalTypes(err)))
 		} else {
 			errs = append(errs, tolerations(fldPath.Child(tolerationsAnnotation), list)...)
 		}

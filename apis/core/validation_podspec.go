@@ -176,7 +176,8 @@ func (s *podScope) dnsConfig(fldPath *field.Path) field.ErrorList {
 	}
 	for i, v := range c.Searches {
 		if v != "." {
-			errs = append(errs, invalid(at.Index(i), v, validation.IsDNS1123SubdomainWithUnderscore(strings.TrimSuffix(v, ".")))...)
+			v = strings.TrimSuffix(v, ".")
+			errs = append(errs, invalid(at.Index(i), v, validation.IsDNS1123SubdomainWithUnderscore(v))...)
 		}
 	}
 	for i, o := range c.Options {

@@ -136,8 +136,8 @@ func withStableLabels(old, now *corev1.VolumeNodeAffinity) *corev1.VolumeNodeAff
 	}
 	replace := func(old, now []corev1.NodeSelectorRequirement) {
 		for i := range min(len(old), len(now)) {
-			if s := stable[old[i].Key]; s != "" && s == now[i].Key {
-				old[i].Key = s
+			if stable[old[i].Key] == now[i].Key { // "" is all others' name, as in upstream
+				old[i].Key = now[i].Key
 			}
 		}
 	}
