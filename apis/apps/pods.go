@@ -10,9 +10,5 @@ import (
 // validatePodTemplate validates a workload's template as core/v1 has it; old
 // is the stored one, nil for a new object.
 func validatePodTemplate(template, old *corev1.PodTemplateSpec, path *field.Path) field.ErrorList {
-	var was *corev1.PodSpec
-	if old != nil {
-		was = &old.Spec
-	}
-	return core.ValidatePodTemplateSpec(template, path, core.PodOptionsFor(was))
+	return core.ValidatePodTemplateSpec(template, path, core.TemplateOptionsFor(old))
 }

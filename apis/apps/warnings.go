@@ -13,11 +13,7 @@ import (
 // DropDisabledFields clears alpha fields of a workload's template; old is the
 // stored template, nil for a new object.
 func DropDisabledFields(template, old *corev1.PodTemplateSpec) {
-	var was *corev1.PodSpec
-	if old != nil {
-		was = &old.Spec
-	}
-	core.DropDisabledPodFields(&template.Spec, was)
+	core.DropDisabledTemplateFields(template, old)
 }
 
 // DeploymentWarnings says what is legal in a Deployment but probably a mistake;

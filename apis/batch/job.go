@@ -53,11 +53,11 @@ func DropDisabledFields(s, old *batchv1.JobSpec) {
 	if old == nil || old.Scheduling == nil {
 		s.Scheduling = nil
 	}
-	var was *corev1.PodSpec
+	var was *corev1.PodTemplateSpec
 	if old != nil {
-		was = &old.Template.Spec
+		was = &old.Template
 	}
-	core.DropDisabledPodFields(&s.Template.Spec, was)
+	core.DropDisabledTemplateFields(&s.Template, was)
 }
 
 // IsIndexed says whether the Job's pods have completion indexes.

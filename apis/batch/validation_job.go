@@ -160,11 +160,11 @@ func validateSpec(s, old *batchv1.JobSpec, path *field.Path) field.ErrorList {
 		}
 	}
 	errs = append(errs, validateReplacement(s, path.Child("podReplacementPolicy"))...)
-	var was *corev1.PodSpec
+	var was *corev1.PodTemplateSpec
 	if old != nil {
-		was = &old.Template.Spec
+		was = &old.Template
 	}
-	errs = append(errs, core.ValidatePodTemplateSpec(&s.Template, path.Child("template"), core.PodOptionsFor(was))...)
+	errs = append(errs, core.ValidatePodTemplateSpec(&s.Template, path.Child("template"), core.TemplateOptionsFor(was))...)
 	return append(errs, validateRestartPolicy(s, path.Child("template", "spec", "restartPolicy"))...)
 }
 

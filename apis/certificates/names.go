@@ -68,6 +68,16 @@ func bundleName(signer string) validation.ValidateNameFunc {
 	}
 }
 
+// TrustBundleNameFaults returns what is wrong with name as that of a
+// ClusterTrustBundle, whose signer is what the name says.
+func TrustBundleNameFaults(name string) []string {
+	signer := ""
+	if i := strings.LastIndex(name, ":"); i >= 0 {
+		signer = strings.ReplaceAll(name[:i], ":", "/")
+	}
+	return bundleName(signer)(name, false)
+}
+
 // builtIn says that a signer belongs to Kubernetes.
 func builtIn(signer string) bool {
 	host, _, _ := strings.Cut(signer, "/")

@@ -1,8 +1,10 @@
 package core
 
 import (
-	"strings"
+	_ "crypto/sha256" // digests of images, see pullPolicy
+	_ "crypto/sha512"
 
+	"github.com/distribution/reference"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 )
@@ -32,7 +34,14 @@ func SetPodDefaults(p *corev1.Pod) {
 		hostPorts(p.Spec.InitContainers)
 	}
 	SetPodSpecDefaults(&p.Spec)
+	if g := p.Spec.TerminationGracePeriodSeconds; g != nil && *g < 0 {
+		p.Spec.TerminationGracePeriodSeconds = new(int64(1))
+	}
 	SyncPodIPs(&p.Status)
+	roundResources(p.Status.AllocatedResources)
+	if p.Status.Resources != nil {
+		roundRequirements(p.Status.Resources)
+	}
 	for _, list := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses, p.Status.EphemeralContainerStatuses} {
 		for i := range list {
 			roundResources(list[i].AllocatedResources)
@@ -148,12 +157,15 @@ func setFieldRefDefaults(f *corev1.ObjectFieldSelector) {
 }
 
 // pullPolicy is Always for images that may change under their name: those of
-// the tag latest, said or meant.
+// the tag latest, said or meant. What is no reference of an image has no tag.
 func pullPolicy(image string) corev1.PullPolicy {
-	name, _, digested := strings.Cut(image, "@")
-	last := name[strings.LastIndexByte(name, '/')+1:]
-	_, tag, tagged := strings.Cut(last, ":")
-	if image != "" && (tag == "latest" || !tagged && !digested) {
+	ref, err := reference.ParseNormalizedNamed(image)
+	if err != nil {
+		return corev1.PullIfNotPresent
+	}
+	tagged, ok := ref.(reference.Tagged)
+	_, digested := ref.(reference.Digested)
+	if ok && tagged.Tag() == "latest" || !ok && !digested {
 		return corev1.PullAlways
 	}
 	return corev1.PullIfNotPresent
@@ -169,6 +181,13 @@ func requestsFromLimits(r *corev1.ResourceRequirements) {
 		}
 		r.Requests[name] = limit.DeepCopy()
 	}
+}
+
+func setResource(list *corev1.ResourceList, name corev1.ResourceName, q resource.Quantity) {
+	if *list == nil {
+		*list = corev1.ResourceList{}
+	}
+	(*list)[name] = q.DeepCopy()
 }
 
 func hostPorts(containers []corev1.Container) {

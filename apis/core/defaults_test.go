@@ -66,10 +66,14 @@ func TestPodDefaultsGolden(t *testing.T) {
 }
 
 func TestPullPolicy(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("a", 64)
 	for image, want := range map[string]corev1.PullPolicy{
 		"nginx": corev1.PullAlways, "nginx:latest": corev1.PullAlways, "nginx:1": corev1.PullIfNotPresent,
 		"host:5000/nginx": corev1.PullAlways, "host:5000/nginx:1": corev1.PullIfNotPresent,
-		"nginx@sha256:ab": corev1.PullIfNotPresent, "nginx:latest@sha256:ab": corev1.PullAlways, "": corev1.PullIfNotPresent,
+		"nginx@sha256:ab": corev1.PullIfNotPresent, "nginx:latest@" + digest: corev1.PullAlways, "nginx@" + digest: corev1.PullIfNotPresent, "": corev1.PullIfNotPresent,
+		// No references of images, so without a tag that could be the latest.
+		"UPPER": corev1.PullIfNotPresent, "a b": corev1.PullIfNotPresent, "nginx:": corev1.PullIfNotPresent, " nginx": corev1.PullIfNotPresent,
+		"nginx:latest@sha256:ab": corev1.PullIfNotPresent,
 	} {
 		p := corev1.PodSpec{Containers: []corev1.Container{{Image: image}}}
 		core.SetPodSpecDefaults(&p)
@@ -144,7 +148,7 @@ func TestReplicationControllerTakesLabels(t *testing.T) {
 	}
 }
 
-func TestCompletePodResources(t *testing.T) {
+func TestPodResources(t *testing.T) {
 	list := func(text string) corev1.ResourceList {
 		out := corev1.ResourceList{}
 		for _, pair := range strings.Fields(text) {
@@ -182,13 +186,13 @@ func TestCompletePodResources(t *testing.T) {
 		{name: "what it does not support", requests: "cpu=1", containers: []corev1.Container{container("ephemeral-storage=1Gi", "ephemeral-storage=1Gi")}, wantRequests: "cpu=1"},
 	} {
 		p := &corev1.Pod{Spec: corev1.PodSpec{Containers: c.containers, Resources: &corev1.ResourceRequirements{Requests: list(c.requests), Limits: list(c.limits)}}}
-		core.CompletePodResources(p)
+		core.SetPodResources(p)
 		if r, l := text(p.Spec.Resources.Requests), text(p.Spec.Resources.Limits); r != c.wantRequests || l != c.wantLimits {
 			t.Errorf("%s: requests %s, limits %s", c.name, r, l)
 		}
 	}
 	empty := &corev1.Pod{Spec: corev1.PodSpec{Resources: &corev1.ResourceRequirements{}, Containers: []corev1.Container{container("cpu=1", "cpu=1")}}}
-	core.CompletePodResources(empty)
+	core.SetPodResources(empty)
 	if len(empty.Spec.Resources.Requests)+len(empty.Spec.Resources.Limits) != 0 {
 		t.Errorf("resources that state nothing became %v", empty.Spec.Resources)
 	}

@@ -9,33 +9,44 @@ func setVolumeDefaults(v *corev1.Volume) {
 	if *s == (corev1.VolumeSource{}) {
 		s.EmptyDir = &corev1.EmptyDirVolumeSource{}
 	}
-	switch {
-	case s.Image != nil:
+	if s.Image != nil {
 		setIfZero(&s.Image.PullPolicy, pullPolicy(s.Image.Reference))
-	case s.HostPath != nil:
+	}
+	if s.HostPath != nil {
 		setIfNil(&s.HostPath.Type, corev1.HostPathUnset)
-	case s.Secret != nil:
+	}
+	if s.Secret != nil {
 		setIfNil(&s.Secret.DefaultMode, corev1.SecretVolumeSourceDefaultMode)
-	case s.ConfigMap != nil:
+	}
+	if s.ConfigMap != nil {
 		setIfNil(&s.ConfigMap.DefaultMode, corev1.ConfigMapVolumeSourceDefaultMode)
-	case s.DownwardAPI != nil:
+	}
+	if s.DownwardAPI != nil {
 		setIfNil(&s.DownwardAPI.DefaultMode, corev1.DownwardAPIVolumeSourceDefaultMode)
 		setDownwardDefaults(s.DownwardAPI.Items)
-	case s.Projected != nil:
+	}
+	if s.Projected != nil {
 		setProjectedDefaults(s.Projected)
-	case s.Ephemeral != nil:
-		if t := s.Ephemeral.VolumeClaimTemplate; t != nil {
-			setClaimSpecDefaults(&t.Spec)
-		}
-	case s.ISCSI != nil:
+	}
+	if s.Ephemeral != nil && s.Ephemeral.VolumeClaimTemplate != nil {
+		setClaimSpecDefaults(&s.Ephemeral.VolumeClaimTemplate.Spec)
+	}
+	setRemoteDefaults(s)
+}
+
+func setRemoteDefaults(s *corev1.VolumeSource) {
+	if s.ISCSI != nil {
 		setIfZero(&s.ISCSI.ISCSIInterface, "default")
-	case s.RBD != nil:
+	}
+	if s.RBD != nil {
 		setIfZero(&s.RBD.RBDPool, "rbd")
 		setIfZero(&s.RBD.RadosUser, "admin")
 		setIfZero(&s.RBD.Keyring, "/etc/ceph/keyring")
-	case s.AzureDisk != nil:
+	}
+	if s.AzureDisk != nil {
 		setAzureDiskDefaults(s.AzureDisk)
-	case s.ScaleIO != nil:
+	}
+	if s.ScaleIO != nil {
 		setIfZero(&s.ScaleIO.StorageMode, "ThinProvisioned")
 		setIfZero(&s.ScaleIO.FSType, "xfs")
 	}
@@ -81,18 +92,21 @@ func SetPersistentVolumeDefaults(pv *corev1.PersistentVolume) {
 
 // SetPersistentVolumeSourceDefaults fills in what the source of a volume leaves out.
 func SetPersistentVolumeSourceDefaults(s *corev1.PersistentVolumeSource) {
-	switch {
-	case s.HostPath != nil:
+	if s.HostPath != nil {
 		setIfNil(&s.HostPath.Type, corev1.HostPathUnset)
-	case s.ISCSI != nil:
+	}
+	if s.ISCSI != nil {
 		setIfZero(&s.ISCSI.ISCSIInterface, "default")
-	case s.RBD != nil:
+	}
+	if s.RBD != nil {
 		setIfZero(&s.RBD.RBDPool, "rbd")
 		setIfZero(&s.RBD.RadosUser, "admin")
 		setIfZero(&s.RBD.Keyring, "/etc/ceph/keyring")
-	case s.AzureDisk != nil:
+	}
+	if s.AzureDisk != nil {
 		setAzureDiskDefaults(s.AzureDisk)
-	case s.ScaleIO != nil:
+	}
+	if s.ScaleIO != nil {
 		setIfZero(&s.ScaleIO.StorageMode, "ThinProvisioned")
 		setIfZero(&s.ScaleIO.FSType, "xfs")
 	}

@@ -6,6 +6,25 @@ import (
 	"github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
+// DropDisabledTemplateFields is DropDisabledPodFields of a template, and clears
+// annotations that once stood for fields. Old is nil for a new object.
+func DropDisabledTemplateFields(t, old *corev1.PodTemplateSpec) {
+	var was *corev1.PodSpec
+	if old != nil {
+		was = &old.Spec
+	}
+	DropDisabledPodFields(&t.Spec, was)
+	DropInitContainerAnnotations(t.Annotations)
+}
+
+// DropInitContainerAnnotations clears what init containers were before v1.8.
+func DropInitContainerAnnotations(a map[string]string) {
+	for _, version := range []string{"alpha", "beta"} {
+		delete(a, "pod."+version+".kubernetes.io/init-containers")
+		delete(a, "pod."+version+".kubernetes.io/init-container-statuses")
+	}
+}
+
 // DropDisabledPodFields clears the fields of s whose feature is alpha in
 // v1.37, and so off, unless old, the stored spec, has them in use already. Old
 // is nil for a new object. Strategies call it before validation.
@@ -36,6 +55,12 @@ func DropDisabledPodFields(s, old *corev1.PodSpec) {
 				c.VolumeMounts[i].BindMountOptions = nil
 			}
 		}
+		if l := c.Lifecycle; !had.stopSignal && l != nil && l.StopSignal != nil {
+			l.StopSignal = nil
+			if *l == (corev1.Lifecycle{}) {
+				c.Lifecycle = nil
+			}
+		}
 		if !had.probes {
 			visitProbes(c, func(p *corev1.ProbeHandler) {
 				if p.HTTPGet != nil {
@@ -52,7 +77,7 @@ func DropDisabledPodFields(s, old *corev1.PodSpec) {
 
 // alphaFields says which features a stored spec uses.
 type alphaFields struct {
-	responders, group, emptyDirMode, users, bindOptions, probes bool
+	responders, group, emptyDirMode, users, bindOptions, probes, stopSignal bool
 }
 
 func alphaFieldsOf(s *corev1.PodSpec) alphaFields {
@@ -66,6 +91,7 @@ func alphaFieldsOf(s *corev1.PodSpec) alphaFields {
 		for i := range c.VolumeMounts {
 			a.bindOptions = a.bindOptions || len(c.VolumeMounts[i].BindMountOptions) > 0
 		}
+		a.stopSignal = a.stopSignal || c.Lifecycle != nil && c.Lifecycle.StopSignal != nil
 		visitProbes(c, func(p *corev1.ProbeHandler) {
 			a.probes = a.probes || p.HTTPGet != nil && p.HTTPGet.Protocol != nil || p.GRPC != nil && p.GRPC.Mode != nil
 		})
@@ -143,5 +169,31 @@ func visitProjectionUsers(p *corev1.VolumeProjection, visit func(**int64), keys 
 	}
 	if p.PodCertificate != nil {
 		visit(&p.PodCertificate.User)
+	}
+}
+
+// DropDisabledPodStatusFields clears alpha fields of a pod's status that old
+// does not have in use.
+func DropDisabledPodStatusFields(s, old *corev1.PodStatus) {
+	if len(old.NodeAllocatableResourceClaimStatuses) == 0 {
+		s.NodeAllocatableResourceClaimStatuses = nil
+	}
+	if len(old.VolumeHealth) == 0 {
+		s.VolumeHealth = nil
+	}
+	digests := false
+	visitMounts(old, func(m *corev1.VolumeMountStatus) { digests = digests || m.VolumeStatus != nil })
+	if !digests {
+		visitMounts(s, func(m *corev1.VolumeMountStatus) { m.VolumeStatus = nil })
+	}
+}
+
+func visitMounts(s *corev1.PodStatus, visit func(*corev1.VolumeMountStatus)) {
+	for _, list := range [][]corev1.ContainerStatus{s.InitContainerStatuses, s.ContainerStatuses, s.EphemeralContainerStatuses} {
+		for i := range list {
+			for j := range list[i].VolumeMounts {
+				visit(&list[i].VolumeMounts[j])
+			}
+		}
 	}
 }

@@ -42,7 +42,7 @@ func TestNoPanic(t *testing.T) {
 		twice(core.ValidatePodCreate, core.ValidatePodUpdate, core.ValidatePodStatusUpdate, core.ValidatePodEphemeralContainersUpdate, core.ValidatePodResize,
 			func(a, b *corev1.Pod) field.ErrorList {
 				core.PodWarnings(a)
-				core.PodTemplateWarnings(&corev1.PodTemplateSpec{Spec: a.Spec}, &corev1.PodTemplateSpec{Spec: b.Spec}, nil)
+				core.PodTemplateWarnings(&corev1.PodTemplateSpec{Spec: a.Spec}, nil, nil)
 				core.DropDisabledPodFields(&a.Spec, &b.Spec)
 				core.DropDisabledPodFields(&a.Spec, nil)
 				return nil

@@ -12,32 +12,7 @@ func ValidateTolerations(list []corev1.Toleration, fldPath *field.Path) field.Er
 
 // ValidateResourceRequirements validates resources as a container has them.
 func ValidateResourceRequirements(r *corev1.ResourceRequirements, fldPath *field.Path) field.ErrorList {
-	return requirements(fldPath, r, nil, PodOptions{})
-}
-
-// ValidateInlinePersistentVolumeSpec validates the volume of a
-// VolumeAttachment that has no PersistentVolume: CSI and what it takes to mount it.
-func ValidateInlinePersistentVolumeSpec(s *corev1.PersistentVolumeSpec, fldPath *field.Path) field.ErrorList {
-	const context = " in the context of inline volumes"
-	var errs field.ErrorList
-	forbid := func(set bool, name, detail string) {
-		if set {
-			errs = append(errs, field.Forbidden(fldPath.Child(name), detail+context))
-		}
-	}
-	forbid(s.ClaimRef != nil, "claimRef", "may not be specified")
-	forbid(len(s.Capacity) != 0, "capacity", "may not be specified")
-	if s.CSI == nil {
-		errs = append(errs, field.Required(fldPath.Child("csi"), "has to be specified"+context))
-	}
-	errs = append(errs, accessModes(fldPath.Child("accessModes"), s.AccessModes)...)
-	policy := s.PersistentVolumeReclaimPolicy
-	forbid(policy != "" && policy != corev1.PersistentVolumeReclaimRetain, "persistentVolumeReclaimPolicy", "may only be "+string(corev1.PersistentVolumeReclaimRetain))
-	forbid(s.NodeAffinity != nil, "nodeAffinity", "may not be specified")
-	errs = append(errs, exactlyOne(fldPath, persistentSources(&s.PersistentVolumeSource), "must specify a volume type", "may not specify more than 1 volume type")...)
-	forbid(s.StorageClassName != "", "storageClassName", "may not be specified")
-	forbid(s.VolumeMode != nil && *s.VolumeMode != corev1.PersistentVolumeFilesystem, "volumeMode", "may not specify volumeMode other than "+string(corev1.PersistentVolumeFilesystem))
-	return errs
+	return requirements(fldPath, r, containerResourceName, nil, PodOptions{})
 }
 
 // DeprecatedNodeLabel says what to use instead of a node label, or that it is
@@ -46,3 +21,13 @@ func DeprecatedNodeLabel(key string) string { return instead(key) }
 
 // RoundResources rounds quantities up to thousandths, as they are stored.
 func RoundResources(list corev1.ResourceList) { roundResources(list) }
+
+// ValidateServiceAddresses validates cluster addresses and families, which the
+// allocators ask for before they allocate; old is nil for a new Service.
+func ValidateServiceAddresses(svc, old *corev1.Service) field.ErrorList {
+	var ips []string
+	if old != nil {
+		ips = old.Spec.ClusterIPs
+	}
+	return clusterIPs(field.NewPath("spec"), &svc.Spec, ips)
+}

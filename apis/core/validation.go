@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -44,14 +45,10 @@ func named(fldPath *field.Path, value string, valid func(string) []string) field
 // required says Required for an empty value.
 func required(fldPath *field.Path, value string) field.ErrorList { return named(fldPath, value, nil) }
 
-// isName adapts a validator of whole names.
-func isName(f func(string, bool) []string) func(string) []string {
-	return func(v string) []string { return f(v, false) }
-}
-
 func isSubdomain(v string) []string { return validation.IsDNS1123Subdomain(v) }
 
-// oneOf says NotSupported for a value that is not among allowed.
+// oneOf says NotSupported for a value that is not among allowed, which the error
+// lists as they are given: mostly in order, as upstream does.
 func oneOf[T ~string](fldPath *field.Path, value T, allowed ...T) field.ErrorList {
 	if slices.Contains(allowed, value) {
 		return nil
@@ -103,10 +100,24 @@ func portNumberOrName(fldPath *field.Path, p intstr.IntOrString) field.ErrorList
 	return field.ErrorList{field.InternalError(fldPath, fmt.Errorf("unknown type: %v", p.Type))}
 }
 
-// labelSelector validates s, which may be nil.
-func labelSelector(fldPath *field.Path, s *metav1.LabelSelector, opts PodOptions) field.ErrorList {
-	return metavalidation.ValidateLabelSelector(s, metavalidation.LabelSelectorValidationOptions{
-		AllowInvalidLabelValueInSelector: opts.AllowInvalidLabelValueInSelector}, fldPath)
+// labelSelector validates s, which may be nil. With lax, it may have values that
+// no label can have.
+func labelSelector(fldPath *field.Path, s *metav1.LabelSelector, lax bool) field.ErrorList {
+	return metavalidation.ValidateLabelSelector(s, metavalidation.LabelSelectorValidationOptions{AllowInvalidLabelValueInSelector: lax}, fldPath)
+}
+
+// onlyFields returns why for every field of the struct v that is set and not
+// among allowed, both by their Go names.
+func onlyFields(fldPath *field.Path, v any, why string, allowed ...string) field.ErrorList {
+	var errs field.ErrorList
+	value := reflect.ValueOf(v)
+	for i := range value.NumField() {
+		name := value.Type().Field(i).Name
+		if !slices.Contains(allowed, name) && !value.Field(i).IsZero() {
+			errs = append(errs, field.Forbidden(fldPath.Child(strings.ToLower(name[:1])+name[1:]), why))
+		}
+	}
+	return errs
 }
 
 // relativePath is a path that stays below where it starts.
@@ -122,14 +133,14 @@ func relativePath(fldPath *field.Path, p string) field.ErrorList {
 // start with two dots are its own.
 func filePath(fldPath *field.Path, p string) field.ErrorList {
 	errs := relativePath(fldPath, p)
-	if strings.HasPrefix(p, "..") && !strings.HasPrefix(p, "../") && p != ".." {
+	if strings.HasPrefix(p, "..") && !strings.HasPrefix(p, "../") {
 		errs = append(errs, field.Invalid(fldPath, p, "must not start with '..'"))
 	}
 	return errs
 }
 
 func noBacksteps(fldPath *field.Path, p string) field.ErrorList {
-	if slices.Contains(strings.FieldsFunc(p, func(r rune) bool { return r == '/' || r == '\\' }), "..") {
+	if slices.Contains(strings.Split(p, "/"), "..") {
 		return field.ErrorList{field.Invalid(fldPath, p, "must not contain '..'")}
 	}
 	return nil

@@ -3,10 +3,10 @@ package core
 import (
 	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -54,8 +54,8 @@ func frozen(now, old *bool, same map[string]bool) field.ErrorList {
 func ValidateConfigMapUpdate(c, old *corev1.ConfigMap) field.ErrorList {
 	errs := objectMetaUpdate(&c.ObjectMeta, &old.ObjectMeta)
 	errs = append(errs, frozen(c.Immutable, old.Immutable, map[string]bool{
-		"data":       equality.Semantic.DeepEqual(c.Data, old.Data),
-		"binaryData": equality.Semantic.DeepEqual(c.BinaryData, old.BinaryData),
+		"data":       reflect.DeepEqual(c.Data, old.Data),
+		"binaryData": reflect.DeepEqual(c.BinaryData, old.BinaryData),
 	})...)
 	return append(errs, ValidateConfigMap(c)...)
 }
@@ -92,9 +92,9 @@ func secretType(s *corev1.Secret) field.ErrorList {
 			return field.ErrorList{field.Required(field.NewPath("metadata", "annotations").Key(corev1.ServiceAccountNameKey), "")}
 		}
 	case corev1.SecretTypeDockercfg:
-		return append(need(corev1.DockerConfigKey), isJSON(data.Key(corev1.DockerConfigKey), s.Data[corev1.DockerConfigKey])...)
+		return append(need(corev1.DockerConfigKey), isJSON(data, s.Data, corev1.DockerConfigKey)...)
 	case corev1.SecretTypeDockerConfigJson:
-		return append(need(corev1.DockerConfigJsonKey), isJSON(data.Key(corev1.DockerConfigJsonKey), s.Data[corev1.DockerConfigJsonKey])...)
+		return append(need(corev1.DockerConfigJsonKey), isJSON(data, s.Data, corev1.DockerConfigJsonKey)...)
 	case corev1.SecretTypeBasicAuth:
 		if !has(corev1.BasicAuthUsernameKey) && !has(corev1.BasicAuthPasswordKey) {
 			return need(corev1.BasicAuthUsernameKey, corev1.BasicAuthPasswordKey)
@@ -111,13 +111,14 @@ func secretType(s *corev1.Secret) field.ErrorList {
 
 // isJSON validates what is there; that it is there is another question. The
 // value is a secret and so is no part of the error.
-func isJSON(fldPath *field.Path, b []byte) field.ErrorList {
-	if b == nil {
+func isJSON(fldPath *field.Path, data map[string][]byte, key string) field.ErrorList {
+	b, ok := data[key]
+	if !ok {
 		return nil
 	}
 	var v map[string]any
 	if err := json.Unmarshal(b, &v); err != nil {
-		return field.ErrorList{field.Invalid(fldPath, "<secret contents redacted>", err.Error())}
+		return field.ErrorList{field.Invalid(fldPath.Key(key), "<secret contents redacted>", err.Error())}
 	}
 	return nil
 }
@@ -126,7 +127,7 @@ func isJSON(fldPath *field.Path, b []byte) field.ErrorList {
 func ValidateSecretUpdate(s, old *corev1.Secret) field.ErrorList {
 	errs := objectMetaUpdate(&s.ObjectMeta, &old.ObjectMeta)
 	errs = append(errs, unchanged(field.NewPath("type"), s.Type, old.Type)...)
-	errs = append(errs, frozen(s.Immutable, old.Immutable, map[string]bool{"data": equality.Semantic.DeepEqual(s.Data, old.Data)})...)
+	errs = append(errs, frozen(s.Immutable, old.Immutable, map[string]bool{"data": reflect.DeepEqual(s.Data, old.Data)})...)
 	return append(errs, ValidateSecret(s)...)
 }
 
@@ -138,75 +139,4 @@ func ValidateServiceAccount(sa *corev1.ServiceAccount) field.ErrorList {
 // ValidateServiceAccountUpdate validates an update of a ServiceAccount.
 func ValidateServiceAccountUpdate(sa, old *corev1.ServiceAccount) field.ErrorList {
 	return append(objectMetaUpdate(&sa.ObjectMeta, &old.ObjectMeta), ValidateServiceAccount(sa)...)
-}
-
-// ValidateEndpoints validates a new Endpoints object.
-func ValidateEndpoints(e *corev1.Endpoints) field.ErrorList {
-	errs := objectMeta(&e.ObjectMeta, true, apivalidation.NameIsDNSSubdomain)
-	return append(errs, subsets(e, nil)...)
-}
-
-// ValidateEndpointsUpdate validates an update of an Endpoints object.
-func ValidateEndpointsUpdate(e, old *corev1.Endpoints) field.ErrorList {
-	errs := objectMetaUpdate(&e.ObjectMeta, &old.ObjectMeta)
-	var ips []string
-	for i := range old.Subsets {
-		for _, list := range [][]corev1.EndpointAddress{old.Subsets[i].Addresses, old.Subsets[i].NotReadyAddresses} {
-			for _, a := range list {
-				ips = append(ips, a.IP)
-			}
-		}
-	}
-	if !equality.Semantic.DeepEqual(e.Subsets, old.Subsets) {
-		errs = append(errs, subsets(e, ips)...)
-	}
-	return errs
-}
-
-func subsets(e *corev1.Endpoints, oldIPs []string) field.ErrorList {
-	var errs field.ErrorList
-	for i := range e.Subsets {
-		s, at := &e.Subsets[i], field.NewPath("subsets").Index(i)
-		if len(s.Addresses)+len(s.NotReadyAddresses) == 0 {
-			errs = append(errs, field.Required(at, "must specify `addresses` or `notReadyAddresses`"))
-		}
-		for name, list := range map[string][]corev1.EndpointAddress{"addresses": s.Addresses, "notReadyAddresses": s.NotReadyAddresses} {
-			for j := range list {
-				errs = append(errs, endpointAddress(at.Child(name).Index(j), &list[j], oldIPs)...)
-			}
-		}
-		for j := range s.Ports {
-			errs = append(errs, endpointPort(at.Child("ports").Index(j), &s.Ports[j], len(s.Ports) > 1)...)
-		}
-	}
-	return errs
-}
-
-func endpointAddress(fldPath *field.Path, a *corev1.EndpointAddress, old []string) field.ErrorList {
-	errs := validation.IsValidIPForLegacyField(fldPath.Child("ip"), a.IP, true, old)
-	if a.Hostname != "" {
-		errs = append(errs, invalid(fldPath.Child("hostname"), a.Hostname, validation.IsDNS1123Label(a.Hostname))...)
-	}
-	if a.NodeName != nil {
-		errs = append(errs, invalid(fldPath.Child("nodeName"), *a.NodeName, isSubdomain(*a.NodeName))...)
-	}
-	if len(errs) == 0 {
-		errs = append(errs, notSpecialIP(fldPath.Child("ip"), a.IP)...)
-	}
-	return errs
-}
-
-func endpointPort(fldPath *field.Path, p *corev1.EndpointPort, many bool) field.ErrorList {
-	var errs field.ErrorList
-	if many && p.Name == "" {
-		errs = append(errs, field.Required(fldPath.Child("name"), ""))
-	} else if p.Name != "" {
-		errs = append(errs, invalid(fldPath.Child("name"), p.Name, validation.IsDNS1123Label(p.Name))...)
-	}
-	errs = append(errs, invalid(fldPath.Child("port"), p.Port, validation.IsValidPortNum(int(p.Port)))...)
-	errs = append(errs, requiredOneOf(fldPath.Child("protocol"), p.Protocol, corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP)...)
-	if p.AppProtocol != nil {
-		errs = append(errs, invalid(fldPath.Child("appProtocol"), *p.AppProtocol, validation.IsQualifiedName(*p.AppProtocol))...)
-	}
-	return errs
 }

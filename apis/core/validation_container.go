@@ -20,31 +20,33 @@ type podScope struct {
 	opts    PodOptions
 }
 
-const sidecarOnly = "may not be set for init containers without restartPolicy=Always"
-
 // container validates what containers of every list have in common.
 func (s *podScope) container(fldPath *field.Path, c *corev1.Container) field.ErrorList {
 	errs := named(fldPath.Child("name"), c.Name, validation.IsDNS1123Label)
-	errs = append(errs, s.image(fldPath.Child("image"), c.Image)...)
+	errs = append(errs, required(fldPath.Child("image"), c.Image)...)
 	errs = append(errs, requiredOneOf(fldPath.Child("terminationMessagePolicy"), c.TerminationMessagePolicy,
 		corev1.TerminationMessageReadFile, corev1.TerminationMessageFallbackToLogsOnError)...)
 	errs = append(errs, containerPorts(fldPath.Child("ports"), c.Ports)...)
-	errs = append(errs, env(fldPath.Child("env"), c.Env, s.volumes)...)
+	errs = append(errs, env(fldPath.Child("env"), c.Env)...)
 	errs = append(errs, envFrom(fldPath.Child("envFrom"), c.EnvFrom)...)
 	errs = append(errs, s.volumeMounts(fldPath.Child("volumeMounts"), c)...)
 	errs = append(errs, s.volumeDevices(fldPath.Child("volumeDevices"), c)...)
-	errs = append(errs, requiredOneOf(fldPath.Child("imagePullPolicy"), c.ImagePullPolicy, corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)...)
-	errs = append(errs, requirements(fldPath.Child("resources"), &c.Resources, s.claims, s.opts)...)
-	errs = append(errs, resizePolicies(fldPath.Child("resizePolicy"), c.ResizePolicy, s.spec.RestartPolicy, c.RestartPolicy)...)
+	errs = append(errs, pullPolicies(fldPath.Child("imagePullPolicy"), c.ImagePullPolicy)...)
+	errs = append(errs, requirements(fldPath.Child("resources"), &c.Resources, containerResourceName, s.claims, s.opts)...)
+	errs = append(errs, resizePolicies(fldPath.Child("resizePolicy"), c.ResizePolicy, s.spec.RestartPolicy)...)
 	return append(errs, s.securityContext(fldPath.Child("securityContext"), c.SecurityContext)...)
 }
 
-func (s *podScope) image(fldPath *field.Path, image string) field.ErrorList {
-	errs := required(fldPath, image)
-	if s.opts.ResourceIsPod && len(image) != len(strings.TrimSpace(image)) {
-		errs = append(errs, field.Invalid(fldPath, image, "must not have leading or trailing whitespace"))
+func pullPolicies(fldPath *field.Path, p corev1.PullPolicy) field.ErrorList {
+	return requiredOneOf(fldPath, p, corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)
+}
+
+// imageSpaces validates what templates may still get wrong.
+func imageSpaces(fldPath *field.Path, image string) field.ErrorList {
+	if image != strings.TrimSpace(image) {
+		return field.ErrorList{field.Invalid(fldPath.Child("image"), image, "must not have leading or trailing whitespace")}
 	}
-	return errs
+	return nil
 }
 
 // containers validates the ordinary containers.
@@ -63,14 +65,13 @@ func (s *podScope) containers(fldPath *field.Path) field.ErrorList {
 		names.Insert(c.Name)
 		errs = append(errs, lifecycle(at.Child("lifecycle"), c.Lifecycle, s.spec)...)
 		errs = append(errs, probes(at, c)...)
-		errs = append(errs, optionalOneOf(at.Child("restartPolicy"), c.RestartPolicy,
-			corev1.ContainerRestartPolicyAlways, corev1.ContainerRestartPolicyOnFailure, corev1.ContainerRestartPolicyNever)...)
-		errs = append(errs, restartRules(at, c)...)
+		errs = append(errs, containerRestarts(at, c, false)...)
 	}
 	return append(errs, hostPortsOnce(fldPath, s.spec.Containers)...)
 }
 
-// initContainers validates the init containers, sidecars among them.
+// initContainers validates the init containers, sidecars among them. A host port
+// that one of them wants twice is reported as the first one's, as upstream does.
 func (s *podScope) initContainers(fldPath *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	names := sets.New[string]()
@@ -80,30 +81,36 @@ func (s *podScope) initContainers(fldPath *field.Path) field.ErrorList {
 	for i := range s.spec.InitContainers {
 		c, at := &s.spec.InitContainers[i], fldPath.Index(i)
 		errs = append(errs, s.container(at, c)...)
-		if names.Has(c.Name) && c.Name != "" {
+		errs = append(errs, containerRestarts(at, c, true)...)
+		switch {
+		case names.Has(c.Name):
 			errs = append(errs, field.Duplicate(at.Child("name"), c.Name))
+		case c.Name != "":
+			names.Insert(c.Name)
 		}
-		names.Insert(c.Name)
 		errs = append(errs, hostPortsOnce(fldPath, s.spec.InitContainers[i:i+1])...)
-		errs = append(errs, optionalOneOf(at.Child("restartPolicy"), c.RestartPolicy,
-			corev1.ContainerRestartPolicyAlways, corev1.ContainerRestartPolicyOnFailure, corev1.ContainerRestartPolicyNever)...)
-		errs = append(errs, restartRules(at, c)...)
 		if pod.IsSidecar(c) {
 			errs = append(errs, lifecycle(at.Child("lifecycle"), c.Lifecycle, s.spec)...)
 			errs = append(errs, probes(at, c)...)
-			continue
+		} else {
+			errs = append(errs, s.endingContainer(at, c)...)
 		}
-		for _, f := range []struct {
-			name string
-			set  bool
-		}{{"lifecycle", c.Lifecycle != nil}, {"livenessProbe", c.LivenessProbe != nil},
-			{"readinessProbe", c.ReadinessProbe != nil}, {"startupProbe", c.StartupProbe != nil}} {
-			if f.set {
-				errs = append(errs, field.Forbidden(at.Child(f.name), sidecarOnly))
-			}
-		}
-		if len(c.ResizePolicy) > 0 {
-			errs = append(errs, field.Invalid(at.Child("resizePolicy"), c.ResizePolicy, "must not be set for init containers"))
+	}
+	return errs
+}
+
+// endingContainer validates an init container that is no sidecar.
+func (s *podScope) endingContainer(fldPath *field.Path, c *corev1.Container) field.ErrorList {
+	errs := forbid("may not be set for init containers without restartPolicy=Always",
+		someField{fldPath.Child("lifecycle"), c.Lifecycle != nil}, someField{fldPath.Child("livenessProbe"), c.LivenessProbe != nil},
+		someField{fldPath.Child("readinessProbe"), c.ReadinessProbe != nil}, someField{fldPath.Child("startupProbe"), c.StartupProbe != nil})
+	if s.opts.AllowRestartingInitResize {
+		return errs
+	}
+	for j, p := range c.ResizePolicy {
+		if p.RestartPolicy == corev1.RestartContainer {
+			errs = append(errs, field.Invalid(fldPath.Child("resizePolicy").Index(j).Child("restartPolicy"), p.RestartPolicy,
+				"must not be set to 'RestartContainer' for non-sidecar initContainers"))
 		}
 	}
 	return errs
@@ -115,37 +122,50 @@ const (
 	maxExitCodes    = 255
 )
 
-func restartRules(fldPath *field.Path, c *corev1.Container) field.ErrorList {
-	if len(c.RestartPolicyRules) == 0 {
-		return nil
-	}
-	at := fldPath.Child("restartPolicyRules")
+// containerRestarts validates the container's own restart policy and its rules.
+// Of an init container without a policy the rules do not matter.
+func containerRestarts(fldPath *field.Path, c *corev1.Container, ending bool) field.ErrorList {
+	at := fldPath.Child("restartPolicy")
 	var errs field.ErrorList
-	if c.RestartPolicy == nil {
-		errs = append(errs, field.Required(fldPath.Child("restartPolicy"), "must specify restartPolicy when restart rules are used"))
+	switch {
+	case c.RestartPolicy != nil:
+		errs = oneOf(at, *c.RestartPolicy, corev1.ContainerRestartPolicyAlways, corev1.ContainerRestartPolicyNever, corev1.ContainerRestartPolicyOnFailure)
+	case len(c.RestartPolicyRules) == 0:
+		return nil
+	default:
+		errs = field.ErrorList{field.Required(at, "must specify restartPolicy when restart rules are used")}
+		if ending {
+			return errs
+		}
 	}
-	if len(c.RestartPolicyRules) > maxRestartRules {
-		errs = append(errs, field.TooMany(at, len(c.RestartPolicyRules), maxRestartRules))
+	return append(errs, restartRules(fldPath.Child("restartPolicyRules"), c.RestartPolicyRules)...)
+}
+
+func restartRules(fldPath *field.Path, list []corev1.ContainerRestartRule) field.ErrorList {
+	var errs field.ErrorList
+	if len(list) > maxRestartRules {
+		errs = append(errs, field.TooMany(fldPath, len(list), maxRestartRules))
 	}
-	for i := range c.RestartPolicyRules {
-		r, at := &c.RestartPolicyRules[i], at.Index(i)
-		errs = append(errs, requiredOneOf(at.Child("action"), r.Action,
+	for i := range list {
+		r, at := &list[i], fldPath.Index(i)
+		errs = append(errs, oneOf(at.Child("action"), r.Action,
 			corev1.ContainerRestartRuleActionRestart, corev1.ContainerRestartRuleActionRestartAllContainers)...)
 		e := r.ExitCodes
 		if e == nil {
 			errs = append(errs, field.Required(at.Child("exitCodes"), "must be specified"))
 			continue
 		}
-		errs = append(errs, requiredOneOf(at.Child("exitCodes", "operator"), e.Operator,
+		errs = append(errs, oneOf(at.Child("exitCodes", "operator"), e.Operator,
 			corev1.ContainerRestartRuleOnExitCodesOpIn, corev1.ContainerRestartRuleOnExitCodesOpNotIn)...)
-		switch {
-		case len(e.Values) == 0:
-			errs = append(errs, field.Required(at.Child("exitCodes", "values"), "must specify at least one value"))
-		case len(e.Values) > maxExitCodes:
+		if len(e.Values) > maxExitCodes {
 			errs = append(errs, field.TooMany(at.Child("exitCodes", "values"), len(e.Values), maxExitCodes))
 		}
 	}
 	return errs
+}
+
+func portProtocol(fldPath *field.Path, p corev1.Protocol) field.ErrorList {
+	return requiredOneOf(fldPath, p, corev1.ProtocolSCTP, corev1.ProtocolTCP, corev1.ProtocolUDP)
 }
 
 func containerPorts(fldPath *field.Path, ports []corev1.ContainerPort) field.ErrorList {
@@ -158,8 +178,9 @@ func containerPorts(fldPath *field.Path, ports []corev1.ContainerPort) field.Err
 				errs = append(errs, invalid(at.Child("name"), p.Name, msgs)...)
 			} else if names.Has(p.Name) {
 				errs = append(errs, field.Duplicate(at.Child("name"), p.Name))
+			} else {
+				names.Insert(p.Name)
 			}
-			names.Insert(p.Name)
 		}
 		if p.ContainerPort == 0 {
 			errs = append(errs, field.Required(at.Child("containerPort"), ""))
@@ -169,7 +190,7 @@ func containerPorts(fldPath *field.Path, ports []corev1.ContainerPort) field.Err
 		if p.HostPort != 0 {
 			errs = append(errs, invalid(at.Child("hostPort"), p.HostPort, validation.IsValidPortNum(int(p.HostPort)))...)
 		}
-		errs = append(errs, requiredOneOf(at.Child("protocol"), p.Protocol, corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP)...)
+		errs = append(errs, portProtocol(at.Child("protocol"), p.Protocol)...)
 	}
 	return errs
 }
@@ -193,112 +214,14 @@ func hostPortsOnce(fldPath *field.Path, list []corev1.Container) field.ErrorList
 	return errs
 }
 
-func (s *podScope) volumeMounts(fldPath *field.Path, c *corev1.Container) field.ErrorList {
-	var errs field.ErrorList
-	paths := sets.New[string]()
-	for i := range c.VolumeMounts {
-		m, at := &c.VolumeMounts[i], fldPath.Index(i)
-		switch {
-		case m.Name == "":
-			errs = append(errs, field.Required(at.Child("name"), ""))
-		case s.volumes[m.Name] == nil:
-			errs = append(errs, field.NotFound(at.Child("name"), m.Name))
-		}
-		errs = append(errs, required(at.Child("mountPath"), m.MountPath)...)
-		if paths.Has(m.MountPath) {
-			errs = append(errs, field.Invalid(at.Child("mountPath"), m.MountPath, "must be unique"))
-		}
-		paths.Insert(m.MountPath)
-		for _, d := range c.VolumeDevices {
-			if d.Name == m.Name {
-				errs = append(errs, field.Invalid(at.Child("name"), m.Name, "must not already exist in volumeDevices"))
-			}
-			if d.DevicePath == m.MountPath {
-				errs = append(errs, field.Invalid(at.Child("mountPath"), m.MountPath, "must not already exist as a path in volumeDevices"))
-			}
-		}
-		if m.SubPath != "" {
-			errs = append(errs, relativePath(at.Child("subPath"), m.SubPath)...)
-		}
-		if m.SubPathExpr != "" {
-			if m.SubPath != "" {
-				errs = append(errs, field.Invalid(at.Child("subPathExpr"), m.SubPathExpr, "subPathExpr and subPath are mutually exclusive"))
-			}
-			errs = append(errs, relativePath(at.Child("subPathExpr"), m.SubPathExpr)...)
-		}
-		errs = append(errs, mountPropagation(at.Child("mountPropagation"), m.MountPropagation, c)...)
-		errs = append(errs, recursiveReadOnly(at.Child("recursiveReadOnly"), m)...)
-	}
-	return errs
-}
-
-func mountPropagation(fldPath *field.Path, p *corev1.MountPropagationMode, c *corev1.Container) field.ErrorList {
-	errs := optionalOneOf(fldPath, p, corev1.MountPropagationBidirectional, corev1.MountPropagationHostToContainer, corev1.MountPropagationNone)
-	privileged := c.SecurityContext != nil && c.SecurityContext.Privileged != nil && *c.SecurityContext.Privileged
-	if p != nil && *p == corev1.MountPropagationBidirectional && !privileged {
-		errs = append(errs, field.Forbidden(fldPath, "Bidirectional mount propagation is available only to privileged containers"))
-	}
-	return errs
-}
-
-func recursiveReadOnly(fldPath *field.Path, m *corev1.VolumeMount) field.ErrorList {
-	if m.RecursiveReadOnly == nil || *m.RecursiveReadOnly == corev1.RecursiveReadOnlyDisabled {
-		return nil
-	}
-	errs := optionalOneOf(fldPath, m.RecursiveReadOnly, corev1.RecursiveReadOnlyDisabled, corev1.RecursiveReadOnlyEnabled, corev1.RecursiveReadOnlyIfPossible)
-	if len(errs) > 0 {
-		return errs
-	}
-	if !m.ReadOnly {
-		errs = append(errs, field.Forbidden(fldPath, "may only be specified when readOnly is true"))
-	}
-	if m.MountPropagation != nil && *m.MountPropagation != corev1.MountPropagationNone {
-		errs = append(errs, field.Forbidden(fldPath, "may only be specified when mountPropagation is None or not specified"))
-	}
-	return errs
-}
-
-func (s *podScope) volumeDevices(fldPath *field.Path, c *corev1.Container) field.ErrorList {
-	var errs field.ErrorList
-	names, paths := sets.New[string](), sets.New[string]()
-	for i, d := range c.VolumeDevices {
-		at := fldPath.Index(i)
-		v := s.volumes[d.Name]
-		switch {
-		case d.Name == "":
-			errs = append(errs, field.Required(at.Child("name"), ""))
-		case names.Has(d.Name):
-			errs = append(errs, field.Invalid(at.Child("name"), d.Name, "must be unique"))
-		}
-		switch {
-		case v == nil:
-			if d.Name != "" {
-				errs = append(errs, field.NotFound(at.Child("name"), d.Name))
-			}
-		case v.PersistentVolumeClaim == nil && v.Ephemeral == nil:
-			errs = append(errs, field.Invalid(at.Child("name"), d.Name, "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode"))
-		}
-		switch {
-		case d.DevicePath == "":
-			errs = append(errs, field.Required(at.Child("devicePath"), ""))
-		case paths.Has(d.DevicePath):
-			errs = append(errs, field.Invalid(at.Child("devicePath"), d.DevicePath, "must be unique"))
-		default:
-			errs = append(errs, noBacksteps(at.Child("devicePath"), d.DevicePath)...)
-		}
-		for _, m := range c.VolumeMounts {
-			if m.MountPath == d.DevicePath && m.MountPath != "" {
-				errs = append(errs, field.Invalid(at.Child("devicePath"), d.DevicePath, "must not already exist as a path in volumeMounts"))
-			}
-		}
-		names.Insert(d.Name)
-		paths.Insert(d.DevicePath)
-	}
-	return errs
-}
+// ephemeralFields are those that a container for debugging may have; the others
+// it has only because it shares a type.
+var ephemeralFields = []string{"Name", "Image", "Command", "Args", "WorkingDir", "EnvFrom", "Env", "VolumeMounts", "VolumeDevices",
+	"TerminationMessagePath", "TerminationMessagePolicy", "ImagePullPolicy", "SecurityContext", "Stdin", "StdinOnce", "TTY"}
 
 // ephemeralContainers validates the containers that were added for debugging.
 func (s *podScope) ephemeralContainers(fldPath *field.Path) field.ErrorList {
+	const why = "cannot be set for an Ephemeral Container"
 	var errs field.ErrorList
 	others := sets.New[string]()
 	for _, list := range [][]corev1.Container{s.spec.Containers, s.spec.InitContainers} {
@@ -311,6 +234,7 @@ func (s *podScope) ephemeralContainers(fldPath *field.Path) field.ErrorList {
 		e, at := &s.spec.EphemeralContainers[i], fldPath.Index(i)
 		c := (*corev1.Container)(&e.EphemeralContainerCommon)
 		errs = append(errs, s.container(at, c)...)
+		errs = append(errs, imageSpaces(at, c.Image)...)
 		if names.Has(c.Name) {
 			errs = append(errs, field.Duplicate(at.Child("name"), c.Name))
 		}
@@ -318,33 +242,10 @@ func (s *podScope) ephemeralContainers(fldPath *field.Path) field.ErrorList {
 		if e.TargetContainerName != "" && !others.Has(e.TargetContainerName) {
 			errs = append(errs, field.NotFound(at.Child("targetContainerName"), e.TargetContainerName))
 		}
-		errs = append(errs, notEphemeral(at, c)...)
-	}
-	return errs
-}
-
-// notEphemeral says which fields an ephemeral container has only because it shares a type.
-func notEphemeral(fldPath *field.Path, c *corev1.Container) field.ErrorList {
-	var errs field.ErrorList
-	for _, f := range []struct {
-		name string
-		set  bool
-	}{
-		{"ports", len(c.Ports) > 0}, {"lifecycle", c.Lifecycle != nil}, {"livenessProbe", c.LivenessProbe != nil},
-		{"readinessProbe", c.ReadinessProbe != nil}, {"startupProbe", c.StartupProbe != nil},
-		{"resources", len(c.Resources.Limits)+len(c.Resources.Requests)+len(c.Resources.Claims) > 0},
-		{"resizePolicy", len(c.ResizePolicy) > 0}, {"restartPolicy", c.RestartPolicy != nil}, {"restartPolicyRules", len(c.RestartPolicyRules) > 0},
-	} {
-		if f.set {
-			errs = append(errs, field.Forbidden(fldPath.Child(f.name), "cannot be set for an Ephemeral Container"))
-		}
-	}
-	for i, m := range c.VolumeMounts {
-		if m.SubPath != "" {
-			errs = append(errs, field.Forbidden(fldPath.Child("volumeMounts").Index(i).Child("subPath"), "cannot be set for an Ephemeral Container"))
-		}
-		if m.SubPathExpr != "" {
-			errs = append(errs, field.Forbidden(fldPath.Child("volumeMounts").Index(i).Child("subPathExpr"), "cannot be set for an Ephemeral Container"))
+		errs = append(errs, onlyFields(at, e.EphemeralContainerCommon, why, ephemeralFields...)...)
+		for j, m := range c.VolumeMounts {
+			at := at.Child("volumeMounts").Index(j)
+			errs = append(errs, forbid(why, someField{at.Child("subPath"), m.SubPath != ""}, someField{at.Child("subPathExpr"), m.SubPathExpr != ""})...)
 		}
 	}
 	return errs

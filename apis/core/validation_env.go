@@ -34,7 +34,7 @@ func (u fieldUse) fields() []string {
 // the path, not in its use.
 func knownField(p string) bool {
 	return slices.Contains(envFields.fields(), p) || slices.Contains(volumeFields.fields(), p) ||
-		slices.Contains([]string{"spec.restartPolicy", "spec.schedulerName", "spec.host", "status.phase"}, p)
+		slices.Contains([]string{"spec.restartPolicy", "spec.schedulerName", "status.phase"}, p)
 }
 
 // subscript splits metadata.annotations['key'] into path and key.
@@ -50,86 +50,90 @@ func subscript(p string) (path, key string, ok bool) {
 	return path, key, true
 }
 
+// fieldRef validates a field of the pod. Upstream finds fault with a bad label
+// or annotation at the reference itself.
 func fieldRef(fldPath *field.Path, f *corev1.ObjectFieldSelector, use fieldUse) field.ErrorList {
 	at := fldPath.Child("fieldPath")
+	unknown := func(why string) field.ErrorList {
+		return field.ErrorList{field.Invalid(at, f.FieldPath, "error converting fieldPath: "+why)}
+	}
 	switch {
 	case f.APIVersion == "":
 		return field.ErrorList{field.Required(fldPath.Child("apiVersion"), "")}
 	case f.FieldPath == "":
 		return field.ErrorList{field.Required(at, "")}
 	case f.APIVersion != "v1":
-		return field.ErrorList{field.Invalid(at, f.FieldPath, "error converting fieldPath: unsupported pod version: "+f.APIVersion)}
+		return unknown("unsupported pod version: " + f.APIVersion)
 	}
 	path, key, ok := subscript(f.FieldPath)
-	if !ok {
-		if !knownField(path) {
-			return field.ErrorList{field.Invalid(at, f.FieldPath, "error converting fieldPath: field label not supported: "+path)}
-		}
-		return oneOf(at, path, use.fields()...)
+	switch {
+	case ok && path == "metadata.annotations":
+		return invalid(fldPath, strings.ToLower(key), validation.IsQualifiedName(strings.ToLower(key)))
+	case ok && path == "metadata.labels":
+		return invalid(fldPath, key, validation.IsQualifiedName(key))
+	case ok:
+		return unknown("field label does not support subscript: " + f.FieldPath)
+	case path == "spec.host": // what v1beta3 called it
+		path = "spec.nodeName"
+	case !knownField(path):
+		return unknown("field label not supported: " + path)
 	}
-	switch path {
-	case "metadata.annotations":
-		return invalid(at, key, validation.IsQualifiedName(strings.ToLower(key)))
-	case "metadata.labels":
-		return invalid(at, key, validation.IsQualifiedName(key))
-	}
-	if !knownField(path) {
-		return field.ErrorList{field.Invalid(at, f.FieldPath, "error converting fieldPath: field label not supported: "+f.FieldPath)}
-	}
-	return field.ErrorList{field.Invalid(at, path, "does not support subscript")}
+	return oneOf(at, path, use.fields()...)
 }
+
+const memoryDivisors = "1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei"
 
 func resourceFieldRef(fldPath *field.Path, f *corev1.ResourceFieldSelector, volume bool) field.ErrorList {
-	if volume && f.ContainerName == "" {
-		return field.ErrorList{field.Required(fldPath.Child("containerName"), "")}
+	var errs field.ErrorList
+	pages := strings.HasPrefix(f.Resource, "limits.hugepages-") || strings.HasPrefix(f.Resource, "requests.hugepages-")
+	switch {
+	case volume && f.ContainerName == "":
+		errs = append(errs, field.Required(fldPath.Child("containerName"), ""))
+	case f.Resource == "":
+		errs = append(errs, field.Required(fldPath.Child("resource"), ""))
+	case !pages:
+		errs = append(errs, oneOf(fldPath.Child("resource"), f.Resource, "limits.cpu", "limits.ephemeral-storage", "limits.memory",
+			"requests.cpu", "requests.ephemeral-storage", "requests.memory")...)
 	}
-	if f.Resource == "" {
-		return field.ErrorList{field.Required(fldPath.Child("resource"), "")}
-	}
-	_, name, _ := strings.Cut(f.Resource, ".")
-	pages := isHugePages(corev1.ResourceName(name)) &&
-		(strings.HasPrefix(f.Resource, "limits.") || strings.HasPrefix(f.Resource, corev1.DefaultResourceRequestsPrefix))
-	if !pages {
-		if errs := oneOf(fldPath.Child("resource"), f.Resource, "limits.cpu", "limits.ephemeral-storage", "limits.memory",
-			"requests.cpu", "requests.ephemeral-storage", "requests.memory"); len(errs) > 0 {
-			return errs
+	kind, allowed := "", memoryDivisors
+	switch f.Resource {
+	case "limits.cpu", "requests.cpu":
+		kind, allowed = "cpu", "1m and 1"
+	case "limits.memory", "requests.memory":
+		kind = "memory"
+	case "limits.ephemeral-storage", "requests.ephemeral-storage":
+		kind = "local ephemeral storage"
+	default:
+		if pages {
+			kind = "hugepages"
 		}
 	}
-	return divisor(fldPath.Child("divisor"), name, f.Divisor)
+	if kind == "" || f.Divisor.IsZero() || isDivisor(f.Divisor, kind == "cpu") {
+		return errs
+	}
+	return append(errs, field.Invalid(fldPath.Child("divisor"), f.Resource, fmt.Sprintf("only divisor's values %s are supported with the %s resource", allowed, kind)))
 }
 
-func divisor(fldPath *field.Path, name string, d resource.Quantity) field.ErrorList {
-	if d.IsZero() {
-		return nil
+func isDivisor(d resource.Quantity, cpu bool) bool {
+	if cpu {
+		return d.String() == "1m" || d.String() == "1"
 	}
-	allowed, kind := []string{"1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"}, name
-	switch {
-	case name == "cpu":
-		allowed = []string{"1m", "1"}
-	case name == "ephemeral-storage":
-		kind = "local ephemeral storage"
-	case name != "memory":
-		kind = "hugepages"
-	}
-	if slices.Contains(allowed, d.String()) {
-		return nil
-	}
-	return field.ErrorList{field.Invalid(fldPath, name, fmt.Sprintf("only divisor's values %s are supported with the %s resource", strings.Join(allowed, ", "), kind))}
+	return slices.Contains(strings.Split(memoryDivisors, ", "), d.String())
 }
 
-func env(fldPath *field.Path, list []corev1.EnvVar, volumes map[string]*corev1.Volume) field.ErrorList {
+func env(fldPath *field.Path, list []corev1.EnvVar) field.ErrorList {
 	var errs field.ErrorList
 	for i := range list {
 		e, at := &list[i], fldPath.Index(i)
 		errs = append(errs, named(at.Child("name"), e.Name, validation.IsRelaxedEnvVarName)...)
 		if e.ValueFrom != nil {
-			errs = append(errs, envSource(at.Child("valueFrom"), e, volumes)...)
+			errs = append(errs, envSource(at.Child("valueFrom"), e)...)
 		}
 	}
 	return errs
 }
 
-func envSource(fldPath *field.Path, e *corev1.EnvVar, volumes map[string]*corev1.Volume) field.ErrorList {
+func envSource(fldPath *field.Path, e *corev1.EnvVar) field.ErrorList {
 	var errs field.ErrorList
 	s, n := e.ValueFrom, 0
 	if s.FieldRef != nil {
@@ -150,7 +154,7 @@ func envSource(fldPath *field.Path, e *corev1.EnvVar, volumes map[string]*corev1
 	}
 	if s.FileKeyRef != nil {
 		n++
-		errs = append(errs, fileKeyRef(fldPath.Child("fileKeyRef"), s.FileKeyRef, volumes)...)
+		errs = append(errs, fileKeyRef(fldPath.Child("fileKeyRef"), s.FileKeyRef)...)
 	}
 	switch {
 	case n == 0:
@@ -164,34 +168,48 @@ func envSource(fldPath *field.Path, e *corev1.EnvVar, volumes map[string]*corev1
 }
 
 func keyRef(fldPath *field.Path, name, key string) field.ErrorList {
-	return append(required(fldPath.Child("name"), name), named(fldPath.Child("key"), key, validation.IsConfigMapKey)...)
+	return append(invalid(fldPath.Child("name"), name, isSubdomain(name)), named(fldPath.Child("key"), key, validation.IsConfigMapKey)...)
 }
 
-// maxFileKey is the length of a key in a file of environment variables, in bytes.
-const maxFileKey = 128
+func fileKeyRef(fldPath *field.Path, r *corev1.FileKeySelector) field.ErrorList {
+	errs := named(fldPath.Child("key"), r.Key, validation.IsRelaxedEnvVarName)
+	errs = append(errs, named(fldPath.Child("volumeName"), r.VolumeName, validation.IsDNS1123Label)...)
+	if r.Path == "" {
+		return append(errs, field.Required(fldPath.Child("path"), ""))
+	}
+	return append(errs, noBacksteps(fldPath.Child("path"), r.Path)...)
+}
 
-func fileKeyRef(fldPath *field.Path, r *corev1.FileKeySelector, volumes map[string]*corev1.Volume) field.ErrorList {
+// fileKeyVolumes says that files of environment variables are in volumes that
+// containers can write.
+func (s *podScope) fileKeyVolumes(fldPath *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	at := fldPath.Child("volumeName")
-	switch v, ok := volumes[r.VolumeName]; {
-	case r.VolumeName == "":
-		errs = append(errs, field.Required(at, ""))
-	case !ok:
-		errs = append(errs, field.NotFound(at, r.VolumeName))
-	case v.EmptyDir == nil:
-		errs = append(errs, field.Invalid(at, r.VolumeName, "referenced volume must be of type emptyDir"))
+	empty := make(map[string]bool, len(s.spec.Volumes))
+	for _, v := range s.spec.Volumes {
+		empty[v.Name] = v.EmptyDir != nil
 	}
-	errs = append(errs, pathOfFile(fldPath.Child("path"), r.Path)...)
-	errs = append(errs, named(fldPath.Child("key"), r.Key, validation.IsRelaxedEnvVarName)...)
-	if len(r.Key) > maxFileKey {
-		errs = append(errs, field.TooLong(fldPath.Child("key"), r.Key, maxFileKey))
-	}
+	s.everyContainer(fldPath, func(at *field.Path, c *corev1.Container) {
+		for i, e := range c.Env {
+			if e.ValueFrom == nil || e.ValueFrom.FileKeyRef == nil {
+				continue
+			}
+			at, name := at.Child("env").Index(i).Child("valueFrom", "fileKeyRef", "volumeName"), e.ValueFrom.FileKeyRef.VolumeName
+			switch isEmpty, ok := empty[name]; {
+			case !ok:
+				errs = append(errs, field.NotFound(at, name))
+			case !isEmpty:
+				errs = append(errs, field.Invalid(at, name, "referenced volume must be of type emptyDir"))
+			}
+		}
+	})
 	return errs
 }
 
+// envFrom validates lists of variables. Names may be prefixes, as upstream has
+// it, and a wrong number of sources is the list's error.
 func envFrom(fldPath *field.Path, list []corev1.EnvFromSource) field.ErrorList {
 	var errs field.ErrorList
-	name := isName(apivalidation.NameIsDNSSubdomain)
+	name := func(v string) []string { return apivalidation.NameIsDNSSubdomain(v, true) }
 	for i := range list {
 		e, at := &list[i], fldPath.Index(i)
 		if e.Prefix != "" {
@@ -205,9 +223,9 @@ func envFrom(fldPath *field.Path, list []corev1.EnvFromSource) field.ErrorList {
 		}
 		switch {
 		case e.ConfigMapRef == nil && e.SecretRef == nil:
-			errs = append(errs, field.Invalid(at, "", "must specify one of: `configMapRef` or `secretRef`"))
+			errs = append(errs, field.Invalid(fldPath, "", "must specify one of: `configMapRef` or `secretRef`"))
 		case e.ConfigMapRef != nil && e.SecretRef != nil:
-			errs = append(errs, field.Invalid(at, "", "may not have more than one field specified at a time"))
+			errs = append(errs, field.Invalid(fldPath, "", "may not have more than one field specified at a time"))
 		}
 	}
 	return errs

@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -19,13 +18,14 @@ import (
 // ValidateNode validates a new Node.
 func ValidateNode(n *corev1.Node) field.ErrorList {
 	errs := objectMeta(&n.ObjectMeta, false, apivalidation.NameIsDNSSubdomain)
-	errs = append(errs, avoidPods(n)...)
+	errs = append(errs, nodeAnnotations(n)...)
 	errs = append(errs, taints(taintPath(), n.Spec.Taints)...)
-	errs = append(errs, podCIDRs(n)...)
-	if swap := n.Status.NodeInfo.Swap; swap != nil && swap.Capacity != nil && *swap.Capacity <= 0 {
-		errs = append(errs, field.Invalid(field.NewPath("metadata", "nodeSwapStatus", "capacity"), *swap.Capacity, "must be greater than 0"))
+	errs = append(errs, nodeResources(n)...)
+	if swap := n.Status.NodeInfo.Swap; swap != nil && swap.Capacity != nil {
+		errs = append(errs, positive(field.NewPath("metadata", "nodeSwapStatus", "capacity"), *swap.Capacity)...)
 	}
-	return append(errs, nodeStatus(n)...)
+	errs = append(errs, declaredFeatures(n)...)
+	return append(errs, podCIDRs(n)...)
 }
 
 // taintPath is what upstream's messages say of spec.taints.
@@ -33,10 +33,17 @@ func taintPath() *field.Path { return field.NewPath("metadata", "taints") }
 
 // NodeWarnings says what is legal in a Node but means nothing.
 func NodeWarnings(n *corev1.Node) []string {
-	if n.Spec.DoNotUseExternalID != "" {
-		return []string{"spec.externalID: this field is deprecated, and is unused by Kubernetes"}
+	w := warner{}
+	if n.Spec.ConfigSource != nil {
+		w.list = append(w.list, "spec.configSource: the feature is removed")
 	}
-	return nil
+	if n.Spec.DoNotUseExternalID != "" {
+		w.list = append(w.list, "spec.externalID: this field is deprecated, and is unused by Kubernetes")
+	}
+	for i, c := range n.Spec.PodCIDRs {
+		w.cidr(field.NewPath("spec", "podCIDRs").Index(i), c)
+	}
+	return w.list
 }
 
 // DropDisabledNodeFields forgets what belongs to features that were removed, or
@@ -56,31 +63,37 @@ func DropDisabledNodeFields(n, old *corev1.Node) {
 	}
 }
 
-func nodeStatus(n *corev1.Node) field.ErrorList {
+func nodeResources(n *corev1.Node) field.ErrorList {
 	var errs field.ErrorList
-	status := field.NewPath("status")
 	for _, list := range []struct {
 		name string
 		list corev1.ResourceList
 	}{{"capacity", n.Status.Capacity}, {"allocatable", n.Status.Allocatable}} {
 		for _, name := range resourceNames(list.list) {
-			errs = append(errs, resourceAmount(status.Child(list.name, string(name)), name, list.list[name])...)
+			errs = append(errs, resourceAmount(field.NewPath("status", list.name, string(name)), name, list.list[name])...)
 		}
 	}
-	features := status.Child("declaredFeatures")
+	return errs
+}
+
+func declaredFeatures(n *corev1.Node) field.ErrorList {
+	var errs field.ErrorList
+	features := field.NewPath("status", "declaredFeatures")
 	for i, f := range n.Status.DeclaredFeatures {
-		if !isFeatureName(f) {
+		if i > 0 {
+			switch before := n.Status.DeclaredFeatures[i-1]; {
+			case before == f:
+				errs = append(errs, field.Duplicate(features.Index(i), f))
+			case before > f:
+				errs = append(errs, field.Invalid(features.Index(i), f, "list must be sorted alphabetically"))
+			}
+		}
+		const longest = validation.DNS1123SubdomainMaxLength
+		if len(f) > longest {
+			errs = append(errs, field.Invalid(features.Index(i), f, fmt.Sprintf("invalid feature name %q: must be no more than %d characters", f, longest)))
+		} else if !isFeatureName(f) {
 			errs = append(errs, field.Invalid(features.Index(i), f, fmt.Sprintf("invalid feature name %q: must start with an UpperCamelCase segment, "+
 				"with subsequent segments separated by '/' (e.g., MyFeature or MyFeature/mySubFeature), and contain only alphanumeric characters and slashes", f)))
-		}
-		if i == 0 {
-			continue
-		}
-		switch before := n.Status.DeclaredFeatures[i-1]; {
-		case before == f:
-			errs = append(errs, field.Duplicate(features.Index(i), f))
-		case before > f:
-			errs = append(errs, field.Invalid(features.Index(i), f, "list must be sorted alphabetically"))
 		}
 	}
 	return errs
@@ -99,7 +112,7 @@ func isFeatureName(name string) bool {
 			}
 		}
 	}
-	return len(name) <= validation.DNS1123SubdomainMaxLength
+	return true
 }
 
 func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }
@@ -114,11 +127,15 @@ func taints(fldPath *field.Path, list []corev1.Taint) field.ErrorList {
 	for i := range list {
 		t, at := &list[i], fldPath.Index(i)
 		errs = append(errs, metavalidation.ValidateLabelName(t.Key, at.Child("key"))...)
-		errs = append(errs, invalid(at.Child("value"), t.Value, validation.IsValidLabelValue(t.Value))...)
+		if msgs := validation.IsValidLabelValue(t.Value); len(msgs) > 0 {
+			errs = append(errs, field.Invalid(at.Child("value"), t.Value, strings.Join(msgs, ";")))
+		}
 		errs = append(errs, taintEffect(at.Child("effect"), t.Effect)...)
 		k := key{t.Effect, t.Key}
 		if seen.Has(k) {
-			errs = append(errs, field.Duplicate(at, *t))
+			twice := field.Duplicate(at, internal{*t})
+			twice.Detail = "taints must be unique by key and effect pair"
+			errs = append(errs, twice)
 		}
 		seen.Insert(k)
 	}
@@ -144,25 +161,34 @@ func podCIDRs(n *corev1.Node) field.ErrorList {
 	return errs
 }
 
-// avoidPods validates the annotation by which a node asks controllers to look elsewhere.
-func avoidPods(n *corev1.Node) field.ErrorList {
-	v, ok := n.Annotations[corev1.PreferAvoidPodsAnnotationKey]
-	if !ok || v == "" {
-		return nil
+// nodeAnnotations validates taints as they were before the field, and by what a
+// node asks controllers to look elsewhere.
+func nodeAnnotations(n *corev1.Node) field.ErrorList {
+	fldPath := field.NewPath("metadata", "annotations")
+	var errs field.ErrorList
+	if v := n.Annotations[corev1.TaintsAnnotationKey]; v != "" {
+		var list []corev1.Taint
+		if err := json.Unmarshal([]byte(v), &list); err != nil {
+			errs = append(errs, field.Invalid(fldPath, corev1.TaintsAnnotationKey, internalTypes(err)))
+		} else {
+			errs = append(errs, taints(fldPath.Child(corev1.TaintsAnnotationKey), list)...)
+		}
 	}
-	fldPath := field.NewPath("metadata", "annotations").Child(corev1.PreferAvoidPodsAnnotationKey)
+	v := n.Annotations[corev1.PreferAvoidPodsAnnotationKey]
+	if v == "" {
+		return errs
+	}
 	var avoid corev1.AvoidPods
 	if err := json.Unmarshal([]byte(v), &avoid); err != nil {
-		return field.ErrorList{field.Invalid(field.NewPath("AvoidPods"), corev1.PreferAvoidPodsAnnotationKey, err.Error())}
+		return append(errs, field.Invalid(fldPath.Child("AvoidPods"), corev1.PreferAvoidPodsAnnotationKey, err.Error()))
 	}
-	var errs field.ErrorList
 	for i, p := range avoid.PreferAvoidPods {
-		c, at := p.PodSignature.PodController, fldPath.Index(i).Child("PodSignature")
+		c, at := p.PodSignature.PodController, fldPath.Child(corev1.PreferAvoidPodsAnnotationKey).Index(i).Child("PodSignature")
 		switch {
 		case c == nil:
 			errs = append(errs, field.Required(at, ""))
 		case c.Controller == nil || !*c.Controller:
-			errs = append(errs, field.Invalid(at.Child("PodController"), c.Controller, "must point to a controller"))
+			errs = append(errs, field.Invalid(at.Child("PodController", "Controller"), false, "must point to a controller"))
 		}
 	}
 	return errs
@@ -177,9 +203,9 @@ func ValidateNodeUpdate(n, old *corev1.Node) field.ErrorList {
 func ValidateNodeStatusUpdate(n, old *corev1.Node) field.ErrorList {
 	spec := field.NewPath("spec")
 	errs := objectMetaUpdate(&n.ObjectMeta, &old.ObjectMeta)
-	errs = append(errs, avoidPods(n)...)
-	errs = append(errs, nodeStatus(n)...)
-	errs = append(errs, taints(taintPath(), n.Spec.Taints)...)
+	errs = append(errs, nodeAnnotations(n)...)
+	errs = append(errs, nodeResources(n)...)
+	errs = append(errs, declaredFeatures(n)...)
 	errs = append(errs, addresses(n)...)
 	if len(old.Spec.PodCIDRs) > 0 && !slices.Equal(n.Spec.PodCIDRs, old.Spec.PodCIDRs) {
 		errs = append(errs, field.Forbidden(spec.Child("podCIDRs"), "node updates may not change podCIDR except from \"\" to valid"))
@@ -190,6 +216,7 @@ func ValidateNodeStatusUpdate(n, old *corev1.Node) field.ErrorList {
 	case was != "" && n.Spec.ProviderID != was:
 		errs = append(errs, field.Invalid(spec.Child("providerID"), nil, "field cannot be modified once set"))
 	}
+	errs = append(errs, taints(taintPath(), n.Spec.Taints)...)
 	if n.Spec.DoNotUseExternalID != old.Spec.DoNotUseExternalID {
 		errs = append(errs, field.Forbidden(spec.Child("externalID"), "may not be updated"))
 	}
@@ -201,60 +228,9 @@ func addresses(n *corev1.Node) field.ErrorList {
 	seen := sets.New[corev1.NodeAddress]()
 	for i, a := range n.Status.Addresses {
 		if seen.Has(a) {
-			errs = append(errs, field.Duplicate(field.NewPath("status", "addresses").Index(i), fmt.Sprintf("%s %s", a.Type, a.Address)))
+			errs = append(errs, field.Duplicate(field.NewPath("status", "addresses").Index(i), internal{a}))
 		}
 		seen.Insert(a)
-	}
-	return errs
-}
-
-// ValidateNamespace validates a new Namespace.
-func ValidateNamespace(ns *corev1.Namespace) field.ErrorList {
-	errs := objectMeta(&ns.ObjectMeta, false, apivalidation.NameIsDNSLabel)
-	for _, f := range ns.Spec.Finalizers {
-		errs = append(errs, namespaceFinalizer(field.NewPath("spec", "finalizers"), string(f))...)
-	}
-	return errs
-}
-
-func namespaceFinalizer(fldPath *field.Path, f string) field.ErrorList {
-	return append(apivalidation.ValidateFinalizerName(f, fldPath), StandardFinalizer(fldPath, f)...)
-}
-
-// StandardFinalizer validates what all built-in kinds ask of a finalizer: that it
-// has a domain or is one of Kubernetes' own.
-func StandardFinalizer(fldPath *field.Path, f string) field.ErrorList {
-	switch {
-	case strings.Contains(f, "/"), f == string(corev1.FinalizerKubernetes), f == metav1.FinalizerOrphanDependents, f == metav1.FinalizerDeleteDependents:
-		return nil
-	}
-	return field.ErrorList{field.Invalid(fldPath, f, "name is neither a standard finalizer name nor is it fully qualified")}
-}
-
-// ValidateNamespaceUpdate validates an update of a Namespace's metadata.
-func ValidateNamespaceUpdate(ns, old *corev1.Namespace) field.ErrorList {
-	return append(ValidateNamespace(ns), objectMetaUpdate(&ns.ObjectMeta, &old.ObjectMeta)...)
-}
-
-// ValidateNamespaceStatusUpdate validates the subresource status: the phase
-// says whether the namespace is being deleted.
-func ValidateNamespaceStatusUpdate(ns, old *corev1.Namespace) field.ErrorList {
-	errs := objectMetaUpdate(&ns.ObjectMeta, &old.ObjectMeta)
-	at := field.NewPath("status", "Phase")
-	switch {
-	case ns.DeletionTimestamp.IsZero() && ns.Status.Phase != corev1.NamespaceActive:
-		errs = append(errs, field.Invalid(at, ns.Status.Phase, "may only be 'Active' if `deletionTimestamp` is empty"))
-	case !ns.DeletionTimestamp.IsZero() && ns.Status.Phase != corev1.NamespaceTerminating:
-		errs = append(errs, field.Invalid(at, ns.Status.Phase, "may only be 'Terminating' if `deletionTimestamp` is not empty"))
-	}
-	return errs
-}
-
-// ValidateNamespaceFinalizeUpdate validates the subresource finalize.
-func ValidateNamespaceFinalizeUpdate(ns, old *corev1.Namespace) field.ErrorList {
-	errs := objectMetaUpdate(&ns.ObjectMeta, &old.ObjectMeta)
-	for i, f := range ns.Spec.Finalizers {
-		errs = append(errs, namespaceFinalizer(field.NewPath("spec", "finalizers").Index(i), string(f))...)
 	}
 	return errs
 }

@@ -5,16 +5,21 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// otherSystem says which fields have no meaning on the operating system that
-// the pod is for.
-func (s *podScope) otherSystem(fldPath *field.Path) field.ErrorList {
+// operatingSystem validates the system that the pod is for, and says which
+// fields have no meaning there.
+func (s *podScope) operatingSystem(fldPath *field.Path) field.ErrorList {
+	if s.spec.OS == nil {
+		return nil
+	}
 	switch s.spec.OS.Name {
+	case "":
+		return field.ErrorList{field.Required(fldPath.Child("os", "name"), "")}
 	case corev1.Windows:
 		return s.notOnWindows(fldPath)
 	case corev1.Linux:
 		return s.notOnLinux(fldPath)
 	}
-	return nil
+	return oneOf(fldPath.Child("os"), s.spec.OS.Name, corev1.Linux, corev1.Windows)
 }
 
 // someField is a field's path and whether it is set.
@@ -46,17 +51,13 @@ func (s *podScope) notOnLinux(fldPath *field.Path) field.ErrorList {
 
 func (s *podScope) notOnWindows(fldPath *field.Path) field.ErrorList {
 	const why = "cannot be set for a windows pod"
+	var errs field.ErrorList
 	p := s.spec
-	errs := forbid(why,
-		someField{fldPath.Child("hostPID"), p.HostPID}, someField{fldPath.Child("hostIPC"), p.HostIPC},
-		someField{fldPath.Child("hostUsers"), p.HostUsers != nil},
-		someField{fldPath.Child("shareProcessNamespace"), p.ShareProcessNamespace != nil})
 	if sc := p.SecurityContext; sc != nil {
 		at := fldPath.Child("securityContext")
-		errs = append(errs, forbid(why,
+		errs = forbid(why,
 			someField{at.Child("appArmorProfile"), sc.AppArmorProfile != nil},
 			someField{at.Child("seLinuxOptions"), sc.SELinuxOptions != nil},
-			someField{at.Child("seLinuxChangePolicy"), sc.SELinuxChangePolicy != nil},
 			someField{at.Child("seccompProfile"), sc.SeccompProfile != nil},
 			someField{at.Child("fsGroup"), sc.FSGroup != nil},
 			someField{at.Child("fsGroupChangePolicy"), sc.FSGroupChangePolicy != nil},
@@ -64,8 +65,13 @@ func (s *podScope) notOnWindows(fldPath *field.Path) field.ErrorList {
 			someField{at.Child("runAsUser"), sc.RunAsUser != nil},
 			someField{at.Child("runAsGroup"), sc.RunAsGroup != nil},
 			someField{at.Child("supplementalGroups"), sc.SupplementalGroups != nil},
-			someField{at.Child("supplementalGroupsPolicy"), sc.SupplementalGroupsPolicy != nil})...)
+			someField{at.Child("supplementalGroupsPolicy"), sc.SupplementalGroupsPolicy != nil},
+			someField{at.Child("seLinuxChangePolicy"), sc.SELinuxChangePolicy != nil})
 	}
+	errs = append(errs, forbid(why,
+		someField{fldPath.Child("hostUsers"), p.HostUsers != nil},
+		someField{fldPath.Child("hostPID"), p.HostPID}, someField{fldPath.Child("hostIPC"), p.HostIPC},
+		someField{fldPath.Child("shareProcessNamespace"), p.ShareProcessNamespace != nil})...)
 	s.everyContainer(fldPath, func(at *field.Path, c *corev1.Container) {
 		sc := c.SecurityContext
 		if sc == nil {
@@ -87,12 +93,13 @@ func (s *podScope) notOnWindows(fldPath *field.Path) field.ErrorList {
 	return errs
 }
 
+// everyContainer calls f with all containers, in the order in which they start.
 func (s *podScope) everyContainer(fldPath *field.Path, f func(*field.Path, *corev1.Container)) {
-	for i := range s.spec.Containers {
-		f(fldPath.Child("containers").Index(i), &s.spec.Containers[i])
-	}
 	for i := range s.spec.InitContainers {
 		f(fldPath.Child("initContainers").Index(i), &s.spec.InitContainers[i])
+	}
+	for i := range s.spec.Containers {
+		f(fldPath.Child("containers").Index(i), &s.spec.Containers[i])
 	}
 	for i := range s.spec.EphemeralContainers {
 		f(fldPath.Child("ephemeralContainers").Index(i), (*corev1.Container)(&s.spec.EphemeralContainers[i].EphemeralContainerCommon))

@@ -3,6 +3,8 @@ package core
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,24 +25,40 @@ func ValidatePodCreate(p *corev1.Pod) field.ErrorList {
 	if p.Spec.NodeName != "" && len(p.Spec.SchedulingGates) > 0 {
 		errs = append(errs, field.Forbidden(spec.Child("nodeName"), "cannot be set until all schedulingGates have been cleared"))
 	}
-	return errs
+	return append(errs, profilesMatch(spec, p.Annotations, &p.Spec)...)
 }
 
 func podMetaAndSpec(p *corev1.Pod, opts PodOptions) field.ErrorList {
-	opts.ResourceIsPod = true
+	opts.ResourceIsPod, opts.meta = true, &p.ObjectMeta
+	spec := field.NewPath("spec")
 	errs := objectMeta(&p.ObjectMeta, true, apivalidation.NameIsDNSSubdomain)
 	errs = append(errs, podAnnotations(field.NewPath("metadata", "annotations"), p.Annotations, &p.Spec, opts)...)
-	errs = append(errs, ValidatePodSpec(&p.Spec, field.NewPath("spec"), opts)...)
-	if p.Spec.ServiceAccountName != "" {
-		return errs
+	errs = append(errs, ValidatePodSpec(&p.Spec, spec, opts)...)
+	if p.Spec.ServiceAccountName == "" {
+		errs = append(errs, noTokens(spec.Child("volumes"), p.Spec.Volumes)...)
 	}
-	for i := range p.Spec.Volumes {
-		if p.Spec.Volumes[i].Projected == nil {
+	if g := p.Spec.TerminationGracePeriodSeconds; g != nil {
+		errs = append(errs, nonnegative(spec.Child("terminationGracePeriodSeconds"), *g)...)
+	}
+	for i := range p.Spec.Containers {
+		errs = append(errs, imageSpaces(spec.Child("containers").Index(i), p.Spec.Containers[i].Image)...)
+	}
+	for i := range p.Spec.InitContainers {
+		errs = append(errs, imageSpaces(spec.Child("initContainers").Index(i), p.Spec.InitContainers[i].Image)...)
+	}
+	return errs
+}
+
+// noTokens says that a pod without a service account gets no tokens of one.
+func noTokens(fldPath *field.Path, list []corev1.Volume) field.ErrorList {
+	var errs field.ErrorList
+	for i := range list {
+		if list[i].Projected == nil {
 			continue
 		}
-		for j, s := range p.Spec.Volumes[i].Projected.Sources {
+		for j, s := range list[i].Projected.Sources {
 			if s.ServiceAccountToken != nil {
-				at := field.NewPath("spec", "volumes").Index(i).Child("projected", "sources").Index(j).Child("serviceAccountToken")
+				at := fldPath.Index(i).Child("projected", "sources").Index(j).Child("serviceAccountToken")
 				errs = append(errs, field.Forbidden(at, "must not be specified when serviceAccountName is not set"))
 			}
 		}
@@ -53,7 +71,7 @@ const (
 	seccompPod            = "seccomp.security.alpha.kubernetes.io/pod"
 	seccompContainer      = "container.seccomp.security.alpha.kubernetes.io/"
 	appArmorContainer     = corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix
-	appArmorLocalhost     = "localhost/"
+	localhostProfile      = "localhost/"
 )
 
 // podAnnotations validates the annotations that mean something to Kubernetes.
@@ -65,26 +83,35 @@ func podAnnotations(fldPath *field.Path, a map[string]string, spec *corev1.PodSp
 	if v := a[tolerationsAnnotation]; v != "" {
 		var list []corev1.Toleration
 		if err := json.Unmarshal([]byte(v), &list); err != nil {
-			errs = append(errs, field.Invalid(fldPath, tolerationsAnnotation, err.Error()))
+			errs = append(errs, field.Invalid(fldPath, tolerationsAnnotation, internalTypes(err)))
+		} else {
+			errs = append(errs, tolerations(fldPath.Child(tolerationsAnnotation), list)...)
 		}
-		errs = append(errs, tolerations(fldPath.Child(tolerationsAnnotation), list)...)
 	}
 	if v, ok := a[corev1.PodDeletionCost]; ok && !opts.AllowInvalidDeletionCost && !isDeletionCost(v) {
 		errs = append(errs, field.Invalid(fldPath.Key(corev1.PodDeletionCost), v, "must be a 32bit integer"))
 	}
-	for k, v := range a {
-		switch {
-		case k == seccompPod || strings.HasPrefix(k, seccompContainer):
-			errs = append(errs, seccompAnnotation(fldPath.Key(k), v)...)
-		case strings.HasPrefix(k, appArmorContainer):
-			errs = append(errs, appArmorAnnotation(fldPath.Key(k), strings.TrimPrefix(k, appArmorContainer), v, spec)...)
+	if v, ok := a[seccompPod]; ok {
+		errs = append(errs, seccompAnnotation(fldPath.Child(seccompPod), v)...)
+	}
+	keys := slices.Sorted(maps.Keys(a))
+	for _, k := range keys {
+		if strings.HasPrefix(k, seccompContainer) {
+			errs = append(errs, seccompAnnotation(fldPath.Child(k), a[k])...)
+		}
+	}
+	for _, k := range keys {
+		if name, ok := strings.CutPrefix(k, appArmorContainer); ok {
+			errs = append(errs, appArmorAnnotation(fldPath.Key(k), name, a[k], spec)...)
 		}
 	}
 	return errs
 }
 
+// isDeletionCost tells whether v is a number as PodDeletionCost has it: without
+// a plus sign or zeros before it.
 func isDeletionCost(v string) bool {
-	if v == "" || strings.HasPrefix(v, "+") || len(v) > 1 && v[0] == '0' {
+	if v == "" || v[0] != '-' && v != "0" && (v[0] < '1' || v[0] > '9') {
 		return false
 	}
 	_, err := strconv.ParseInt(v, 10, 32)
@@ -92,7 +119,7 @@ func isDeletionCost(v string) bool {
 }
 
 func seccompAnnotation(fldPath *field.Path, v string) field.ErrorList {
-	if p, ok := strings.CutPrefix(v, "localhost/"); ok {
+	if p, ok := strings.CutPrefix(v, localhostProfile); ok {
 		return relativePath(fldPath, p)
 	}
 	switch v {
@@ -108,48 +135,51 @@ func appArmorAnnotation(fldPath *field.Path, container, v string, spec *corev1.P
 		errs = append(errs, field.Invalid(fldPath, container, "container not found"))
 	}
 	switch {
-	case v == "", v == "runtime/default", v == "unconfined", strings.HasPrefix(v, appArmorLocalhost):
+	case v == "", v == "runtime/default", v == "unconfined", strings.HasPrefix(v, localhostProfile):
 	default:
 		errs = append(errs, field.Invalid(fldPath, v, fmt.Sprintf("invalid AppArmor profile name: %q", v)))
 	}
 	return errs
 }
 
-// podAnnotationsUpdate says which annotations stay as they are for a pod's life.
-func podAnnotationsUpdate(p, old *corev1.Pod) field.ErrorList {
+// podAnnotationsUpdate says which annotations stay as they are for a pod's
+// life, and validates the others.
+func podAnnotationsUpdate(p, old *corev1.Pod, opts PodOptions) field.ErrorList {
 	var errs field.ErrorList
 	fldPath := field.NewPath("metadata", "annotations")
-	was := old.Annotations
-	for k, v := range p.Annotations {
-		if before, ok := was[k]; ok && before == v {
-			continue
-		}
+	frozen := func(verb, k string) {
 		if strings.HasPrefix(k, appArmorContainer) {
-			errs = append(errs, field.Forbidden(fldPath.Key(k), "may not remove or update AppArmor annotations"))
+			errs = append(errs, field.Forbidden(fldPath.Key(k), "may not "+verb+" AppArmor annotations"))
 		}
 		if k == corev1.MirrorPodAnnotationKey {
-			errs = append(errs, field.Forbidden(fldPath.Key(k), "may not add mirror pod annotation"))
+			errs = append(errs, field.Forbidden(fldPath.Key(k), "may not "+verb+" mirror pod annotation"))
 		}
 	}
-	for k := range was {
-		if _, ok := p.Annotations[k]; ok {
-			continue
-		}
-		if strings.HasPrefix(k, appArmorContainer) {
-			errs = append(errs, field.Forbidden(fldPath.Key(k), "may not remove or update AppArmor annotations"))
-		}
-		if k == corev1.MirrorPodAnnotationKey {
-			errs = append(errs, field.Forbidden(fldPath.Key(k), "may not remove or update mirror pod annotation"))
+	for _, k := range slices.Sorted(maps.Keys(old.Annotations)) {
+		if v, ok := p.Annotations[k]; !ok || v != old.Annotations[k] {
+			frozen("remove or update", k)
 		}
 	}
-	return errs
+	for _, k := range slices.Sorted(maps.Keys(p.Annotations)) {
+		if _, ok := old.Annotations[k]; !ok {
+			frozen("add", k)
+		}
+	}
+	return append(errs, podAnnotations(fldPath, p.Annotations, &p.Spec, opts)...)
 }
 
 // ValidatePodBinding validates the answer of a scheduler.
 func ValidatePodBinding(b *corev1.Binding) field.ErrorList {
 	var errs field.ErrorList
-	if k := b.Target.Kind; k != "" && k != "Node" {
+	k, at := b.Target.Kind, field.NewPath("target", "name")
+	if k != "" && k != "Node" {
 		errs = append(errs, field.NotSupported(field.NewPath("target", "kind"), k, []string{"Node", "<empty>"}))
 	}
-	return append(errs, required(field.NewPath("target", "name"), b.Target.Name)...)
+	switch {
+	case b.Target.Name == "":
+		errs = append(errs, field.Required(at, ""))
+	case k == "" || k == "Node":
+		errs = append(errs, invalid(at, b.Target.Name, isSubdomain(b.Target.Name))...)
+	}
+	return errs
 }

@@ -1,6 +1,8 @@
 package core
 
 import (
+	"fmt"
+	"math"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,32 +14,56 @@ import (
 	"github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
-// ValidatePodStatusUpdate validates the subresource status.
+// ValidatePodStatusUpdate validates the subresource status, in upstream's order.
 func ValidatePodStatusUpdate(p, old *corev1.Pod) field.ErrorList {
 	status := field.NewPath("status")
 	errs := objectMetaUpdate(&p.ObjectMeta, &old.ObjectMeta)
-	errs = append(errs, podAnnotationsUpdate(p, old)...)
+	errs = append(errs, podAnnotationsUpdate(p, old, podUpdateOptions(old))...)
 	errs = append(errs, podConditions(status.Child("conditions"), p.Status.Conditions)...)
+	if p.Spec.NodeName != old.Spec.NodeName {
+		errs = append(errs, field.Forbidden(status.Child("nodeName"), "may not be changed directly"))
+	}
 	if now := p.Status.NominatedNodeName; now != "" && now != old.Status.NominatedNodeName {
 		errs = append(errs, invalid(status.Child("nominatedNodeName"), now, isSubdomain(now))...)
 		if old.Spec.NodeName != "" {
 			errs = append(errs, field.Forbidden(status.Child("nominatedNodeName"), "may not be set on pods that are already bound to a node"))
 		}
 	}
+	errs = append(errs, observed(status, p.Status.ObservedGeneration)...)
 	errs = append(errs, unchanged(status.Child("qosClass"), p.Status.QOSClass, old.Status.QOSClass)...)
-	if p.Spec.NodeName != old.Spec.NodeName {
-		errs = append(errs, field.Forbidden(field.NewPath("status", "nodeName"), "may not be changed directly"))
+	lists := []statusList{
+		{status.Child("containerStatuses"), p.Status.ContainerStatuses, old.Status.ContainerStatuses, old.Spec.Containers, p.Spec.Containers},
+		{status.Child("initContainerStatuses"), p.Status.InitContainerStatuses, old.Status.InitContainerStatuses, old.Spec.InitContainers, p.Spec.InitContainers},
+		{path: status.Child("ephemeralContainerStatuses"), now: p.Status.EphemeralContainerStatuses, old: old.Status.EphemeralContainerStatuses},
 	}
-	errs = append(errs, nonnegative(status.Child("observedGeneration"), p.Status.ObservedGeneration)...)
-	errs = append(errs, stateTransitions(status.Child("containerStatuses"), p.Status.ContainerStatuses, old.Status.ContainerStatuses, &old.Spec)...)
-	errs = append(errs, stateTransitions(status.Child("initContainerStatuses"), p.Status.InitContainerStatuses, old.Status.InitContainerStatuses, &old.Spec)...)
-	for name, list := range map[string][]corev1.ContainerStatus{"containerStatuses": p.Status.ContainerStatuses,
-		"initContainerStatuses": p.Status.InitContainerStatuses, "ephemeralContainerStatuses": p.Status.EphemeralContainerStatuses} {
-		errs = append(errs, containerUsers(status.Child(name), list)...)
+	for i, l := range lists {
+		errs = append(errs, l.transitions(&old.Spec, i == len(lists)-1)...)
 	}
-	errs = append(errs, podIPs(status, p, old)...)
+	errs = append(errs, claimStatuses(status.Child("resourceClaimStatuses"), p)...)
 	errs = append(errs, extendedClaimStatus(status.Child("extendedResourceClaimStatus"), p)...)
-	return append(errs, claimStatuses(status.Child("resourceClaimStatuses"), p)...)
+	errs = append(errs, podIPs(status.Child("podIPs"), p, old)...)
+	errs = append(errs, hostIPs(status.Child("hostIPs"), p, old)...)
+	for _, l := range lists {
+		errs = append(errs, containerUsers(l.path, l.now, p.Spec.OS)...)
+	}
+	errs = append(errs, lists[0].allocated(p.Status.ExtendedResourceClaimStatus)...)
+	errs = append(errs, lists[1].allocated(p.Status.ExtendedResourceClaimStatus)...)
+	return append(errs, lists[2].notAllocated()...)
+}
+
+// statusList is a list of the states of containers with what it is validated
+// against: itself before, and the containers of the pod before and now.
+type statusList struct {
+	path                   *field.Path
+	now, old               []corev1.ContainerStatus
+	containersWere, areNow []corev1.Container
+}
+
+func observed(fldPath *field.Path, generation int64) field.ErrorList {
+	if generation < 0 {
+		return field.ErrorList{field.Invalid(fldPath.Child("observedGeneration"), generation, "must be a non-negative integer")}
+	}
+	return nil
 }
 
 // extendedClaimStatus says that each request of the claim is of a resource that
@@ -81,72 +107,89 @@ func podConditions(fldPath *field.Path, list []corev1.PodCondition) field.ErrorL
 	var errs field.ErrorList
 	for i, c := range list {
 		at := fldPath.Index(i)
-		if ownCondition(c.Type) {
-			continue
+		errs = append(errs, observed(at, c.ObservedGeneration)...)
+		switch c.Type {
+		case corev1.PodScheduled, corev1.PodReady, corev1.PodInitialized:
+		default:
+			errs = append(errs, invalid(at.Child("Type"), string(c.Type), validation.IsQualifiedName(string(c.Type)))...)
 		}
-		errs = append(errs, invalid(at.Child("Type"), string(c.Type), validation.IsQualifiedName(string(c.Type)))...)
 	}
 	return errs
 }
 
-// ownCondition tells whether a condition is Kubernetes' own.
-func ownCondition(t corev1.PodConditionType) bool {
-	switch t {
-	case corev1.PodScheduled, corev1.PodReady, corev1.PodInitialized, corev1.ContainersReady:
-		return true
-	}
-	return false
-}
-
-// stateTransitions says that a container which will not be started again stays
-// terminated, and that a pod keeps the containers it has reported.
-func stateTransitions(fldPath *field.Path, now, old []corev1.ContainerStatus, spec *corev1.PodSpec) field.ErrorList {
-	if spec.RestartPolicy == corev1.RestartPolicyAlways {
+// transitions says that a container which will not be started again stays
+// terminated; those for debugging never are.
+func (l *statusList) transitions(spec *corev1.PodSpec, debugging bool) field.ErrorList {
+	if !debugging && restartsAll(spec) {
 		return nil
 	}
 	var errs field.ErrorList
-	for i := range old {
-		o := &old[i]
+	for i := range l.old {
+		o := &l.old[i]
 		term := o.State.Terminated
-		if term == nil {
+		n := pod.FindContainerStatus(l.now, o.Name)
+		if term == nil || n == nil || n.State.Terminated != nil {
 			continue
 		}
-		c, _ := pod.FindContainer(spec, o.Name)
-		policy := spec.RestartPolicy
-		if c != nil && c.RestartPolicy != nil {
-			policy = corev1.RestartPolicy(*c.RestartPolicy)
-		}
-		if policy == corev1.RestartPolicyAlways || term.ExitCode != 0 && policy == corev1.RestartPolicyOnFailure ||
-			c != nil && len(c.RestartPolicyRules) > 0 || restartsAll(spec) {
-			continue
-		}
-		if n := pod.FindContainerStatus(now, o.Name); n != nil && n.State.Terminated == nil {
-			errs = append(errs, field.Forbidden(fldPath.Index(i).Child("state"), "may not be transitioned to non-terminated state"))
+		c := slices.IndexFunc(l.containersWere, func(c corev1.Container) bool { return c.Name == o.Name })
+		if c < 0 || !restarts(&l.containersWere[c], spec.RestartPolicy, term.ExitCode) {
+			errs = append(errs, field.Forbidden(l.path.Index(i).Child("state"), "may not be transitioned to non-terminated state"))
 		}
 	}
 	return errs
+}
+
+// restarts tells whether c is started again after it ended with code.
+func restarts(c *corev1.Container, policy corev1.RestartPolicy, code int32) bool {
+	if c.RestartPolicy == nil {
+		return policyRestarts(policy, code)
+	}
+	for _, r := range c.RestartPolicyRules {
+		if r.ExitCodes == nil {
+			continue
+		}
+		listed := slices.Contains(r.ExitCodes.Values, code)
+		if listed && r.ExitCodes.Operator == corev1.ContainerRestartRuleOnExitCodesOpIn ||
+			!listed && r.ExitCodes.Operator == corev1.ContainerRestartRuleOnExitCodesOpNotIn {
+			return true
+		}
+	}
+	return policyRestarts(corev1.RestartPolicy(*c.RestartPolicy), code)
+}
+
+func policyRestarts(p corev1.RestartPolicy, code int32) bool {
+	switch p {
+	case corev1.RestartPolicyOnFailure:
+		return code != 0
+	case corev1.RestartPolicyNever:
+		return false
+	}
+	return true
 }
 
 // restartsAll tells whether some container's end may start all others again.
 func restartsAll(spec *corev1.PodSpec) bool {
 	return !pod.VisitContainers(spec, func(c *corev1.Container, _ pod.ContainerType) bool {
-		for _, r := range c.RestartPolicyRules {
-			if r.Action == corev1.ContainerRestartRuleActionRestartAllContainers {
-				return false
-			}
-		}
-		return true
+		return !slices.ContainsFunc(c.RestartPolicyRules, func(r corev1.ContainerRestartRule) bool {
+			return r.Action == corev1.ContainerRestartRuleActionRestartAllContainers
+		})
 	})
 }
 
-func containerUsers(fldPath *field.Path, list []corev1.ContainerStatus) field.ErrorList {
+func containerUsers(fldPath *field.Path, list []corev1.ContainerStatus, os *corev1.PodOS) field.ErrorList {
 	var errs field.ErrorList
 	for i := range list {
 		if list[i].User == nil || list[i].User.Linux == nil {
 			continue
 		}
 		u, at := list[i].User.Linux, fldPath.Index(i).Child("user", "linux")
-		errs = append(errs, userID(at.Child("uid"), &u.UID)...)
+		if os != nil && os.Name != corev1.Linux {
+			errs = append(errs, forbid("cannot be set for a windows pod", someField{at, os.Name == corev1.Windows})...)
+			continue
+		}
+		if u.UID < 0 || u.UID > math.MaxUint32 {
+			errs = append(errs, field.Invalid(at.Child("uid"), u.UID, fmt.Sprintf("must be between 0 and %d, inclusive", int64(math.MaxUint32))))
+		}
 		errs = append(errs, groupID(at.Child("gid"), &u.GID)...)
 		for j := range u.SupplementalGroups {
 			errs = append(errs, groupID(at.Child("supplementalGroups").Index(j), &u.SupplementalGroups[j])...)
@@ -155,49 +198,56 @@ func containerUsers(fldPath *field.Path, list []corev1.ContainerStatus) field.Er
 	return errs
 }
 
-func podIPs(status *field.Path, p, old *corev1.Pod) field.ErrorList {
-	var was, ips, hosts []string
-	for _, ip := range old.Status.PodIPs {
-		was = append(was, ip.IP)
+func podIPs(fldPath *field.Path, p, old *corev1.Pod) field.ErrorList {
+	list := func(p *corev1.Pod) []string {
+		out := make([]string, 0, len(p.Status.PodIPs))
+		for _, ip := range p.Status.PodIPs {
+			out = append(out, ip.IP)
+		}
+		return out
 	}
-	for _, ip := range old.Status.HostIPs {
-		was = append(was, ip.IP)
+	ips := list(p)
+	errs := dualStack(fldPath, ips, list(old), internal{p.Status.PodIPs})
+	switch {
+	case (p.Status.PodIP != "") != (len(ips) > 0):
+		errs = append(errs, field.Invalid(fldPath, internal{p.Status.PodIPs}, "podIP and podIPs must either both be set or both be unset"))
+	case len(ips) > 0 && p.Status.PodIP != ips[0]:
+		errs = append(errs, field.Invalid(fldPath.Index(0).Child("ip"), ips[0], "must be equal to `podIP`"))
 	}
-	for _, ip := range p.Status.PodIPs {
-		ips = append(ips, ip.IP)
+	return errs
+}
+
+func hostIPs(fldPath *field.Path, p, old *corev1.Pod) field.ErrorList {
+	list := func(p *corev1.Pod) []string {
+		out := make([]string, 0, len(p.Status.HostIPs))
+		for _, ip := range p.Status.HostIPs {
+			out = append(out, ip.IP)
+		}
+		return out
 	}
-	for _, ip := range p.Status.HostIPs {
-		hosts = append(hosts, ip.IP)
+	ips := list(p)
+	var errs field.ErrorList
+	if len(ips) > 0 && p.Status.HostIP != ips[0] {
+		errs = append(errs, field.Invalid(fldPath.Index(0).Child("ip"), ips[0], "must be equal to `hostIP`"))
 	}
-	errs := dualStack(status.Child("podIPs"), ips, was)
-	if len(hosts) == 0 {
-		return errs
-	}
-	at := status.Child("hostIPs")
-	if p.Status.HostIP != hosts[0] {
-		errs = append(errs, field.Invalid(at.Index(0).Child("ip"), hosts[0], "must be equal to `hostIP`"))
-	}
-	return append(errs, dualStack(at, hosts, was)...)
+	return append(errs, dualStack(fldPath, ips, list(old), internal{p.Status.HostIPs})...)
 }
 
 // dualStack says that list is at most one address of each family.
-func dualStack(fldPath *field.Path, list, old []string) field.ErrorList {
+func dualStack(fldPath *field.Path, list, old []string, value internal) field.ErrorList {
 	var errs field.ErrorList
 	for i, ip := range list {
 		errs = append(errs, validation.IsValidIPForLegacyField(fldPath.Index(i), ip, true, old)...)
 	}
-	if len(errs) > 0 || len(list) < 2 {
+	if len(list) < 2 {
 		return errs
 	}
-	if dual, err := netutils.IsDualStackIPStrings(list); err != nil || !dual || len(list) > 2 {
-		errs = append(errs, field.Invalid(fldPath, list, "may specify no more than one IP for each IP family"))
+	dual, err := netutils.IsDualStackIPStrings(list)
+	if err != nil {
+		errs = append(errs, field.InternalError(fldPath, fmt.Errorf("failed to check for dual stack with error:%v", err)))
 	}
-	seen := sets.New[string]()
-	for i, ip := range list {
-		if seen.Has(ip) {
-			errs = append(errs, field.Duplicate(fldPath.Index(i), ip))
-		}
-		seen.Insert(ip)
+	if !dual || len(list) > 2 {
+		errs = append(errs, field.Invalid(fldPath, value, "may specify no more than one IP for each IP family"))
 	}
 	return errs
 }
@@ -211,16 +261,16 @@ func claimStatuses(fldPath *field.Path, p *corev1.Pod) field.ErrorList {
 	seen := sets.New[string]()
 	for i, s := range p.Status.ResourceClaimStatuses {
 		at := fldPath.Index(i)
-		if n := s.ResourceClaimName; n != nil {
-			errs = append(errs, invalid(at.Child("name"), *n, isSubdomain(*n))...)
-		}
-		switch {
-		case !claims.Has(s.Name):
+		if !claims.Has(s.Name) {
 			errs = append(errs, field.Invalid(at.Child("name"), s.Name, "must match the name of an entry in `spec.resourceClaims`"))
-		case seen.Has(s.Name):
+		}
+		if seen.Has(s.Name) {
 			errs = append(errs, field.Duplicate(at.Child("name"), s.Name))
 		}
 		seen.Insert(s.Name)
+		if n := s.ResourceClaimName; n != nil {
+			errs = append(errs, invalid(at.Child("resourceClaimName"), *n, isSubdomain(*n))...)
+		}
 	}
 	return errs
 }

@@ -121,16 +121,16 @@ func TestContainers(t *testing.T) {
 		{"env label", env(corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: "metadata.labels['a/b']"}}), nil},
 		{"env resource", env(corev1.EnvVarSource{ResourceFieldRef: &corev1.ResourceFieldSelector{Resource: "limits.disk"}}), []string{c + "env[0].valueFrom.resourceFieldRef.resource: " + sup}},
 		{"env divisor", env(corev1.EnvVarSource{ResourceFieldRef: &corev1.ResourceFieldSelector{Resource: "limits.cpu", Divisor: resource.MustParse("2")}}), []string{c + "env[0].valueFrom.resourceFieldRef.divisor: " + inv}},
-		{"env key", env(corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{}}), []string{c + "env[0].valueFrom.secretKeyRef.key: " + req, c + "env[0].valueFrom.secretKeyRef.name: " + req}},
-		{"env from", func(p *corev1.Pod) { c0(p).EnvFrom = []corev1.EnvFromSource{{}} }, []string{c + "envFrom[0]: " + inv}},
+		{"env key", env(corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{}}), []string{c + "env[0].valueFrom.secretKeyRef.key: " + req, c + "env[0].valueFrom.secretKeyRef.name: " + inv}},
+		{"env from", func(p *corev1.Pod) { c0(p).EnvFrom = []corev1.EnvFromSource{{}} }, []string{c + "envFrom: " + inv}},
 		{"mount not there", func(p *corev1.Pod) { c0(p).VolumeMounts[0].Name = "x" }, []string{c + "volumeMounts[0].name: " + nf}},
 		{"mount paths", func(p *corev1.Pod) {
 			c0(p).VolumeMounts = append(c0(p).VolumeMounts, corev1.VolumeMount{Name: "v", MountPath: "/v", SubPath: "/../x"})
-		}, []string{c + "volumeMounts[1].mountPath: " + inv, c + "volumeMounts[1].subPath: " + inv}},
+		}, []string{c + "volumeMounts[1].mountPath: " + inv, c + "volumeMounts.subPath: " + inv}},
 		{"propagation", func(p *corev1.Pod) {
 			c0(p).VolumeMounts[0].MountPropagation = new(corev1.MountPropagationBidirectional)
-		}, []string{c + "volumeMounts[0].mountPropagation: " + fbd}},
-		{"recursive", func(p *corev1.Pod) { c0(p).VolumeMounts[0].RecursiveReadOnly = new(corev1.RecursiveReadOnlyEnabled) }, []string{c + "volumeMounts[0].recursiveReadOnly: " + fbd}},
+		}, []string{c + "volumeMounts.mountPropagation: " + fbd}},
+		{"recursive", func(p *corev1.Pod) { c0(p).VolumeMounts[0].RecursiveReadOnly = new(corev1.RecursiveReadOnlyEnabled) }, []string{c + "volumeMounts.recursiveReadOnly: " + fbd}},
 		{"device", func(p *corev1.Pod) { c0(p).VolumeDevices = []corev1.VolumeDevice{{Name: "v", DevicePath: "/v"}} },
 			[]string{c + "volumeDevices[0].devicePath: " + inv, c + "volumeDevices[0].name: " + inv, c + "volumeMounts[0].mountPath: " + inv, c + "volumeMounts[0].name: " + inv}},
 		{"probe without handler", func(p *corev1.Pod) { c0(p).ReadinessProbe = &corev1.Probe{} }, []string{c + "readinessProbe: " + req}},
@@ -148,7 +148,7 @@ func TestContainers(t *testing.T) {
 			c0(p).Lifecycle = &corev1.Lifecycle{StopSignal: new(corev1.SIGRTMINPLUS7)}
 		}, nil},
 		{"restart rules", func(p *corev1.Pod) { c0(p).RestartPolicyRules = []corev1.ContainerRestartRule{{}} },
-			[]string{c + "restartPolicy: " + req, c + "restartPolicyRules[0].action: " + req, c + "restartPolicyRules[0].exitCodes: " + req}},
+			[]string{c + "restartPolicy: " + req, c + "restartPolicyRules[0].action: " + sup, c + "restartPolicyRules[0].exitCodes: " + req}},
 		{"init probe", func(p *corev1.Pod) {
 			s := sidecar(p)
 			s.RestartPolicy, s.LivenessProbe, s.Lifecycle = nil, &corev1.Probe{}, &corev1.Lifecycle{}
@@ -189,7 +189,7 @@ func TestResources(t *testing.T) {
 		{"pod level", func(p *corev1.Pod) {
 			c0(p).Resources.Requests = list("cpu", "2")
 			p.Spec.Resources = &corev1.ResourceRequirements{Requests: list("cpu", "1", "ephemeral-storage", "1")}
-		}, []string{"spec.resources.requests[cpu]: " + inv, "spec.resources.requests: " + sup}},
+		}, []string{"spec.resources.requests[cpu]: " + inv, "spec.resources.requests[ephemeral-storage]: " + sup}},
 		{"resize policy", func(p *corev1.Pod) {
 			c0(p).ResizePolicy = []corev1.ContainerResizePolicy{{ResourceName: "cpu", RestartPolicy: "NotRequired"}, {ResourceName: "cpu", RestartPolicy: "x"}}
 		}, []string{"spec.containers[0].resizePolicy[1]: " + dup, "spec.containers[0].resizePolicy: " + sup}},
@@ -198,8 +198,13 @@ func TestResources(t *testing.T) {
 
 func TestVolumes(t *testing.T) {
 	const v = "spec.volumes[0]."
-	long := int64(1 << 40)
-	run(t, goodPod, core.ValidatePodCreate, []edit[corev1.Pod]{
+	long, hour := int64(1<<40), int64(3600)
+	unmounted := func() *corev1.Pod { // a volume that is wrong is none to mount
+		p := goodPod()
+		c0(p).VolumeMounts = nil
+		return p
+	}
+	run(t, unmounted, core.ValidatePodCreate, []edit[corev1.Pod]{
 		{"no type", volume(corev1.VolumeSource{}), []string{"spec.volumes[0]: " + req}},
 		{"two types", volume(corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}, NFS: &corev1.NFSVolumeSource{}}), []string{v + "nfs: " + fbd}},
 		{"no name", func(p *corev1.Pod) {
@@ -211,12 +216,12 @@ func TestVolumes(t *testing.T) {
 			[]string{v + "secret.secretName: " + req, v + "secret.defaultMode: " + inv, v + "secret.items[0].key: " + req, v + "secret.items[0].path: " + inv}},
 		{"config map", volume(corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{}}), []string{v + "configMap.name: " + req}},
 		{"claim", volume(corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{}}), []string{v + "persistentVolumeClaim.claimName: " + req}},
-		{"downward", volume(corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{Items: []corev1.DownwardAPIVolumeFile{{Path: "..a"}}}}), []string{v + "downwardAPI.items[0]: " + req, v + "downwardAPI.items[0].path: " + inv}},
+		{"downward", volume(corev1.VolumeSource{DownwardAPI: &corev1.DownwardAPIVolumeSource{Items: []corev1.DownwardAPIVolumeFile{{Path: "..a"}}}}), []string{v + "downwardAPI: " + req, v + "downwardAPI.path: " + inv}},
 		{"token", volume(corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{ExpirationSeconds: &long}}, {}}}}),
-			[]string{v + "projected.sources[0].serviceAccountToken.expirationSeconds: " + inv, v + "projected.sources[0].serviceAccountToken.path: " + req, v + "projected.sources[1]: " + req}},
-		{"same path", volume(corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
-			{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "a"}}, {ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "a"}}}}}),
-			[]string{v + "projected.sources[1].serviceAccountToken.path: " + inv}},
+			[]string{v + "projected.sources[0].serviceAccountToken.expirationSeconds: " + inv, v + "projected.path: " + req}},
+		{"same path, which is warned of", volume(corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
+			{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "a", ExpirationSeconds: &hour}}, {ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "a", ExpirationSeconds: &hour}}}}}),
+			nil},
 		{"certificate", volume(corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{
 			{PodCertificate: &corev1.PodCertificateProjection{SignerName: "a", KeyType: "DSA", KeyPath: "k", MaxExpirationSeconds: new(int32(3599)), UserAnnotations: map[string]string{"short": ""}}},
 			{PodCertificate: &corev1.PodCertificateProjection{SignerName: "kubernetes.io/x", KeyType: "ED25519", KeyPath: "l", MaxExpirationSeconds: new(int32(86401))}}}}}),
@@ -231,7 +236,7 @@ func TestVolumes(t *testing.T) {
 		{"git", volume(corev1.VolumeSource{GitRepo: &corev1.GitRepoVolumeSource{Directory: "../x"}}), []string{v + "gitRepo.repository: " + req, v + "gitRepo.directory: " + inv}},
 		{"token without account", func(p *corev1.Pod) {
 			p.Spec.ServiceAccountName = ""
-			p.Spec.Volumes[0].VolumeSource = corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "a"}}}}}
+			p.Spec.Volumes[0].VolumeSource = corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "a", ExpirationSeconds: &hour}}}}}
 		}, []string{v + "projected.sources[0].serviceAccountToken: " + fbd}},
 	})
 }
@@ -256,8 +261,8 @@ func TestPodSpec(t *testing.T) {
 		{"host network port", func(p *corev1.Pod) {
 			p.Spec.HostNetwork = true
 			c0(p).Ports = []corev1.ContainerPort{{ContainerPort: 80, HostPort: 81, Protocol: "TCP"}}
-		}, []string{"spec.containers[0].ports[0].containerPort: " + inv}},
-		{"host users", func(p *corev1.Pod) { p.Spec.HostUsers, p.Spec.HostNetwork, p.Spec.HostIPC = &no, true, true }, []string{"spec.hostNetwork: " + fbd, "spec.hostIPC: " + fbd}},
+		}, []string{"spec.containers[0].ports[0].hostPort: " + inv}},
+		{"host users", func(p *corev1.Pod) { p.Spec.HostUsers, p.Spec.HostNetwork, p.Spec.HostIPC = &no, true, true }, []string{"spec.hostNetwork: " + fbd, "spec.HostIPC: " + fbd}},
 		{"gates", func(p *corev1.Pod) {
 			p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "a"}, {Name: "a"}, {Name: "-"}}
 			p.Spec.NodeName = "n"
@@ -310,6 +315,7 @@ func TestScheduling(t *testing.T) {
 			p.Spec.Affinity = &corev1.Affinity{PodAntiAffinity: &corev1.PodAntiAffinity{PreferredDuringSchedulingIgnoredDuringExecution: []corev1.WeightedPodAffinityTerm{{Weight: 101, PodAffinityTerm: corev1.PodAffinityTerm{MatchLabelKeys: []string{"a"}}}}}}
 		}, []string{"spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight: " + inv,
 			"spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].podAffinityTerm.topologyKey: " + req,
+			"spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].podAffinityTerm.topologyKey: " + inv,
 			"spec.affinity.podAntiAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].podAffinityTerm.matchLabelKeys: " + fbd}},
 		{"tolerations", func(p *corev1.Pod) {
 			p.Spec.Tolerations = []corev1.Toleration{{}, {Key: "a", Operator: "Exists", Value: "x"}, {Key: "a", Operator: "x"}, {Key: "a", Effect: "x"}, {Key: "a", TolerationSeconds: &one}}
@@ -318,7 +324,7 @@ func TestScheduling(t *testing.T) {
 			c := corev1.TopologySpreadConstraint{MaxSkew: 1, TopologyKey: "zone", WhenUnsatisfiable: corev1.ScheduleAnyway, MinDomains: new(int32(1))}
 			p.Spec.TopologySpreadConstraints = []corev1.TopologySpreadConstraint{{}, c, c}
 		}, []string{"spec.topologySpreadConstraints[0].maxSkew: " + inv, "spec.topologySpreadConstraints[0].topologyKey: " + req, "spec.topologySpreadConstraints[0].whenUnsatisfiable: " + sup,
-			"spec.topologySpreadConstraints[1].minDomains: " + inv, "spec.topologySpreadConstraints[2].minDomains: " + inv, "spec.topologySpreadConstraints[2].{topologyKey, whenUnsatisfiable}: " + dup}},
+			"spec.topologySpreadConstraints[1].minDomains: " + inv, "spec.topologySpreadConstraints[2].minDomains: " + inv, "spec.topologySpreadConstraints[1].{topologyKey, whenUnsatisfiable}: " + dup}},
 	})
 }
 

@@ -3,7 +3,6 @@ package core
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -41,10 +40,10 @@ func probe(fldPath *field.Path, p *corev1.Probe) field.ErrorList {
 		return nil
 	}
 	errs := handlers(fldPath, []aSource{
-		{"exec", p.Exec != nil, func(at *field.Path) field.ErrorList { return execAction(at, p.Exec) }},
-		{"httpGet", p.HTTPGet != nil, func(at *field.Path) field.ErrorList { return httpGet(at, p.HTTPGet) }},
-		{"tcpSocket", p.TCPSocket != nil, func(at *field.Path) field.ErrorList { return tcpSocket(at, p.TCPSocket) }},
-		{"grpc", p.GRPC != nil, func(at *field.Path) field.ErrorList {
+		{name: "exec", set: p.Exec != nil, validate: func(at *field.Path) field.ErrorList { return execAction(at, p.Exec) }},
+		{name: "httpGet", set: p.HTTPGet != nil, validate: func(at *field.Path) field.ErrorList { return httpGet(at, p.HTTPGet) }},
+		{name: "tcpSocket", set: p.TCPSocket != nil, validate: func(at *field.Path) field.ErrorList { return tcpSocket(at, p.TCPSocket) }},
+		{name: "grpc", set: p.GRPC != nil, validate: func(at *field.Path) field.ErrorList {
 			return invalid(at.Child("port"), p.GRPC.Port, validation.IsValidPortNum(int(p.GRPC.Port)))
 		}},
 	})
@@ -90,10 +89,10 @@ func lifecycle(fldPath *field.Path, l *corev1.Lifecycle, spec *corev1.PodSpec) f
 			return
 		}
 		errs = append(errs, handlers(fldPath.Child(name), []aSource{
-			{"exec", h.Exec != nil, func(at *field.Path) field.ErrorList { return execAction(at, h.Exec) }},
-			{"httpGet", h.HTTPGet != nil, func(at *field.Path) field.ErrorList { return httpGet(at, h.HTTPGet) }},
-			{"tcpSocket", h.TCPSocket != nil, func(at *field.Path) field.ErrorList { return tcpSocket(at, h.TCPSocket) }},
-			{"sleep", h.Sleep != nil, func(at *field.Path) field.ErrorList { return sleep(at, h.Sleep, spec.TerminationGracePeriodSeconds) }},
+			{name: "exec", set: h.Exec != nil, validate: func(at *field.Path) field.ErrorList { return execAction(at, h.Exec) }},
+			{name: "httpGet", set: h.HTTPGet != nil, validate: func(at *field.Path) field.ErrorList { return httpGet(at, h.HTTPGet) }},
+			{name: "tcpSocket", set: h.TCPSocket != nil, validate: func(at *field.Path) field.ErrorList { return tcpSocket(at, h.TCPSocket) }},
+			{name: "sleep", set: h.Sleep != nil, validate: func(at *field.Path) field.ErrorList { return sleep(at, h.Sleep, spec.TerminationGracePeriodSeconds) }},
 		})...)
 	}
 	hook("postStart", l.PostStart)
@@ -114,38 +113,30 @@ func sleep(fldPath *field.Path, s *corev1.SleepAction, grace *int64) field.Error
 // stopSignal validates a signal by the names that Linux (signal(7)) and Windows know.
 func stopSignal(fldPath *field.Path, s corev1.Signal, os *corev1.PodOS) field.ErrorList {
 	switch {
-	case os == nil || os.Name == "":
+	case os == nil:
 		return field.ErrorList{field.Forbidden(fldPath, "may not be set for containers with empty `spec.os.name`")}
 	case os.Name == corev1.Windows:
 		return oneOf(fldPath, s, corev1.SIGKILL, corev1.SIGTERM)
+	case os.Name == corev1.Linux:
+		return oneOf(fldPath, s, linuxSignals()...)
 	}
-	if name := string(s); isSignal(name) {
-		return nil
-	}
-	return field.ErrorList{field.Invalid(fldPath, s, "must be the name of a Linux signal, such as SIGTERM or SIGRTMIN+1")}
+	return nil
 }
 
-func isSignal(name string) bool {
-	if n, ok := strings.CutPrefix(name, "SIGRTMIN"); ok {
-		return n == "" || offset(n, '+', 15)
-	}
-	if n, ok := strings.CutPrefix(name, "SIGRTMAX"); ok {
-		return n == "" || offset(n, '-', 14)
-	}
-	return slices.Contains([]corev1.Signal{
+// linuxSignals are all signals of Linux, in order of their names.
+func linuxSignals() []corev1.Signal {
+	list := []corev1.Signal{
 		corev1.SIGABRT, corev1.SIGALRM, corev1.SIGBUS, corev1.SIGCHLD, corev1.SIGCLD, corev1.SIGCONT, corev1.SIGFPE, corev1.SIGHUP,
 		corev1.SIGILL, corev1.SIGINT, corev1.SIGIO, corev1.SIGIOT, corev1.SIGKILL, corev1.SIGPIPE, corev1.SIGPOLL, corev1.SIGPROF,
 		corev1.SIGPWR, corev1.SIGQUIT, corev1.SIGSEGV, corev1.SIGSTKFLT, corev1.SIGSTOP, corev1.SIGSYS, corev1.SIGTERM, corev1.SIGTRAP,
 		corev1.SIGTSTP, corev1.SIGTTIN, corev1.SIGTTOU, corev1.SIGURG, corev1.SIGUSR1, corev1.SIGUSR2, corev1.SIGVTALRM,
-		corev1.SIGWINCH, corev1.SIGXCPU, corev1.SIGXFSZ}, corev1.Signal(name))
-}
-
-// offset reads +1 to +max (or -1 to -max) as the kernel's headers write them.
-func offset(s string, sign byte, max int) bool {
-	for i := 1; i <= max; i++ {
-		if s == fmt.Sprintf("%c%d", sign, i) {
-			return true
-		}
+		corev1.SIGWINCH, corev1.SIGXCPU, corev1.SIGXFSZ, corev1.SIGRTMIN, corev1.SIGRTMAX}
+	for i := 1; i <= 15; i++ {
+		list = append(list, corev1.Signal(fmt.Sprintf("%s+%d", corev1.SIGRTMIN, i)))
 	}
-	return false
+	for i := 1; i <= 14; i++ {
+		list = append(list, corev1.Signal(fmt.Sprintf("%s-%d", corev1.SIGRTMAX, i)))
+	}
+	slices.Sort(list)
+	return list
 }

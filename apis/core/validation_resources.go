@@ -2,7 +2,6 @@ package core
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -74,26 +73,41 @@ func ValidateContainerResourceName(name corev1.ResourceName, fldPath *field.Path
 }
 
 func containerResourceName(fldPath *field.Path, name corev1.ResourceName) field.ErrorList {
-	if errs := resourceName(fldPath, name); len(errs) > 0 {
-		return errs
-	}
+	errs := resourceName(fldPath, name)
 	switch {
 	case !strings.Contains(string(name), "/"):
 		if !isContainerResource(name) {
-			return field.ErrorList{field.Invalid(fldPath, name, "must be a standard resource for containers")}
+			errs = append(errs, field.Invalid(fldPath, name, "must be a standard resource for containers"))
 		}
 	case !extendedresource.Native(name) && !extendedresource.Is(name):
-		return field.ErrorList{field.Invalid(fldPath, name, "doesn't follow extended resource name standard")}
+		errs = append(errs, field.Invalid(fldPath, name, "doesn't follow extended resource name standard"))
+	}
+	return errs
+}
+
+// podResourceName validates what a pod as a whole may request.
+func podResourceName(fldPath *field.Path, name corev1.ResourceName) field.ErrorList {
+	if errs := resourceName(fldPath, name); len(errs) > 0 {
+		return errs
+	}
+	if !resourcehelper.IsSupportedPodLevelResource(name) {
+		return field.ErrorList{field.NotSupported(fldPath, name, sets.List(resourcehelper.SupportedPodLevelResources()))}
 	}
 	return nil
 }
 
 func quotaResourceName(fldPath *field.Path, name corev1.ResourceName) field.ErrorList {
-	if errs := resourceName(fldPath, name); len(errs) > 0 {
-		return errs
-	}
+	errs := resourceName(fldPath, name)
 	if !strings.Contains(string(name), "/") && !isQuotaResource(name) {
-		return field.ErrorList{field.Invalid(fldPath, name, "must be a standard resource for quota")}
+		errs = append(errs, field.Invalid(fldPath, name, "must be a standard resource for quota"))
+	}
+	return errs
+}
+
+// basicQuantity validates an amount as whole numbers see it.
+func basicQuantity(fldPath *field.Path, q resource.Quantity) field.ErrorList {
+	if q.Value() < 0 {
+		return field.ErrorList{field.Invalid(fldPath, q.Value(), "must be a valid resource quantity")}
 	}
 	return nil
 }
@@ -115,7 +129,7 @@ func positiveQuantity(fldPath *field.Path, q resource.Quantity) field.ErrorList 
 func resourceAmount(fldPath *field.Path, name corev1.ResourceName, q resource.Quantity) field.ErrorList {
 	errs := nonnegativeQuantity(fldPath, q)
 	if isInteger(name) && q.MilliValue()%1000 != 0 {
-		errs = append(errs, field.Invalid(fldPath, q.String(), "must be an integer"))
+		errs = append(errs, field.Invalid(fldPath, q, "must be an integer"))
 	}
 	return errs
 }
@@ -125,9 +139,9 @@ func resourceNames(list corev1.ResourceList) []corev1.ResourceName {
 	return sets.List(sets.KeySet(list))
 }
 
-// requirements validates the resources of a container; claims are those that
-// its pod has.
-func requirements(fldPath *field.Path, r *corev1.ResourceRequirements, claims sets.Set[string], opts PodOptions) field.ErrorList {
+// requirements validates resources whose names are as valid says; claims are
+// those that the pod has.
+func requirements(fldPath *field.Path, r *corev1.ResourceRequirements, valid func(*field.Path, corev1.ResourceName) field.ErrorList, claims sets.Set[string], opts PodOptions) field.ErrorList {
 	var errs field.ErrorList
 	limits, requests := fldPath.Child("limits"), fldPath.Child("requests")
 	hugePages, cpuOrMemory := false, false
@@ -136,18 +150,18 @@ func requirements(fldPath *field.Path, r *corev1.ResourceRequirements, claims se
 		cpuOrMemory = cpuOrMemory || name == corev1.ResourceCPU || name == corev1.ResourceMemory
 	}
 	for _, name := range resourceNames(r.Limits) {
-		q := r.Limits[name]
-		errs = append(errs, containerResourceName(limits.Key(string(name)), name)...)
-		errs = append(errs, resourceAmount(limits.Key(string(name)), name, q)...)
-		errs = append(errs, wholePages(limits.Key(string(name)), name, q, opts)...)
+		at, q := limits.Key(string(name)), r.Limits[name]
+		errs = append(errs, valid(at, name)...)
+		errs = append(errs, resourceAmount(at, name, q)...)
+		errs = append(errs, wholePages(at, name, q, opts)...)
 		note(name)
 	}
 	for _, name := range resourceNames(r.Requests) {
-		q := r.Requests[name]
-		errs = append(errs, containerResourceName(requests.Key(string(name)), name)...)
-		errs = append(errs, resourceAmount(requests.Key(string(name)), name, q)...)
-		errs = append(errs, wholePages(requests.Key(string(name)), name, q, opts)...)
+		at, q := requests.Key(string(name)), r.Requests[name]
+		errs = append(errs, valid(at, name)...)
+		errs = append(errs, resourceAmount(at, name, q)...)
 		errs = append(errs, requestWithinLimit(fldPath, name, q, r.Limits)...)
+		errs = append(errs, wholePages(at, name, q, opts)...)
 		note(name)
 	}
 	if hugePages && !cpuOrMemory {
@@ -177,80 +191,105 @@ func wholePages(fldPath *field.Path, name corev1.ResourceName, q resource.Quanti
 		return nil
 	}
 	size, err := resource.ParseQuantity(strings.TrimPrefix(string(name), corev1.ResourceHugePagesPrefix))
-	if err != nil || size.Sign() <= 0 || size.Value() == 0 || q.Value()%size.Value() != 0 {
+	if err != nil || size.Sign() <= 0 || size.MilliValue()%1000 != 0 || q.Value()%size.Value() != 0 {
 		return field.ErrorList{field.Invalid(fldPath, q.String(), fmt.Sprintf("%s is not positive integer multiple of %s", q.String(), name))}
 	}
 	return nil
 }
 
+// claimNames says that a container names claims of its pod, each once, or its
+// requests, each once.
 func claimNames(fldPath *field.Path, list []corev1.ResourceClaim, claims sets.Set[string]) field.ErrorList {
 	var errs field.ErrorList
-	seen := sets.New[corev1.ResourceClaim]()
-	whole := sets.New[string]()
+	seen := map[string]bool{} // claim, or claim/request
+	asked := map[string]int{} // how many of seen are requests of the claim
 	for i, c := range list {
-		at := fldPath.Index(i)
+		at, key := fldPath.Index(i), c.Name
 		switch {
 		case c.Name == "":
 			errs = append(errs, field.Required(at, ""))
-		case seen.Has(c), c.Request == "" && slices.ContainsFunc(list[:i], func(o corev1.ResourceClaim) bool { return o.Name == c.Name }), whole.Has(c.Name):
+			continue
+		case seen[c.Name]: // with all its requests
 			errs = append(errs, field.Duplicate(at, c.Name))
-		case !claims.Has(c.Name):
-			errs = append(errs, field.NotFound(at, c.Name))
+		default:
+			if c.Request != "" {
+				errs = append(errs, invalid(at.Child("request"), c.Request, validation.IsDNS1123Label(c.Request))...)
+				key += "/" + c.Request
+			}
+			if seen[key] {
+				errs = append(errs, field.Duplicate(at, key))
+			} else if c.Request == "" {
+				for range asked[c.Name] {
+					errs = append(errs, field.Duplicate(at, c.Name))
+				}
+			}
+			if c.Request != "" && !seen[key] {
+				asked[c.Name]++
+			}
+			seen[key] = true
 		}
-		if c.Request == "" {
-			whole.Insert(c.Name)
-		} else {
-			errs = append(errs, invalid(at.Child("request"), c.Request, validation.IsDNS1123Label(c.Request))...)
+		if !claims.Has(c.Name) {
+			errs = append(errs, noSuchClaim(at, c.Name, claims))
 		}
-		seen.Insert(c)
 	}
 	return errs
 }
 
+func noSuchClaim(fldPath *field.Path, name string, claims sets.Set[string]) *field.Error {
+	err := field.NotFound(fldPath, name)
+	err.Detail = "must be one of the names in pod.spec.resourceClaims"
+	if len(claims) == 0 {
+		err.Detail += " which is empty"
+	} else {
+		err.Detail += ": " + strings.Join(sets.List(claims), ", ")
+	}
+	return err
+}
+
 // podRequirements validates the resources of the pod as a whole.
-func podRequirements(fldPath *field.Path, spec *corev1.PodSpec, opts PodOptions) field.ErrorList {
-	r := spec.Resources
+func (s *podScope) podRequirements(fldPath *field.Path) field.ErrorList {
+	r := s.spec.Resources
 	if r == nil {
 		return nil
 	}
-	errs := requirements(fldPath, r, nil, opts)
-	if len(r.Claims) > 0 {
+	if s.spec.OS != nil && s.spec.OS.Name == corev1.Windows {
+		return field.ErrorList{field.Forbidden(fldPath, "may not be set for a windows pod")}
+	}
+	var errs field.ErrorList
+	if r.Claims != nil {
 		errs = append(errs, field.Forbidden(fldPath.Child("claims"), "claims may not be set for Resources at pod-level"))
 	}
-	unsupported := func(at *field.Path, list corev1.ResourceList) {
-		for _, name := range resourceNames(list) {
-			if !resourcehelper.IsSupportedPodLevelResource(name) {
-				errs = append(errs, field.NotSupported(at, name, []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceHugePagesPrefix}))
-			}
-		}
-	}
-	unsupported(fldPath.Child("limits"), r.Limits)
-	unsupported(fldPath.Child("requests"), r.Requests)
-	if spec.OS != nil && spec.OS.Name == corev1.Windows {
-		errs = append(errs, field.Forbidden(fldPath, "may not be set for a windows pod"))
-	}
-	return append(errs, withinPod(fldPath, spec)...)
+	errs = append(errs, requirements(fldPath, r, podResourceName, s.claims, s.opts)...)
+	return append(errs, withinPod(fldPath, s.spec)...)
 }
 
 // withinPod says that containers together may not ask for more than their pod
-// requests, and that none may have a limit above its pod's.
+// requests, nor for more huge pages than its limit, and that none may have a
+// limit above its pod's. Upstream looks for containers below the pod's resources.
 func withinPod(fldPath *field.Path, spec *corev1.PodSpec) field.ErrorList {
 	var errs field.ErrorList
-	r := spec.Resources
-	sum := resourcehelper.AggregateContainerRequests(&corev1.Pod{Spec: *spec}, resourcehelper.PodResourcesOptions{})
-	for _, name := range resourceNames(r.Requests) {
-		q, total := r.Requests[name], sum[name]
-		if total.Cmp(q) > 0 {
+	r, p := spec.Resources, &corev1.Pod{Spec: *spec}
+	requests := resourcehelper.AggregateContainerRequests(p, resourcehelper.PodResourcesOptions{})
+	for _, name := range resourceNames(requests) {
+		total := requests[name]
+		if q, ok := r.Requests[name]; ok && total.Cmp(q) > 0 {
 			errs = append(errs, field.Invalid(fldPath.Child("requests").Key(string(name)), q.String(),
 				fmt.Sprintf("must be greater than or equal to aggregate container requests of %s", total.String())))
 		}
 	}
-	containers := field.NewPath("spec", "containers")
+	limits := resourcehelper.AggregateContainerLimits(p, resourcehelper.PodResourcesOptions{})
+	for _, name := range resourceNames(limits) {
+		total := limits[name]
+		if q, ok := r.Limits[name]; ok && isHugePages(name) && total.Cmp(q) > 0 {
+			errs = append(errs, field.Invalid(fldPath.Child("limits").Key(string(name)), q.String(),
+				fmt.Sprintf("must be greater than or equal to aggregate container limits of %s", total.String())))
+		}
+	}
 	for i := range spec.Containers {
 		for _, name := range resourceNames(spec.Containers[i].Resources.Limits) {
 			q := spec.Containers[i].Resources.Limits[name]
 			if limit, ok := r.Limits[name]; ok && q.Cmp(limit) > 0 {
-				errs = append(errs, field.Invalid(containers.Index(i).Child("resources", "limits").Key(string(name)), q.String(),
+				errs = append(errs, field.Invalid(fldPath.Child("containers").Index(i).Key(string(name)).Child("limits"), q.String(),
 					fmt.Sprintf("must be less than or equal to pod limits of %s", limit.String())))
 			}
 		}
@@ -259,11 +298,9 @@ func withinPod(fldPath *field.Path, spec *corev1.PodSpec) field.ErrorList {
 }
 
 // resizePolicies validates how a container takes new resources.
-func resizePolicies(fldPath *field.Path, list []corev1.ContainerResizePolicy, pod corev1.RestartPolicy, container *corev1.ContainerRestartPolicy) field.ErrorList {
+func resizePolicies(fldPath *field.Path, list []corev1.ContainerResizePolicy, pod corev1.RestartPolicy) field.ErrorList {
 	var errs field.ErrorList
 	seen := sets.New[corev1.ResourceName]()
-	never := container == nil && pod == corev1.RestartPolicyNever ||
-		container != nil && *container == corev1.ContainerRestartPolicyNever
 	for i, p := range list {
 		if seen.Has(p.ResourceName) {
 			errs = append(errs, field.Duplicate(fldPath.Index(i), p.ResourceName))
@@ -271,8 +308,8 @@ func resizePolicies(fldPath *field.Path, list []corev1.ContainerResizePolicy, po
 		seen.Insert(p.ResourceName)
 		errs = append(errs, requiredOneOf(fldPath, p.ResourceName, corev1.ResourceCPU, corev1.ResourceMemory)...)
 		errs = append(errs, requiredOneOf(fldPath, p.RestartPolicy, corev1.NotRequired, corev1.RestartContainer)...)
-		if never && p.RestartPolicy == corev1.RestartContainer {
-			errs = append(errs, field.Invalid(fldPath, p.RestartPolicy, "must be 'NotRequired' when `restartPolicy` is 'Never'"))
+		if pod == corev1.RestartPolicyNever && p.RestartPolicy != corev1.NotRequired {
+			errs = append(errs, field.Invalid(fldPath, p.RestartPolicy, "must be 'NotRequired' when pod `restartPolicy` is 'Never'"))
 		}
 	}
 	return errs

@@ -21,7 +21,7 @@ func affinity(fldPath *field.Path, a *corev1.Affinity, opts PodOptions) field.Er
 	}
 	var errs field.ErrorList
 	if a.NodeAffinity != nil {
-		errs = append(errs, nodeAffinity(fldPath.Child("nodeAffinity"), a.NodeAffinity)...)
+		errs = append(errs, nodeAffinity(fldPath.Child("nodeAffinity"), a.NodeAffinity, opts.AllowInvalidNodeLabelValues)...)
 	}
 	if p := a.PodAffinity; p != nil {
 		errs = append(errs, podAffinity(fldPath.Child("podAffinity"), p.RequiredDuringSchedulingIgnoredDuringExecution, p.PreferredDuringSchedulingIgnoredDuringExecution, opts)...)
@@ -32,15 +32,17 @@ func affinity(fldPath *field.Path, a *corev1.Affinity, opts PodOptions) field.Er
 	return errs
 }
 
-func nodeAffinity(fldPath *field.Path, a *corev1.NodeAffinity) field.ErrorList {
+// nodeAffinity validates what nodes a pod wants. Values that no label can have
+// are let pass where nodes are only preferred: upstream warns of them.
+func nodeAffinity(fldPath *field.Path, a *corev1.NodeAffinity, lax bool) field.ErrorList {
 	var errs field.ErrorList
 	if r := a.RequiredDuringSchedulingIgnoredDuringExecution; r != nil {
-		errs = nodeSelector(fldPath.Child("requiredDuringSchedulingIgnoredDuringExecution"), r)
+		errs = nodeSelector(fldPath.Child("requiredDuringSchedulingIgnoredDuringExecution"), r, lax)
 	}
 	for i := range a.PreferredDuringSchedulingIgnoredDuringExecution {
 		t, at := &a.PreferredDuringSchedulingIgnoredDuringExecution[i], fldPath.Child("preferredDuringSchedulingIgnoredDuringExecution").Index(i)
 		errs = append(errs, weight(at.Child("weight"), t.Weight)...)
-		errs = append(errs, nodeSelectorTerm(at.Child("preference"), &t.Preference)...)
+		errs = append(errs, nodeSelectorTerm(at.Child("preference"), &t.Preference, true)...)
 	}
 	return errs
 }
@@ -52,22 +54,34 @@ func weight(fldPath *field.Path, w int32) field.ErrorList {
 	return nil
 }
 
-func nodeSelector(fldPath *field.Path, s *corev1.NodeSelector) field.ErrorList {
+func nodeSelector(fldPath *field.Path, s *corev1.NodeSelector, lax bool) field.ErrorList {
 	at := fldPath.Child("nodeSelectorTerms")
 	if len(s.NodeSelectorTerms) == 0 {
 		return field.ErrorList{field.Required(at, "must have at least one node selector term")}
 	}
 	var errs field.ErrorList
 	for i := range s.NodeSelectorTerms {
-		errs = append(errs, nodeSelectorTerm(at.Index(i), &s.NodeSelectorTerms[i])...)
+		errs = append(errs, nodeSelectorTerm(at.Index(i), &s.NodeSelectorTerms[i], lax)...)
 	}
 	return errs
 }
 
-func nodeSelectorTerm(fldPath *field.Path, t *corev1.NodeSelectorTerm) field.ErrorList {
+// badNodeValues reports whether s has a value that no label can have.
+func badNodeValues(s *corev1.NodeSelector) bool {
+	for _, t := range s.NodeSelectorTerms {
+		for _, r := range t.MatchExpressions {
+			if slices.ContainsFunc(r.Values, func(v string) bool { return len(validation.IsValidLabelValue(v)) > 0 }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func nodeSelectorTerm(fldPath *field.Path, t *corev1.NodeSelectorTerm, lax bool) field.ErrorList {
 	var errs field.ErrorList
 	for i := range t.MatchExpressions {
-		errs = append(errs, nodeLabels(fldPath.Child("matchExpressions").Index(i), &t.MatchExpressions[i])...)
+		errs = append(errs, nodeLabels(fldPath.Child("matchExpressions").Index(i), &t.MatchExpressions[i], lax)...)
 	}
 	for i := range t.MatchFields {
 		errs = append(errs, nodeFields(fldPath.Child("matchFields").Index(i), &t.MatchFields[i])...)
@@ -75,7 +89,7 @@ func nodeSelectorTerm(fldPath *field.Path, t *corev1.NodeSelectorTerm) field.Err
 	return errs
 }
 
-func nodeLabels(fldPath *field.Path, r *corev1.NodeSelectorRequirement) field.ErrorList {
+func nodeLabels(fldPath *field.Path, r *corev1.NodeSelectorRequirement, lax bool) field.ErrorList {
 	var errs field.ErrorList
 	at := fldPath.Child("values")
 	switch r.Operator {
@@ -94,7 +108,13 @@ func nodeLabels(fldPath *field.Path, r *corev1.NodeSelectorRequirement) field.Er
 	default:
 		errs = append(errs, field.Invalid(fldPath.Child("operator"), r.Operator, "not a valid selector operator"))
 	}
-	return append(errs, metavalidation.ValidateLabelName(r.Key, fldPath.Child("key"))...)
+	errs = append(errs, metavalidation.ValidateLabelName(r.Key, fldPath.Child("key"))...)
+	if !lax {
+		for i, v := range r.Values {
+			errs = append(errs, invalid(at.Index(i), v, validation.IsValidLabelValue(v))...)
+		}
+	}
+	return errs
 }
 
 func nodeFields(fldPath *field.Path, r *corev1.NodeSelectorRequirement) field.ErrorList {
@@ -130,65 +150,64 @@ func podAffinity(fldPath *field.Path, req []corev1.PodAffinityTerm, pref []corev
 }
 
 func podAffinityTerm(fldPath *field.Path, t *corev1.PodAffinityTerm, opts PodOptions) field.ErrorList {
-	errs := labelSelector(fldPath.Child("labelSelector"), t.LabelSelector, opts)
-	errs = append(errs, labelSelector(fldPath.Child("namespaceSelector"), t.NamespaceSelector, opts)...)
+	errs := termSelectors(fldPath, t, opts.AllowInvalidLabelValueInSelector)
 	for _, ns := range t.Namespaces {
 		errs = append(errs, invalid(fldPath.Child("namespace"), ns, validation.IsDNS1123Label(ns))...)
 	}
-	errs = append(errs, affinityLabelKeys(fldPath, t)...)
-	return append(errs, topologyKey(fldPath.Child("topologyKey"), t.TopologyKey)...)
-}
-
-func topologyKey(fldPath *field.Path, key string) field.ErrorList {
-	if key == "" {
-		return field.ErrorList{field.Required(fldPath, "can not be empty")}
+	errs = append(errs, labelKeys(fldPath, t.MatchLabelKeys, t.MismatchLabelKeys, t.LabelSelector)...)
+	at := fldPath.Child("topologyKey")
+	if t.TopologyKey == "" {
+		errs = append(errs, field.Required(at, "can not be empty"))
 	}
-	return metavalidation.ValidateLabelName(key, fldPath)
+	return append(errs, metavalidation.ValidateLabelName(t.TopologyKey, at)...)
 }
 
-// affinityLabelKeys validates matchLabelKeys and mismatchLabelKeys, which the
-// server merges into the label selector when a pod is made: a key whose merged
-// requirement is there is no conflict.
-func affinityLabelKeys(fldPath *field.Path, t *corev1.PodAffinityTerm) field.ErrorList {
-	var errs field.ErrorList
-	check := func(name string, keys []string, merged metav1.LabelSelectorOperator) {
-		at := fldPath.Child(name)
-		if len(keys) > 0 && t.LabelSelector == nil {
-			errs = append(errs, field.Forbidden(at, "must not be specified when labelSelector is not set"))
-		}
-		for i, key := range keys {
-			errs = append(errs, metavalidation.ValidateLabelName(key, at.Index(i))...)
-			if t.LabelSelector != nil && selects(t.LabelSelector, key, merged) {
-				errs = append(errs, field.Invalid(at.Index(i), key, "exists in both "+name+" and labelSelector"))
+func termSelectors(fldPath *field.Path, t *corev1.PodAffinityTerm, lax bool) field.ErrorList {
+	return append(labelSelector(fldPath.Child("labelSelector"), t.LabelSelector, lax),
+		labelSelector(fldPath.Child("namespaceSelector"), t.NamespaceSelector, lax)...)
+}
+
+// labelKeys validates matchLabelKeys and mismatchLabelKeys. The server merges
+// the former into the label selector when a pod is made, so a key that the
+// selector has once is no conflict. Upstream reports one without its field.
+func labelKeys(fldPath *field.Path, match, mismatch []string, s *metav1.LabelSelector) field.ErrorList {
+	errs := labelNames(fldPath.Child("matchLabelKeys"), match, s)
+	errs = append(errs, labelNames(fldPath.Child("mismatchLabelKeys"), mismatch, s)...)
+	if s != nil {
+		seen := sets.KeySet(s.MatchLabels)
+		for _, r := range s.MatchExpressions {
+			if i := lastIndex(match, r.Key); i >= 0 && seen.Has(r.Key) {
+				errs = append(errs, field.Invalid(fldPath.Index(i), r.Key, "exists in both matchLabelKeys and labelSelector"))
 			}
+			seen.Insert(r.Key)
 		}
 	}
-	check("matchLabelKeys", t.MatchLabelKeys, metav1.LabelSelectorOpIn)
-	check("mismatchLabelKeys", t.MismatchLabelKeys, metav1.LabelSelectorOpNotIn)
-	for i, key := range t.MismatchLabelKeys {
-		if slices.Contains(t.MatchLabelKeys, key) {
-			errs = append(errs, field.Invalid(fldPath.Child("mismatchLabelKeys").Index(i), key, "exists in both matchLabelKeys and mismatchLabelKeys"))
+	for i, key := range match {
+		if slices.Contains(mismatch, key) {
+			errs = append(errs, field.Invalid(fldPath.Child("matchLabelKeys").Index(i), key, "exists in both matchLabelKeys and mismatchLabelKeys"))
 		}
 	}
 	return errs
 }
 
-// selects tells whether s asks for key, other than by one requirement with one
-// value and the operator merged.
-func selects(s *metav1.LabelSelector, key string, merged metav1.LabelSelectorOperator) bool {
-	if _, ok := s.MatchLabels[key]; ok {
-		return true
-	}
-	n := 0
-	for _, r := range s.MatchExpressions {
-		if r.Key != key {
-			continue
-		}
-		if n++; n > 1 || r.Operator != merged || len(r.Values) != 1 {
-			return true
+func lastIndex(list []string, v string) int {
+	for i := len(list) - 1; i >= 0; i-- {
+		if list[i] == v {
+			return i
 		}
 	}
-	return false
+	return -1
+}
+
+func labelNames(fldPath *field.Path, keys []string, s *metav1.LabelSelector) field.ErrorList {
+	if len(keys) > 0 && s == nil {
+		return field.ErrorList{field.Forbidden(fldPath, "must not be specified when labelSelector is not set")}
+	}
+	var errs field.ErrorList
+	for i, key := range keys {
+		errs = append(errs, metavalidation.ValidateLabelName(key, fldPath.Index(i))...)
+	}
+	return errs
 }
 
 func tolerations(fldPath *field.Path, list []corev1.Toleration) field.ErrorList {
@@ -210,8 +229,11 @@ func tolerations(fldPath *field.Path, list []corev1.Toleration) field.ErrorList 
 			}
 		case corev1.TolerationOpExists:
 			if t.Value != "" {
-				errs = append(errs, field.Invalid(at.Child("operator"), *t, "value must be empty when `operator` is 'Exists'"))
+				errs = append(errs, field.Invalid(at.Child("operator"), t.Value, "value must be empty when `operator` is 'Exists'"))
 			}
+		case corev1.TolerationOpLt, corev1.TolerationOpGt: // an alpha feature, which upstream lists all the same
+			errs = append(errs, field.NotSupported(at.Child("operator"), t.Operator,
+				[]corev1.TolerationOperator{corev1.TolerationOpEqual, corev1.TolerationOpExists, corev1.TolerationOpLt, corev1.TolerationOpGt}))
 		default:
 			errs = append(errs, field.NotSupported(at.Child("operator"), t.Operator, []corev1.TolerationOperator{corev1.TolerationOpEqual, corev1.TolerationOpExists}))
 		}
@@ -228,23 +250,20 @@ func taintEffect(fldPath *field.Path, e corev1.TaintEffect) field.ErrorList {
 
 func spreadConstraints(fldPath *field.Path, list []corev1.TopologySpreadConstraint, opts PodOptions) field.ErrorList {
 	var errs field.ErrorList
-	seen := sets.New[string]()
 	for i := range list {
 		c, at := &list[i], fldPath.Index(i)
-		if c.MaxSkew <= 0 {
-			errs = append(errs, field.Invalid(at.Child("maxSkew"), c.MaxSkew, mustBePositive))
+		errs = append(errs, positive(at.Child("maxSkew"), c.MaxSkew)...)
+		if c.TopologyKey == "" {
+			errs = append(errs, field.Required(at.Child("topologyKey"), "can not be empty"))
 		}
-		errs = append(errs, topologyKey(at.Child("topologyKey"), c.TopologyKey)...)
 		errs = append(errs, oneOf(at.Child("whenUnsatisfiable"), c.WhenUnsatisfiable, corev1.DoNotSchedule, corev1.ScheduleAnyway)...)
-		pair := fmt.Sprintf("{%v, %v}", c.TopologyKey, c.WhenUnsatisfiable)
-		if seen.Has(pair) {
-			errs = append(errs, field.Duplicate(at.Child("{topologyKey, whenUnsatisfiable}"), pair))
+		if slices.ContainsFunc(list[i+1:], func(o corev1.TopologySpreadConstraint) bool {
+			return o.TopologyKey == c.TopologyKey && o.WhenUnsatisfiable == c.WhenUnsatisfiable
+		}) {
+			errs = append(errs, field.Duplicate(at.Child("{topologyKey, whenUnsatisfiable}"), fmt.Sprintf("{%v, %v}", c.TopologyKey, c.WhenUnsatisfiable)))
 		}
-		seen.Insert(pair)
 		if c.MinDomains != nil {
-			if *c.MinDomains <= 0 {
-				errs = append(errs, field.Invalid(at.Child("minDomains"), *c.MinDomains, mustBePositive))
-			}
+			errs = append(errs, positive(at.Child("minDomains"), *c.MinDomains)...)
 			if c.WhenUnsatisfiable != corev1.DoNotSchedule {
 				errs = append(errs, field.Invalid(at.Child("minDomains"), *c.MinDomains,
 					fmt.Sprintf("can only use minDomains if whenUnsatisfiable=%s, not %s", corev1.DoNotSchedule, c.WhenUnsatisfiable)))
@@ -252,30 +271,51 @@ func spreadConstraints(fldPath *field.Path, list []corev1.TopologySpreadConstrai
 		}
 		errs = append(errs, optionalOneOf(at.Child("nodeAffinityPolicy"), c.NodeAffinityPolicy, corev1.NodeInclusionPolicyHonor, corev1.NodeInclusionPolicyIgnore)...)
 		errs = append(errs, optionalOneOf(at.Child("nodeTaintsPolicy"), c.NodeTaintsPolicy, corev1.NodeInclusionPolicyHonor, corev1.NodeInclusionPolicyIgnore)...)
-		errs = append(errs, spreadLabelKeys(at.Child("matchLabelKeys"), c)...)
-		errs = append(errs, labelSelector(at.Child("labelSelector"), c.LabelSelector, opts)...)
+		if opts.AllowUnmergedLabelKeys {
+			errs = append(errs, unmergedLabelKeys(at.Child("matchLabelKeys"), c)...)
+		} else {
+			errs = append(errs, labelKeys(at, c.MatchLabelKeys, nil, c.LabelSelector)...)
+		}
+		if !opts.AllowInvalidSpreadSelector {
+			errs = append(errs, labelSelector(at.Child("labelSelector"), c.LabelSelector, false)...)
+		}
 	}
 	return errs
 }
 
-func spreadLabelKeys(fldPath *field.Path, c *corev1.TopologySpreadConstraint) field.ErrorList {
+// unmergedLabelKeys validates keys as was the rule before they were merged into
+// the selector.
+func unmergedLabelKeys(fldPath *field.Path, c *corev1.TopologySpreadConstraint) field.ErrorList {
 	if len(c.MatchLabelKeys) == 0 {
 		return nil
 	}
-	if c.LabelSelector == nil {
-		return field.ErrorList{field.Forbidden(fldPath, "must not be specified when labelSelector is not set")}
-	}
 	var errs field.ErrorList
+	selected := sets.New[string]()
+	if s := c.LabelSelector; s == nil {
+		errs = append(errs, field.Forbidden(fldPath, "must not be specified when labelSelector is not set"))
+	} else {
+		selected = sets.KeySet(s.MatchLabels)
+		for _, r := range s.MatchExpressions {
+			selected.Insert(r.Key)
+		}
+	}
 	for i, key := range c.MatchLabelKeys {
 		errs = append(errs, metavalidation.ValidateLabelName(key, fldPath.Index(i))...)
-		if selects(c.LabelSelector, key, metav1.LabelSelectorOpIn) {
+		if selected.Has(key) {
 			errs = append(errs, field.Invalid(fldPath.Index(i), key, "exists in both matchLabelKeys and labelSelector"))
 		}
 	}
 	return errs
 }
 
+func positive[T ~int32 | ~int64](fldPath *field.Path, v T) field.ErrorList {
+	if v > 0 {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(fldPath, int64(v), mustBePositive)}
+}
+
 // ValidateNodeSelector validates a selector of nodes outside of pods.
 func ValidateNodeSelector(s *corev1.NodeSelector, path *field.Path) field.ErrorList {
-	return nodeSelector(path, s)
+	return nodeSelector(path, s, false)
 }

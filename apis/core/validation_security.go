@@ -8,13 +8,14 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/component-helpers/node/util/sysctl"
 )
 
 // maxAppArmorProfile is the length of a profile's name, in bytes (PATH_MAX).
 const maxAppArmorProfile = 4095
+
+const sysAdmin = "CAP_SYS_ADMIN"
 
 // securityContext validates the security context of one container.
 func (s *podScope) securityContext(fldPath *field.Path, sc *corev1.SecurityContext) field.ErrorList {
@@ -30,27 +31,28 @@ func (s *podScope) securityContext(fldPath *field.Path, sc *corev1.SecurityConte
 		}
 	}
 	errs = append(errs, seccomp(fldPath.Child("seccompProfile"), sc.SeccompProfile)...)
-	errs = append(errs, appArmor(fldPath.Child("appArmorProfile"), sc.AppArmorProfile)...)
-	errs = append(errs, windowsOptions(fldPath.Child("windowsOptions"), sc.WindowsOptions)...)
 	if ape := sc.AllowPrivilegeEscalation; ape != nil && !*ape {
 		if sc.Privileged != nil && *sc.Privileged {
-			errs = append(errs, field.Invalid(fldPath, sc, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"))
+			errs = append(errs, field.Invalid(fldPath, internal{sc}, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"))
 		}
-		if sc.Capabilities != nil && slices.Contains(sc.Capabilities.Add, "CAP_SYS_ADMIN") {
-			errs = append(errs, field.Invalid(fldPath, sc, "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"))
+		if !s.opts.AllowSysAdmin && sc.Capabilities != nil && slices.Contains(sc.Capabilities.Add, sysAdmin) {
+			errs = append(errs, field.Invalid(fldPath, internal{sc}, "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"))
 		}
 	}
-	return errs
+	errs = append(errs, windowsOptions(fldPath.Child("windowsOptions"), sc.WindowsOptions)...)
+	return append(errs, appArmor(fldPath.Child("appArmorProfile"), sc.AppArmorProfile)...)
 }
 
 func seccomp(fldPath *field.Path, p *corev1.SeccompProfile) field.ErrorList {
 	if p == nil {
 		return nil
 	}
+	var errs field.ErrorList
 	if p.Type == "" {
-		return field.ErrorList{field.Required(fldPath.Child("type"), "type is required when seccompProfile is set")}
+		errs = append(errs, field.Required(fldPath.Child("type"), "type is required when seccompProfile is set"))
+	} else {
+		errs = oneOf(fldPath.Child("type"), p.Type, corev1.SeccompProfileTypeLocalhost, corev1.SeccompProfileTypeRuntimeDefault, corev1.SeccompProfileTypeUnconfined)
 	}
-	errs := oneOf(fldPath.Child("type"), p.Type, corev1.SeccompProfileTypeLocalhost, corev1.SeccompProfileTypeRuntimeDefault, corev1.SeccompProfileTypeUnconfined)
 	at := fldPath.Child("localhostProfile")
 	switch {
 	case p.Type == corev1.SeccompProfileTypeLocalhost && p.LocalhostProfile == nil:
@@ -58,7 +60,7 @@ func seccomp(fldPath *field.Path, p *corev1.SeccompProfile) field.ErrorList {
 	case p.Type == corev1.SeccompProfileTypeLocalhost:
 		errs = append(errs, relativePath(at, *p.LocalhostProfile)...)
 	case p.LocalhostProfile != nil:
-		errs = append(errs, field.Invalid(at, *p.LocalhostProfile, "can only be set when seccomp type is Localhost"))
+		errs = append(errs, field.Invalid(at, internal{p}, "can only be set when seccomp type is Localhost"))
 	}
 	return errs
 }
@@ -67,83 +69,48 @@ func appArmor(fldPath *field.Path, p *corev1.AppArmorProfile) field.ErrorList {
 	if p == nil {
 		return nil
 	}
-	errs := requiredOneOf(fldPath.Child("type"), p.Type, corev1.AppArmorProfileTypeLocalhost, corev1.AppArmorProfileTypeRuntimeDefault, corev1.AppArmorProfileTypeUnconfined)
 	at := fldPath.Child("localhostProfile")
-	if p.Type != corev1.AppArmorProfileTypeLocalhost {
+	switch p.Type {
+	case "":
+		return field.ErrorList{field.Required(fldPath.Child("type"), "type is required when appArmorProfile is set")}
+	case corev1.AppArmorProfileTypeRuntimeDefault, corev1.AppArmorProfileTypeUnconfined:
 		if p.LocalhostProfile != nil {
-			errs = append(errs, field.Invalid(at, *p.LocalhostProfile, "can only be set when AppArmor type is Localhost"))
+			return field.ErrorList{field.Invalid(at, *p.LocalhostProfile, "can only be set when AppArmor type is Localhost")}
 		}
-		return errs
+		return nil
+	case corev1.AppArmorProfileTypeLocalhost:
+		return appArmorFile(at, p.LocalhostProfile)
 	}
-	switch {
-	case p.LocalhostProfile == nil:
-		errs = append(errs, field.Required(at, "must be set when AppArmor type is Localhost"))
-	case strings.TrimSpace(*p.LocalhostProfile) == "":
-		errs = append(errs, field.Required(at, "must be set when AppArmor type is Localhost"))
-	case strings.TrimSpace(*p.LocalhostProfile) != *p.LocalhostProfile:
-		errs = append(errs, field.Invalid(at, *p.LocalhostProfile, "must not be padded with whitespace"))
-	case len(*p.LocalhostProfile) > maxAppArmorProfile:
-		errs = append(errs, field.TooLong(at, *p.LocalhostProfile, maxAppArmorProfile))
-	}
-	return errs
+	return oneOf(fldPath.Child("type"), p.Type, corev1.AppArmorProfileTypeLocalhost, corev1.AppArmorProfileTypeRuntimeDefault, corev1.AppArmorProfileTypeUnconfined)
 }
 
-// Limits of Windows' own: see "GMSA" and "user name" in the docs of
-// WindowsSecurityContextOptions.
-const (
-	maxCredentialSpec = 64 * 1024
-	maxWindowsUser    = 20
-	maxWindowsDomain  = 256
-)
-
-func windowsOptions(fldPath *field.Path, w *corev1.WindowsSecurityContextOptions) field.ErrorList {
-	if w == nil {
-		return nil
+func appArmorFile(fldPath *field.Path, name *string) field.ErrorList {
+	const must = "must be set when AppArmor type is Localhost"
+	if name == nil {
+		return field.ErrorList{field.Required(fldPath, must)}
 	}
 	var errs field.ErrorList
-	if n := w.GMSACredentialSpecName; n != nil {
-		errs = append(errs, invalid(fldPath.Child("gmsaCredentialSpecName"), *n, validation.IsDNS1123Subdomain(*n))...)
-	}
-	if spec := w.GMSACredentialSpec; spec != nil {
-		if *spec == "" {
-			errs = append(errs, field.Invalid(fldPath.Child("gmsaCredentialSpec"), *spec, "gmsaCredentialSpec cannot be an empty string"))
-		} else if len(*spec) > maxCredentialSpec {
-			errs = append(errs, field.Invalid(fldPath.Child("gmsaCredentialSpec"), *spec, "gmsaCredentialSpec size must be under 64 KiB"))
+	switch strings.TrimSpace(*name) {
+	default:
+		errs = append(errs, field.Invalid(fldPath, *name, "must not be padded with whitespace"))
+	case *name:
+		if *name == "" {
+			errs = append(errs, field.Required(fldPath, must))
 		}
 	}
-	if w.RunAsUserName == nil {
-		return errs
-	}
-	at, name := fldPath.Child("runAsUserName"), *w.RunAsUserName
-	bad := func(msg string) { errs = append(errs, field.Invalid(at, name, msg)) }
-	domain, user, split := strings.Cut(name, `\`)
-	switch {
-	case name == "":
-		bad("runAsUserName cannot be an empty string")
-	case strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
-		bad("runAsUserName cannot contain control characters")
-	case strings.Count(name, `\`) > 1:
-		bad(`runAsUserName cannot contain more than one backslash`)
-	case split && (domain == "" || len(domain) >= maxWindowsDomain):
-		bad(fmt.Sprintf("runAsUserName's Domain length must be under %d characters", maxWindowsDomain))
-	case split && (user == "" || len(user) > maxWindowsUser):
-		bad(fmt.Sprintf("runAsUserName's User length must not be longer than %d characters", maxWindowsUser))
-	case strings.ContainsAny(user, `"/\[]:;|=,+*?<>@`):
-		bad("runAsUserName's User contains invalid characters")
+	if len(*name) > maxAppArmorProfile {
+		errs = append(errs, field.TooLong(fldPath, *name, maxAppArmorProfile))
 	}
 	return errs
 }
 
-// podSecurity validates the security context of the pod and what it means
-// together with the namespaces that the pod shares with its node.
-func (s *podScope) podSecurity(spec *field.Path) field.ErrorList {
-	errs := s.hostNamespaces(spec)
+// podSecurity validates the security context of the pod.
+func (s *podScope) podSecurity(fldPath *field.Path) field.ErrorList {
 	sc := s.spec.SecurityContext
 	if sc == nil {
-		return errs
+		return nil
 	}
-	fldPath := spec.Child("securityContext")
-	errs = append(errs, groupID(fldPath.Child("fsGroup"), sc.FSGroup)...)
+	errs := groupID(fldPath.Child("fsGroup"), sc.FSGroup)
 	errs = append(errs, userID(fldPath.Child("runAsUser"), sc.RunAsUser)...)
 	errs = append(errs, groupID(fldPath.Child("runAsGroup"), sc.RunAsGroup)...)
 	for i := range sc.SupplementalGroups {
@@ -151,44 +118,45 @@ func (s *podScope) podSecurity(spec *field.Path) field.ErrorList {
 	}
 	errs = append(errs, s.sysctls(fldPath.Child("sysctls"), sc.Sysctls)...)
 	errs = append(errs, optionalOneOf(fldPath.Child("fsGroupChangePolicy"), sc.FSGroupChangePolicy, corev1.FSGroupChangeAlways, corev1.FSGroupChangeOnRootMismatch)...)
-	errs = append(errs, optionalOneOf(fldPath.Child("supplementalGroupsPolicy"), sc.SupplementalGroupsPolicy, corev1.SupplementalGroupsPolicyMerge, corev1.SupplementalGroupsPolicyStrict)...)
-	errs = append(errs, optionalOneOf(fldPath.Child("seLinuxChangePolicy"), sc.SELinuxChangePolicy, corev1.SELinuxChangePolicyMountOption, corev1.SELinuxChangePolicyRecursive)...)
 	errs = append(errs, seccomp(fldPath.Child("seccompProfile"), sc.SeccompProfile)...)
+	errs = append(errs, windowsOptions(fldPath.Child("windowsOptions"), sc.WindowsOptions)...)
 	errs = append(errs, appArmor(fldPath.Child("appArmorProfile"), sc.AppArmorProfile)...)
-	return append(errs, windowsOptions(fldPath.Child("windowsOptions"), sc.WindowsOptions)...)
+	errs = append(errs, optionalOneOf(fldPath.Child("supplementalGroupsPolicy"), sc.SupplementalGroupsPolicy, corev1.SupplementalGroupsPolicyMerge, corev1.SupplementalGroupsPolicyStrict)...)
+	return append(errs, optionalOneOf(fldPath.Child("seLinuxChangePolicy"), sc.SELinuxChangePolicy, corev1.SELinuxChangePolicyMountOption, corev1.SELinuxChangePolicyRecursive)...)
 }
 
-func (s *podScope) hostNamespaces(spec *field.Path) field.ErrorList {
+// hostNetworkPorts says that on the node's network a container's port is the node's.
+func (s *podScope) hostNetworkPorts(fldPath *field.Path) field.ErrorList {
+	if !s.spec.HostNetwork {
+		return nil
+	}
 	var errs field.ErrorList
-	p := s.spec
-	if p.HostNetwork {
-		s.everyContainer(spec, func(at *field.Path, c *corev1.Container) {
-			for i, port := range c.Ports {
-				if port.HostPort != port.ContainerPort && (s.opts.ResourceIsPod || port.HostPort != 0) {
-					errs = append(errs, field.Invalid(at.Child("ports").Index(i).Child("containerPort"), port.ContainerPort, "must match `hostPort` when `hostNetwork` is true"))
-				}
+	for i, c := range s.spec.Containers {
+		for j, p := range c.Ports {
+			if p.HostPort != p.ContainerPort && (s.opts.ResourceIsPod || p.HostPort != 0) {
+				errs = append(errs, field.Invalid(fldPath.Index(i).Child("ports").Index(j).Child("hostPort"), p.HostPort,
+					"must match `containerPort` when `hostNetwork` is true"))
 			}
-		})
+		}
 	}
-	if p.ShareProcessNamespace != nil && *p.ShareProcessNamespace && p.HostPID {
-		errs = append(errs, field.Invalid(spec.Child("shareProcessNamespace"), *p.ShareProcessNamespace, "ShareProcessNamespace and HostPID cannot both be enabled"))
-	}
+	return errs
+}
+
+// ownUsers says what a pod with users of its own cannot share with its node.
+// Two fields are written as upstream's messages have them.
+func (s *podScope) ownUsers(spec *field.Path) field.ErrorList {
+	const why = "when `hostUsers` is false"
+	p := s.spec
 	if p.HostUsers == nil || *p.HostUsers {
+		return nil
+	}
+	errs := forbid(why, someField{spec.Child("hostNetwork"), p.HostNetwork}, someField{spec.Child("HostPID"), p.HostPID}, someField{spec.Child("HostIPC"), p.HostIPC})
+	if s.opts.AllowHostUsersDevices {
 		return errs
 	}
-	for _, f := range []struct {
-		name string
-		set  bool
-	}{{"hostNetwork", p.HostNetwork}, {"hostPID", p.HostPID}, {"hostIPC", p.HostIPC}} {
-		if f.set {
-			errs = append(errs, field.Forbidden(spec.Child(f.name), "when `hostUsers` is false"))
-		}
-	}
-	for i := range p.Containers {
-		for j := range p.Containers[i].VolumeDevices {
-			errs = append(errs, field.Forbidden(spec.Child("containers").Index(i).Child("volumeDevices").Index(j), "volumeDevices are not supported when `hostUsers` is false"))
-		}
-	}
+	s.everyContainer(spec, func(at *field.Path, c *corev1.Container) {
+		errs = append(errs, forbid(why, someField{at.Child("volumeDevices"), len(c.VolumeDevices) > 0})...)
+	})
 	return errs
 }
 
@@ -202,24 +170,31 @@ func (s *podScope) sysctls(fldPath *field.Path, list []corev1.Sysctl) field.Erro
 	names := sets.New[string]()
 	for i, c := range list {
 		at := fldPath.Index(i).Child("name")
-		name := sysctl.NormalizeName(c.Name)
 		switch {
 		case c.Name == "":
 			errs = append(errs, field.Required(at, ""))
 		case !isSysctl(c.Name):
 			errs = append(errs, field.Invalid(at, c.Name, fmt.Sprintf("must have at most %d characters and match regex %s", maxSysctl, "^"+sysctlFormat+"$")))
-		case names.Has(name):
-			errs = append(errs, field.Duplicate(at, name))
+		case names.Has(c.Name):
+			errs = append(errs, field.Duplicate(at, c.Name))
 		}
-		names.Insert(name)
-		if s.spec.HostNetwork && strings.HasPrefix(name, "net.") {
-			errs = append(errs, field.Invalid(at, c.Name, "may not be specified when 'hostNetwork' is true"))
+		if !s.opts.AllowHostSysctls {
+			errs = append(errs, hostSysctl(at, c.Name, s.spec)...)
 		}
-		if s.spec.HostIPC && (strings.HasPrefix(name, "kernel.shm") || strings.HasPrefix(name, "kernel.msg") || name == "kernel.sem" || strings.HasPrefix(name, "fs.mqueue.")) {
-			errs = append(errs, field.Invalid(at, c.Name, "may not be specified when 'hostIPC' is true"))
-		}
+		names.Insert(c.Name)
 	}
 	return errs
+}
+
+// hostSysctl says that a pod does not set what is its node's.
+func hostSysctl(fldPath *field.Path, name string, spec *corev1.PodSpec) field.ErrorList {
+	switch namespace, _, _ := sysctl.GetNamespace(name); {
+	case spec.HostNetwork && namespace == sysctl.NetNamespace:
+		return field.ErrorList{field.Invalid(fldPath, name, "may not be specified when 'hostNetwork' is true")}
+	case spec.HostIPC && namespace == sysctl.IPCNamespace:
+		return field.ErrorList{field.Invalid(fldPath, name, "may not be specified when 'hostIPC' is true")}
+	}
+	return nil
 }
 
 func isSysctl(name string) bool {

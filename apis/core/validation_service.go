@@ -2,7 +2,6 @@ package core
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,73 +20,91 @@ func ValidateService(svc *corev1.Service) field.ErrorList {
 	return append(objectMeta(&svc.ObjectMeta, true, apivalidation.NameIsDNSLabel), service(svc, nil)...)
 }
 
+// headless tells whether a Service has no address of its own.
+func headless(s *corev1.ServiceSpec) bool {
+	return len(s.ClusterIPs) == 1 && s.ClusterIPs[0] == corev1.ClusterIPNone
+}
+
+// service validates a Service in upstream's order; old is nil for a new one.
 func service(svc, old *corev1.Service) field.ErrorList {
 	s, fldPath := &svc.Spec, field.NewPath("spec")
-	errs := serviceAnnotations(svc, old)
-	if s.Type == corev1.ServiceTypeExternalName {
-		errs = append(errs, externalName(fldPath, s)...)
-	} else if len(s.Ports) == 0 && s.ClusterIP != corev1.ClusterIPNone {
+	if old == nil {
+		old = &corev1.Service{}
+	}
+	errs := topologyAnnotations(svc)
+	if len(s.Ports) == 0 && !headless(s) && s.Type != corev1.ServiceTypeExternalName {
 		errs = append(errs, field.Required(fldPath.Child("ports"), ""))
 	}
-	errs = append(errs, servicePorts(fldPath.Child("ports"), s)...)
+	switch s.Type {
+	case corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeNodePort:
+		if headless(s) {
+			errs = append(errs, field.Invalid(fldPath.Child("clusterIPs").Index(0), s.ClusterIPs[0], fmt.Sprintf("may not be set to 'None' for %s services", s.Type)))
+		}
+	case corev1.ServiceTypeExternalName:
+		errs = append(errs, externalName(fldPath, s)...)
+	}
+	names := sets.New[string]()
+	for i := range s.Ports {
+		errs = append(errs, servicePort(fldPath.Child("ports").Index(i), &s.Ports[i], len(s.Ports) > 1, names)...)
+	}
 	if s.Selector != nil {
 		errs = append(errs, metavalidation.ValidateLabels(s.Selector, fldPath.Child("selector"))...)
 	}
 	errs = append(errs, sessionAffinity(fldPath, s)...)
-	if s.Type == corev1.ServiceTypeLoadBalancer && s.ClusterIP == corev1.ClusterIPNone {
-		errs = append(errs, field.Invalid(fldPath.Child("clusterIPs").Index(0), s.ClusterIP, "may not be set to 'None' for LoadBalancer services"))
-	}
-	if s.Type == corev1.ServiceTypeNodePort && s.ClusterIP == corev1.ClusterIPNone {
-		errs = append(errs, field.Invalid(fldPath.Child("clusterIPs").Index(0), s.ClusterIP, "may not be set to 'None' for NodePort services"))
-	}
+	errs = append(errs, clusterIPs(fldPath, s, old.Spec.ClusterIPs)...)
+	errs = append(errs, externalIPs(fldPath.Child("externalIPs"), s.ExternalIPs, old.Spec.ExternalIPs)...)
 	errs = append(errs, requiredOneOf(fldPath.Child("type"), s.Type, corev1.ServiceTypeClusterIP, corev1.ServiceTypeExternalName, corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeNodePort)...)
-	errs = append(errs, clusterIPs(fldPath, s, oldServiceIPs(old))...)
-	errs = append(errs, externalIPs(fldPath.Child("externalIPs"), s.ExternalIPs, oldServiceIPs(old))...)
-	errs = append(errs, nodePorts(fldPath, s)...)
-	errs = append(errs, loadBalancer(fldPath, s, old)...)
+	errs = append(errs, portsOnce(fldPath.Child("ports"), s)...)
+	errs = append(errs, sourceRanges(fldPath, svc, old)...)
+	errs = append(errs, loadBalancer(fldPath, s)...)
 	return append(errs, trafficPolicies(fldPath, svc)...)
 }
 
-// serviceAnnotations validates those that are older names of fields, or were
-// fields before.
-func serviceAnnotations(svc, old *corev1.Service) (errs field.ErrorList) {
-	at := field.NewPath("metadata", "annotations")
+// topologyAnnotations says that the older name of an annotation says the same as the newer.
+func topologyAnnotations(svc *corev1.Service) field.ErrorList {
 	hints, hinted := svc.Annotations[corev1.DeprecatedAnnotationTopologyAwareHints]
 	if mode, set := svc.Annotations[corev1.AnnotationTopologyMode]; set && hinted && mode != hints {
-		errs = append(errs, field.Invalid(at.Key(corev1.AnnotationTopologyMode), mode,
-			fmt.Sprintf("must match annotations[%s] when both are specified", corev1.DeprecatedAnnotationTopologyAwareHints)))
+		return field.ErrorList{field.Invalid(field.NewPath("metadata", "annotations").Key(corev1.AnnotationTopologyMode), mode,
+			fmt.Sprintf("must match annotations[%s] when both are specified", corev1.DeprecatedAnnotationTopologyAwareHints))}
+	}
+	return nil
+}
+
+// sourceRanges validates from where a load balancer lets clients in, as field or
+// as the annotation of old.
+func sourceRanges(fldPath *field.Path, svc, old *corev1.Service) field.ErrorList {
+	const why = "may only be used when `type` is 'LoadBalancer'"
+	isLB := svc.Spec.Type == corev1.ServiceTypeLoadBalancer
+	if list := svc.Spec.LoadBalancerSourceRanges; len(list) > 0 {
+		at := fldPath.Child("LoadBalancerSourceRanges") // upstream writes it so
+		errs := forbid(why, someField{at, !isLB})
+		var was []string
+		for _, r := range old.Spec.LoadBalancerSourceRanges {
+			was = append(was, strings.TrimSpace(r))
+		}
+		for i, r := range list {
+			errs = append(errs, validation.IsValidCIDRForLegacyField(at.Index(i), strings.TrimSpace(r), true, was)...)
+		}
+		return errs
 	}
 	ranges, set := svc.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey]
-	if !set || len(svc.Spec.LoadBalancerSourceRanges) > 0 {
+	if !set {
+		return nil
+	}
+	at := field.NewPath("metadata", "annotations").Key(corev1.AnnotationLoadBalancerSourceRangesKey)
+	errs := forbid(why, someField{at, !isLB})
+	if strings.TrimSpace(ranges) == "" || old.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey] == ranges {
 		return errs
 	}
-	at = at.Key(corev1.AnnotationLoadBalancerSourceRangesKey)
-	if svc.Spec.Type != corev1.ServiceTypeLoadBalancer {
-		errs = append(errs, field.Forbidden(at, "may only be used when `type` is 'LoadBalancer'"))
-	}
-	if ranges = strings.TrimSpace(ranges); ranges == "" || old != nil && old.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey] == svc.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey] {
-		return errs
-	}
-	for _, r := range strings.Split(ranges, ",") {
+	for _, r := range strings.Split(strings.TrimSpace(ranges), ",") {
 		errs = append(errs, validation.IsValidCIDRForLegacyField(at, strings.TrimSpace(r), true, nil)...)
 	}
 	return errs
 }
 
-func oldServiceIPs(old *corev1.Service) []string {
-	if old == nil {
-		return nil
-	}
-	ips := append(slices.Clone(old.Spec.ClusterIPs), old.Spec.ExternalIPs...)
-	for _, in := range old.Status.LoadBalancer.Ingress {
-		ips = append(ips, in.IP)
-	}
-	return ips
-}
-
 func externalName(fldPath *field.Path, s *corev1.ServiceSpec) field.ErrorList {
 	var errs field.ErrorList
-	if len(s.ClusterIPs) > 0 || s.ClusterIP != "" {
+	if len(s.ClusterIPs) > 0 {
 		errs = append(errs, field.Forbidden(fldPath.Child("clusterIPs"), "may not be set for ExternalName services"))
 	}
 	if len(s.IPFamilies) > 0 {
@@ -103,41 +120,20 @@ func externalName(fldPath *field.Path, s *corev1.ServiceSpec) field.ErrorList {
 	return append(errs, invalid(fldPath.Child("externalName"), name, isSubdomain(name))...)
 }
 
-func servicePorts(fldPath *field.Path, s *corev1.ServiceSpec) field.ErrorList {
-	var errs field.ErrorList
-	names := sets.New[string]()
-	type key struct {
-		protocol corev1.Protocol
-		port     int32
-	}
-	seen := sets.New[key]()
-	for i := range s.Ports {
-		p, at := &s.Ports[i], fldPath.Index(i)
-		errs = append(errs, servicePort(at, p, len(s.Ports) > 1, s.ClusterIP == corev1.ClusterIPNone)...)
-		if p.Name != "" {
-			if names.Has(p.Name) {
-				errs = append(errs, field.Duplicate(at.Child("name"), p.Name))
-			}
-			names.Insert(p.Name)
-		}
-		k := key{p.Protocol, p.Port}
-		if seen.Has(k) {
-			errs = append(errs, field.Duplicate(at, corev1.ServicePort{Protocol: p.Protocol, Port: p.Port}))
-		}
-		seen.Insert(k)
-	}
-	return errs
-}
-
-func servicePort(fldPath *field.Path, p *corev1.ServicePort, many, headless bool) field.ErrorList {
+// servicePort validates one port; names are those of the ports before it.
+func servicePort(fldPath *field.Path, p *corev1.ServicePort, many bool, names sets.Set[string]) field.ErrorList {
 	var errs field.ErrorList
 	if many && p.Name == "" {
 		errs = append(errs, field.Required(fldPath.Child("name"), ""))
 	} else if p.Name != "" {
 		errs = append(errs, invalid(fldPath.Child("name"), p.Name, validation.IsDNS1123Label(p.Name))...)
+		if names.Has(p.Name) {
+			errs = append(errs, field.Duplicate(fldPath.Child("name"), p.Name))
+		}
+		names.Insert(p.Name)
 	}
 	errs = append(errs, invalid(fldPath.Child("port"), p.Port, validation.IsValidPortNum(int(p.Port)))...)
-	errs = append(errs, requiredOneOf(fldPath.Child("protocol"), p.Protocol, corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP)...)
+	errs = append(errs, portProtocol(fldPath.Child("protocol"), p.Protocol)...)
 	errs = append(errs, portNumberOrName(fldPath.Child("targetPort"), p.TargetPort)...)
 	if p.AppProtocol != nil {
 		errs = append(errs, invalid(fldPath.Child("appProtocol"), *p.AppProtocol, validation.IsQualifiedName(*p.AppProtocol))...)
@@ -176,59 +172,65 @@ func clusterIPs(fldPath *field.Path, s *corev1.ServiceSpec, old []string) field.
 	if s.Type == corev1.ServiceTypeExternalName {
 		return nil
 	}
-	errs := ipFamilies(fldPath, s)
 	at := fldPath.Child("clusterIPs")
-	if len(s.ClusterIPs) == 0 {
-		if s.ClusterIP != "" {
-			errs = append(errs, field.Required(at, ""))
-		}
-		return errs
-	}
-	if s.ClusterIP == "" {
-		errs = append(errs, field.Invalid(at, s.ClusterIPs, "must be empty when `clusterIP` is not specified"))
-	} else if s.ClusterIP != s.ClusterIPs[0] {
+	var errs field.ErrorList
+	switch {
+	case s.ClusterIP != "" && len(s.ClusterIPs) == 0:
+		errs = append(errs, field.Required(at, ""))
+	case s.ClusterIP != "" && s.ClusterIP != s.ClusterIPs[0]:
 		errs = append(errs, field.Invalid(at, s.ClusterIPs, "first value must match `clusterIP`"))
+	case s.ClusterIP == "" && len(s.ClusterIPs) > 0:
+		errs = append(errs, field.Invalid(at, s.ClusterIPs, "must be empty when `clusterIP` is not specified"))
 	}
+	errs = append(errs, ipFamilies(fldPath, s)...)
+	good := true
 	for i, ip := range s.ClusterIPs {
-		if i == 0 && ip == corev1.ClusterIPNone {
-			if len(s.ClusterIPs) > 1 {
-				errs = append(errs, field.Invalid(at, s.ClusterIPs, "'None' must be the first and only value"))
-			}
-			return errs
+		var bad field.ErrorList
+		if i > 0 || ip != corev1.ClusterIPNone {
+			bad = validation.IsValidIPForLegacyField(at.Index(i), ip, true, old)
+		} else if len(s.ClusterIPs) > 1 {
+			bad = field.ErrorList{field.Invalid(at, s.ClusterIPs, "'None' must be the first and only value")}
 		}
-		if bad := validation.IsValidIPForLegacyField(at.Index(i), ip, true, old); len(bad) > 0 {
-			return append(errs, bad...)
-		}
-		if i < len(s.IPFamilies) && s.IPFamilies[i] == otherFamily(ip) {
-			errs = append(errs, field.Invalid(at.Index(i), ip, fmt.Sprintf("expected an %v value as indicated by `ipFamilies[%v]`", s.IPFamilies[i], i)))
-		}
+		good = good && len(bad) == 0
+		errs = append(errs, bad...)
 	}
 	if len(s.ClusterIPs) > 2 {
 		errs = append(errs, field.Invalid(at, s.ClusterIPs, "may only hold up to 2 values"))
 	}
-	if len(s.ClusterIPs) == 2 && familyOf(s.ClusterIPs[0]) == familyOf(s.ClusterIPs[1]) {
-		errs = append(errs, field.Invalid(at, s.ClusterIPs, "may specify no more than one IP for each IP family"))
+	if good && !headless(s) {
+		errs = append(errs, addressFamilies(at, s)...)
 	}
 	return errs
 }
 
-func familyOf(ip string) corev1.IPFamily {
-	if netutils.IsIPv6String(ip) {
-		return corev1.IPv6Protocol
+// addressFamilies validates the families of addresses that are known to be good.
+func addressFamilies(fldPath *field.Path, s *corev1.ServiceSpec) field.ErrorList {
+	var errs field.ErrorList
+	if len(s.ClusterIPs) > 1 {
+		if dual, err := netutils.IsDualStackIPStrings(s.ClusterIPs); err != nil {
+			errs = append(errs, field.InternalError(fldPath, fmt.Errorf("failed to check for dual stack with error:%v", err)))
+		} else if !dual {
+			errs = append(errs, field.Invalid(fldPath, s.ClusterIPs, "may specify no more than one IP for each IP family"))
+		}
 	}
-	return corev1.IPv4Protocol
+	for i, ip := range s.ClusterIPs {
+		if i < len(s.IPFamilies) && s.IPFamilies[i] == otherFamily(ip) {
+			errs = append(errs, field.Invalid(fldPath.Index(i), ip, fmt.Sprintf("expected an %v value as indicated by `ipFamilies[%v]`", s.IPFamilies[i], i)))
+		}
+	}
+	return errs
 }
 
+// otherFamily returns the family that ip is not of.
 func otherFamily(ip string) corev1.IPFamily {
-	if familyOf(ip) == corev1.IPv6Protocol {
+	if netutils.IsIPv6String(ip) {
 		return corev1.IPv4Protocol
 	}
 	return corev1.IPv6Protocol
 }
 
 func ipFamilies(fldPath *field.Path, s *corev1.ServiceSpec) field.ErrorList {
-	errs := optionalOneOf(fldPath.Child("ipFamilyPolicy"), s.IPFamilyPolicy,
-		corev1.IPFamilyPolicySingleStack, corev1.IPFamilyPolicyPreferDualStack, corev1.IPFamilyPolicyRequireDualStack)
+	var errs field.ErrorList
 	at := fldPath.Child("ipFamilies")
 	seen := sets.New[corev1.IPFamily]()
 	for i, f := range s.IPFamilies {
@@ -238,7 +240,8 @@ func ipFamilies(fldPath *field.Path, s *corev1.ServiceSpec) field.ErrorList {
 		}
 		seen.Insert(f)
 	}
-	return errs
+	return append(errs, optionalOneOf(fldPath.Child("ipFamilyPolicy"), s.IPFamilyPolicy,
+		corev1.IPFamilyPolicyPreferDualStack, corev1.IPFamilyPolicyRequireDualStack, corev1.IPFamilyPolicySingleStack)...)
 }
 
 func externalIPs(fldPath *field.Path, list, old []string) field.ErrorList {
@@ -258,6 +261,9 @@ func externalIPs(fldPath *field.Path, list, old []string) field.ErrorList {
 // local, not unspecified. Services and endpoints must not lead there.
 func notSpecialIP(fldPath *field.Path, ip string) field.ErrorList {
 	addr := netutils.ParseIPSloppy(ip)
+	if addr == nil {
+		return field.ErrorList{field.Invalid(fldPath, ip, "must be a valid IP address")}
+	}
 	var errs field.ErrorList
 	for _, c := range []struct {
 		is  bool
@@ -275,58 +281,44 @@ func notSpecialIP(fldPath *field.Path, ip string) field.ErrorList {
 	return errs
 }
 
-func nodePorts(fldPath *field.Path, s *corev1.ServiceSpec) field.ErrorList {
+// portsOnce says that a Service has each port, and each port of the nodes, once.
+func portsOnce(fldPath *field.Path, s *corev1.ServiceSpec) field.ErrorList {
 	var errs field.ErrorList
-	type key struct {
-		protocol corev1.Protocol
-		port     int32
+	if s.Type == corev1.ServiceTypeClusterIP {
+		for i, p := range s.Ports {
+			errs = append(errs, forbid("may not be used when `type` is 'ClusterIP'", someField{fldPath.Index(i).Child("nodePort"), p.NodePort != 0})...)
+		}
 	}
-	seen := sets.New[key]()
+	seen := sets.New[corev1.ServicePort]()
 	for i, p := range s.Ports {
-		if p.NodePort == 0 {
-			continue
+		k := corev1.ServicePort{Protocol: p.Protocol, NodePort: p.NodePort}
+		if p.NodePort != 0 && seen.Has(k) {
+			errs = append(errs, field.Duplicate(fldPath.Index(i).Child("nodePort"), p.NodePort))
 		}
-		at := fldPath.Child("ports").Index(i).Child("nodePort")
-		if s.Type == corev1.ServiceTypeClusterIP {
-			errs = append(errs, field.Forbidden(at, "may not be used when `type` is 'ClusterIP'"))
-		}
-		k := key{p.Protocol, p.NodePort}
+		seen.Insert(k)
+	}
+	seen.Clear()
+	for i, p := range s.Ports {
+		k := corev1.ServicePort{Protocol: p.Protocol, Port: p.Port}
 		if seen.Has(k) {
-			errs = append(errs, field.Duplicate(at, p.NodePort))
+			errs = append(errs, field.Duplicate(fldPath.Index(i), internal{k}))
 		}
 		seen.Insert(k)
 	}
 	return errs
 }
 
-func loadBalancer(fldPath *field.Path, s *corev1.ServiceSpec, old *corev1.Service) field.ErrorList {
-	var errs field.ErrorList
-	isLB := s.Type == corev1.ServiceTypeLoadBalancer
-	var oldRanges []string
-	if old != nil {
-		oldRanges = old.Spec.LoadBalancerSourceRanges
-	}
-	at := fldPath.Child("LoadBalancerSourceRanges") // upstream writes it so
-	if len(s.LoadBalancerSourceRanges) > 0 && !isLB {
-		errs = append(errs, field.Forbidden(at, "may only be used when `type` is 'LoadBalancer'"))
-	}
-	for i, r := range s.LoadBalancerSourceRanges {
-		errs = append(errs, validation.IsValidCIDRForLegacyField(at.Index(i), strings.TrimSpace(r), true, oldRanges)...)
-	}
-	if s.AllocateLoadBalancerNodePorts != nil && !isLB {
-		errs = append(errs, field.Forbidden(fldPath.Child("allocateLoadBalancerNodePorts"), "may only be used when `type` is 'LoadBalancer'"))
-	}
+func loadBalancer(fldPath *field.Path, s *corev1.ServiceSpec) field.ErrorList {
+	const why = "may only be used when `type` is 'LoadBalancer'"
+	isLB, class := s.Type == corev1.ServiceTypeLoadBalancer, s.LoadBalancerClass
+	errs := forbid(why, someField{fldPath.Child("allocateLoadBalancerNodePorts"), s.AllocateLoadBalancerNodePorts != nil && !isLB})
 	if isLB && s.AllocateLoadBalancerNodePorts == nil {
 		errs = append(errs, field.Required(field.NewPath("allocateLoadBalancerNodePorts"), ""))
 	}
-	switch c := s.LoadBalancerClass; {
-	case c == nil:
-		return errs
-	case !isLB:
-		return append(errs, field.Forbidden(fldPath.Child("loadBalancerClass"), "may only be used when `type` is 'LoadBalancer'"))
-	default:
-		return append(errs, invalid(fldPath.Child("loadBalancerClass"), *c, validation.IsQualifiedName(*c))...)
+	if isLB && class != nil {
+		return append(errs, invalid(fldPath.Child("loadBalancerClass"), *class, validation.IsQualifiedName(*class))...)
 	}
+	return append(errs, forbid(why, someField{fldPath.Child("loadBalancerClass"), class != nil})...)
 }
 
 func trafficPolicies(fldPath *field.Path, svc *corev1.Service) field.ErrorList {
@@ -352,43 +344,9 @@ func trafficPolicies(fldPath *field.Path, svc *corev1.Service) field.ErrorList {
 	switch {
 	case s.InternalTrafficPolicy != nil:
 		errs = append(errs, oneOf(at, *s.InternalTrafficPolicy, corev1.ServiceInternalTrafficPolicyCluster, corev1.ServiceInternalTrafficPolicyLocal)...)
-	case s.Type != corev1.ServiceTypeExternalName:
+	case s.Type == corev1.ServiceTypeNodePort || s.Type == corev1.ServiceTypeLoadBalancer || s.Type == corev1.ServiceTypeClusterIP:
 		errs = append(errs, field.Required(at, ""))
 	}
 	return append(errs, optionalOneOf(fldPath.Child("trafficDistribution"), s.TrafficDistribution,
 		corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameZone, corev1.ServiceTrafficDistributionPreferSameNode)...)
-}
-
-func loadBalancerStatus(fldPath *field.Path, svc *corev1.Service, old []string) field.ErrorList {
-	list := svc.Status.LoadBalancer.Ingress
-	at := fldPath.Child("ingress")
-	if svc.Spec.Type != corev1.ServiceTypeLoadBalancer {
-		if len(list) > 0 {
-			return field.ErrorList{field.Forbidden(at, "may only be used when `spec.type` is 'LoadBalancer'")}
-		}
-		return nil
-	}
-	var errs field.ErrorList
-	for i, in := range list {
-		at := at.Index(i)
-		if in.IP != "" {
-			errs = append(errs, validation.IsValidIPForLegacyField(at.Child("ip"), in.IP, true, old)...)
-		}
-		switch {
-		case in.IP == "" && in.IPMode != nil:
-			errs = append(errs, field.Forbidden(at.Child("ipMode"), "may not be specified when `ip` is not set"))
-		case in.IP != "" && in.IPMode == nil:
-			errs = append(errs, field.Required(at.Child("ipMode"), "must be specified when `ip` is set"))
-		default:
-			errs = append(errs, optionalOneOf(at.Child("ipMode"), in.IPMode, corev1.LoadBalancerIPModeProxy, corev1.LoadBalancerIPModeVIP)...)
-		}
-		if in.Hostname == "" {
-			continue
-		}
-		errs = append(errs, invalid(at.Child("hostname"), in.Hostname, isSubdomain(in.Hostname))...)
-		if netutils.ParseIPSloppy(in.Hostname) != nil {
-			errs = append(errs, field.Invalid(at.Child("hostname"), in.Hostname, "must be a DNS name, not an IP address"))
-		}
-	}
-	return errs
 }

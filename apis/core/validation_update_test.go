@@ -44,12 +44,12 @@ func TestPodUpdate(t *testing.T) {
 		{"gate gone", func(p *corev1.Pod) { p.Spec.SchedulingGates = nil }, nil},
 		{"gate new", func(p *corev1.Pod) {
 			p.Spec.SchedulingGates = append(p.Spec.SchedulingGates, corev1.PodSchedulingGate{Name: "h"})
-		}, []string{"spec.schedulingGates[1]: " + fbd}},
+		}, []string{"spec.schedulingGates[1].name: " + fbd}},
 		{"gated: choosier", func(p *corev1.Pod) {
 			p.Spec.NodeSelector["c"] = "d"
 			p.Spec.Affinity = &corev1.Affinity{NodeAffinity: &corev1.NodeAffinity{}}
 		}, nil},
-		{"gated: less choosy", func(p *corev1.Pod) { p.Spec.NodeSelector = nil }, []string{"spec.nodeSelector: " + inv, "spec: " + fbd}},
+		{"gated: less choosy", func(p *corev1.Pod) { p.Spec.NodeSelector = nil }, []string{"spec.nodeSelector: " + inv}},
 		{"apparmor annotation", func(p *corev1.Pod) {
 			p.Annotations = map[string]string{corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix + "web": "unconfined"}
 		},

@@ -2,42 +2,53 @@ package core
 
 import (
 	"fmt"
-	"reflect"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
-	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-
-	"github.com/coracle-k8s/coracle/apis/certificates"
 )
 
 const (
-	fileMode          = 0o777
-	fileModeMessage   = "must be a number between 0 and 0777 (octal), both inclusive"
-	maxTokenSeconds   = 1 << 32
-	minTokenSeconds   = 10 * 60
-	maxVolumeNameLong = 63
+	fileMode        = 0o777
+	fileModeMessage = "must be a number between 0 and 0777 (octal), both inclusive"
+	maxCSIDriver    = 63
+	maxPortal       = 64 // of an iSCSI volume's name and portal together
+	portalMessage   = "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is specified."
+	noVolumeType    = "must specify a volume type"
+	oneVolumeType   = "may not specify more than 1 volume type"
 )
 
-// volumes validates the volumes of a pod and returns them by name.
+// volumes validates the volumes of a pod and returns those that are good, by name.
 func volumes(fldPath *field.Path, list []corev1.Volume, opts PodOptions) (map[string]*corev1.Volume, field.ErrorList) {
 	var errs field.ErrorList
-	byName := make(map[string]*corev1.Volume, len(list))
+	created := map[string]bool{} // claims that are made for ephemeral volumes
+	for i := range list {
+		if list[i].Ephemeral != nil && opts.podName() != "" {
+			created[opts.podName()+"-"+list[i].Name] = true
+		}
+	}
+	good := make(map[string]*corev1.Volume, len(list))
 	for i := range list {
 		v, at := &list[i], fldPath.Index(i)
-		errs = append(errs, volumeSource(at, v, opts)...)
-		errs = append(errs, named(at.Child("name"), v.Name, validation.IsDNS1123Label)...)
-		if _, ok := byName[v.Name]; ok && v.Name != "" {
-			errs = append(errs, field.Duplicate(at.Child("name"), v.Name))
+		bad := volumeSource(at, v, opts)
+		bad = append(bad, named(at.Child("name"), v.Name, validation.IsDNS1123Label)...)
+		if good[v.Name] != nil {
+			bad = append(bad, field.Duplicate(at.Child("name"), v.Name))
 		}
-		byName[v.Name] = v
+		if len(bad) == 0 {
+			good[v.Name] = v
+		}
+		errs = append(errs, bad...)
+		if c := v.PersistentVolumeClaim; c != nil && created[c.ClaimName] {
+			errs = append(errs, field.Invalid(at.Child("persistentVolumeClaim", "claimName"), c.ClaimName,
+				"must not reference a PVC that gets created for an ephemeral volume"))
+		}
 	}
-	return byName, errs
+	return good, errs
 }
 
 // aSource is one of the alternatives of a union of sources: its field's name,
@@ -46,22 +57,33 @@ type aSource struct {
 	name     string
 	set      bool
 	validate func(at *field.Path) field.ErrorList
+	// as is what upstream calls the field in the errors of its values, and
+	// another where it is one too many, if they differ from name.
+	as, another string
+	// uncounted sources are validated, and never one too many.
+	uncounted bool
 }
 
 // exactlyOne validates the one source that is set. The first counts; the
 // others are said to be too many.
 func exactlyOne(fldPath *field.Path, list []aSource, none, more string) field.ErrorList {
 	var errs field.ErrorList
+	or := func(name, otherwise string) *field.Path {
+		if name == "" {
+			name = otherwise
+		}
+		return fldPath.Child(name)
+	}
 	n := 0
 	for _, s := range list {
 		if !s.set {
 			continue
 		}
-		if n++; n > 1 {
-			errs = append(errs, field.Forbidden(fldPath.Child(s.name), more))
+		if n++; n > 1 && !s.uncounted {
+			errs = append(errs, field.Forbidden(or(s.another, s.name), more))
 			continue
 		}
-		errs = append(errs, s.validate(fldPath.Child(s.name))...)
+		errs = append(errs, s.validate(or(s.as, s.name))...)
 	}
 	if n == 0 {
 		errs = append(errs, field.Required(fldPath, none))
@@ -69,60 +91,80 @@ func exactlyOne(fldPath *field.Path, list []aSource, none, more string) field.Er
 	return errs
 }
 
+// volumeSource validates the source of a volume. Which of several counts goes by
+// upstream's order.
 func volumeSource(fldPath *field.Path, v *corev1.Volume, opts PodOptions) field.ErrorList {
 	s := &v.VolumeSource
-	list := append([]aSource{
-		{"emptyDir", s.EmptyDir != nil, func(at *field.Path) field.ErrorList {
+	list := append(localVolumes(s), append(foreignVolumes(s),
+		aSource{name: "projected", set: s.Projected != nil, validate: func(at *field.Path) field.ErrorList { return projected(at, s.Projected, opts) }},
+		aSource{name: "scaleIO", set: s.ScaleIO != nil, validate: func(at *field.Path) field.ErrorList {
+			return scaleIO(at, s.ScaleIO.Gateway, s.ScaleIO.System, s.ScaleIO.VolumeName)
+		}},
+		aSource{name: "csi", set: s.CSI != nil, validate: func(at *field.Path) field.ErrorList { return csiVolume(at, s.CSI) }},
+		aSource{name: "ephemeral", set: s.Ephemeral != nil, validate: func(at *field.Path) field.ErrorList {
+			return append(ephemeralVolume(at, s.Ephemeral), claimName(fldPath.Child("name"), v.Name, opts)...)
+		}},
+		aSource{name: "image", set: s.Image != nil, validate: func(at *field.Path) field.ErrorList {
+			var errs field.ErrorList
+			if !opts.AllowEmptyImageVolumeReference {
+				errs = required(at.Child("reference"), s.Image.Reference)
+			}
+			return append(errs, pullPolicies(at.Child("pullPolicy"), s.Image.PullPolicy)...)
+		}})...)
+	errs := exactlyOne(fldPath, list, noVolumeType, oneVolumeType)
+	if i := s.ISCSI; i != nil && i.InitiatorName != nil && len(v.Name+":"+i.TargetPortal) > maxPortal {
+		errs = append(errs, field.Invalid(fldPath.Child("name"), v.Name, portalMessage))
+	}
+	return errs
+}
+
+// claimName validates the name of the claim that is made for an ephemeral volume.
+func claimName(fldPath *field.Path, volume string, opts PodOptions) field.ErrorList {
+	if opts.podName() == "" || volume == "" {
+		return nil
+	}
+	var errs field.ErrorList
+	name := opts.podName() + "-" + volume
+	for _, msg := range isSubdomain(name) {
+		errs = append(errs, field.Invalid(fldPath, volume, fmt.Sprintf("PVC name %q: %v", name, msg)))
+	}
+	return errs
+}
+
+func localVolumes(s *corev1.VolumeSource) []aSource {
+	return []aSource{
+		{name: "emptyDir", set: s.EmptyDir != nil, validate: func(at *field.Path) field.ErrorList {
 			if l := s.EmptyDir.SizeLimit; l != nil && l.Sign() < 0 {
 				return field.ErrorList{field.Forbidden(at.Child("sizeLimit"), "SizeLimit field must be a valid resource quantity")}
 			}
 			return nil
 		}},
-		{"hostPath", s.HostPath != nil, func(at *field.Path) field.ErrorList { return hostPath(at, s.HostPath) }},
-		{"gitRepo", s.GitRepo != nil, func(at *field.Path) field.ErrorList {
-			return append(required(at.Child("repository"), s.GitRepo.Repository), filePath(at.Child("directory"), s.GitRepo.Directory)...)
+		{name: "hostPath", set: s.HostPath != nil, validate: func(at *field.Path) field.ErrorList { return hostPath(at, s.HostPath) }},
+		{name: "gitRepo", set: s.GitRepo != nil, validate: func(at *field.Path) field.ErrorList {
+			return append(required(at.Child("repository"), s.GitRepo.Repository), relativePath(at.Child("directory"), s.GitRepo.Directory)...)
 		}},
-		{"secret", s.Secret != nil, func(at *field.Path) field.ErrorList {
-			errs := required(at.Child("secretName"), s.Secret.SecretName)
-			errs = append(errs, optionalMode(at.Child("defaultMode"), s.Secret.DefaultMode)...)
-			return append(errs, keysToPaths(at.Child("items"), s.Secret.Items)...)
-		}},
-		{"configMap", s.ConfigMap != nil, func(at *field.Path) field.ErrorList {
-			errs := required(at.Child("name"), s.ConfigMap.Name)
-			errs = append(errs, optionalMode(at.Child("defaultMode"), s.ConfigMap.DefaultMode)...)
-			return append(errs, keysToPaths(at.Child("items"), s.ConfigMap.Items)...)
-		}},
-		{"persistentVolumeClaim", s.PersistentVolumeClaim != nil, func(at *field.Path) field.ErrorList {
-			return required(at.Child("claimName"), s.PersistentVolumeClaim.ClaimName)
-		}},
-		{"downwardAPI", s.DownwardAPI != nil, func(at *field.Path) field.ErrorList {
-			errs := optionalMode(at.Child("defaultMode"), s.DownwardAPI.DefaultMode)
-			return append(errs, downwardFiles(at.Child("items"), s.DownwardAPI.Items, sets.New[string]())...)
-		}},
-		{"projected", s.Projected != nil, func(at *field.Path) field.ErrorList { return projected(at, s.Projected, opts) }},
-		{"csi", s.CSI != nil, func(at *field.Path) field.ErrorList {
-			errs := csiDriver(at.Child("driver"), s.CSI.Driver)
-			return append(errs, localRef(at.Child("nodePublishSecretRef"), s.CSI.NodePublishSecretRef)...)
-		}},
-		{"ephemeral", s.Ephemeral != nil, func(at *field.Path) field.ErrorList { return ephemeralVolume(at, s.Ephemeral, v.Name) }},
-		{"image", s.Image != nil, func(at *field.Path) field.ErrorList {
-			errs := oneOf(at.Child("pullPolicy"), s.Image.PullPolicy, corev1.PullAlways, corev1.PullIfNotPresent, corev1.PullNever)
-			if opts.ResourceIsPod {
-				errs = append(errs, required(at.Child("reference"), s.Image.Reference)...)
-			}
-			return errs
-		}},
-	}, foreignVolumes(s)...)
-	return exactlyOne(fldPath, list, "must specify a volume type", "may not specify more than 1 volume type")
+	}
 }
 
 func hostPath(fldPath *field.Path, h *corev1.HostPathVolumeSource) field.ErrorList {
-	errs := required(fldPath.Child("path"), h.Path)
-	if len(errs) == 0 {
-		errs = noBacksteps(fldPath.Child("path"), h.Path)
+	if h.Path == "" {
+		return required(fldPath.Child("path"), h.Path)
 	}
-	return append(errs, optionalOneOf(fldPath.Child("type"), h.Type, corev1.HostPathUnset, corev1.HostPathBlockDev, corev1.HostPathCharDev,
-		corev1.HostPathDirectory, corev1.HostPathDirectoryOrCreate, corev1.HostPathFile, corev1.HostPathFileOrCreate, corev1.HostPathSocket)...)
+	return append(noBacksteps(fldPath.Child("path"), h.Path), optionalOneOf(fldPath.Child("type"), h.Type,
+		corev1.HostPathUnset, corev1.HostPathBlockDev, corev1.HostPathCharDev, corev1.HostPathDirectory, corev1.HostPathDirectoryOrCreate,
+		corev1.HostPathFile, corev1.HostPathFileOrCreate, corev1.HostPathSocket)...)
+}
+
+func secretVolume(fldPath *field.Path, s *corev1.SecretVolumeSource) field.ErrorList {
+	errs := required(fldPath.Child("secretName"), s.SecretName)
+	errs = append(errs, optionalMode(fldPath.Child("defaultMode"), s.DefaultMode)...)
+	return append(errs, keysToPaths(fldPath.Child("items"), s.Items)...)
+}
+
+func configMapVolume(fldPath *field.Path, c *corev1.ConfigMapVolumeSource) field.ErrorList {
+	errs := required(fldPath.Child("name"), c.Name)
+	errs = append(errs, optionalMode(fldPath.Child("defaultMode"), c.DefaultMode)...)
+	return append(errs, keysToPaths(fldPath.Child("items"), c.Items)...)
 }
 
 func optionalMode(fldPath *field.Path, mode *int32) field.ErrorList {
@@ -134,13 +176,16 @@ func optionalMode(fldPath *field.Path, mode *int32) field.ErrorList {
 
 func keysToPaths(fldPath *field.Path, items []corev1.KeyToPath) field.ErrorList {
 	var errs field.ErrorList
-	for i, it := range items {
-		at := fldPath.Index(i)
-		errs = append(errs, required(at.Child("key"), it.Key)...)
-		errs = append(errs, pathOfFile(at.Child("path"), it.Path)...)
-		errs = append(errs, optionalMode(at.Child("mode"), it.Mode)...)
+	for i := range items {
+		errs = append(errs, keyToPath(fldPath.Index(i), &items[i])...)
 	}
 	return errs
+}
+
+func keyToPath(fldPath *field.Path, it *corev1.KeyToPath) field.ErrorList {
+	errs := required(fldPath.Child("key"), it.Key)
+	errs = append(errs, pathOfFile(fldPath.Child("path"), it.Path)...)
+	return append(errs, optionalMode(fldPath.Child("mode"), it.Mode)...)
 }
 
 func pathOfFile(fldPath *field.Path, p string) field.ErrorList {
@@ -157,144 +202,50 @@ func localRef(fldPath *field.Path, r *corev1.LocalObjectReference) field.ErrorLi
 	return required(fldPath.Child("name"), r.Name)
 }
 
-func downwardFiles(fldPath *field.Path, items []corev1.DownwardAPIVolumeFile, paths sets.Set[string]) field.ErrorList {
-	var errs field.ErrorList
-	for i := range items {
-		it, at := &items[i], fldPath.Index(i)
-		errs = append(errs, pathOfFile(at.Child("path"), it.Path)...)
-		errs = append(errs, onlyOnce(at.Child("path"), it.Path, paths)...)
-		switch {
-		case it.FieldRef != nil:
-			errs = append(errs, fieldRef(at.Child("fieldRef"), it.FieldRef, volumeFields)...)
-			if it.ResourceFieldRef != nil {
-				errs = append(errs, field.Invalid(at, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously"))
-			}
-		case it.ResourceFieldRef != nil:
-			errs = append(errs, resourceFieldRef(at.Child("resourceFieldRef"), it.ResourceFieldRef, true)...)
-		default:
-			errs = append(errs, field.Required(at, "one of fieldRef and resourceFieldRef is required"))
-		}
-		errs = append(errs, optionalMode(at.Child("mode"), it.Mode)...)
-	}
-	return errs
-}
-
-func onlyOnce(fldPath *field.Path, p string, seen sets.Set[string]) field.ErrorList {
-	if p == "" {
-		return nil
-	}
-	if seen.Has(p) {
-		return field.ErrorList{field.Invalid(fldPath, p, "conflicting duplicate paths")}
-	}
-	seen.Insert(p)
-	return nil
-}
-
-func projected(fldPath *field.Path, p *corev1.ProjectedVolumeSource, opts PodOptions) field.ErrorList {
-	errs := optionalMode(fldPath.Child("defaultMode"), p.DefaultMode)
-	paths := sets.New[string]()
-	for i := range p.Sources {
-		s, at := &p.Sources[i], fldPath.Child("sources").Index(i)
-		errs = append(errs, exactlyOneProjection(at, s, paths, opts)...)
-	}
-	return errs
-}
-
-func exactlyOneProjection(fldPath *field.Path, s *corev1.VolumeProjection, paths sets.Set[string], opts PodOptions) field.ErrorList {
-	items := func(at *field.Path, name string, list []corev1.KeyToPath) field.ErrorList {
-		errs := required(at.Child("name"), name)
-		for i := range list {
-			it := at.Child("items").Index(i)
-			errs = append(errs, onlyOnce(it.Child("path"), list[i].Path, paths)...)
-		}
-		return append(errs, keysToPaths(at.Child("items"), list)...)
-	}
-	return exactlyOne(fldPath, []aSource{
-		{"secret", s.Secret != nil, func(at *field.Path) field.ErrorList { return items(at, s.Secret.Name, s.Secret.Items) }},
-		{"configMap", s.ConfigMap != nil, func(at *field.Path) field.ErrorList { return items(at, s.ConfigMap.Name, s.ConfigMap.Items) }},
-		{"downwardAPI", s.DownwardAPI != nil, func(at *field.Path) field.ErrorList {
-			return downwardFiles(at.Child("items"), s.DownwardAPI.Items, paths)
-		}},
-		{"serviceAccountToken", s.ServiceAccountToken != nil, func(at *field.Path) field.ErrorList {
-			return tokenProjection(at, s.ServiceAccountToken, paths)
-		}},
-		{"clusterTrustBundle", s.ClusterTrustBundle != nil, func(at *field.Path) field.ErrorList {
-			return trustBundle(at, s.ClusterTrustBundle, paths, opts)
-		}},
-		{"podCertificate", s.PodCertificate != nil, func(at *field.Path) field.ErrorList {
-			return podCertificate(at, s.PodCertificate, paths)
-		}},
-	}, "must specify a projection type", "may not specify more than 1 volume type")
-}
-
-func tokenProjection(fldPath *field.Path, t *corev1.ServiceAccountTokenProjection, paths sets.Set[string]) field.ErrorList {
-	var errs field.ErrorList
-	if t.ExpirationSeconds != nil {
-		at := fldPath.Child("expirationSeconds")
-		switch {
-		case *t.ExpirationSeconds < minTokenSeconds:
-			errs = append(errs, field.Invalid(at, *t.ExpirationSeconds, "may not specify a duration less than 10 minutes"))
-		case *t.ExpirationSeconds > maxTokenSeconds:
-			errs = append(errs, field.Invalid(at, *t.ExpirationSeconds, "may not specify a duration larger than 2^32 seconds"))
-		}
-	}
-	errs = append(errs, pathOfFile(fldPath.Child("path"), t.Path)...)
-	return append(errs, onlyOnce(fldPath.Child("path"), t.Path, paths)...)
-}
-
-func trustBundle(fldPath *field.Path, b *corev1.ClusterTrustBundleProjection, paths sets.Set[string], opts PodOptions) field.ErrorList {
-	var errs field.ErrorList
-	name, signer := b.Name != nil && *b.Name != "", b.SignerName != nil && *b.SignerName != ""
+// downwardFile validates one file of a volume, whose place in the list upstream
+// does not name.
+func downwardFile(fldPath *field.Path, it *corev1.DownwardAPIVolumeFile) field.ErrorList {
+	errs := pathOfFile(fldPath.Child("path"), it.Path)
 	switch {
-	case name && signer:
-		errs = append(errs, field.Invalid(fldPath, *b.Name, "only one of name and signerName may be used"))
-	case name && b.LabelSelector != nil:
-		errs = append(errs, field.Invalid(fldPath.Child("labelSelector"), b.LabelSelector, "labelSelector must be unset if name is specified"))
-	case !name && !signer:
-		errs = append(errs, field.Required(fldPath, "either name or signerName must be specified"))
+	case it.FieldRef != nil:
+		errs = append(errs, fieldRef(fldPath.Child("fieldRef"), it.FieldRef, volumeFields)...)
+		if it.ResourceFieldRef != nil {
+			errs = append(errs, field.Invalid(fldPath, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously"))
+		}
+	case it.ResourceFieldRef != nil:
+		errs = append(errs, resourceFieldRef(fldPath.Child("resourceFieldRef"), it.ResourceFieldRef, true)...)
+	default:
+		errs = append(errs, field.Required(fldPath, "one of fieldRef and resourceFieldRef is required"))
 	}
-	errs = append(errs, labelSelector(fldPath.Child("labelSelector"), b.LabelSelector, opts)...)
-	errs = append(errs, pathOfFile(fldPath.Child("path"), b.Path)...)
-	return append(errs, onlyOnce(fldPath.Child("path"), b.Path, paths)...)
+	return append(errs, optionalMode(fldPath.Child("mode"), it.Mode)...)
 }
 
-func podCertificate(fldPath *field.Path, c *corev1.PodCertificateProjection, paths sets.Set[string]) field.ErrorList {
-	errs := certificates.ValidateSignerName(c.SignerName, fldPath.Child("signerName"))
-	errs = append(errs, certificates.ValidateUserAnnotations(c.UserAnnotations, fldPath.Child("userAnnotations"))...)
-	errs = append(errs, oneOf(fldPath.Child("keyType"), c.KeyType, "RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519")...)
-	if s := c.MaxExpirationSeconds; s != nil {
-		at := fldPath.Child("maxExpirationSeconds")
-		least, most := certificates.Lifetimes(c.SignerName)
-		if *s < least {
-			errs = append(errs, field.Invalid(at, *s, fmt.Sprintf("if provided, maxExpirationSeconds must be >= %d", least)))
-		}
-		if *s > most {
-			errs = append(errs, field.Invalid(at, *s, fmt.Sprintf("if provided, maxExpirationSeconds must be <= %d", most)))
-		}
-	}
-	n := 0
-	for _, p := range []struct{ name, path string }{
-		{"credentialBundlePath", c.CredentialBundlePath}, {"keyPath", c.KeyPath}, {"certificateChainPath", c.CertificateChainPath}} {
-		if p.path == "" {
-			continue
-		}
-		n++
-		errs = append(errs, filePath(fldPath.Child(p.name), p.path)...)
-		errs = append(errs, onlyOnce(fldPath.Child(p.name), p.path, paths)...)
-	}
-	if n == 0 {
-		errs = append(errs, field.Required(fldPath, "specify at least one of credentialBundlePath, keyPath, and certificateChainPath"))
+func downwardVolume(fldPath *field.Path, d *corev1.DownwardAPIVolumeSource) field.ErrorList {
+	errs := optionalMode(fldPath.Child("defaultMode"), d.DefaultMode)
+	for i := range d.Items {
+		errs = append(errs, downwardFile(fldPath, &d.Items[i])...)
 	}
 	return errs
 }
 
-func ephemeralVolume(fldPath *field.Path, e *corev1.EphemeralVolumeSource, volume string) field.ErrorList {
-	at := fldPath.Child("volumeClaimTemplate")
-	t := e.VolumeClaimTemplate
+func csiVolume(fldPath *field.Path, c *corev1.CSIVolumeSource) field.ErrorList {
+	errs := csiDriver(fldPath.Child("driver"), c.Driver)
+	switch r := c.NodePublishSecretRef; {
+	case r == nil:
+	case r.Name == "":
+		errs = append(errs, field.Required(fldPath.Child("nodePublishSecretRef", "name"), ""))
+	default:
+		errs = append(errs, invalid(fldPath.Child("name"), r.Name, isSubdomain(r.Name))...)
+	}
+	return errs
+}
+
+func ephemeralVolume(fldPath *field.Path, e *corev1.EphemeralVolumeSource) field.ErrorList {
+	at, t := fldPath.Child("volumeClaimTemplate"), e.VolumeClaimTemplate
 	if t == nil {
 		return field.ErrorList{field.Required(at, "")}
 	}
-	return append(TemplateMeta(at.Child("metadata"), &t.ObjectMeta), claimSpec(at.Child("spec"), &t.Spec)...)
+	return append(TemplateMeta(at.Child("metadata"), &t.ObjectMeta), claimSpec(at.Child("spec"), &t.Spec, claimOptions{})...)
 }
 
 // TemplateMeta validates the metadata of a template for claims: labels and
@@ -302,14 +253,7 @@ func ephemeralVolume(fldPath *field.Path, e *corev1.EphemeralVolumeSource, volum
 func TemplateMeta(fldPath *field.Path, m *metav1.ObjectMeta) field.ErrorList {
 	errs := apivalidation.ValidateAnnotations(m.Annotations, fldPath.Child("annotations"))
 	errs = append(errs, metavalidation.ValidateLabels(m.Labels, fldPath.Child("labels"))...)
-	v := reflect.ValueOf(*m)
-	for i := range v.NumField() {
-		name := v.Type().Field(i).Name
-		if name != "Annotations" && name != "Labels" && !v.Field(i).IsZero() {
-			errs = append(errs, field.Forbidden(fldPath.Child(strings.ToLower(name[:1])+name[1:]), "cannot be set"))
-		}
-	}
-	return errs
+	return append(errs, onlyFields(fldPath, *m, "cannot be set", "Annotations", "Labels")...)
 }
 
 // csiDriver validates the name of a CSI driver.
@@ -318,8 +262,8 @@ func csiDriver(fldPath *field.Path, name string) field.ErrorList {
 		return field.ErrorList{field.Required(fldPath, "")}
 	}
 	var errs field.ErrorList
-	if len(name) > maxVolumeNameLong {
-		errs = append(errs, field.TooLong(fldPath, name, maxVolumeNameLong))
+	if len(name) > maxCSIDriver {
+		errs = append(errs, field.TooLong(fldPath, name, maxCSIDriver))
 	}
 	return append(errs, invalid(fldPath, name, validation.IsDNS1123Subdomain(strings.ToLower(name)))...)
 }

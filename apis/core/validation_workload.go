@@ -1,7 +1,12 @@
 package core
 
 import (
+	"maps"
+	"slices"
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -16,30 +21,64 @@ func ValidatePodTemplate(t *corev1.PodTemplate) field.ErrorList {
 // ValidatePodTemplateUpdate validates an update of a PodTemplate.
 func ValidatePodTemplateUpdate(t, old *corev1.PodTemplate) field.ErrorList {
 	errs := objectMetaUpdate(&t.ObjectMeta, &old.ObjectMeta)
-	return append(errs, ValidatePodTemplateSpec(&t.Template, field.NewPath("template"), PodOptionsFor(&old.Template.Spec))...)
+	return append(errs, ValidatePodTemplateSpec(&t.Template, field.NewPath("template"), TemplateOptionsFor(&old.Template))...)
 }
 
-// ValidateReplicationController validates a new ReplicationController.
+// ValidateReplicationController validates a new ReplicationController. Faults of
+// its name and of its numbers come last: upstream finds them declaratively.
 func ValidateReplicationController(rc *corev1.ReplicationController) field.ErrorList {
-	errs := objectMeta(&rc.ObjectMeta, true, apivalidation.NameIsDNSSubdomain)
-	return append(errs, replicationControllerSpec(rc, nil)...)
+	anyName := func(string, bool) []string { return nil }
+	errs := objectMeta(&rc.ObjectMeta, true, anyName)
+	errs = append(errs, replicationControllerSpec(rc, nil)...)
+	if name := rc.Name; name != "" {
+		errs = append(errs, invalid(field.NewPath("metadata", "name"), name, isSubdomain(name))...)
+	}
+	return append(errs, replicationControllerNumbers(&rc.Spec)...)
 }
 
 // ValidateReplicationControllerUpdate validates an update of a ReplicationController.
 func ValidateReplicationControllerUpdate(rc, old *corev1.ReplicationController) field.ErrorList {
-	return append(objectMetaUpdate(&rc.ObjectMeta, &old.ObjectMeta), replicationControllerSpec(rc, old)...)
+	errs := objectMetaUpdate(&rc.ObjectMeta, &old.ObjectMeta)
+	errs = append(errs, replicationControllerSpec(rc, old)...)
+	errs = append(errs, nonConvertible(rc, old)...)
+	return append(errs, replicationControllerNumbers(&rc.Spec)...)
 }
 
-func replicationControllerSpec(rc, old *corev1.ReplicationController) field.ErrorList {
-	fldPath, s := field.NewPath("spec"), &rc.Spec
-	errs := nonnegative(fldPath.Child("minReadySeconds"), s.MinReadySeconds)
-	if len(s.Selector) == 0 {
-		errs = append(errs, field.Required(fldPath.Child("selector"), ""))
+// nonConvertiblePrefix is that of annotations which say what another version
+// of the object had and this one cannot.
+const nonConvertiblePrefix = "non-convertible.kubernetes.io"
+
+func nonConvertible(rc, old *corev1.ReplicationController) field.ErrorList {
+	var errs field.ErrorList
+	for _, key := range slices.Sorted(maps.Keys(old.Annotations)) {
+		_, name, _ := strings.Cut(key, "/")
+		switch {
+		case !strings.HasPrefix(key, nonConvertiblePrefix) || strings.Count(key, "/") != 1:
+		case !strings.Contains(name, "selector"):
+			errs = append(errs, &field.Error{Type: field.ErrorTypeNotFound, BadValue: old.Annotations[key], Field: name, Detail: "unknown non-convertible field"})
+		case !equality.Semantic.DeepEqual(old.Spec.Selector, rc.Spec.Selector):
+			errs = append(errs, field.Invalid(field.NewPath("spec", "selector"), rc.Spec.Selector, "cannot update non-convertible selector"))
+		}
 	}
+	return errs
+}
+
+func replicationControllerNumbers(s *corev1.ReplicationControllerSpec) field.ErrorList {
+	fldPath := field.NewPath("spec")
+	var errs field.ErrorList
 	if s.Replicas == nil {
 		errs = append(errs, field.Required(fldPath.Child("replicas"), ""))
 	} else {
 		errs = append(errs, nonnegative(fldPath.Child("replicas"), *s.Replicas)...)
+	}
+	return append(errs, nonnegative(fldPath.Child("minReadySeconds"), s.MinReadySeconds)...)
+}
+
+func replicationControllerSpec(rc, old *corev1.ReplicationController) field.ErrorList {
+	fldPath, s := field.NewPath("spec"), &rc.Spec
+	var errs field.ErrorList
+	if len(s.Selector) == 0 {
+		errs = append(errs, field.Required(fldPath.Child("selector"), ""))
 	}
 	at := fldPath.Child("template")
 	if s.Template == nil {
@@ -48,11 +87,11 @@ func replicationControllerSpec(rc, old *corev1.ReplicationController) field.Erro
 	if selector := labels.Set(s.Selector).AsSelectorPreValidated(); len(s.Selector) > 0 && !selector.Matches(labels.Set(s.Template.Labels)) {
 		errs = append(errs, field.Invalid(at.Child("metadata", "labels"), s.Template.Labels, "`selector` does not match template `labels`"))
 	}
-	var opts PodOptions
-	if old != nil && old.Spec.Template != nil {
-		opts = PodOptionsFor(&old.Spec.Template.Spec)
+	var was *corev1.PodTemplateSpec
+	if old != nil {
+		was = old.Spec.Template
 	}
-	errs = append(errs, ValidatePodTemplateSpec(s.Template, at, opts)...)
+	errs = append(errs, ValidatePodTemplateSpec(s.Template, at, TemplateOptionsFor(was))...)
 	if s.Template.Spec.RestartPolicy != corev1.RestartPolicyAlways {
 		errs = append(errs, field.NotSupported(at.Child("spec", "restartPolicy"), s.Template.Spec.RestartPolicy, []corev1.RestartPolicy{corev1.RestartPolicyAlways}))
 	}

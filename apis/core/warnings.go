@@ -7,12 +7,12 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	netutils "k8s.io/utils/net"
-
-	"github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 // PodWarnings says what is legal in a new pod but probably a mistake or on its
@@ -25,15 +25,10 @@ func PodWarnings(p *corev1.Pod) []string {
 	return append(warnings, podWarnings(&corev1.PodTemplateSpec{ObjectMeta: p.ObjectMeta, Spec: p.Spec}, nil)...)
 }
 
-// PodTemplateWarnings is PodWarnings of a template at fldPath, without those of
-// old, which is nil on creation.
-func PodTemplateWarnings(t, old *corev1.PodTemplateSpec, fldPath *field.Path) []string {
-	now := podWarnings(t, fldPath)
-	if old == nil || len(now) == 0 {
-		return now
-	}
-	known := sets.New(podWarnings(old, fldPath)...)
-	return slices.DeleteFunc(now, known.Has)
+// PodTemplateWarnings is PodWarnings of a template at fldPath, which on an
+// update of another template are all said again, as upstream does.
+func PodTemplateWarnings(t, _ *corev1.PodTemplateSpec, fldPath *field.Path) []string {
+	return podWarnings(t, fldPath)
 }
 
 // WorkloadWarnings says what is legal in the template of a workload's pods but
@@ -49,39 +44,46 @@ func WorkloadWarnings(name string, t, old *corev1.PodTemplateSpec) []string {
 func podWarnings(t *corev1.PodTemplateSpec, fldPath *field.Path) []string {
 	w := warner{}
 	spec, s := fldPath.Child("spec"), &t.Spec
-	w.annotations(fldPath.Child("metadata", "annotations"), t.Annotations)
 	for _, key := range slices.Sorted(maps.Keys(s.NodeSelector)) {
-		w.deprecatedLabel(spec.Child("nodeSelector").Key(key), key)
+		if msg := instead(key); msg != "" {
+			w.add(spec.Child("nodeSelector").Key(key), "%s", msg)
+		}
 	}
-	w.affinity(spec.Child("affinity"), s.Affinity)
+	if s.Affinity != nil {
+		w.nodeAffinity(spec.Child("affinity", "nodeAffinity"), s.Affinity.NodeAffinity)
+	}
 	for i, c := range s.TopologySpreadConstraints {
 		at := spec.Child("topologySpreadConstraints").Index(i)
 		w.deprecatedLabel(at.Child("topologyKey"), c.TopologyKey)
-		if c.LabelSelector == nil {
-			w.add(at.Child("labelSelector"), "a null labelSelector results in matching no pod")
-		}
+		w.nullSelector(at, c.LabelSelector)
 	}
-	names := sets.New[string]()
-	for i, r := range s.ImagePullSecrets {
-		at := spec.Child("imagePullSecrets").Index(i)
-		switch {
-		case r.Name == "":
-			w.add(at.Child("name"), "invalid empty name %q", r.Name)
-		case names.Has(r.Name):
-			w.add(at.Child("name"), "duplicate name %q", r.Name)
-		}
-		names.Insert(r.Name)
-	}
-	w.hostAliases(spec.Child("hostAliases"), s.HostAliases)
+	w.annotations(fldPath.Child("metadata", "annotations"), t.Annotations)
 	for i := range s.Volumes {
 		w.volume(spec.Child("volumes").Index(i), &s.Volumes[i])
 	}
+	w.overlaps(s.Volumes)
+	w.duplicates(spec, s)
+	w.bytes(spec.Child("overhead"), s.Overhead, corev1.ResourceMemory)
+	w.bytes(spec.Child("overhead"), s.Overhead, corev1.ResourceEphemeralStorage)
+	w.profiles(fldPath, t)
+	w.ports(spec, s)
 	if g := s.TerminationGracePeriodSeconds; g != nil && *g < 0 {
 		w.add(spec.Child("terminationGracePeriodSeconds"), "must be >= 0; negative values are invalid and will be treated as 1")
 	}
-	scope := podScope{spec: s}
-	scope.everyContainer(spec, w.container)
-	w.ports(spec, s)
+	if a := s.Affinity; a != nil && a.PodAffinity != nil {
+		w.podAffinity(spec.Child("affinity", "podAffinity"), a.PodAffinity.RequiredDuringSchedulingIgnoredDuringExecution, a.PodAffinity.PreferredDuringSchedulingIgnoredDuringExecution)
+	}
+	if a := s.Affinity; a != nil && a.PodAntiAffinity != nil {
+		w.podAffinity(spec.Child("affinity", "podAntiAffinity"), a.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution, a.PodAntiAffinity.PreferredDuringSchedulingIgnoredDuringExecution)
+	}
+	if s.DNSConfig != nil {
+		for i, ip := range s.DNSConfig.Nameservers {
+			w.ip(spec.Child("dnsConfig", "nameservers").Index(i), ip)
+		}
+	}
+	for i, a := range s.HostAliases {
+		w.ip(spec.Child("hostAliases").Index(i).Child("ip"), a.IP)
+	}
 	return w.list
 }
 
@@ -108,7 +110,7 @@ func (w *warner) cidr(fldPath *field.Path, v string) {
 
 func (w *warner) deprecatedLabel(fldPath *field.Path, key string) {
 	if msg := instead(key); msg != "" {
-		w.add(fldPath, "%s", msg)
+		w.add(fldPath, "%s is %s", key, msg)
 	}
 }
 
@@ -118,220 +120,260 @@ func instead(key string) string {
 		return fmt.Sprintf("deprecated since %s; use %q instead", version, label)
 	}
 	switch key {
-	case "beta.kubernetes.io/arch":
+	case betaArch:
 		return since("v1.14", corev1.LabelArchStable)
-	case "beta.kubernetes.io/os":
+	case betaOS:
 		return since("v1.14", corev1.LabelOSStable)
-	case corev1.LabelFailureDomainBetaRegion, "failure-domain.kubernetes.io/region":
+	case corev1.LabelFailureDomainBetaRegion:
 		return since("v1.17", corev1.LabelTopologyRegion)
-	case corev1.LabelFailureDomainBetaZone, "failure-domain.kubernetes.io/zone":
+	case corev1.LabelFailureDomainBetaZone:
 		return since("v1.17", corev1.LabelTopologyZone)
 	case corev1.LabelInstanceType:
 		return since("v1.17", corev1.LabelInstanceTypeStable)
+	case "app.kubernetes.io/created-by":
+		return "deprecated since v1.9"
+	case "scheduler.alpha.kubernetes.io/preferAvoidPods":
+		return "deprecated since v1.22; use Taints and Tolerations instead"
+	case "node-role.kubernetes.io/master":
+		return `use "node-role.kubernetes.io/control-plane" instead`
 	}
 	return ""
 }
 
+// Labels of nodes from before v1.14.
+const (
+	betaArch = "beta.kubernetes.io/arch"
+	betaOS   = "beta.kubernetes.io/os"
+)
+
 func (w *warner) annotations(fldPath *field.Path, a map[string]string) {
-	for _, key := range slices.Sorted(maps.Keys(a)) {
-		switch {
-		case key == "scheduler.alpha.kubernetes.io/critical-pod":
-			w.add(fldPath.Key(key), `non-functional in v1.16+; use the "priorityClassName" field instead`)
-		case key == seccompPod || strings.HasPrefix(key, seccompContainer):
-			w.add(fldPath.Key(key), `non-functional in v1.27+; use the "seccompProfile" field instead`)
-		case strings.HasPrefix(key, appArmorContainer):
-			w.add(fldPath.Key(key), `deprecated since v1.30; use the "appArmorProfile" field instead`)
-		case key == "security.alpha.kubernetes.io/sysctls" || key == "security.alpha.kubernetes.io/unsafe-sysctls":
-			w.add(fldPath.Key(key), `non-functional in v1.11+; use the "sysctls" field instead`)
+	for _, gone := range []struct{ key, since, field string }{
+		{"scheduler.alpha.kubernetes.io/critical-pod", "v1.16", "priorityClassName"},
+		{"security.alpha.kubernetes.io/sysctls", "v1.11", "sysctls"},
+		{"security.alpha.kubernetes.io/unsafe-sysctls", "v1.11", "sysctls"},
+	} {
+		if _, ok := a[gone.key]; ok {
+			w.nonFunctional(fldPath.Key(gone.key), gone.since, gone.field)
 		}
 	}
 }
 
-func (w *warner) affinity(fldPath *field.Path, a *corev1.Affinity) {
+func (w *warner) nonFunctional(fldPath *field.Path, since, field string) {
+	w.add(fldPath, "non-functional in %s+; use the %q field instead", since, field)
+}
+
+func (w *warner) nodeAffinity(fldPath *field.Path, a *corev1.NodeAffinity) {
 	if a == nil {
 		return
 	}
-	if n := a.NodeAffinity; n != nil {
-		at := fldPath.Child("nodeAffinity")
-		if r := n.RequiredDuringSchedulingIgnoredDuringExecution; r != nil {
-			for i := range r.NodeSelectorTerms {
-				w.nodeTerm(at.Child("requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms").Index(i), &r.NodeSelectorTerms[i])
+	if r := a.RequiredDuringSchedulingIgnoredDuringExecution; r != nil {
+		for i := range r.NodeSelectorTerms {
+			w.nodeTerm(fldPath.Child("requiredDuringSchedulingIgnoredDuringExecution", "nodeSelectorTerms").Index(i), &r.NodeSelectorTerms[i], false)
+		}
+	}
+	for i := range a.PreferredDuringSchedulingIgnoredDuringExecution {
+		w.nodeTerm(fldPath.Child("preferredDuringSchedulingIgnoredDuringExecution").Index(i).Child("preference"),
+			&a.PreferredDuringSchedulingIgnoredDuringExecution[i].Preference, true)
+	}
+}
+
+// nodeTerm warns of deprecated labels and, if asked to, of values that no label can have.
+func (w *warner) nodeTerm(fldPath *field.Path, t *corev1.NodeSelectorTerm, values bool) {
+	for i, r := range t.MatchExpressions {
+		at := fldPath.Child("matchExpressions").Index(i)
+		w.deprecatedLabel(at.Child("key"), r.Key)
+		for j, v := range r.Values {
+			if msgs := validation.IsValidLabelValue(v); values {
+				for _, msg := range msgs {
+					w.add(at.Child("values").Index(j), "%s is invalid, %s", v, msg)
+				}
 			}
 		}
-		for i := range n.PreferredDuringSchedulingIgnoredDuringExecution {
-			w.nodeTerm(at.Child("preferredDuringSchedulingIgnoredDuringExecution").Index(i).Child("preference"), &n.PreferredDuringSchedulingIgnoredDuringExecution[i].Preference)
-		}
-	}
-	terms := func(at *field.Path, req []corev1.PodAffinityTerm, pref []corev1.WeightedPodAffinityTerm) {
-		for i := range req {
-			w.podTerm(at.Child("requiredDuringSchedulingIgnoredDuringExecution").Index(i), &req[i])
-		}
-		for i := range pref {
-			w.podTerm(at.Child("preferredDuringSchedulingIgnoredDuringExecution").Index(i).Child("podAffinityTerm"), &pref[i].PodAffinityTerm)
-		}
-	}
-	if p := a.PodAffinity; p != nil {
-		terms(fldPath.Child("podAffinity"), p.RequiredDuringSchedulingIgnoredDuringExecution, p.PreferredDuringSchedulingIgnoredDuringExecution)
-	}
-	if p := a.PodAntiAffinity; p != nil {
-		terms(fldPath.Child("podAntiAffinity"), p.RequiredDuringSchedulingIgnoredDuringExecution, p.PreferredDuringSchedulingIgnoredDuringExecution)
 	}
 }
 
-func (w *warner) nodeTerm(fldPath *field.Path, t *corev1.NodeSelectorTerm) {
-	for i, r := range t.MatchExpressions {
-		w.deprecatedLabel(fldPath.Child("matchExpressions").Index(i).Child("key"), r.Key)
+func (w *warner) podAffinity(fldPath *field.Path, required []corev1.PodAffinityTerm, preferred []corev1.WeightedPodAffinityTerm) {
+	for i := range required {
+		w.nullSelector(fldPath.Child("requiredDuringSchedulingIgnoredDuringExecution").Index(i), required[i].LabelSelector)
+	}
+	for i := range preferred {
+		w.nullSelector(fldPath.Child("preferredDuringSchedulingIgnoredDuringExecution").Index(i).Child("podAffinityTerm"), preferred[i].PodAffinityTerm.LabelSelector)
 	}
 }
 
-func (w *warner) podTerm(fldPath *field.Path, t *corev1.PodAffinityTerm) {
-	if t.LabelSelector == nil {
+func (w *warner) nullSelector(fldPath *field.Path, s *metav1.LabelSelector) {
+	if s == nil {
 		w.add(fldPath.Child("labelSelector"), "a null labelSelector results in matching no pod")
 	}
-	w.deprecatedLabel(fldPath.Child("topologyKey"), t.TopologyKey)
 }
 
-func (w *warner) hostAliases(fldPath *field.Path, list []corev1.HostAlias) {
-	ips := sets.New[string]()
-	for i, a := range list {
-		if ips.Has(a.IP) {
-			w.add(fldPath.Index(i).Child("ip"), "duplicate ip %q", a.IP)
+// duplicates warns of entries of lists that are there twice.
+func (w *warner) duplicates(spec *field.Path, s *corev1.PodSpec) {
+	seen := sets.New[string]()
+	for i, a := range s.HostAliases {
+		if seen.Has(a.IP) {
+			w.add(spec.Child("hostAliases").Index(i).Child("ip"), "duplicate ip %q", a.IP)
 		}
-		ips.Insert(a.IP)
-		names := sets.New[string]()
-		for j, h := range a.Hostnames {
-			if names.Has(h) {
-				w.add(fldPath.Index(i).Child("hostnames").Index(j), "duplicate hostname %q", h)
-			}
-			names.Insert(h)
+		seen.Insert(a.IP)
+	}
+	seen.Clear()
+	for i, r := range s.ImagePullSecrets {
+		if seen.Has(r.Name) {
+			w.add(spec.Child("imagePullSecrets").Index(i).Child("name"), "duplicate name %q", r.Name)
 		}
+		seen.Insert(r.Name)
 	}
-}
-
-func (w *warner) volume(fldPath *field.Path, v *corev1.Volume) {
-	gone := func(name, version string, set bool) {
-		if set {
-			w.add(fldPath.Child(name), "deprecated in %s, non-functional in v1.31+", version)
-		}
-	}
-	switch {
-	case v.GitRepo != nil:
-		w.add(fldPath.Child("gitRepo"), "deprecated in v1.11, and disabled by default in v1.33+")
-	case v.ScaleIO != nil:
-		w.add(fldPath.Child("scaleIO"), "deprecated in v1.16, non-functional in v1.22+")
-	case v.Flocker != nil:
-		w.add(fldPath.Child("flocker"), "deprecated in v1.22, non-functional in v1.25+")
-	case v.StorageOS != nil:
-		w.add(fldPath.Child("storageOS"), "deprecated in v1.22, non-functional in v1.25+")
-	case v.Quobyte != nil:
-		w.add(fldPath.Child("quobyte"), "deprecated in v1.22, non-functional in v1.25+")
-	case v.Glusterfs != nil:
-		w.add(fldPath.Child("glusterfs"), "deprecated in v1.25, non-functional in v1.26+")
-	case v.PhotonPersistentDisk != nil:
-		w.add(fldPath.Child("photonPersistentDisk"), "deprecated in v1.11, non-functional in v1.16+")
-	}
-	gone("cephfs", "v1.28", v.CephFS != nil)
-	gone("rbd", "v1.28", v.RBD != nil)
-	if v.CSI != nil || v.Ephemeral == nil || v.Ephemeral.VolumeClaimTemplate == nil {
-		return
-	}
-	if q, ok := v.Ephemeral.VolumeClaimTemplate.Spec.Resources.Requests[corev1.ResourceStorage]; ok && q.MilliValue()%1000 != 0 {
-		w.add(fldPath.Child("ephemeral", "volumeClaimTemplate", "spec", "resources", "requests").Key("storage"), "fractional byte value %q is invalid, must be an integer", q.String())
-	}
-}
-
-func (w *warner) container(fldPath *field.Path, c *corev1.Container) {
-	names := sets.New[string]()
-	for i, e := range c.Env {
-		if names.Has(e.Name) {
-			w.add(fldPath.Child("env").Index(i), "hides previous definition of %q, which may be dropped when using apply", e.Name)
-		}
-		names.Insert(e.Name)
-	}
-	for _, list := range []struct {
-		name string
-		list corev1.ResourceList
-	}{{"limits", c.Resources.Limits}, {"requests", c.Resources.Requests}} {
-		for _, name := range resourceNames(list.list) {
-			q := list.list[name]
-			if (name == corev1.ResourceMemory || name == corev1.ResourceEphemeralStorage) && q.MilliValue()%1000 != 0 {
-				w.add(fldPath.Child("resources", list.name).Key(string(name)), "fractional byte value %q is invalid, must be an integer", q.String())
-			}
+	for i, r := range s.ImagePullSecrets {
+		if r.Name == "" {
+			w.add(spec.Child("imagePullSecrets").Index(i).Child("name"), "invalid empty name %q", r.Name)
 		}
 	}
 }
 
-// ports warns of ports that two entries claim.
-func (w *warner) ports(fldPath *field.Path, s *corev1.PodSpec) {
-	type key struct {
-		port, host int32
-		protocol   corev1.Protocol
-		ip         string
+// profiles warns of annotations that fields took the place of, and of what is
+// odd in a container.
+func (w *warner) profiles(fldPath *field.Path, t *corev1.PodTemplateSpec) {
+	annotations, sc := fldPath.Child("metadata", "annotations"), t.Spec.SecurityContext
+	if _, ok := t.Annotations[seccompPod]; ok && (sc == nil || sc.SeccompProfile == nil) {
+		w.nonFunctional(annotations.Key(seccompPod), "v1.27", "seccompProfile")
 	}
-	seen := map[key]*field.Path{}
-	check := func(at *field.Path, c *corev1.Container) {
-		for i, p := range c.Ports {
-			at := at.Child("ports").Index(i)
-			k := key{p.ContainerPort, p.HostPort, p.Protocol, p.HostIP}
-			if first, ok := seen[k]; ok {
-				w.add(at, "duplicate port definition with %s", first)
-			} else {
-				seen[k] = at
-			}
-			w.ip(at.Child("hostIP"), p.HostIP)
+	scope := podScope{spec: &t.Spec}
+	scope.everyContainer(fldPath.Child("spec"), func(at *field.Path, c *corev1.Container) {
+		own := c.SecurityContext
+		key := seccompContainer + c.Name
+		if _, ok := t.Annotations[key]; ok && (own == nil || own.SeccompProfile == nil) {
+			w.nonFunctional(annotations.Key(key), "v1.27", "seccompProfile")
 		}
-	}
-	for i := range s.InitContainers {
-		if pod.IsSidecar(&s.InitContainers[i]) {
-			check(fldPath.Child("initContainers").Index(i), &s.InitContainers[i])
+		key = appArmorContainer + c.Name
+		v, ok := t.Annotations[key]
+		if fldPath != nil && ok && (own == nil || own.AppArmorProfile == nil) && // pods have it made a field
+			(sc == nil || sc.AppArmorProfile == nil || !equality.Semantic.DeepEqual(sc.AppArmorProfile, AppArmorProfile(v))) {
+			w.add(annotations.Key(key), `deprecated since v1.30; use the "appArmorProfile" field instead`)
 		}
-	}
-	for i := range s.Containers {
-		check(fldPath.Child("containers").Index(i), &s.Containers[i])
-	}
+		w.container(at, c)
+	})
 }
 
-// ServiceWarnings says what is legal in a Service but probably a mistake or on
-// its way out.
-func ServiceWarnings(svc *corev1.Service) []string {
+// SyncAppArmor makes annotations of old the fields that took their place, and
+// returns the warnings that are due for them.
+func SyncAppArmor(p *corev1.Pod) []string {
+	if p.Spec.OS != nil && p.Spec.OS.Name == corev1.Windows {
+		return nil
+	}
 	w := warner{}
-	spec, s := field.NewPath("spec"), &svc.Spec
-	w.serviceAddresses(spec, svc)
-	headless := s.Type == corev1.ServiceTypeClusterIP && s.ClusterIP == corev1.ClusterIPNone
-	external := len(s.ExternalIPs) > 0
-	for _, warning := range []struct {
-		due  bool
-		text string
-	}{
-		{headless && s.LoadBalancerIP != "", "spec.loadBalancerIP is ignored for headless services"},
-		{headless && external, "spec.externalIPs is ignored for headless services"},
-		{headless && s.SessionAffinity != corev1.ServiceAffinityNone, "spec.SessionAffinity is ignored for headless services"},
-		{external && !headless && s.Type != corev1.ServiceTypeExternalName, "spec.externalIPs is deprecated and may no longer be implemented in some clusters"},
-		{external && s.Type == corev1.ServiceTypeExternalName, `spec.externalIPs is ignored when spec.type is "ExternalName"`},
-		{s.ExternalName != "" && s.Type != corev1.ServiceTypeExternalName, `spec.externalName is ignored when spec.type is not "ExternalName"`},
-	} {
-		if warning.due {
-			w.list = append(w.list, warning.text)
+	var ofPod *corev1.AppArmorProfile
+	if sc := p.Spec.SecurityContext; sc != nil {
+		ofPod = sc.AppArmorProfile
+	}
+	scope := podScope{spec: &p.Spec}
+	scope.everyContainer(nil, func(_ *field.Path, c *corev1.Container) {
+		key := appArmorContainer + c.Name
+		v, ok := p.Annotations[key]
+		if !ok || c.SecurityContext != nil && c.SecurityContext.AppArmorProfile != nil {
+			return
 		}
+		profile := AppArmorProfile(v)
+		if profile != nil && len(appArmor(nil, profile)) > 0 {
+			profile = nil
+		}
+		if profile != nil && equality.Semantic.DeepEqual(profile, ofPod) {
+			return
+		}
+		if profile != nil {
+			setIfNil(&c.SecurityContext, corev1.SecurityContext{})
+			c.SecurityContext.AppArmorProfile = profile
+		}
+		w.add(field.NewPath("metadata", "annotations").Key(key), `deprecated since v1.30; use the "appArmorProfile" field instead`)
+	})
+	return w.list
+}
+
+// PodStatusWarnings says which addresses of a pod are ambiguous.
+func PodStatusWarnings(p *corev1.Pod) []string {
+	w, status := warner{}, field.NewPath("status")
+	for i, ip := range p.Status.PodIPs {
+		w.ip(status.Child("podIPs").Index(i).Child("ip"), ip.IP)
 	}
-	if t := s.TrafficDistribution; t != nil && *t == corev1.ServiceTrafficDistributionPreferClose {
-		w.add(spec.Child("trafficDistribution"), "%q is deprecated; use %q", *t, corev1.ServiceTrafficDistributionPreferSameZone)
-	}
-	if _, ok := svc.Annotations[corev1.DeprecatedAnnotationTopologyAwareHints]; ok {
-		w.list = append(w.list, fmt.Sprintf("annotation %s is deprecated, please use %s instead", corev1.DeprecatedAnnotationTopologyAwareHints, corev1.AnnotationTopologyMode))
+	for i, ip := range p.Status.HostIPs {
+		w.ip(status.Child("hostIPs").Index(i).Child("ip"), ip.IP)
 	}
 	return w.list
 }
 
-func (w *warner) serviceAddresses(spec *field.Path, svc *corev1.Service) {
-	for i, ip := range svc.Spec.ClusterIPs {
-		w.ip(spec.Child("clusterIPs").Index(i), ip)
+// AppArmorProfile returns what an annotation of old says, nil if that is nothing.
+func AppArmorProfile(annotation string) *corev1.AppArmorProfile {
+	switch annotation {
+	case "unconfined":
+		return &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeUnconfined}
+	case "runtime/default":
+		return &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeRuntimeDefault}
 	}
-	for i, ip := range svc.Spec.ExternalIPs {
-		w.ip(spec.Child("externalIPs").Index(i), ip)
+	if name, ok := strings.CutPrefix(annotation, localhostProfile); ok && name != "" {
+		return &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeLocalhost, LocalhostProfile: &name}
 	}
-	w.ip(spec.Child("loadBalancerIP"), svc.Spec.LoadBalancerIP)
-	for i, c := range svc.Spec.LoadBalancerSourceRanges {
-		w.cidr(spec.Child("loadBalancerSourceRanges").Index(i), c)
+	return nil
+}
+
+func (w *warner) container(fldPath *field.Path, c *corev1.Container) {
+	for _, name := range []corev1.ResourceName{corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
+		w.bytes(fldPath.Child("resources", "limits"), c.Resources.Limits, name)
+		w.bytes(fldPath.Child("resources", "requests"), c.Resources.Requests, name)
+	}
+	names := sets.New[string]()
+	for i, e := range c.Env {
+		ref := "$(" + e.Name + ")"
+		if names.Has(e.Name) && (e.ValueFrom != nil || e.Value == ref || !strings.Contains(e.Value, ref)) {
+			w.add(fldPath.Child("env").Index(i), "hides previous definition of %q, which may be dropped when using apply", e.Name)
+		}
+		names.Insert(e.Name)
+	}
+}
+
+// bytes warns of an amount that is no whole number.
+func (w *warner) bytes(fldPath *field.Path, list corev1.ResourceList, name corev1.ResourceName) {
+	if q := list[name]; q.MilliValue()%1000 != 0 {
+		w.add(fldPath.Key(string(name)), "fractional byte value %q is invalid, must be an integer", q.String())
+	}
+}
+
+// ports warns of ports that two entries claim, and of names that two have.
+func (w *warner) ports(spec *field.Path, s *corev1.PodSpec) {
+	type entry struct {
+		at *field.Path
+		corev1.ContainerPort
+	}
+	var seen, named []entry
+	scope := podScope{spec: s}
+	scope.everyContainer(spec, func(at *field.Path, c *corev1.Container) {
+		for i, p := range c.Ports {
+			at := at.Child("ports").Index(i)
+			if p.HostIP != "" && p.HostPort == 0 {
+				w.add(at, "hostIP set without hostPort: %+v", p)
+			}
+			for _, o := range seen {
+				if p.ContainerPort != o.ContainerPort.ContainerPort || p.Protocol != o.Protocol {
+					continue
+				}
+				switch {
+				case p.HostIP == o.HostIP && p.HostPort == o.HostPort:
+					w.add(at, "duplicate port definition with %s", o.at)
+				case p.HostPort == 0 || o.HostPort == 0:
+					w.add(at, "overlapping port definition with %s", o.at)
+				case p.HostPort == o.HostPort && (p.HostIP == "") != (o.HostIP == ""):
+					w.add(at, "dangerously ambiguous port definition with %s", o.at)
+				}
+			}
+			seen = append(seen, entry{at, p})
+		}
+	})
+	for _, e := range seen {
+		i := slices.IndexFunc(named, func(o entry) bool { return o.Name == e.Name })
+		switch {
+		case e.Name == "":
+		case i < 0:
+			named = append(named, e)
+		default:
+			w.add(e.at, "duplicate port name %q with %s, services and probes that select ports by name will use %s", e.Name, named[i].at, named[i].at)
+		}
 	}
 }

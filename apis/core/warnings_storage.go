@@ -24,7 +24,7 @@ func VolumeWarnings(pv *corev1.PersistentVolume) []string {
 	if a := s.NodeAffinity; a != nil && a.Required != nil {
 		at := spec.Child("nodeAffinity", "required", "nodeSelectorTerms")
 		for i, t := range a.Required.NodeSelectorTerms {
-			w.nodeTerm(at.Index(i), &t)
+			w.nodeTerm(at.Index(i), &t, false)
 		}
 	}
 	for _, gone := range []struct {
@@ -44,4 +44,20 @@ func VolumeWarnings(pv *corev1.PersistentVolume) []string {
 		}
 	}
 	return w.list
+}
+
+// ClaimWarnings says what is legal in a PersistentVolumeClaim but probably a mistake.
+func ClaimWarnings(c *corev1.PersistentVolumeClaim) []string {
+	w := warner{}
+	if _, ok := c.Annotations[corev1.BetaStorageClassAnnotation]; ok {
+		w.add(field.NewPath("metadata", "annotations").Key(corev1.BetaStorageClassAnnotation), `deprecated since v1.8; use "storageClassName" attribute instead`)
+	}
+	w.claim(field.NewPath("spec"), &c.Spec)
+	return w.list
+}
+
+// claim warns of amounts that are no whole number of bytes.
+func (w *warner) claim(fldPath *field.Path, s *corev1.PersistentVolumeClaimSpec) {
+	w.bytes(fldPath.Child("resources", "requests"), s.Resources.Requests, corev1.ResourceStorage)
+	w.bytes(fldPath.Child("resources", "limits"), s.Resources.Limits, corev1.ResourceStorage)
 }

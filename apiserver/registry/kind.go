@@ -109,6 +109,11 @@ type Status[T Object] struct {
 	Prepare func(ctx context.Context, obj, old T)
 	// Validate must be given.
 	Validate func(ctx context.Context, obj, old T) field.ErrorList
+	// Warnings of an update.
+	Warnings func(ctx context.Context, obj, old T) []string
+	// Resets are the fields that Prepare puts back besides the spec, each a path
+	// such as {"metadata", "labels"}: server-side apply does not claim them.
+	Resets [][]any
 	// KeepMetadata puts labels, annotations, finalizers and owners back too;
 	// upstream differs by kind (older kinds may change all of them by status).
 	KeepMetadata bool

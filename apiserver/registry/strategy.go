@@ -118,13 +118,13 @@ func (s strategy[T]) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
 	if s.kind.Status == nil {
 		return nil
 	}
-	return s.reset("status")
+	return s.reset([]any{"status"})
 }
 
-func (s strategy[T]) reset(roots ...string) map[fieldpath.APIVersion]*fieldpath.Set {
+func (s strategy[T]) reset(paths ...[]any) map[fieldpath.APIVersion]*fieldpath.Set {
 	set := fieldpath.NewSet()
-	for _, root := range roots {
-		set.Insert(fieldpath.MakePathOrDie(root))
+	for _, path := range paths {
+		set.Insert(fieldpath.MakePathOrDie(path...))
 	}
 	sets := map[fieldpath.APIVersion]*fieldpath.Set{fieldpath.APIVersion(s.kind.GVK.GroupVersion().String()): set}
 	for _, gv := range s.kind.OtherVersions {
@@ -160,15 +160,19 @@ func (s statusStrategy[T]) ValidateUpdate(ctx context.Context, obj, old runtime.
 	return append(errs, s.finalizers(obj.(T))...)
 }
 
-func (s statusStrategy[T]) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
-	return nil
+func (s statusStrategy[T]) WarningsOnUpdate(ctx context.Context, obj, old runtime.Object) []string {
+	if s.kind.Status.Warnings == nil {
+		return nil
+	}
+	return s.kind.Status.Warnings(ctx, obj.(T), old.(T))
 }
 
 func (s statusStrategy[T]) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
+	paths := append([][]any{{"spec"}}, s.kind.Status.Resets...)
 	if s.kind.Status.KeepMetadata {
-		return s.reset("spec", "metadata")
+		paths = append(paths, []any{"metadata"})
 	}
-	return s.reset("spec")
+	return s.reset(paths...)
 }
 
 // The interfaces a delete strategy implements change what the store does, so a

@@ -2,7 +2,6 @@ package pod
 
 import (
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	resourcehelper "k8s.io/component-helpers/resource"
 )
 
@@ -21,59 +20,43 @@ func QOSClass(p *corev1.Pod) corev1.PodQOSClass {
 // of the pod as a whole, when it has them, stand for those of its containers.
 // See https://kubernetes.io/docs/concepts/workloads/pods/pod-qos/.
 func ComputeQOSClass(p *corev1.Pod) corev1.PodQOSClass {
-	sum := qosSum{requests: corev1.ResourceList{}, limits: corev1.ResourceList{}, guaranteed: true}
 	if resourcehelper.IsPodLevelResourcesSet(p) {
-		sum.add(p.Spec.Resources)
-	} else {
-		for i := range p.Spec.Containers {
-			sum.add(&p.Spec.Containers[i].Resources)
-		}
-		for i := range p.Spec.InitContainers {
-			sum.add(&p.Spec.InitContainers[i].Resources)
+		return classOf(p.Spec.Resources)
+	}
+	var class corev1.PodQOSClass
+	for _, list := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
+		for i := range list {
+			switch c := classOf(&list[i].Resources); class {
+			case "", c:
+				class = c
+			default: // some containers are guaranteed what they need, others nothing
+				return corev1.PodQOSBurstable
+			}
 		}
 	}
-	return sum.class()
-}
-
-type qosSum struct {
-	requests, limits corev1.ResourceList
-	guaranteed       bool
-}
-
-func (s *qosSum) add(r *corev1.ResourceRequirements) {
-	addPositive(s.requests, r.Requests)
-	if addPositive(s.limits, r.Limits) < 2 {
-		s.guaranteed = false
-	}
-}
-
-func (s *qosSum) class() corev1.PodQOSClass {
-	if len(s.requests) == 0 && len(s.limits) == 0 {
+	if class == "" {
 		return corev1.PodQOSBestEffort
 	}
-	if !s.guaranteed || len(s.requests) != len(s.limits) {
-		return corev1.PodQOSBurstable
-	}
-	for name, req := range s.requests {
-		if limit, ok := s.limits[name]; !ok || limit.Cmp(req) != 0 {
-			return corev1.PodQOSBurstable
-		}
-	}
-	return corev1.PodQOSGuaranteed
+	return class
 }
 
-// addPositive adds the CPU and memory of list to total and returns how many of the two it had.
-func addPositive(total, list corev1.ResourceList) int {
-	n := 0
+// classOf is the class of one container, or of a pod as a whole.
+func classOf(r *corev1.ResourceRequirements) corev1.PodQOSClass {
+	requested := 0
 	for _, name := range [...]corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
-		q, ok := list[name]
-		if !ok || q.Cmp(resource.Quantity{}) <= 0 {
-			continue
+		request, limit := r.Requests[name], r.Limits[name]
+		if !request.Equal(limit) {
+			return corev1.PodQOSBurstable
 		}
-		n++
-		t := total[name]
-		t.Add(q)
-		total[name] = t
+		if !request.IsZero() {
+			requested++
+		}
 	}
-	return n
+	switch requested {
+	case 0:
+		return corev1.PodQOSBestEffort
+	case 1:
+		return corev1.PodQOSBurstable
+	}
+	return corev1.PodQOSGuaranteed
 }

@@ -2,6 +2,7 @@
 package endpoints
 
 import (
+	"context"
 	"net"
 	"strconv"
 	"time"
@@ -24,6 +25,7 @@ func New() *registry.Resource {
 		New:                 func() *corev1.Endpoints { return &corev1.Endpoints{} },
 		NewList:             func() runtime.Object { return &corev1.EndpointsList{} },
 		AllowCreateOnUpdate: true,
+		Warnings:            func(_ context.Context, e, _ *corev1.Endpoints) []string { return core.EndpointsWarnings(e) },
 		Validate:            registry.Pure(core.ValidateEndpoints),
 		ValidateUpdate:      registry.PureUpdate(core.ValidateEndpointsUpdate),
 		Table: &registry.Table[*corev1.Endpoints]{

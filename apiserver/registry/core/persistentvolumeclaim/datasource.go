@@ -15,13 +15,19 @@ func normalizeSources(s, old *corev1.PersistentVolumeClaimSpec) {
 	if r := s.DataSourceRef; r != nil && ptr.Deref(r.Namespace, "") != "" && (old == nil || old.DataSourceRef == nil) {
 		s.DataSourceRef = nil // sources in other namespaces are alpha, and off
 	}
-	if (old == nil || old.DataSource == nil) && !cloneOrSnapshot(s.DataSource) {
+	had := old != nil && (old.DataSource != nil || old.DataSourceRef != nil)
+	if !had && s.DataSourceRef == nil && !cloneOrSnapshot(s.DataSource) {
 		s.DataSource = nil
 	}
+	copySource(s)
+}
+
+// copySource fills in the one that is not there.
+func copySource(s *corev1.PersistentVolumeClaimSpec) {
 	switch d, r := s.DataSource, s.DataSourceRef; {
 	case d != nil && r == nil:
 		s.DataSourceRef = &corev1.TypedObjectReference{APIGroup: d.APIGroup, Kind: d.Kind, Name: d.Name}
-	case d == nil && r != nil && r.Namespace == nil:
+	case d == nil && r != nil && ptr.Deref(r.Namespace, "") == "":
 		s.DataSource = &corev1.TypedLocalObjectReference{APIGroup: r.APIGroup, Kind: r.Kind, Name: r.Name}
 	}
 }

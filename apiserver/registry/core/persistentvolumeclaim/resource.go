@@ -30,8 +30,9 @@ func New() *registry.Resource {
 		},
 		PrepareForUpdate: func(_ context.Context, c, old *corev1.PersistentVolumeClaim) {
 			normalizeSources(&c.Spec, &old.Spec)
-			normalizeSources(&old.Spec, &old.Spec) // as it was stored before there was a ref
+			copySource(&old.Spec) // as it was stored before there was a ref
 		},
+		Warnings:       func(_ context.Context, c, _ *corev1.PersistentVolumeClaim) []string { return core.ClaimWarnings(c) },
 		Validate:       registry.Pure(core.ValidatePersistentVolumeClaim),
 		ValidateUpdate: registry.PureUpdate(core.ValidatePersistentVolumeClaimUpdate),
 		Fields:         func(c *corev1.PersistentVolumeClaim) fields.Set { return fields.Set{"name": c.Name} },

@@ -91,11 +91,11 @@ func (s *bindingStorage) bind(ctx context.Context, b *corev1.Binding, dryRun boo
 			return nil, err
 		}
 		p.Spec.NodeName = b.Target.Name
-		// Nobody may take a nomination for a wish that is still open.
-		p.Status.NominatedNodeName = ""
+		p.Status.NominatedNodeName = "" // was a hint until now
 		p.Annotations = merged(p.Annotations, b.Annotations)
+		core.DropInitContainerAnnotations(p.Annotations)
 		p.Labels = merged(p.Labels, b.Labels)
-		corepod.UpdateCondition(&p.Status, corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, ObservedGeneration: p.Generation}, s.clock.Now())
+		corepod.UpdateCondition(&p.Status, corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionTrue}, s.clock.Now())
 		return p, nil
 	}), dryRun, nil)
 	if err == nil {

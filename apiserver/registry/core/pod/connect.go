@@ -355,9 +355,6 @@ func logQuery(o *corev1.PodLogOptions) url.Values {
 	if o.SinceTime != nil {
 		query.Set("sinceTime", o.SinceTime.Format(time.RFC3339))
 	}
-	if o.Stream != nil {
-		query.Set("stream", *o.Stream)
-	}
 	return query
 }
 
@@ -375,13 +372,8 @@ func validateLogOptions(o *corev1.PodLogOptions) field.ErrorList {
 	case o.SinceSeconds != nil && *o.SinceSeconds < 1:
 		errs = append(errs, field.Invalid(field.NewPath("sinceSeconds"), *o.SinceSeconds, "must be greater than 0"))
 	}
-	all := corev1.LogStreamAll
-	if o.Stream != nil && *o.Stream != all {
-		if *o.Stream != corev1.LogStreamStdout && *o.Stream != corev1.LogStreamStderr {
-			errs = append(errs, field.NotSupported(field.NewPath("stream"), *o.Stream, []string{all, corev1.LogStreamStdout, corev1.LogStreamStderr}))
-		} else if o.TailLines != nil {
-			errs = append(errs, field.Forbidden(field.NewPath(""), "`tailLines` and specific `stream` are mutually exclusive for now"))
-		}
+	if o.Stream != nil { // an alpha feature
+		errs = append(errs, field.Forbidden(field.NewPath("stream"), "may not be specified"))
 	}
 	return errs
 }

@@ -307,7 +307,7 @@ func (s *evictionStorage) mark(ctx context.Context, pod *corev1.Pod, o *metav1.D
 			return nil, fmt.Errorf("reading a pod: got %T", obj)
 		}
 		corepod.UpdateCondition(&p.Status, corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue,
-			ObservedGeneration: p.Generation, Reason: "EvictionByEvictionAPI", Message: "Eviction API: evicting"}, s.env.Clock.Now())
+			Reason: "EvictionByEvictionAPI", Message: "Eviction API: evicting"}, s.env.Clock.Now())
 		return p, nil
 	}), false, nil)
 	resource := schema.GroupResource{Resource: "pods"}

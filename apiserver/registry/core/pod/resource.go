@@ -2,9 +2,9 @@
 package pod
 
 import (
-	"cmp"
 	"context"
 	"strconv"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/warning"
 
 	"github.com/coracle-k8s/coracle/apis/core"
 	corepod "github.com/coracle-k8s/coracle/apis/core/pod"
@@ -44,6 +45,8 @@ func New() *registry.Resource {
 		Status: &registry.Status[*corev1.Pod]{
 			Prepare:  prepareStatus,
 			Validate: registry.PureUpdate(core.ValidatePodStatusUpdate),
+			Warnings: func(_ context.Context, p, _ *corev1.Pod) []string { return core.PodStatusWarnings(p) },
+			Resets:   [][]any{{"metadata", "deletionTimestamp"}, {"metadata", "ownerReferences"}},
 		},
 		CheckGracefulDelete: checkGracefulDelete,
 		ReturnDeleted:       true,
@@ -79,10 +82,7 @@ func extend(env registry.Env, store *genericregistry.Store, storages map[string]
 	storages["proxy"] = &proxyStorage{locator: pods, transport: connect.DirectTransport()}
 	storages["binding"] = &bindingStorage{store: store, clock: env.Clock}
 	storages["eviction"] = &evictionStorage{env: env, store: store}
-	storages["ephemeralcontainers"] = registry.NewSubStorage(store, partStrategy{
-		RESTUpdateStrategy: store.UpdateStrategy, take: takeEphemeralContainers, validate: core.ValidatePodEphemeralContainersUpdate})
-	storages["resize"] = registry.NewSubStorage(store, partStrategy{
-		RESTUpdateStrategy: store.UpdateStrategy, take: takeResources, validate: core.ValidatePodResize})
+	storages["ephemeralcontainers"], storages["resize"] = newEphemeralContainers(store), newResize(store)
 	return nil
 }
 
@@ -95,49 +95,76 @@ func streams() map[string]*streamStorage {
 	}
 }
 
-func prepareForCreate(_ context.Context, p *corev1.Pod) {
+func prepareForCreate(ctx context.Context, p *corev1.Pod) {
+	p.Status = corev1.PodStatus{Phase: corev1.PodPending}
 	core.DropDisabledPodFields(&p.Spec, nil)
-	core.CompletePodResources(p)
-	p.Status = corev1.PodStatus{Phase: corev1.PodPending, QOSClass: corepod.ComputeQOSClass(p)}
-	mergeLabelKeys(p)
+	core.DropInitContainerAnnotations(p.Annotations)
 	if len(p.Spec.SchedulingGates) > 0 {
-		p.Status.Conditions = append(p.Status.Conditions, corev1.PodCondition{
+		corepod.UpdateCondition(&p.Status, corev1.PodCondition{
 			Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonSchedulingGated,
 			Message: "Scheduling is blocked due to non-empty scheduling gates",
-		})
+		}, time.Now())
 	}
+	mergeLabelKeys(p)
+	for _, w := range core.SyncAppArmor(p) {
+		warning.AddWarning(ctx, "", w)
+	}
+	core.SetPodResources(p)
+	p.Status.QOSClass = corepod.ComputeQOSClass(p)
 }
 
 func prepareForUpdate(_ context.Context, p, old *corev1.Pod) {
-	keepPodResources(p, old)
+	keepResources(p, old)
 	core.DropDisabledPodFields(&p.Spec, &old.Spec)
+	core.DropInitContainerAnnotations(p.Annotations)
 }
 
-// keepPodResources keeps the resources of the pod as a whole for clients that do
-// not know of them.
-func keepPodResources(p, old *corev1.Pod) {
-	if p.Spec.Resources == nil && old.Spec.Resources != nil {
+// keepResources keeps the resources of the pod as a whole, for clients that do
+// not know them.
+func keepResources(p, old *corev1.Pod) {
+	if p.Spec.Resources == nil {
 		p.Spec.Resources = old.Spec.Resources.DeepCopy()
 	}
 }
 
-// prepareStatus keeps what agents of old versions do not know of and so leave
-// out. An empty list still clears the claims.
+// prepareStatus puts back what agents of old versions send without, because they
+// do not know of it.
 func prepareStatus(_ context.Context, p, old *corev1.Pod) {
 	p.DeletionTimestamp, p.OwnerReferences = nil, old.OwnerReferences
-	now, before := &p.Status, &old.Status
-	now.QOSClass = cmp.Or(now.QOSClass, before.QOSClass)
-	now.ExtendedResourceClaimStatus = cmp.Or(now.ExtendedResourceClaimStatus, before.ExtendedResourceClaimStatus)
-	if now.ResourceClaimStatuses == nil {
-		now.ResourceClaimStatuses = before.ResourceClaimStatuses
+	s, was := &p.Status, &old.Status
+	if s.QOSClass == "" {
+		s.QOSClass = was.QOSClass
 	}
-	if now.NodeAllocatableResourceClaimStatuses == nil {
-		now.NodeAllocatableResourceClaimStatuses = before.NodeAllocatableResourceClaimStatuses
+	if s.ResourceClaimStatuses == nil {
+		s.ResourceClaimStatuses = was.ResourceClaimStatuses
 	}
+	if s.ExtendedResourceClaimStatus == nil {
+		s.ExtendedResourceClaimStatus = was.ExtendedResourceClaimStatus
+	}
+	if s.ObservedGeneration == 0 {
+		s.ObservedGeneration = was.ObservedGeneration
+	}
+	generations := map[corev1.PodConditionType][]int64{} // one type may be there twice
+	for _, c := range was.Conditions {
+		generations[c.Type] = append(generations[c.Type], c.ObservedGeneration)
+	}
+	for i := range s.Conditions {
+		c := &s.Conditions[i]
+		list := generations[c.Type]
+		if len(list) == 0 {
+			continue
+		}
+		generations[c.Type] = list[1:]
+		if c.ObservedGeneration == 0 {
+			c.ObservedGeneration = list[0]
+		}
+	}
+	core.DropDisabledPodStatusFields(s, was)
+	core.DropInitContainerAnnotations(p.Annotations)
 }
 
 func selectable(p *corev1.Pod) fields.Set {
-	ip := p.Status.PodIP
+	ip := ""
 	if len(p.Status.PodIPs) > 0 {
 		ip = p.Status.PodIPs[0].IP
 	}

@@ -8,30 +8,30 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
 // partStrategy changes one part of the spec of a pod and nothing else.
 type partStrategy struct {
 	rest.RESTUpdateStrategy
-	// take copies the part from one pod to another.
-	take     func(to, from *corev1.Pod)
+	// prepare puts everything but the part back in p.
+	prepare  func(p, old *corev1.Pod)
 	validate func(p, old *corev1.Pod) field.ErrorList
 }
 
 // PrepareForUpdate implements rest.RESTUpdateStrategy.
 func (s partStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	p, was := obj.(*corev1.Pod), old.(*corev1.Pod)
-	out := was.DeepCopy()
-	out.ResourceVersion, out.ManagedFields = p.ResourceVersion, p.ManagedFields
-	s.take(out, p)
-	if !equality.Semantic.DeepEqual(out.Spec, was.Spec) {
-		out.Generation++
+	s.prepare(p, was)
+	core.DropDisabledPodFields(&p.Spec, &was.Spec)
+	if !equality.Semantic.DeepEqual(p.Spec, was.Spec) {
+		p.Generation++
 	}
-	*p = *out
 }
 
 // ValidateUpdate implements rest.RESTUpdateStrategy.
@@ -44,31 +44,87 @@ func (s partStrategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.
 	return nil
 }
 
-// GetResetFields implements rest.ResetFieldsStrategy.
-func (s partStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
-	return map[fieldpath.APIVersion]*fieldpath.Set{"v1": fieldpath.NewSet(fieldpath.MakePathOrDie("status"), fieldpath.MakePathOrDie("metadata"))}
+// GetResetFields implements rest.ResetFieldsStrategy; partStorage says more.
+func (s partStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set { return nil }
+
+// partStorage serves one part of the spec. Server-side apply owns nothing else.
+type partStorage struct {
+	sub   *registry.StatusStorage
+	parts []*fieldpath.SetMatcher
 }
 
-func takeEphemeralContainers(to, from *corev1.Pod) {
-	to.Spec.EphemeralContainers = from.Spec.EphemeralContainers
+// New returns an empty pod.
+func (s *partStorage) New() runtime.Object { return s.sub.New() }
+
+// Destroy does nothing: the store belongs to the pods.
+func (s *partStorage) Destroy() {}
+
+// Get returns the whole pod.
+func (s *partStorage) Get(ctx context.Context, name string, o *metav1.GetOptions) (runtime.Object, error) {
+	return s.sub.Get(ctx, name, o)
 }
 
-// takeResources takes resources and resize policies, container by container.
-// When containers were added or removed, all are taken, for validation to refuse.
-func takeResources(to, from *corev1.Pod) {
-	to.Spec.Containers = resized(to.Spec.Containers, from.Spec.Containers)
-	to.Spec.InitContainers = resized(to.Spec.InitContainers, from.Spec.InitContainers)
-	if from.Spec.Resources != nil { // otherwise the client does not know of them
-		to.Spec.Resources = from.Spec.Resources
+// Update never creates.
+func (s *partStorage) Update(ctx context.Context, name string, info rest.UpdatedObjectInfo, create rest.ValidateObjectFunc,
+	update rest.ValidateObjectUpdateFunc, _ bool, o *metav1.UpdateOptions) (runtime.Object, bool, error) {
+	return s.sub.Update(ctx, name, info, create, update, false, o)
+}
+
+// ConvertToTable shows the pod as the resource does.
+func (s *partStorage) ConvertToTable(ctx context.Context, obj, options runtime.Object) (*metav1.Table, error) {
+	return s.sub.ConvertToTable(ctx, obj, options)
+}
+
+// GetResetFieldsFilter implements rest.ResetFieldsFilterStrategy.
+func (s *partStorage) GetResetFieldsFilter() map[fieldpath.APIVersion]fieldpath.Filter {
+	return map[fieldpath.APIVersion]fieldpath.Filter{"v1": fieldpath.NewIncludeMatcherFilter(s.parts...)}
+}
+
+func newEphemeralContainers(store *genericregistry.Store) rest.Storage {
+	s := partStrategy{RESTUpdateStrategy: store.UpdateStrategy, prepare: keepEphemeralContainers, validate: core.ValidatePodEphemeralContainersUpdate}
+	return &partStorage{registry.NewSubStorage(store, s), []*fieldpath.SetMatcher{fieldpath.MakePrefixMatcherOrDie("spec", "ephemeralContainers")}}
+}
+
+func newResize(store *genericregistry.Store) rest.Storage {
+	s := partStrategy{RESTUpdateStrategy: store.UpdateStrategy, prepare: prepareResize, validate: core.ValidatePodResize}
+	var parts []*fieldpath.SetMatcher
+	for _, list := range []string{"containers", "initContainers"} {
+		for _, name := range []string{"resources", "resizePolicy"} {
+			parts = append(parts, fieldpath.MakePrefixMatcherOrDie("spec", list, fieldpath.MatchAnyPathElement(), name))
+		}
 	}
-	core.CompletePodResources(to)
+	return &partStorage{registry.NewSubStorage(store, s), parts}
 }
 
+func keepEphemeralContainers(p, old *corev1.Pod) {
+	list := p.Spec.EphemeralContainers
+	old.Spec.DeepCopyInto(&p.Spec)
+	old.Status.DeepCopyInto(&p.Status)
+	metav1.ResetObjectMetaForStatus(p, old)
+	p.Spec.EphemeralContainers = list
+}
+
+// prepareResize keeps resources and resize policies, container by container. When
+// containers were added or removed, all of p is kept, for validation to refuse.
+func prepareResize(p, old *corev1.Pod) {
+	if len(p.Spec.Containers) == len(old.Spec.Containers) && len(p.Spec.InitContainers) == len(old.Spec.InitContainers) {
+		resources := p.Spec.Resources
+		spec := old.Spec.DeepCopy()
+		spec.Containers = resized(spec.Containers, p.Spec.Containers)
+		spec.InitContainers = resized(spec.InitContainers, p.Spec.InitContainers)
+		spec.Resources = resources
+		p.Spec = *spec
+		old.Status.DeepCopyInto(&p.Status)
+		metav1.ResetObjectMetaForStatus(p, old)
+	}
+	keepResources(p, old)
+	core.SetPodResources(p)
+}
+
+// resized returns old with the resources of wanted, or wanted as it is if it has
+// other containers.
 func resized(old, wanted []corev1.Container) []corev1.Container {
-	if len(old) != len(wanted) {
-		return wanted
-	}
-	for i := range old {
+	for i := range wanted {
 		if old[i].Name != wanted[i].Name {
 			return wanted
 		}

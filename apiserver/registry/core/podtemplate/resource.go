@@ -19,26 +19,27 @@ import (
 // New returns the resource.
 func New() *registry.Resource {
 	return registry.Kind[*corev1.PodTemplate]{
-		GVK:              corev1.SchemeGroupVersion.WithKind("PodTemplate"),
-		Plural:           "podtemplates",
-		ReturnDeleted:    true,
-		New:              func() *corev1.PodTemplate { return &corev1.PodTemplate{} },
-		NewList:          func() runtime.Object { return &corev1.PodTemplateList{} },
-		PrepareForCreate: func(_ context.Context, t *corev1.PodTemplate) { t.Generation = 1 },
+		GVK:           corev1.SchemeGroupVersion.WithKind("PodTemplate"),
+		Plural:        "podtemplates",
+		ReturnDeleted: true,
+		New:           func() *corev1.PodTemplate { return &corev1.PodTemplate{} },
+		NewList:       func() runtime.Object { return &corev1.PodTemplateList{} },
+		PrepareForCreate: func(_ context.Context, t *corev1.PodTemplate) {
+			t.Generation = 1
+			core.DropDisabledTemplateFields(&t.Template, nil)
+		},
 		PrepareForUpdate: func(_ context.Context, t, old *corev1.PodTemplate) {
+			core.DropDisabledTemplateFields(&t.Template, &old.Template)
 			t.Generation = old.Generation
 			if !equality.Semantic.DeepEqual(t.Template, old.Template) {
 				t.Generation++
 			}
 		},
 		Warnings: func(_ context.Context, t, old *corev1.PodTemplate) []string {
-			switch {
-			case old == nil:
-				return core.PodTemplateWarnings(&t.Template, nil, field.NewPath("template"))
-			case t.Generation == old.Generation:
+			if old != nil && t.Generation == old.Generation {
 				return nil
 			}
-			return core.PodTemplateWarnings(&t.Template, &old.Template, field.NewPath("template"))
+			return core.PodTemplateWarnings(&t.Template, nil, field.NewPath("template"))
 		},
 		Validate:       registry.Pure(core.ValidatePodTemplate),
 		ValidateUpdate: registry.PureUpdate(core.ValidatePodTemplateUpdate),

@@ -68,14 +68,9 @@ func table() *registry.Table[*corev1.ReplicationController] {
 }
 
 func drop(t, old *corev1.PodTemplateSpec) {
-	if t == nil {
-		return
+	if t != nil {
+		core.DropDisabledTemplateFields(t, old)
 	}
-	var was *corev1.PodSpec
-	if old != nil {
-		was = &old.Spec
-	}
-	core.DropDisabledPodFields(&t.Spec, was)
 }
 
 func warnings(_ context.Context, rc, old *corev1.ReplicationController) []string {

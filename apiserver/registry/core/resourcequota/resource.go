@@ -3,6 +3,7 @@ package resourcequota
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,13 +20,19 @@ import (
 // New returns the resource.
 func New() *registry.Resource {
 	return registry.Kind[*corev1.ResourceQuota]{
-		GVK:            corev1.SchemeGroupVersion.WithKind("ResourceQuota"),
-		Plural:         "resourcequotas",
-		ReturnDeleted:  true,
-		ShortNames:     []string{"quota"},
-		New:            func() *corev1.ResourceQuota { return &corev1.ResourceQuota{} },
-		NewList:        func() runtime.Object { return &corev1.ResourceQuotaList{} },
-		NoGeneration:   true,
+		GVK:           corev1.SchemeGroupVersion.WithKind("ResourceQuota"),
+		Plural:        "resourcequotas",
+		ReturnDeleted: true,
+		ShortNames:    []string{"quota"},
+		New:           func() *corev1.ResourceQuota { return &corev1.ResourceQuota{} },
+		NewList:       func() runtime.Object { return &corev1.ResourceQuotaList{} },
+		NoGeneration:  true,
+		Warnings: func(_ context.Context, q, old *corev1.ResourceQuota) []string {
+			if old != nil {
+				return nil
+			}
+			return core.QuotaWarnings(q)
+		},
 		Validate:       registry.Pure(core.ValidateResourceQuota),
 		ValidateUpdate: registry.PureUpdate(core.ValidateResourceQuotaUpdate),
 		Status:         &registry.Status[*corev1.ResourceQuota]{Validate: registry.PureUpdate(core.ValidateResourceQuotaStatusUpdate)},

@@ -27,6 +27,7 @@ func New() *registry.Resource {
 				s.Type = old.Type
 			}
 		},
+		Warnings:       func(_ context.Context, s, _ *corev1.Secret) []string { return core.SecretWarnings(s) },
 		Validate:       registry.Pure(core.ValidateSecret),
 		ValidateUpdate: registry.PureUpdate(core.ValidateSecretUpdate),
 		Fields:         func(s *corev1.Secret) fields.Set { return fields.Set{"type": string(s.Type)} },

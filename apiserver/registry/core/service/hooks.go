@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/util/dryrun"
-	"k8s.io/utils/ptr"
 )
 
 // beginCreate allocates before validation, which so sees the whole Service.
@@ -60,42 +59,6 @@ func (a *allocator) allocate(ctx context.Context, s, old *corev1.Service, dryRun
 
 func invalid(s *corev1.Service, errs ...*field.Error) error {
 	return apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Service").GroupKind(), s.Name, errs)
-}
-
-// families defaults the IP families: the range of ClusterIPs has one. Only a
-// headless Service whose endpoints are the user's affair may have both.
-func (t *transaction) families(s, _ *corev1.Service) error {
-	if !hasAddress(s) {
-		return nil
-	}
-	mine := t.a.family()
-	manual := headless(s) && len(s.Spec.Selector) == 0
-	if s.Spec.IPFamilyPolicy == nil {
-		policy := corev1.IPFamilyPolicySingleStack
-		if manual && len(s.Spec.IPFamilies) != 1 || len(s.Spec.IPFamilies) == 2 {
-			policy = corev1.IPFamilyPolicyRequireDualStack
-		}
-		s.Spec.IPFamilyPolicy = &policy
-	}
-	if !manual && ptr.Deref(s.Spec.IPFamilyPolicy, "") == corev1.IPFamilyPolicyRequireDualStack {
-		return invalid(s, field.Invalid(field.NewPath("spec", "ipFamilyPolicy"), *s.Spec.IPFamilyPolicy, "this cluster is not configured for dual-stack services"))
-	}
-	for i, family := range s.Spec.IPFamilies {
-		if !manual && family != mine {
-			return invalid(s, field.Invalid(field.NewPath("spec", "ipFamilies").Index(i), family, "not configured on this cluster"))
-		}
-	}
-	if len(s.Spec.IPFamilies) == 0 {
-		s.Spec.IPFamilies = []corev1.IPFamily{mine}
-	}
-	if manual && *s.Spec.IPFamilyPolicy != corev1.IPFamilyPolicySingleStack && len(s.Spec.IPFamilies) == 1 {
-		other := corev1.IPv6Protocol
-		if s.Spec.IPFamilies[0] == corev1.IPv6Protocol {
-			other = corev1.IPv4Protocol
-		}
-		s.Spec.IPFamilies = append(s.Spec.IPFamilies, other)
-	}
-	return nil
 }
 
 func (t *transaction) clusterIPs(ctx context.Context, s, old *corev1.Service) error {

@@ -44,8 +44,11 @@ func New() *registry.Resource {
 		},
 		PrepareForUpdate: dropLoadBalancer,
 		ReturnDeleted:    true,
-		Status:           &registry.Status[*corev1.Service]{Validate: registry.PureUpdate(core.ValidateServiceStatusUpdate)},
-		Table:            table(),
+		Status: &registry.Status[*corev1.Service]{
+			Validate: registry.PureUpdate(core.ValidateServiceStatusUpdate),
+			Warnings: func(_ context.Context, s, _ *corev1.Service) []string { return core.LoadBalancerWarnings(s) },
+		},
+		Table: table(),
 		Subresources: []registry.Subresource{
 			{Name: "proxy", GVK: corev1.SchemeGroupVersion.WithKind("ServiceProxyOptions"), Verbs: []string{"create", "delete", "get", "patch", "update"}},
 		},

@@ -126,8 +126,12 @@ func dropLoadBalancer(_ context.Context, s, _ *corev1.Service) {
 	}
 }
 
+// sameNodePorts tells whether s has no other node ports than old.
 func sameNodePorts(s, old *corev1.Service) bool {
-	was := nodePorts(old)
+	var was []int32
+	for i := range old.Spec.Ports {
+		was = append(was, old.Spec.Ports[i].NodePort)
+	}
 	for i := range s.Spec.Ports {
 		if port := s.Spec.Ports[i].NodePort; port != 0 && !slices.Contains(was, port) {
 			return false
@@ -143,14 +147,8 @@ func keepAllocated(s, old *corev1.Service) {
 		if s.Spec.ClusterIP == "" {
 			s.Spec.ClusterIP = old.Spec.ClusterIP
 		}
-		if len(s.Spec.ClusterIPs) == 0 && s.Spec.ClusterIP == old.Spec.ClusterIP {
-			s.Spec.ClusterIPs = old.Spec.ClusterIPs
-		}
-		if len(s.Spec.IPFamilies) == 0 {
-			s.Spec.IPFamilies = old.Spec.IPFamilies
-		}
-		if s.Spec.IPFamilyPolicy == nil {
-			s.Spec.IPFamilyPolicy = old.Spec.IPFamilyPolicy
+		if len(s.Spec.ClusterIPs) == 0 {
+			s.Spec.ClusterIPs = slices.Clone(old.Spec.ClusterIPs)
 		}
 	}
 	if needsNodePorts(old) && needsNodePorts(s) {
@@ -161,26 +159,17 @@ func keepAllocated(s, old *corev1.Service) {
 	}
 }
 
+// keepNodePorts knows ports by their names: everything else of one may change.
 func keepNodePorts(s, old *corev1.Service) {
-	type key struct {
-		protocol corev1.Protocol
-		port     int32
-	}
-	was := map[key]int32{}
+	was, kept := map[string]int32{}, map[int32]bool{}
 	for _, p := range old.Spec.Ports {
-		was[key{p.Protocol, p.Port}] = p.NodePort
-	}
-	used := map[key]bool{}
-	for _, p := range s.Spec.Ports {
-		if p.NodePort != 0 {
-			used[key{p.Protocol, p.NodePort}] = true
-		}
+		was[p.Name] = p.NodePort
+		kept[p.NodePort] = slices.ContainsFunc(s.Spec.Ports, func(n corev1.ServicePort) bool { return n.NodePort == p.NodePort })
 	}
 	for i := range s.Spec.Ports {
 		p := &s.Spec.Ports[i]
-		if port := was[key{p.Protocol, p.Port}]; p.NodePort == 0 && port != 0 && !used[key{p.Protocol, port}] {
+		if port := was[p.Name]; p.NodePort == 0 && !kept[port] {
 			p.NodePort = port
-			used[key{p.Protocol, port}] = true
 		}
 	}
 }

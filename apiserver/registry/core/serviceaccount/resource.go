@@ -26,9 +26,12 @@ func New() *registry.Resource {
 		NewList:          func() runtime.Object { return &corev1.ServiceAccountList{} },
 		PrepareForCreate: func(_ context.Context, sa *corev1.ServiceAccount) { cleanSecrets(sa) },
 		PrepareForUpdate: func(_ context.Context, sa, _ *corev1.ServiceAccount) { cleanSecrets(sa) },
-		Validate:         registry.Pure(core.ValidateServiceAccount),
-		ValidateUpdate:   registry.PureUpdate(core.ValidateServiceAccountUpdate),
-		ReturnDeleted:    true,
+		Warnings: func(_ context.Context, sa, old *corev1.ServiceAccount) []string {
+			return core.ServiceAccountWarnings(sa, old)
+		},
+		Validate:       registry.Pure(core.ValidateServiceAccount),
+		ValidateUpdate: registry.PureUpdate(core.ValidateServiceAccountUpdate),
+		ReturnDeleted:  true,
 		Table: &registry.Table[*corev1.ServiceAccount]{
 			Columns: []metav1.TableColumnDefinition{registry.NameColumn(), registry.Column("Age")},
 			Cells: func(sa *corev1.ServiceAccount, now time.Time) []any {

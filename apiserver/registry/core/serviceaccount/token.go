@@ -59,16 +59,19 @@ func (s *tokenStorage) Create(ctx context.Context, name string, obj runtime.Obje
 	if s.env.Tokens == nil {
 		return nil, apierrors.NewServiceUnavailable("this server issues no tokens")
 	}
+	if errs := ofAccount(ctx, req, name); len(errs) > 0 {
+		return nil, apierrors.NewInvalid(schema.GroupKind{Group: authenticationv1.GroupName, Kind: "TokenRequest"}, name, errs)
+	}
 	got, err := s.store.Get(ctx, name, &metav1.GetOptions{})
 	if err != nil {
 		return nil, err
 	}
 	sa := got.(*corev1.ServiceAccount)
-	if err := complete(ctx, req, sa); err != nil {
+	if err := complete(req, sa); err != nil {
 		return nil, err
 	}
 	if errs := validateTokenRequest(req); len(errs) > 0 {
-		return nil, apierrors.NewInvalid(schema.GroupKind{Group: authenticationv1.GroupName, Kind: "TokenRequest"}, name, errs)
+		return nil, apierrors.NewInvalid(schema.GroupKind{Group: authenticationv1.GroupName, Kind: "TokenRequest"}, "", errs)
 	}
 	if validate != nil {
 		if err := validate(ctx, obj.DeepCopyObject()); err != nil {
@@ -118,24 +121,29 @@ func (s *tokenStorage) isAPI(audiences []string) bool {
 	return true
 }
 
-// complete takes name, namespace and time of the request from the account.
-func complete(ctx context.Context, req *authenticationv1.TokenRequest, sa *corev1.ServiceAccount) error {
-	if req.Name != "" && req.Name != sa.Name {
-		return apierrors.NewInvalid(schema.GroupKind{Group: authenticationv1.GroupName, Kind: "TokenRequest"}, req.Name,
-			field.ErrorList{field.Invalid(field.NewPath("metadata", "name"), req.Name, "must match the service account name if specified")})
+// ofAccount says that the request, as far as it names one, names the account.
+func ofAccount(ctx context.Context, req *authenticationv1.TokenRequest, name string) field.ErrorList {
+	meta := field.NewPath("metadata")
+	if req.Name != "" && req.Name != name {
+		return field.ErrorList{field.Invalid(meta.Child("name"), req.Name, "must match the service account name if specified")}
 	}
+	if req.Namespace != "" && req.Namespace != request.NamespaceValue(ctx) {
+		return field.ErrorList{field.Invalid(meta.Child("namespace"), req.Namespace, "must match the service account namespace if specified")}
+	}
+	return nil
+}
+
+// complete takes name, namespace, UID and time of the request from the account.
+func complete(req *authenticationv1.TokenRequest, sa *corev1.ServiceAccount) error {
 	if req.UID != "" && req.UID != sa.UID {
-		return apierrors.NewConflict(schema.GroupResource{Resource: "serviceaccounts"}, sa.Name,
+		return apierrors.NewConflict(schema.GroupResource{Group: authenticationv1.GroupName, Resource: "TokenRequest"}, sa.Name,
 			fmt.Errorf("the UID in the token request (%s) does not match the UID of the service account (%s)", req.UID, sa.UID))
-	}
-	if err := rest.EnsureObjectNamespaceMatchesRequestNamespace(request.NamespaceValue(ctx), req); err != nil {
-		return err
 	}
 	if req.Spec.ExpirationSeconds == nil {
 		hour := int64(60 * 60)
 		req.Spec.ExpirationSeconds = &hour
 	}
-	req.Name, req.Namespace, req.CreationTimestamp = sa.Name, sa.Namespace, metav1.Now()
+	req.Name, req.Namespace, req.UID, req.CreationTimestamp = sa.Name, sa.Namespace, sa.UID, metav1.Now()
 	return nil
 }
 
