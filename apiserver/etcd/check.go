@@ -13,6 +13,8 @@ import (
 	"go.etcd.io/etcd/client/pkg/v3/fileutil"
 	"go.etcd.io/etcd/server/v3/storage/wal"
 	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
+	"go.etcd.io/raft/v3/raftpb"
+	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/coracle-k8s/coracle/apiserver/datafile"
@@ -52,12 +54,11 @@ func Check(dir string) error {
 	} else if err != nil {
 		return err
 	}
-	last, err := checkLog(logDir(dir))
-	if err != nil {
-		return err
-	}
-	applied, err := checkDatabase(file)
-	if err != nil {
+	var last, applied uint64
+	var both errgroup.Group
+	both.Go(func() (err error) { last, err = checkLog(logDir(dir)); return err })
+	both.Go(func() (err error) { applied, err = checkDatabase(file); return err })
+	if err := both.Wait(); err != nil {
 		return err
 	}
 	if applied > last {
@@ -104,7 +105,8 @@ type logReader struct {
 	sequence uint64
 	crc      uint32
 	metadata []byte
-	last     uint64
+	// last and term are the last entry's.
+	last, term uint64
 	// torn is the file with a record that was not completely written. In the last
 	// file that is a crash, after which the member cuts it off.
 	torn string
@@ -165,11 +167,18 @@ func (l *logReader) record(r *walpb.Record, decoder wal.Decoder) string {
 		}
 		l.metadata = r.Data
 	case wal.EntryType:
-		index := wal.MustUnmarshalEntry(r.Data).GetIndex()
-		if index > l.last+1 {
-			return fmt.Sprintf("entry %d follows entry %d", index, l.last)
+		// The checksum is not of the record's type, so this may be something else.
+		e := &raftpb.Entry{}
+		if err := proto.Unmarshal(r.Data, e); err != nil {
+			return "an entry cannot be decoded"
 		}
-		l.last = index
+		if e.GetIndex() > l.last+1 || e.GetTerm() < l.term {
+			return fmt.Sprintf("entry %d of term %d follows entry %d of term %d", e.GetIndex(), e.GetTerm(), l.last, l.term)
+		}
+		l.last, l.term = e.GetIndex(), e.GetTerm()
+	case wal.StateType, wal.SnapshotType:
+	default:
+		return fmt.Sprintf("it has a record of type %d", r.GetType())
 	}
 	return ""
 }

@@ -1,12 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
-	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,10 +11,6 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 )
 
 // asProgram makes this test binary the program, so that tests run processes of it.
@@ -176,11 +168,8 @@ func TestDamage(t *testing.T) {
 func expect(t *testing.T, dir, name string, want outcome) {
 	t.Helper()
 	before := takeImage(t, dir)
-	s := start(t, dir)
+	s := startHere(t, dir)
 	text := s.text()
-	if strings.Contains(text, "goroutine ") {
-		t.Fatalf("a stack trace:\n%s", text)
-	}
 	if s.ready {
 		switch {
 		case want == refused:
@@ -197,206 +186,30 @@ func expect(t *testing.T, dir, name string, want outcome) {
 	if !strings.Contains(text, path) && !strings.Contains(text, filepath.Dir(path)+" ") {
 		t.Errorf("it did not name %s:\n%s", path, text)
 	}
-	if code := s.cmd.ProcessState.ExitCode(); code != 1 || len(s.lines) != 1 || !strings.HasPrefix(text, "coracle: ") {
-		t.Errorf("exit code %d and not one line:\n%s", code, text)
+	if len(s.lines) != 1 || !strings.HasPrefix(text, "coracle: ") {
+		t.Errorf("not one line:\n%s", text)
 	}
 	if what := before.differs(t, dir); what != "" {
 		t.Errorf("%s changed", what)
 	}
 }
 
-// process is a start of `coracle up` that has ended.
-type process struct {
-	cmd   *exec.Cmd
-	lines []string
-	ready bool
-}
-
-func (p *process) text() string { return strings.Join(p.lines, "\n") }
-
-func command(dir string) *exec.Cmd {
-	cmd := exec.Command(os.Args[0], "up", "--nodes", "0", "--simulated-nodes", "1", "--listen", "127.0.0.1:0", "--data-dir", dir)
-	cmd.Env = append(os.Environ(), asProgram+"=1")
-	return cmd
-}
-
-// startPatience is far more than a start takes, and than a user waits for a line.
-const startPatience = 20 * time.Second
-
-// start runs a cluster until it is ready, and stops it then.
-func start(t *testing.T, dir string, then ...func()) *process {
-	t.Helper()
-	p := &process{cmd: command(dir)}
-	out := &lineWriter{ready: make(chan bool)}
-	p.cmd.Stderr, p.cmd.Stdout = out, out
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- p.cmd.Wait() }()
-	select {
-	case <-ended:
-	case <-out.ready:
-		p.ready = true
-		for _, f := range then {
-			f()
-		}
-		_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	case <-time.After(startPatience):
-		_ = p.cmd.Process.Kill()
-		<-ended
-		t.Fatalf("neither ready nor ended after %v:\n%s", startPatience, out.text)
-	}
-	if p.ready {
-		select {
-		case <-ended:
-		case <-time.After(startPatience):
-			_ = p.cmd.Process.Kill()
-			t.Fatalf("not stopped after %v", startPatience)
-		}
-		if p.cmd.ProcessState.ExitCode() != 0 {
-			t.Errorf("exit code %d:\n%s", p.cmd.ProcessState.ExitCode(), out.text)
-		}
-	}
-	p.lines = strings.Split(strings.TrimSpace(out.text), "\n")
-	return p
-}
-
-// lineWriter collects the output of a process, which is read after its end.
-type lineWriter struct {
-	text  string
-	said  bool
-	ready chan bool
-}
-
-func (w *lineWriter) Write(p []byte) (int, error) {
-	w.text += string(p)
-	if !w.said && strings.Contains(w.text, "export KUBECONFIG=") {
-		w.said = true
-		close(w.ready)
-	}
-	return len(p), nil
-}
-
-// image is a directory in memory, by name.
-type image map[string]file
-
-// file is a regular file, or something else without content.
-type file struct {
-	mode    fs.FileMode
-	size    int64
-	content []byte // without the zeros at its end
-}
-
-// prepare makes the data directory of a cluster that was used.
-func prepare(t *testing.T) image {
-	g := NewWithT(t)
-	dir := filepath.Join(t.TempDir(), "data")
-	p := start(t, dir, func() {
-		config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(dir, "kubeconfig"))
-		g.Expect(err).NotTo(HaveOccurred())
-		config.QPS = -1
-		client, err := kubernetes.NewForConfig(config)
-		g.Expect(err).NotTo(HaveOccurred())
-		for i := range 200 {
-			_, err := client.CoreV1().ConfigMaps("default").Create(t.Context(), &corev1.ConfigMap{
-				ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("c", i)}, Data: map[string]string{"a": strings.Repeat("a", 1000)}}, metav1.CreateOptions{})
-			g.Expect(err).NotTo(HaveOccurred())
-		}
-	})
-	g.Expect(p.ready).To(BeTrue(), "got %s", p.text())
-	return takeImage(t, dir)
-}
-
-func takeImage(t *testing.T, dir string) image {
-	t.Helper()
-	i := image{}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || path == dir || d.IsDir() && !empty(path) {
-			return err
-		}
-		name, _ := filepath.Rel(dir, path)
-		info, err := d.Info()
-		if err != nil {
-			return err
-		}
-		f := file{mode: info.Mode()}
-		if info.Mode().IsRegular() {
-			f.size = info.Size()
-			f.content, err = contentOf(path)
-		}
-		i[name] = f
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return i
-}
-
-func empty(dir string) bool {
-	entries, err := os.ReadDir(dir)
-	return err == nil && len(entries) == 0
-}
-
-// contentOf is a file's without the zeros that etcd sets aside at the end.
-func contentOf(path string) ([]byte, error) {
-	data, err := os.ReadFile(path)
-	return bytes.TrimRight(data, "\x00"), err
-}
-
-func flipAt(path string, at func(size int) int) error {
-	content, err := contentOf(path)
-	if err != nil {
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	i := max(0, at(len(content)))
-	b := byte(0)
-	if i < len(content) {
-		b = content[i]
-	}
-	_, err = f.WriteAt([]byte{b ^ 1}, int64(i))
-	return errors.Join(err, f.Close())
-}
-
-// restore writes the image to a new directory.
-func (i image) restore(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, f := range i {
-		path := filepath.Join(dir, name)
-		err := os.MkdirAll(filepath.Dir(path), 0o700)
-		if f.mode.IsRegular() {
-			err = errors.Join(err, os.WriteFile(path, f.content, f.mode.Perm()), os.Truncate(path, f.size))
-		}
-		if err != nil {
+// What TestDamage tries in this process ends a process of its own with code 1.
+func TestDamageEndsTheProcess(t *testing.T) {
+	prepared := prepare(t)
+	for _, c := range []struct{ name, damage string }{
+		{"pki/ca.key", "missing"}, {"agent-token", "open"}, {"etcd/member/wal/0000000000000000-0000000000000000.wal", "empty"}, {"etcd/member/snap/db", "cut"},
+	} {
+		dir := prepared.restore(t)
+		i := slices.IndexFunc(damages(), func(d damage) bool { return d.name == c.damage })
+		if err := damages()[i].do(filepath.Join(dir, c.name)); err != nil {
 			t.Fatal(err)
 		}
-	}
-	return dir
-}
-
-// differs names a file that is not as in the image, but for the lock, which says
-// who had it last.
-func (i image) differs(t *testing.T, dir string) string {
-	t.Helper()
-	now := takeImage(t, dir)
-	for name, f := range now {
-		was, there := i[name]
-		if name != "lock" && (!there || was.mode != f.mode || was.size != f.size || !bytes.Equal(was.content, f.content)) {
-			return name
+		p := start(t, dir)
+		if p.ready || p.cmd.ProcessState.ExitCode() != 1 || len(p.lines) != 1 || !strings.Contains(p.text(), filepath.Join(dir, c.name)) {
+			t.Errorf("%s %s: exit code %d:\n%s", c.name, c.damage, p.cmd.ProcessState.ExitCode(), p.text())
 		}
 	}
-	for name := range i {
-		if _, there := now[name]; !there {
-			return name
-		}
-	}
-	return ""
 }
 
 // A cluster whose first start was cut off, after any of its files, starts again.
