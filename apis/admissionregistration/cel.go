@@ -36,7 +36,7 @@ type expressions struct {
 	composed *plugincel.CompositedCompiler
 }
 
-// newExpressions makes a compiler for an object with or without variables.
+// newExpressions makes a compiler for an object that may speak of variables or not.
 func newExpressions(params *admissionv1.ParamKind, variables bool, stored sets.Set[string]) (expressions, error) {
 	e := expressions{params: params != nil, stored: stored}
 	if !variables {

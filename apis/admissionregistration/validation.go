@@ -22,14 +22,17 @@ const staticMessage = `names ending with "` + StaticSuffix + `" are reserved for
 
 var metaPath = field.NewPath("metadata")
 
-// validateMeta validates what all kinds of the group share; a stored name may
-// keep the reserved suffix.
-func validateMeta(meta *metav1.ObjectMeta, create bool) field.ErrorList {
-	errs := validation.ValidateObjectMeta(meta, false, validation.NameIsDNSSubdomain, metaPath)
-	if create && strings.HasSuffix(meta.Name, StaticSuffix) {
-		errs = append(errs, field.Invalid(metaPath.Child("name"), meta.Name, staticMessage))
+func validateMeta(meta *metav1.ObjectMeta) field.ErrorList {
+	return validation.ValidateObjectMeta(meta, false, validation.NameIsDNSSubdomain, metaPath)
+}
+
+// validateStatic refuses the reserved suffix for new objects, after everything
+// else was validated; a stored name may keep it.
+func validateStatic(name string) field.ErrorList {
+	if !strings.HasSuffix(name, StaticSuffix) {
+		return nil
 	}
-	return errs
+	return field.ErrorList{field.Invalid(metaPath.Child("name"), name, staticMessage)}
 }
 
 // NameWarnings warns of a stored name that is reserved today.

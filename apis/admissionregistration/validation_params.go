@@ -42,20 +42,33 @@ func validateParamKind(k *admissionv1.ParamKind, path *field.Path) field.ErrorLi
 
 // ValidateValidatingAdmissionPolicyBinding validates a new binding.
 func ValidateValidatingAdmissionPolicyBinding(b *admissionv1.ValidatingAdmissionPolicyBinding) field.ErrorList {
-	return append(validateMeta(&b.ObjectMeta, true), validateValidatingBinding(&b.Spec)...)
+	errs := append(validateMeta(&b.ObjectMeta), validateValidatingBinding(&b.Spec)...)
+	errs = append(errs, validateStatic(b.Name)...)
+	return append(errs, requireBinding(&b.Spec)...)
 }
 
 // ValidateValidatingAdmissionPolicyBindingUpdate validates a changed binding.
 func ValidateValidatingAdmissionPolicyBindingUpdate(b, _ *admissionv1.ValidatingAdmissionPolicyBinding) field.ErrorList {
-	return append(validateMeta(&b.ObjectMeta, false), validateValidatingBinding(&b.Spec)...)
+	errs := append(validateMeta(&b.ObjectMeta), validateValidatingBinding(&b.Spec)...)
+	return append(errs, requireBinding(&b.Spec)...)
+}
+
+// requireBinding requires what upstream declares as required in the type; such
+// errors come after all others.
+func requireBinding(spec *admissionv1.ValidatingAdmissionPolicyBindingSpec) field.ErrorList {
+	var errs field.ErrorList
+	if spec.PolicyName == "" {
+		errs = append(errs, field.Required(specPath.Child("policyName"), ""))
+	}
+	if len(spec.ValidationActions) == 0 {
+		errs = append(errs, field.Required(specPath.Child("validationActions"), ""))
+	}
+	return errs
 }
 
 func validateValidatingBinding(spec *admissionv1.ValidatingAdmissionPolicyBindingSpec) field.ErrorList {
 	errs := validateBinding(spec.PolicyName, spec.ParamRef, spec.MatchResources)
 	path := specPath.Child("validationActions")
-	if len(spec.ValidationActions) == 0 {
-		return append(errs, field.Required(path, "at least one validation action is required"))
-	}
 	seen := sets.New[admissionv1.ValidationAction]()
 	for i, action := range spec.ValidationActions {
 		errs = append(errs, oneOf(action, path.Index(i), admissionv1.Audit, admissionv1.Deny, admissionv1.Warn)...)
@@ -73,24 +86,27 @@ func validateValidatingBinding(spec *admissionv1.ValidatingAdmissionPolicyBindin
 
 // ValidateMutatingAdmissionPolicyBinding validates a new binding.
 func ValidateMutatingAdmissionPolicyBinding(b *admissionv1.MutatingAdmissionPolicyBinding) field.ErrorList {
-	return append(validateMeta(&b.ObjectMeta, true), validateMutatingBinding(&b.Spec)...)
+	errs := append(validateMeta(&b.ObjectMeta), validateMutatingBinding(&b.Spec)...)
+	return append(errs, validateStatic(b.Name)...)
 }
 
 // ValidateMutatingAdmissionPolicyBindingUpdate validates a changed binding.
 func ValidateMutatingAdmissionPolicyBindingUpdate(b, _ *admissionv1.MutatingAdmissionPolicyBinding) field.ErrorList {
-	return append(validateMeta(&b.ObjectMeta, false), validateMutatingBinding(&b.Spec)...)
+	return append(validateMeta(&b.ObjectMeta), validateMutatingBinding(&b.Spec)...)
 }
 
 func validateMutatingBinding(spec *admissionv1.MutatingAdmissionPolicyBindingSpec) field.ErrorList {
-	errs := validateBinding(spec.PolicyName, spec.ParamRef, spec.MatchResources)
+	var errs field.ErrorList
+	if spec.PolicyName == "" {
+		errs = append(errs, field.Required(specPath.Child("policyName"), ""))
+	}
+	errs = append(errs, validateBinding(spec.PolicyName, spec.ParamRef, spec.MatchResources)...)
 	return append(errs, validateMutable(spec.MatchResources, specPath.Child("matchResources"))...)
 }
 
 func validateBinding(policy string, ref *admissionv1.ParamRef, match *admissionv1.MatchResources) field.ErrorList {
 	var errs field.ErrorList
-	if policy == "" {
-		errs = append(errs, field.Required(specPath.Child("policyName"), ""))
-	} else {
+	if policy != "" {
 		for _, msg := range validation.NameIsDNSSubdomain(policy, false) {
 			errs = append(errs, field.Invalid(specPath.Child("policyName"), policy, msg))
 		}

@@ -19,12 +19,13 @@ var specPath = field.NewPath("spec")
 
 // ValidateValidatingAdmissionPolicy validates a new policy and compiles its expressions.
 func ValidateValidatingAdmissionPolicy(p *admissionv1.ValidatingAdmissionPolicy) field.ErrorList {
-	return append(validateMeta(&p.ObjectMeta, true), validateValidating(p, nil)...)
+	errs := append(validateMeta(&p.ObjectMeta), validateValidating(p, nil)...)
+	return append(errs, validateStatic(p.Name)...)
 }
 
 // ValidateValidatingAdmissionPolicyUpdate validates a changed policy.
 func ValidateValidatingAdmissionPolicyUpdate(p, old *admissionv1.ValidatingAdmissionPolicy) field.ErrorList {
-	return append(validateMeta(&p.ObjectMeta, false), validateValidating(p, old)...)
+	return append(validateMeta(&p.ObjectMeta), validateValidating(p, old)...)
 }
 
 func validateValidating(p, old *admissionv1.ValidatingAdmissionPolicy) field.ErrorList {
@@ -131,7 +132,8 @@ func validateAuditAnnotations(policy string, annotations []admissionv1.AuditAnno
 		case len(text) > maxAuditExpression:
 			errs = append(errs, field.Required(value, fmt.Sprintf("must not exceed %d bytes in length", maxAuditExpression)))
 		default:
-			errs = append(errs, e.compile(text, e.options(), value, celgo.StringType, celgo.NullType)...)
+			compiled := e.compiler().CompileCELExpression(expression{text: text, types: []*celgo.Type{celgo.StringType, celgo.NullType}}, e.options(), e.mode(a.ValueExpression))
+			errs = append(errs, celErrors(compiled.Error, a.ValueExpression, value)...)
 		}
 		if keys.Has(a.Key) {
 			errs = append(errs, field.Duplicate(key, a.Key))
@@ -164,12 +166,13 @@ func ValidateValidatingAdmissionPolicyStatusUpdate(p, _ *admissionv1.ValidatingA
 
 // ValidateMutatingAdmissionPolicy validates a new policy and compiles its expressions.
 func ValidateMutatingAdmissionPolicy(p *admissionv1.MutatingAdmissionPolicy) field.ErrorList {
-	return append(validateMeta(&p.ObjectMeta, true), validateMutating(p, nil)...)
+	errs := append(validateMeta(&p.ObjectMeta), validateMutating(p, nil)...)
+	return append(errs, validateStatic(p.Name)...)
 }
 
 // ValidateMutatingAdmissionPolicyUpdate validates a changed policy.
 func ValidateMutatingAdmissionPolicyUpdate(p, old *admissionv1.MutatingAdmissionPolicy) field.ErrorList {
-	return append(validateMeta(&p.ObjectMeta, false), validateMutating(p, old)...)
+	return append(validateMeta(&p.ObjectMeta), validateMutating(p, old)...)
 }
 
 func validateMutating(p, old *admissionv1.MutatingAdmissionPolicy) field.ErrorList {
@@ -187,7 +190,7 @@ func validateMutating(p, old *admissionv1.MutatingAdmissionPolicy) field.ErrorLi
 		storedShared(stored, old.Spec.MatchConditions, old.Spec.Variables)
 		keeps = equality.Semantic.DeepEqual(spec.ParamKind, old.Spec.ParamKind) && equality.Semantic.DeepEqual(spec.MatchConditions, old.Spec.MatchConditions)
 	}
-	e, err := newExpressions(spec.ParamKind, len(spec.Variables) > 0, stored)
+	e, err := newExpressions(spec.ParamKind, true, stored)
 	if err != nil {
 		return field.ErrorList{field.InternalError(path, err)}
 	}

@@ -2,11 +2,11 @@ package admissionregistration
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -47,41 +47,40 @@ func hooks(mutating []admissionv1.MutatingWebhook) []admissionv1.ValidatingWebho
 
 // ValidateValidatingWebhookConfiguration validates a new configuration.
 func ValidateValidatingWebhookConfiguration(c *admissionv1.ValidatingWebhookConfiguration) field.ErrorList {
-	return append(validateMeta(&c.ObjectMeta, true), validateHooks(c.Webhooks, allowances{})...)
+	errs := append(validateMeta(&c.ObjectMeta), validateHooks(c.Webhooks, nil, allowances{})...)
+	return append(errs, validateStatic(c.Name)...)
 }
 
 // ValidateValidatingWebhookConfigurationUpdate validates a changed
 // configuration, which keeps faults that all of it had before.
 func ValidateValidatingWebhookConfigurationUpdate(c, old *admissionv1.ValidatingWebhookConfiguration) field.ErrorList {
-	return append(validateMeta(&c.ObjectMeta, false), validateHooks(c.Webhooks, allowed(c.Webhooks, old.Webhooks))...)
+	return append(validateMeta(&c.ObjectMeta), validateHooks(c.Webhooks, nil, allowed(c.Webhooks, old.Webhooks))...)
 }
 
 // ValidateMutatingWebhookConfiguration validates a new configuration.
 func ValidateMutatingWebhookConfiguration(c *admissionv1.MutatingWebhookConfiguration) field.ErrorList {
-	errs := append(validateMeta(&c.ObjectMeta, true), validateHooks(hooks(c.Webhooks), allowances{})...)
-	return append(errs, validateReinvocations(c.Webhooks)...)
+	errs := append(validateMeta(&c.ObjectMeta), validateHooks(hooks(c.Webhooks), reinvocations(c.Webhooks), allowances{})...)
+	return append(errs, validateStatic(c.Name)...)
 }
 
 // ValidateMutatingWebhookConfigurationUpdate validates a changed
 // configuration, which keeps faults that all of it had before.
 func ValidateMutatingWebhookConfigurationUpdate(c, old *admissionv1.MutatingWebhookConfiguration) field.ErrorList {
 	now, was := hooks(c.Webhooks), hooks(old.Webhooks)
-	errs := append(validateMeta(&c.ObjectMeta, false), validateHooks(now, allowed(now, was))...)
-	return append(errs, validateReinvocations(c.Webhooks)...)
+	return append(validateMeta(&c.ObjectMeta), validateHooks(now, reinvocations(c.Webhooks), allowed(now, was))...)
 }
 
-func validateReinvocations(webhooks []admissionv1.MutatingWebhook) field.ErrorList {
-	var errs field.ErrorList
+func reinvocations(webhooks []admissionv1.MutatingWebhook) []*admissionv1.ReinvocationPolicyType {
+	out := make([]*admissionv1.ReinvocationPolicyType, len(webhooks))
 	for i := range webhooks {
-		errs = append(errs, oneOfIfSet(webhooks[i].ReinvocationPolicy, field.NewPath("webhooks").Index(i).Child("reinvocationPolicy"),
-			admissionv1.IfNeededReinvocationPolicy, admissionv1.NeverReinvocationPolicy)...)
+		out[i] = webhooks[i].ReinvocationPolicy
 	}
-	return errs
+	return out
 }
 
 func allowed(now, old []admissionv1.ValidatingWebhook) allowances {
 	a := allowances{stored: sets.New[string](), conditions: slices.EqualFunc(now, old, func(n, o admissionv1.ValidatingWebhook) bool {
-		return equality.Semantic.DeepEqual(n.MatchConditions, o.MatchConditions)
+		return reflect.DeepEqual(n.MatchConditions, o.MatchConditions)
 	})}
 	names := sets.New[string]()
 	for i := range old {
@@ -104,12 +103,21 @@ func speaks(versions []string) bool {
 	return slices.ContainsFunc(versions, func(v string) bool { return slices.Contains(reviewVersions(), v) })
 }
 
-func validateHooks(webhooks []admissionv1.ValidatingWebhook, a allowances) field.ErrorList {
+// validateHooks validates webhooks; reinvoked has the reinvocation policies of
+// mutating ones.
+func validateHooks(webhooks []admissionv1.ValidatingWebhook, reinvoked []*admissionv1.ReinvocationPolicyType, a allowances) field.ErrorList {
 	var errs field.ErrorList
 	names := sets.New[string]()
 	for i := range webhooks {
 		h, path := &webhooks[i], field.NewPath("webhooks").Index(i)
 		errs = append(errs, validateHook(h, a, path)...)
+		if reinvoked != nil {
+			errs = append(errs, oneOfIfSet(reinvoked[i], path.Child("reinvocationPolicy"), admissionv1.IfNeededReinvocationPolicy, admissionv1.NeverReinvocationPolicy)...)
+		}
+		errs = append(errs, validateClient(&h.ClientConfig, path.Child("clientConfig"))...)
+		if !a.conditions {
+			errs = append(errs, validateMatchConditions(h.MatchConditions, expressions{stored: a.stored}, path.Child("matchConditions"))...)
+		}
 		errs = append(errs, validateReviewVersions(h.AdmissionReviewVersions, a, path.Child("admissionReviewVersions"))...)
 		if names.Has(h.Name) && h.Name != "" && !a.duplicateNames {
 			errs = append(errs, field.Duplicate(path.Child("name"), h.Name))
@@ -119,6 +127,7 @@ func validateHooks(webhooks []admissionv1.ValidatingWebhook, a allowances) field
 	return errs
 }
 
+// validateHook validates what comes before the client in the order of errors.
 func validateHook(h *admissionv1.ValidatingWebhook, a allowances, path *field.Path) field.ErrorList {
 	errs := utilvalidation.IsFullyQualifiedName(path.Child("name"), h.Name)
 	errs = append(errs, validateRules(h.Rules, path.Child("rules"))...)
@@ -134,10 +143,6 @@ func validateHook(h *admissionv1.ValidatingWebhook, a allowances, path *field.Pa
 	}
 	if h.ObjectSelector != nil {
 		errs = append(errs, metav1validation.ValidateLabelSelector(h.ObjectSelector, opts, path.Child("objectSelector"))...)
-	}
-	errs = append(errs, validateClient(&h.ClientConfig, path.Child("clientConfig"))...)
-	if !a.conditions {
-		errs = append(errs, validateMatchConditions(h.MatchConditions, expressions{stored: a.stored}, path.Child("matchConditions"))...)
 	}
 	return errs
 }
@@ -168,7 +173,9 @@ func validateClient(c *admissionv1.WebhookClientConfig, path *field.Path) field.
 	if c.Service.Port != nil {
 		port = *c.Service.Port
 	}
-	return webhook.ValidateWebhookService(path.Child("service"), c.Service.Namespace, c.Service.Name, c.Service.Path, port)
+	// Upstream passes name and namespace in each other's place, so a missing
+	// name is reported as a missing namespace and the other way round.
+	return webhook.ValidateWebhookService(path.Child("service"), c.Service.Name, c.Service.Namespace, c.Service.Path, port)
 }
 
 func validateReviewVersions(versions []string, a allowances, path *field.Path) field.ErrorList {

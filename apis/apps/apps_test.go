@@ -50,7 +50,8 @@ func TestValidateDeployment(t *testing.T) {
 		want   []string
 	}{
 		{"good", func(*appsv1.Deployment) {}, nil},
-		{"no selector", func(d *appsv1.Deployment) { d.Spec.Selector = nil }, []string{"spec.selector: Required value"}},
+		{"no selector", func(d *appsv1.Deployment) { d.Spec.Selector = nil }, []string{"spec.selector: Required value",
+			"spec.template.metadata.labels: Invalid value: {\"a\":\"b\"}: `selector` does not match template `labels`"}},
 		{"other labels", func(d *appsv1.Deployment) { d.Spec.Template.Labels = map[string]string{"a": "c"} },
 			[]string{`spec.template.metadata.labels: Invalid value: {"a":"c"}: ` + "`selector` does not match template `labels`"}},
 		{"no image", func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = "" },

@@ -1,7 +1,10 @@
 package apps
 
 import (
+	"strconv"
+
 	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
@@ -45,6 +48,21 @@ func SetDefaultsDeployment(d *appsv1.Deployment) {
 	}
 	orElse(&d.Spec.RevisionHistoryLimit, 10)
 	orElse(&d.Spec.ProgressDeadlineSeconds, 600)
+	setRollback(d)
+}
+
+// setRollback writes the revision to go back to as upstream's conversions do, which
+// read it as a number of a field; whether it is one is seen when it is decoded.
+func setRollback(d *appsv1.Deployment) {
+	text, ok := d.Annotations[appsv1.DeprecatedRollbackTo]
+	if !ok {
+		return
+	}
+	if text == "" {
+		delete(d.Annotations, appsv1.DeprecatedRollbackTo)
+	} else if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		d.Annotations[appsv1.DeprecatedRollbackTo] = strconv.FormatInt(n, 10)
+	}
 }
 
 // SetDefaultsReplicaSet fills what apps/v1 documents as defaults.
@@ -57,7 +75,10 @@ func SetDefaultsReplicaSet(rs *appsv1.ReplicaSet) {
 func SetDefaultsStatefulSet(sts *appsv1.StatefulSet) {
 	core.SetPodTemplateDefaults(&sts.Spec.Template)
 	for i := range sts.Spec.VolumeClaimTemplates {
-		core.SetPersistentVolumeClaimDefaults(&sts.Spec.VolumeClaimTemplates[i])
+		claim := &sts.Spec.VolumeClaimTemplates[i]
+		core.SetPersistentVolumeClaimDefaults(claim)
+		// Upstream's conversions drop what is here and put this in its place.
+		claim.APIVersion, claim.Kind = corev1.SchemeGroupVersion.String(), "PersistentVolumeClaim"
 	}
 	if sts.Spec.PodManagementPolicy == "" {
 		sts.Spec.PodManagementPolicy = appsv1.OrderedReadyPodManagement
@@ -91,7 +112,10 @@ func SetDefaultsDaemonSet(ds *appsv1.DaemonSet) {
 	if ds.Spec.UpdateStrategy.Type == appsv1.RollingUpdateDaemonSetStrategyType {
 		orElse(&ds.Spec.UpdateStrategy.RollingUpdate, appsv1.RollingUpdateDaemonSet{})
 		orElse(&ds.Spec.UpdateStrategy.RollingUpdate.MaxUnavailable, intstr.FromInt32(1))
-		orElse(&ds.Spec.UpdateStrategy.RollingUpdate.MaxSurge, intstr.FromInt32(0))
+	}
+	if r := ds.Spec.UpdateStrategy.RollingUpdate; r != nil { // no pointers in upstream's internal type
+		orElse(&r.MaxUnavailable, zero)
+		orElse(&r.MaxSurge, zero)
 	}
 	orElse(&ds.Spec.RevisionHistoryLimit, 10)
 }

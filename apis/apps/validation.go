@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
 )
 
 var specPath = field.NewPath("spec")
@@ -25,55 +26,45 @@ func validateMetaUpdate(meta, old *metav1.ObjectMeta) field.ErrorList {
 	return validation.ValidateObjectMetaUpdate(meta, old, field.NewPath("metadata"))
 }
 
-// selectorOptions lets a stored selector keep label values that are invalid today.
-func selectorOptions(old *metav1.LabelSelector) metav1validation.LabelSelectorValidationOptions {
-	return metav1validation.LabelSelectorValidationOptions{AllowInvalidLabelValueInSelector: metav1validation.LabelSelectorHasInvalidLabelValue(old)}
-}
-
-// validateSelector validates the selector of a workload and that its template
-// matches it.
-func validateSelector(kind string, selector *metav1.LabelSelector, template *corev1.PodTemplateSpec, opts metav1validation.LabelSelectorValidationOptions, path *field.Path) field.ErrorList {
+// validateSelected validates the selector of a workload, its template unless the
+// selector is no selector at all, and that the two match. Nothing matches a
+// selector that is missing.
+func validateSelected(kind string, selector *metav1.LabelSelector, template, old *corev1.PodTemplateSpec) field.ErrorList {
 	var errs field.ErrorList
+	at := specPath.Child("selector")
 	if selector == nil {
-		return append(errs, field.Required(path.Child("selector"), ""))
-	}
-	errs = append(errs, metav1validation.ValidateLabelSelector(selector, opts, path.Child("selector"))...)
-	if len(selector.MatchLabels)+len(selector.MatchExpressions) == 0 {
-		errs = append(errs, field.Invalid(path.Child("selector"), selector, "empty selector is invalid for "+kind))
+		errs = append(errs, field.Required(at, ""))
+	} else {
+		errs = append(errs, metav1validation.ValidateLabelSelector(selector, metav1validation.LabelSelectorValidationOptions{}, at)...)
+		if len(selector.MatchLabels)+len(selector.MatchExpressions) == 0 {
+			errs = append(errs, field.Invalid(at, selector, "empty selector is invalid for "+kind))
+		}
 	}
 	parsed, err := metav1.LabelSelectorAsSelector(selector)
 	if err != nil {
-		return append(errs, field.Invalid(path.Child("selector"), selector, "invalid label selector"))
+		return append(errs, field.Invalid(at, selector, "invalid label selector"))
 	}
-	if !parsed.Empty() && !parsed.Matches(labels.Set(template.Labels)) {
-		errs = append(errs, field.Invalid(path.Child("template", "metadata", "labels"), template.Labels, "`selector` does not match template `labels`"))
-	}
-	return errs
+	path := specPath.Child("template")
+	errs = append(errs, validateMatch(parsed, template, path)...)
+	errs = append(errs, validatePodTemplate(template, old, path)...)
+	return append(errs, validateLasting("ReplicaSet", template, path)...)
 }
 
-// validateTemplate validates a pod template of a workload whose pods run forever.
-func validateTemplate(kind string, template, old *corev1.PodTemplateSpec, replicas int32, path *field.Path) field.ErrorList {
-	errs := validatePodTemplate(template, old, path)
-	if replicas > 1 {
-		errs = append(errs, validateReadOnlyDisks(template.Spec.Volumes, path.Child("spec", "volumes"))...)
+func validateMatch(selector labels.Selector, template *corev1.PodTemplateSpec, path *field.Path) field.ErrorList {
+	if selector.Empty() || selector.Matches(labels.Set(template.Labels)) {
+		return nil
 	}
-	if p := template.Spec.RestartPolicy; p != "" && p != corev1.RestartPolicyAlways {
+	return field.ErrorList{field.Invalid(path.Child("metadata", "labels"), template.Labels, "`selector` does not match template `labels`")}
+}
+
+// validateLasting validates what is special to templates of pods that run forever.
+func validateLasting(kind string, template *corev1.PodTemplateSpec, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if p := template.Spec.RestartPolicy; p != corev1.RestartPolicyAlways {
 		errs = append(errs, field.NotSupported(path.Child("spec", "restartPolicy"), p, []corev1.RestartPolicy{corev1.RestartPolicyAlways}))
 	}
 	if template.Spec.ActiveDeadlineSeconds != nil {
 		errs = append(errs, field.Forbidden(path.Child("spec", "activeDeadlineSeconds"), fmt.Sprintf("activeDeadlineSeconds in %s is not Supported", kind)))
-	}
-	return errs
-}
-
-// validateReadOnlyDisks refuses to share a disk that only one node can write.
-func validateReadOnlyDisks(volumes []corev1.Volume, path *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	for i := range volumes {
-		v, at := &volumes[i], path.Index(i)
-		if d := v.GCEPersistentDisk; d != nil && !d.ReadOnly {
-			errs = append(errs, field.Invalid(at.Child("gcePersistentDisk", "readOnly"), false, "must be true for replicated pods > 1; GCE PD can only be mounted on multiple machines if it is read-only"))
-		}
 	}
 	return errs
 }
@@ -110,7 +101,7 @@ func isZero(value intstr.IntOrString) bool {
 	if n, ok := percent(value); ok {
 		return n == 0
 	}
-	return value.Type == intstr.Int && value.IntVal == 0
+	return value.IntValue() == 0 // of other text, too
 }
 
 func notMoreThan100Percent(value intstr.IntOrString, path *field.Path) field.ErrorList {
@@ -128,21 +119,20 @@ func noGreater(value, of int32, path *field.Path, than string) field.ErrorList {
 	return nil
 }
 
-func notDecreasing(now, was *int32, path *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	if now != nil {
-		errs = nonnegative(*now, path)
+// notDecremented validates a count that only grows. It comes last, as upstream's.
+func notDecremented(now, was *int32, path *field.Path) field.ErrorList {
+	if was == nil || now != nil && *now >= *was {
+		return nil
 	}
-	if was != nil {
-		var n int32
-		if now != nil {
-			n = *now
-		}
-		if n < *was {
-			errs = append(errs, field.Invalid(path, n, "cannot be decremented"))
-		}
+	return field.ErrorList{field.Invalid(path, ptr.Deref(now, 0), "cannot be decremented")}
+}
+
+// optional validates a count that may be left out.
+func optional(n *int32, path *field.Path) field.ErrorList {
+	if n == nil {
+		return nil
 	}
-	return errs
+	return nonnegative(*n, path)
 }
 
 type counts []struct {

@@ -5,9 +5,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
+
+	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 var zero = intstr.FromInt32(0)
@@ -20,26 +24,34 @@ func ValidateDaemonSet(ds *appsv1.DaemonSet) field.ErrorList {
 // ValidateDaemonSetUpdate validates a changed DaemonSet; its selector never changes.
 func ValidateDaemonSetUpdate(ds, old *appsv1.DaemonSet) field.ErrorList {
 	errs := validateMetaUpdate(&ds.ObjectMeta, &old.ObjectMeta)
-	errs = append(errs, validateDaemonSetSpec(&ds.Spec, &old.Spec)...)
-	return append(errs, validation.ValidateImmutableField(ds.Spec.Selector, old.Spec.Selector, specPath.Child("selector"))...)
+	errs = append(errs, validation.ValidateImmutableField(ds.Spec.Selector, old.Spec.Selector, specPath.Child("selector"))...)
+	return append(errs, validateDaemonSetSpec(&ds.Spec, &old.Spec)...)
 }
 
 func validateDaemonSetSpec(spec, old *appsv1.DaemonSetSpec) field.ErrorList {
 	var (
-		selector *metav1.LabelSelector
+		opts     metav1validation.LabelSelectorValidationOptions
 		template *corev1.PodTemplateSpec
+		errs     field.ErrorList
 	)
 	if old != nil {
-		selector, template = old.Selector, &old.Template
+		template = &old.Template
+		opts.AllowInvalidLabelValueInSelector = core.PodOptionsFor(&old.Template.Spec).AllowInvalidLabelValueInSelector ||
+			metav1validation.LabelSelectorHasInvalidLabelValue(old.Selector)
 	}
-	errs := validateSelector("daemonset", spec.Selector, &spec.Template, selectorOptions(selector), specPath)
-	errs = append(errs, validateTemplate("DaemonSet", &spec.Template, template, 2, specPath.Child("template"))...)
+	at, path := specPath.Child("selector"), specPath.Child("template")
+	errs = append(errs, metav1validation.ValidateLabelSelector(spec.Selector, opts, at)...)
+	if parsed, err := metav1.LabelSelectorAsSelector(spec.Selector); err == nil {
+		errs = append(errs, validateMatch(parsed, &spec.Template, path)...)
+	}
+	if s := spec.Selector; s != nil && len(s.MatchLabels)+len(s.MatchExpressions) == 0 {
+		errs = append(errs, field.Invalid(at, s, "empty selector is invalid for daemonset"))
+	}
+	errs = append(errs, validatePodTemplate(&spec.Template, template, path)...)
+	errs = append(errs, validateLasting("DaemonSet", &spec.Template, path)...)
 	errs = append(errs, nonnegative(spec.MinReadySeconds, specPath.Child("minReadySeconds"))...)
 	errs = append(errs, validateDaemonSetStrategy(&spec.UpdateStrategy, specPath.Child("updateStrategy"))...)
-	if n := spec.RevisionHistoryLimit; n != nil {
-		errs = append(errs, nonnegative(*n, specPath.Child("revisionHistoryLimit"))...)
-	}
-	return errs
+	return append(errs, optional(spec.RevisionHistoryLimit, specPath.Child("revisionHistoryLimit"))...)
 }
 
 func validateDaemonSetStrategy(s *appsv1.DaemonSetUpdateStrategy, path *field.Path) field.ErrorList {
@@ -54,14 +66,19 @@ func validateDaemonSetStrategy(s *appsv1.DaemonSetUpdateStrategy, path *field.Pa
 		}
 		return validateRollingDaemonSet(ptr.Deref(s.RollingUpdate.MaxUnavailable, zero), ptr.Deref(s.RollingUpdate.MaxSurge, zero), at)
 	}
-	return field.ErrorList{field.NotSupported(path.Child("type"), s.Type, known)}
+	in := s.DeepCopy() // upstream's internal type has no pointers there
+	if in.RollingUpdate != nil {
+		orElse(&in.RollingUpdate.MaxUnavailable, zero)
+		orElse(&in.RollingUpdate.MaxSurge, zero)
+	}
+	return field.ErrorList{field.NotSupported(path, hub.Internal(in), known)}
 }
 
 func validateRollingDaemonSet(unavailable, surge intstr.IntOrString, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	errs = append(errs, validateCount(unavailable, path.Child("maxUnavailable"))...)
-	errs = append(errs, notMoreThan100Percent(unavailable, path.Child("maxUnavailable"))...)
 	errs = append(errs, validateCount(surge, path.Child("maxSurge"))...)
+	errs = append(errs, notMoreThan100Percent(unavailable, path.Child("maxUnavailable"))...)
 	errs = append(errs, notMoreThan100Percent(surge, path.Child("maxSurge"))...)
 	switch {
 	case isZero(unavailable) && isZero(surge):
@@ -79,12 +96,12 @@ func ValidateDaemonSetStatusUpdate(ds, old *appsv1.DaemonSet) field.ErrorList {
 	errs = append(errs, counts{
 		{"currentNumberScheduled", s.CurrentNumberScheduled}, {"numberMisscheduled", s.NumberMisscheduled},
 		{"desiredNumberScheduled", s.DesiredNumberScheduled}, {"numberReady", s.NumberReady},
+	}.nonnegative(path)...)
+	errs = append(errs, validation.ValidateNonnegativeField(s.ObservedGeneration, path.Child("observedGeneration"))...)
+	errs = append(errs, counts{
 		{"updatedNumberScheduled", s.UpdatedNumberScheduled}, {"numberAvailable", s.NumberAvailable},
 		{"numberUnavailable", s.NumberUnavailable},
 	}.nonnegative(path)...)
-	errs = append(errs, validation.ValidateNonnegativeField(s.ObservedGeneration, path.Child("observedGeneration"))...)
-	if n, was := s.CollisionCount, old.Status.CollisionCount; n != nil && was != nil && *n < *was {
-		errs = append(errs, field.Invalid(path.Child("collisionCount"), *n, "cannot be decremented"))
-	}
-	return errs
+	errs = append(errs, optional(s.CollisionCount, path.Child("collisionCount"))...)
+	return append(errs, notDecremented(s.CollisionCount, old.Status.CollisionCount, path.Child("collisionCount"))...)
 }

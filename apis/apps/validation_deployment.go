@@ -4,9 +4,10 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/validation"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
+
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 // ValidateDeployment validates a new Deployment.
@@ -22,22 +23,15 @@ func ValidateDeploymentUpdate(d, old *appsv1.Deployment) field.ErrorList {
 }
 
 func validateDeploymentSpec(spec, old *appsv1.DeploymentSpec) field.ErrorList {
-	var (
-		selector *metav1.LabelSelector
-		template *corev1.PodTemplateSpec
-	)
+	var template *corev1.PodTemplateSpec
 	if old != nil {
-		selector, template = old.Selector, &old.Template
+		template = &old.Template
 	}
-	replicas := ptr.Deref(spec.Replicas, 1)
-	errs := nonnegative(replicas, specPath.Child("replicas"))
-	errs = append(errs, validateSelector("deployment", spec.Selector, &spec.Template, selectorOptions(selector), specPath)...)
-	errs = append(errs, validateTemplate("ReplicaSet", &spec.Template, template, replicas, specPath.Child("template"))...)
+	errs := nonnegative(ptr.Deref(spec.Replicas, 1), specPath.Child("replicas"))
+	errs = append(errs, validateSelected("deployment", spec.Selector, &spec.Template, template)...)
 	errs = append(errs, validateDeploymentStrategy(&spec.Strategy, specPath.Child("strategy"))...)
 	errs = append(errs, nonnegative(spec.MinReadySeconds, specPath.Child("minReadySeconds"))...)
-	if n := spec.RevisionHistoryLimit; n != nil {
-		errs = append(errs, nonnegative(*n, specPath.Child("revisionHistoryLimit"))...)
-	}
+	errs = append(errs, optional(spec.RevisionHistoryLimit, specPath.Child("revisionHistoryLimit"))...)
 	if n := spec.ProgressDeadlineSeconds; n != nil {
 		at := specPath.Child("progressDeadlineSeconds")
 		errs = append(errs, nonnegative(*n, at)...)
@@ -61,7 +55,12 @@ func validateDeploymentStrategy(s *appsv1.DeploymentStrategy, path *field.Path) 
 		}
 		return validateRollingDeployment(s.RollingUpdate, path.Child("rollingUpdate"))
 	}
-	return field.ErrorList{field.NotSupported(path.Child("type"), s.Type,
+	in := s.DeepCopy() // upstream's internal type has no pointers there
+	if in.RollingUpdate != nil {
+		orElse(&in.RollingUpdate.MaxUnavailable, zero)
+		orElse(&in.RollingUpdate.MaxSurge, zero)
+	}
+	return field.ErrorList{field.NotSupported(path, hub.Internal(in),
 		[]appsv1.DeploymentStrategyType{appsv1.RecreateDeploymentStrategyType, appsv1.RollingUpdateDeploymentStrategyType})}
 }
 
@@ -84,13 +83,12 @@ func ValidateDeploymentStatusUpdate(d, old *appsv1.Deployment) field.ErrorList {
 		{"replicas", s.Replicas}, {"updatedReplicas", s.UpdatedReplicas}, {"readyReplicas", s.ReadyReplicas},
 		{"availableReplicas", s.AvailableReplicas}, {"unavailableReplicas", s.UnavailableReplicas},
 	}.nonnegative(path)...)
-	if n := s.TerminatingReplicas; n != nil {
-		errs = append(errs, nonnegative(*n, path.Child("terminatingReplicas"))...)
-	}
+	errs = append(errs, optional(s.TerminatingReplicas, path.Child("terminatingReplicas"))...)
+	errs = append(errs, optional(s.CollisionCount, path.Child("collisionCount"))...)
 	const total = "status.replicas"
 	errs = append(errs, noGreater(s.UpdatedReplicas, s.Replicas, path.Child("updatedReplicas"), total)...)
 	errs = append(errs, noGreater(s.ReadyReplicas, s.Replicas, path.Child("readyReplicas"), total)...)
 	errs = append(errs, noGreater(s.AvailableReplicas, s.Replicas, path.Child("availableReplicas"), total)...)
 	errs = append(errs, noGreater(s.AvailableReplicas, s.ReadyReplicas, path.Child("availableReplicas"), "readyReplicas")...)
-	return append(errs, notDecreasing(s.CollisionCount, old.Status.CollisionCount, path.Child("collisionCount"))...)
+	return append(errs, notDecremented(s.CollisionCount, old.Status.CollisionCount, path.Child("collisionCount"))...)
 }

@@ -4,7 +4,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/validation"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 )
@@ -22,19 +21,14 @@ func ValidateReplicaSetUpdate(rs, old *appsv1.ReplicaSet) field.ErrorList {
 }
 
 func validateReplicaSetSpec(spec, old *appsv1.ReplicaSetSpec) field.ErrorList {
-	var (
-		selector *metav1.LabelSelector
-		template *corev1.PodTemplateSpec
-	)
+	var template *corev1.PodTemplateSpec
 	if old != nil {
-		selector, template = old.Selector, &old.Template
+		template = &old.Template
 	}
-	replicas := ptr.Deref(spec.Replicas, 1)
-	errs := nonnegative(replicas, specPath.Child("replicas"))
+	errs := nonnegative(ptr.Deref(spec.Replicas, 1), specPath.Child("replicas"))
 	errs = append(errs, nonnegative(spec.MinReadySeconds, specPath.Child("minReadySeconds"))...)
-	// Upstream says "deployment" here too.
-	errs = append(errs, validateSelector("deployment", spec.Selector, &spec.Template, selectorOptions(selector), specPath)...)
-	return append(errs, validateTemplate("ReplicaSet", &spec.Template, template, replicas, specPath.Child("template"))...)
+	// The kind is upstream's word.
+	return append(errs, validateSelected("deployment", spec.Selector, &spec.Template, template)...)
 }
 
 // ValidateReplicaSetStatusUpdate validates what the replicaset controller wrote.
@@ -45,10 +39,8 @@ func ValidateReplicaSetStatusUpdate(rs, old *appsv1.ReplicaSet) field.ErrorList 
 		{"replicas", s.Replicas}, {"fullyLabeledReplicas", s.FullyLabeledReplicas},
 		{"readyReplicas", s.ReadyReplicas}, {"availableReplicas", s.AvailableReplicas},
 	}.nonnegative(path)...)
-	if n := s.TerminatingReplicas; n != nil {
-		errs = append(errs, nonnegative(*n, path.Child("terminatingReplicas"))...)
-	}
 	errs = append(errs, validation.ValidateNonnegativeField(s.ObservedGeneration, path.Child("observedGeneration"))...)
+	errs = append(errs, optional(s.TerminatingReplicas, path.Child("terminatingReplicas"))...)
 	const total = "status.replicas"
 	errs = append(errs, noGreater(s.FullyLabeledReplicas, s.Replicas, path.Child("fullyLabeledReplicas"), total)...)
 	errs = append(errs, noGreater(s.ReadyReplicas, s.Replicas, path.Child("readyReplicas"), total)...)

@@ -2,57 +2,63 @@ package apps
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 // ValidateStatefulSet validates a new StatefulSet. Its name becomes part of
 // its pods' host names, so it must be a DNS label.
 func ValidateStatefulSet(sts *appsv1.StatefulSet) field.ErrorList {
 	errs := validation.ValidateObjectMeta(&sts.ObjectMeta, true, validation.NameIsDNSLabel, field.NewPath("metadata"))
-	errs = append(errs, validateStatefulSetSpec(&sts.Spec, nil)...)
-	if sts.Spec.ServiceName != "" {
-		for _, msg := range utilvalidation.IsDNS1123Label(sts.Spec.ServiceName) {
-			errs = append(errs, field.Invalid(specPath.Child("serviceName"), sts.Spec.ServiceName, msg))
-		}
-	}
-	return errs
+	return append(errs, validateStatefulSetSpec(&sts.Spec, statefulSetOptions{asNew: true})...)
 }
 
-// ValidateStatefulSetUpdate validates a changed StatefulSet, of which little may change.
+// ValidateStatefulSetUpdate validates a changed StatefulSet, of which little may
+// change. A template is not validated again if the stored object is invalid: an
+// older version may have accepted it.
 func ValidateStatefulSetUpdate(sts, old *appsv1.StatefulSet) field.ErrorList {
 	errs := validateMetaUpdate(&sts.ObjectMeta, &old.ObjectMeta)
-	errs = append(errs, validateStatefulSetSpec(&sts.Spec, &old.Spec)...)
-	for _, f := range []struct {
-		name    string
-		is, was any
-	}{
-		{"selector", sts.Spec.Selector, old.Spec.Selector},
-		{"volumeClaimTemplates", sts.Spec.VolumeClaimTemplates, old.Spec.VolumeClaimTemplates},
-		{"serviceName", sts.Spec.ServiceName, old.Spec.ServiceName},
-		{"podManagementPolicy", sts.Spec.PodManagementPolicy, old.Spec.PodManagementPolicy},
-	} {
-		errs = append(errs, validation.ValidateImmutableField(f.is, f.was, specPath.Child(f.name))...)
+	opts := statefulSetOptions{template: &old.Spec.Template}
+	opts.anyTemplate = len(validateStatefulSetSpec(&old.Spec, opts)) > 0
+	errs = append(errs, validateStatefulSetSpec(&sts.Spec, opts)...)
+	errs = append(errs, validation.ValidateImmutableField(sts.Spec.Selector, old.Spec.Selector, specPath.Child("selector"))...)
+	if !equality.Semantic.DeepEqual(sts.Spec.VolumeClaimTemplates, old.Spec.VolumeClaimTemplates) {
+		errs = append(errs, field.Invalid(specPath.Child("volumeClaimTemplates"), hub.Internal(withoutKind(sts.Spec.VolumeClaimTemplates)), validation.FieldImmutableErrorMsg))
 	}
-	return errs
+	errs = append(errs, validation.ValidateImmutableField(sts.Spec.ServiceName, old.Spec.ServiceName, specPath.Child("serviceName"))...)
+	return append(errs, validation.ValidateImmutableField(sts.Spec.PodManagementPolicy, old.Spec.PodManagementPolicy, specPath.Child("podManagementPolicy"))...)
 }
 
-func validateStatefulSetSpec(spec, old *appsv1.StatefulSetSpec) field.ErrorList {
-	var (
-		selector *metav1.LabelSelector
-		template *corev1.PodTemplateSpec
-	)
-	if old != nil {
-		selector, template = old.Selector, &old.Template
+// withoutKind are claim templates as upstream's internal type has them.
+func withoutKind(claims []corev1.PersistentVolumeClaim) []corev1.PersistentVolumeClaim {
+	claims = slices.Clone(claims)
+	for i := range claims {
+		claims[i].TypeMeta = metav1.TypeMeta{}
 	}
+	return claims
+}
+
+// statefulSetOptions says what of a StatefulSet is validated.
+type statefulSetOptions struct {
+	asNew       bool                    // serviceName and claim templates, which never change
+	template    *corev1.PodTemplateSpec // the stored one, nil of a new object
+	anyTemplate bool
+}
+
+func validateStatefulSetSpec(spec *appsv1.StatefulSetSpec, opts statefulSetOptions) field.ErrorList {
 	var errs field.ErrorList
 	switch policies := []appsv1.PodManagementPolicyType{appsv1.OrderedReadyPodManagement, appsv1.ParallelPodManagement}; spec.PodManagementPolicy {
 	case "":
@@ -64,22 +70,54 @@ func validateStatefulSetSpec(spec, old *appsv1.StatefulSetSpec) field.ErrorList 
 	}
 	errs = append(errs, validateStatefulSetStrategy(&spec.UpdateStrategy, specPath.Child("updateStrategy"))...)
 	errs = append(errs, validateClaimRetention(spec.PersistentVolumeClaimRetentionPolicy, specPath.Child("persistentVolumeClaimRetentionPolicy"))...)
+	if opts.asNew {
+		for i := range spec.VolumeClaimTemplates {
+			errs = append(errs, core.ValidatePersistentVolumeClaimSpec(&spec.VolumeClaimTemplates[i].Spec, specPath.Child("volumeClaimTemplates").Index(i).Child("spec"))...)
+		}
+	}
 	errs = append(errs, nonnegative(ptr.Deref(spec.Replicas, 1), specPath.Child("replicas"))...)
 	errs = append(errs, nonnegative(spec.MinReadySeconds, specPath.Child("minReadySeconds"))...)
 	if spec.Ordinals != nil {
 		errs = append(errs, nonnegative(spec.Ordinals.Start, specPath.Child("ordinals", "start"))...)
 	}
-	if n := spec.RevisionHistoryLimit; n != nil {
-		errs = append(errs, nonnegative(*n, specPath.Child("revisionHistoryLimit"))...)
-	}
-	errs = append(errs, validateSelector("statefulset", spec.Selector, &spec.Template, selectorOptions(selector), specPath)...)
-	if old == nil {
-		for i := range spec.VolumeClaimTemplates {
-			errs = append(errs, core.ValidatePersistentVolumeClaimSpec(&spec.VolumeClaimTemplates[i].Spec, specPath.Child("volumeClaimTemplates").Index(i).Child("spec"))...)
+	if opts.asNew && spec.ServiceName != "" {
+		for _, msg := range utilvalidation.IsDNS1123Label(spec.ServiceName) {
+			errs = append(errs, field.Invalid(specPath.Child("serviceName"), spec.ServiceName, msg))
 		}
 	}
-	// Every pod has its own claims, so that the count does not matter to disks.
-	return append(errs, validateTemplate("StatefulSet", asMade(spec), template, 1, specPath.Child("template"))...)
+	errs = append(errs, validateStatefulSetTemplate(spec, opts)...)
+	return append(errs, validateLasting("StatefulSet", &spec.Template, specPath.Child("template"))...)
+}
+
+// validateStatefulSetTemplate validates the selector and, unless it is no
+// selector at all, the template.
+func validateStatefulSetTemplate(spec *appsv1.StatefulSetSpec, opts statefulSetOptions) field.ErrorList {
+	var errs field.ErrorList
+	at, path := specPath.Child("selector"), specPath.Child("template")
+	if s := spec.Selector; s == nil {
+		errs = append(errs, field.Required(at, ""))
+	} else {
+		errs = append(errs, metav1validation.ValidateLabelSelector(s, metav1validation.LabelSelectorValidationOptions{}, at)...)
+		if len(s.MatchLabels)+len(s.MatchExpressions) == 0 {
+			errs = append(errs, field.Invalid(at, s, "empty selector is invalid for statefulset"))
+		}
+	}
+	selector, err := metav1.LabelSelectorAsSelector(spec.Selector)
+	if err != nil {
+		return append(errs, field.Invalid(at, spec.Selector, ""))
+	}
+	errs = append(errs, validateMatch(selector, &spec.Template, path)...)
+	found := validatePodTemplate(asMade(spec), opts.template, path)
+	if !opts.anyTemplate {
+		errs = append(errs, found...)
+	}
+	// Upstream validates labels and annotations once more.
+	for _, e := range found {
+		if strings.HasPrefix(e.Field, path.Child("labels").String()) || strings.HasPrefix(e.Field, path.Child("annotations").String()) {
+			errs = append(errs, e)
+		}
+	}
+	return errs
 }
 
 // asMade is the template as pods are made of it: with the volumes of the claim
@@ -115,7 +153,7 @@ func validateStatefulSetStrategy(s *appsv1.StatefulSetUpdateStrategy, path *fiel
 		return field.ErrorList{field.Required(path, "")}
 	case appsv1.OnDeleteStatefulSetStrategyType:
 		if s.RollingUpdate != nil {
-			return field.ErrorList{field.Invalid(path.Child("rollingUpdate"), s.RollingUpdate, fmt.Sprintf("only allowed for updateStrategy '%s'", appsv1.RollingUpdateStatefulSetStrategyType))}
+			return field.ErrorList{field.Invalid(path.Child("rollingUpdate"), hub.Internal(internalStrategy(s).RollingUpdate), fmt.Sprintf("only allowed for updateStrategy '%s'", appsv1.RollingUpdateStatefulSetStrategyType))}
 		}
 		return nil
 	case appsv1.RollingUpdateStatefulSetStrategyType:
@@ -133,8 +171,18 @@ func validateStatefulSetStrategy(s *appsv1.StatefulSetUpdateStrategy, path *fiel
 		}
 		return errs
 	}
-	return field.ErrorList{field.Invalid(path, *s, fmt.Sprintf("must be '%s' or '%s'",
+	return field.ErrorList{field.Invalid(path, hub.Internal(internalStrategy(s)), fmt.Sprintf("must be '%s' or '%s'",
 		appsv1.RollingUpdateStatefulSetStrategyType, appsv1.OnDeleteStatefulSetStrategyType))}
+}
+
+// internalStrategy is a strategy as upstream's internal type has it, whose
+// partition is no pointer.
+func internalStrategy(s *appsv1.StatefulSetUpdateStrategy) *appsv1.StatefulSetUpdateStrategy {
+	s = s.DeepCopy()
+	if s.RollingUpdate != nil {
+		orElse(&s.RollingUpdate.Partition, 0)
+	}
+	return s
 }
 
 func validateClaimRetention(p *appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy, path *field.Path) field.ErrorList {
@@ -160,12 +208,13 @@ func ValidateStatefulSetStatusUpdate(sts, old *appsv1.StatefulSet) field.ErrorLi
 		{"updatedReplicas", s.UpdatedReplicas}, {"availableReplicas", s.AvailableReplicas},
 	}.nonnegative(path)
 	errs = append(errs, validation.ValidateNonnegativeField(s.ObservedGeneration, path.Child("observedGeneration"))...)
+	errs = append(errs, optional(s.CollisionCount, path.Child("collisionCount"))...)
 	const total = "status.replicas"
 	errs = append(errs, noGreater(s.ReadyReplicas, s.Replicas, path.Child("readyReplicas"), total)...)
 	errs = append(errs, noGreater(s.CurrentReplicas, s.Replicas, path.Child("currentReplicas"), total)...)
 	errs = append(errs, noGreater(s.UpdatedReplicas, s.Replicas, path.Child("updatedReplicas"), total)...)
 	errs = append(errs, noGreater(s.AvailableReplicas, s.Replicas, path.Child("availableReplicas"), total)...)
 	errs = append(errs, noGreater(s.AvailableReplicas, s.ReadyReplicas, path.Child("availableReplicas"), "status.readyReplicas")...)
-	errs = append(errs, notDecreasing(s.CollisionCount, old.Status.CollisionCount, path.Child("collisionCount"))...)
-	return append(errs, validateMetaUpdate(&sts.ObjectMeta, &old.ObjectMeta)...)
+	errs = append(errs, validateMetaUpdate(&sts.ObjectMeta, &old.ObjectMeta)...)
+	return append(errs, notDecremented(s.CollisionCount, old.Status.CollisionCount, path.Child("collisionCount"))...)
 }

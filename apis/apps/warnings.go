@@ -45,7 +45,7 @@ func DaemonSetWarnings(ds, old *appsv1.DaemonSet) []string {
 	if old == nil {
 		return core.WorkloadWarnings("", &ds.Spec.Template, nil)
 	}
-	if ds.Generation == old.Generation {
+	if ds.Annotations[appsv1.DeprecatedTemplateGeneration] == old.Annotations[appsv1.DeprecatedTemplateGeneration] {
 		return nil
 	}
 	return core.WorkloadWarnings("", &ds.Spec.Template, &old.Spec.Template)

@@ -6,70 +6,71 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
+
+var specPath = field.NewPath("spec")
+
+const exactlyOne = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
 
 // ValidateSubjectAccessReview checks a question about somebody.
 func ValidateSubjectAccessReview(r *authorizationv1.SubjectAccessReview) field.ErrorList {
-	return append(validateSpec(r.Spec), emptyMeta(r.ObjectMeta, "must be empty")...)
+	return append(validateSpec(r.Spec), emptyMeta(r.ObjectMeta, false, "must be empty")...)
 }
 
 // ValidateSelfSubjectAccessReview checks a question about the asker.
 func ValidateSelfSubjectAccessReview(r *authorizationv1.SelfSubjectAccessReview) field.ErrorList {
-	path := field.NewPath("spec")
-	errs := validateAttributes(r.Spec.ResourceAttributes, r.Spec.NonResourceAttributes, path)
-	return append(errs, emptyMeta(r.ObjectMeta, "must be empty")...)
-}
-
-// ValidateSelfSubjectRulesReview checks a question for the asker's rules:
-// nothing can be wrong with it.
-func ValidateSelfSubjectRulesReview(*authorizationv1.SelfSubjectRulesReview) field.ErrorList {
-	return nil
+	errs := validateOne(r.Spec.ResourceAttributes, r.Spec.NonResourceAttributes)
+	errs = append(errs, validateSelectors(r.Spec.ResourceAttributes)...)
+	return append(errs, emptyMeta(r.ObjectMeta, false, "must be empty")...)
 }
 
 // ValidateLocalSubjectAccessReview checks a question within one namespace.
 func ValidateLocalSubjectAccessReview(r *authorizationv1.LocalSubjectAccessReview) field.ErrorList {
-	errs := validateSpec(r.Spec)
-	meta := r.ObjectMeta
-	meta.Namespace = ""
-	errs = append(errs, emptyMeta(meta, "must be empty except for namespace")...)
-	path := field.NewPath("spec")
+	errs := append(validateSpec(r.Spec), emptyMeta(r.ObjectMeta, true, "must be empty except for namespace")...)
 	if a := r.Spec.ResourceAttributes; a != nil && a.Namespace != r.Namespace {
-		errs = append(errs, field.Invalid(path.Child("resourceAttributes", "namespace"), a.Namespace, "must match metadata.namespace"))
+		errs = append(errs, field.Invalid(specPath.Child("resourceAttributes", "namespace"), a.Namespace, "must match metadata.namespace"))
 	}
-	if r.Spec.NonResourceAttributes != nil {
-		errs = append(errs, field.Invalid(path.Child("nonResourceAttributes"), r.Spec.NonResourceAttributes, "disallowed on this kind of request"))
+	if a := r.Spec.NonResourceAttributes; a != nil {
+		errs = append(errs, field.Invalid(specPath.Child("nonResourceAttributes"), hub.Internal(a), "disallowed on this kind of request"))
 	}
 	return errs
 }
 
-func emptyMeta(m metav1.ObjectMeta, message string) field.ErrorList {
-	m.ManagedFields = nil
-	if !equality.Semantic.DeepEqual(metav1.ObjectMeta{}, m) {
+func emptyMeta(m metav1.ObjectMeta, namespaced bool, message string) field.ErrorList {
+	relevant := m
+	relevant.ManagedFields = nil
+	if namespaced {
+		relevant.Namespace = ""
+	}
+	if !equality.Semantic.DeepEqual(metav1.ObjectMeta{}, relevant) {
 		return field.ErrorList{field.Invalid(field.NewPath("metadata"), m, message)}
 	}
 	return nil
 }
 
 func validateSpec(s authorizationv1.SubjectAccessReviewSpec) field.ErrorList {
-	path := field.NewPath("spec")
-	errs := validateAttributes(s.ResourceAttributes, s.NonResourceAttributes, path)
+	errs := validateOne(s.ResourceAttributes, s.NonResourceAttributes)
 	if s.User == "" && len(s.Groups) == 0 {
-		errs = append(errs, field.Invalid(path.Child("user"), s.User, "at least one of user or group must be specified"))
+		errs = append(errs, field.Invalid(specPath.Child("user"), s.User, "at least one of user or group must be specified"))
 	}
-	return errs
+	return append(errs, validateSelectors(s.ResourceAttributes)...)
 }
 
-func validateAttributes(resource *authorizationv1.ResourceAttributes, other *authorizationv1.NonResourceAttributes, path *field.Path) field.ErrorList {
-	switch {
-	case resource != nil && other != nil:
-		return field.ErrorList{field.Invalid(path.Child("nonResourceAttributes"), other, "cannot be specified in combination with resourceAttributes")}
-	case resource == nil && other == nil:
-		return field.ErrorList{field.Invalid(path.Child("resourceAttributes"), resource, "exactly one of nonResourceAttributes or resourceAttributes must be specified")}
-	case other != nil:
+func validateOne(resource *authorizationv1.ResourceAttributes, other *authorizationv1.NonResourceAttributes) field.ErrorList {
+	if (resource == nil) == (other == nil) {
+		return field.ErrorList{field.Invalid(specPath, hub.Internal(other), exactlyOne)}
+	}
+	return nil
+}
+
+func validateSelectors(r *authorizationv1.ResourceAttributes) field.ErrorList {
+	if r == nil {
 		return nil
 	}
-	path = path.Child("resourceAttributes")
-	return append(fieldSelector(resource.FieldSelector, path.Child("fieldSelector")), labelSelector(resource.LabelSelector, path.Child("labelSelector"))...)
+	path := specPath.Child("resourceAttributes")
+	return append(fieldSelector(r.FieldSelector, path.Child("fieldSelector")), labelSelector(r.LabelSelector, path.Child("labelSelector"))...)
 }
 
 func fieldSelector(s *authorizationv1.FieldSelectorAttributes, path *field.Path) field.ErrorList {
@@ -77,23 +78,9 @@ func fieldSelector(s *authorizationv1.FieldSelectorAttributes, path *field.Path)
 		return nil
 	}
 	errs := oneForm(s.RawSelector, len(s.Requirements), path)
+	opts := metav1validation.FieldSelectorValidationOptions{AllowUnknownOperatorInRequirement: true}
 	for i, r := range s.Requirements {
-		at := path.Child("requirements").Index(i)
-		if r.Key == "" {
-			errs = append(errs, field.Required(at.Child("key"), "must be specified"))
-		}
-		switch r.Operator {
-		case metav1.FieldSelectorOpIn, metav1.FieldSelectorOpNotIn:
-			if len(r.Values) == 0 {
-				errs = append(errs, field.Required(at.Child("values"), "must be specified when `operator` is 'In' or 'NotIn'"))
-			}
-		case metav1.FieldSelectorOpExists, metav1.FieldSelectorOpDoesNotExist:
-			if len(r.Values) > 0 {
-				errs = append(errs, field.Forbidden(at.Child("values"), "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"))
-			}
-		default:
-			errs = append(errs, field.Invalid(at.Child("operator"), r.Operator, "not a valid selector operator"))
-		}
+		errs = append(errs, metav1validation.ValidateFieldSelectorRequirement(r, opts, path.Child("requirements").Index(i))...)
 	}
 	return errs
 }
@@ -104,7 +91,7 @@ func labelSelector(s *authorizationv1.LabelSelectorAttributes, path *field.Path)
 	}
 	errs := oneForm(s.RawSelector, len(s.Requirements), path)
 	for i, r := range s.Requirements {
-		errs = append(errs, metav1validation.ValidateLabelSelectorRequirement(r, metav1validation.LabelSelectorValidationOptions{}, path.Child("requirements").Index(i))...)
+		errs = append(errs, metav1validation.ValidateLabelSelectorRequirement(r, metav1validation.LabelSelectorValidationOptions{AllowUnknownOperatorInRequirement: true}, path.Child("requirements").Index(i))...)
 	}
 	return errs
 }

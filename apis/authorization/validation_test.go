@@ -38,15 +38,15 @@ func TestValidate(t *testing.T) {
 	}{
 		"resource":         {resource: pods, user: "u"},
 		"url":              {other: url, user: "u"},
-		"both":             {resource: pods, other: url, user: "u", want: "spec.nonResourceAttributes"},
-		"neither":          {user: "u", want: "spec.resourceAttributes"},
+		"both":             {resource: pods, other: url, user: "u", want: "spec"},
+		"neither":          {user: "u", want: "spec"},
 		"nobody":           {resource: pods, want: "spec.user"},
 		"local":            {resource: pods, user: "u", local: "a"},
 		"elsewhere":        {resource: pods, user: "u", local: "b", want: "spec.resourceAttributes.namespace"},
 		"selector":         {resource: with(&authorizationv1.FieldSelectorAttributes{RawSelector: "a=b"}), user: "u"},
 		"empty selector":   {resource: with(&authorizationv1.FieldSelectorAttributes{}), user: "u", want: "spec.resourceAttributes.fieldSelector.requirements"},
 		"needs values":     {resource: with(&authorizationv1.FieldSelectorAttributes{Requirements: []metav1.FieldSelectorRequirement{{Key: "k", Operator: "In"}}}), user: "u", want: "spec.resourceAttributes.fieldSelector.requirements[0].values"},
-		"unknown operator": {resource: with(&authorizationv1.FieldSelectorAttributes{Requirements: []metav1.FieldSelectorRequirement{{Key: "k", Operator: "X"}}}), user: "u", want: "spec.resourceAttributes.fieldSelector.requirements[0].operator"},
+		"unknown operator": {resource: with(&authorizationv1.FieldSelectorAttributes{Requirements: []metav1.FieldSelectorRequirement{{Key: "k", Operator: "X"}}}), user: "u"},
 	} {
 		spec := authorizationv1.SubjectAccessReviewSpec{ResourceAttributes: tc.resource, NonResourceAttributes: tc.other, User: tc.user}
 		errs := authorization.ValidateSubjectAccessReview(&authorizationv1.SubjectAccessReview{Spec: spec})

@@ -98,7 +98,7 @@ func TestValidate(t *testing.T) {
 	}{
 		{"good", func(*autoscalingv2.HorizontalPodAutoscaler) {}, nil},
 		{"no maximum", func(h *autoscalingv2.HorizontalPodAutoscaler) { h.Spec.MaxReplicas = 0 }, []string{
-			"spec.maxReplicas: Required value: must be set and greater than 0", "spec.maxReplicas: Invalid value: 0: must be greater than or equal to `minReplicas`"}},
+			"spec.maxReplicas: Invalid value: 0: must be greater than or equal to `minReplicas`", "spec.maxReplicas: Required value"}},
 		{"to zero", func(h *autoscalingv2.HorizontalPodAutoscaler) {
 			h.Spec.MinReplicas, h.Spec.Metrics = ptr.To(int32(0)), defaultMetrics()
 		}, []string{"spec.metrics: Forbidden: must specify at least one Object or External metric to support scaling to zero replicas"}},

@@ -46,15 +46,6 @@ func ValidateHorizontalPodAutoscalerStatusUpdate(h, old *autoscalingv2.Horizonta
 
 func validateSpec(s, old *autoscalingv2.HorizontalPodAutoscalerSpec, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	if s.MinReplicas != nil && *s.MinReplicas < 0 {
-		errs = append(errs, field.Invalid(at.Child("minReplicas"), *s.MinReplicas, "must be greater than or equal to 0"))
-	}
-	switch {
-	case s.MaxReplicas == 0:
-		errs = append(errs, field.Required(at.Child("maxReplicas"), "must be set and greater than 0"))
-	case s.MaxReplicas < 0:
-		errs = append(errs, field.Invalid(at.Child("maxReplicas"), s.MaxReplicas, "must be greater than or equal to 1"))
-	}
 	if s.MinReplicas != nil && s.MaxReplicas < *s.MinReplicas {
 		errs = append(errs, field.Invalid(at.Child("maxReplicas"), s.MaxReplicas, "must be greater than or equal to `minReplicas`"))
 	}
@@ -71,6 +62,22 @@ func validateSpec(s, old *autoscalingv2.HorizontalPodAutoscalerSpec, at *field.P
 	if b := s.Behavior; b != nil {
 		errs = append(errs, validateRules(b.ScaleUp, at.Child("behavior", "scaleUp"))...)
 		errs = append(errs, validateRules(b.ScaleDown, at.Child("behavior", "scaleDown"))...)
+	}
+	return append(errs, declared(s, at)...)
+}
+
+// declared are the rules that upstream declares beside the types: their errors come
+// after all others and have no hints.
+func declared(s *autoscalingv2.HorizontalPodAutoscalerSpec, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if s.MinReplicas != nil && *s.MinReplicas < 0 {
+		errs = append(errs, field.Invalid(at.Child("minReplicas"), *s.MinReplicas, "must be greater than or equal to 0"))
+	}
+	switch {
+	case s.MaxReplicas == 0:
+		errs = append(errs, field.Required(at.Child("maxReplicas"), ""))
+	case s.MaxReplicas < 0:
+		errs = append(errs, field.Invalid(at.Child("maxReplicas"), s.MaxReplicas, "must be greater than or equal to 1"))
 	}
 	return errs
 }

@@ -149,16 +149,16 @@ func TestValidateJobStatusUpdate(t *testing.T) {
 		{"complete", batchv1.JobStatus{StartTime: &now}, batchv1.JobStatus{StartTime: &now, CompletionTime: &later, Succeeded: 1,
 			Conditions: conditions(batchv1.JobSuccessCriteriaMet, batchv1.JobComplete)}, nil},
 		{"complete too early", batchv1.JobStatus{StartTime: &now}, batchv1.JobStatus{StartTime: &now, Active: 1, Conditions: conditions(batchv1.JobComplete)}, []string{
-			"status.conditions: Invalid value: cannot set Complete=True condition without the SuccessCriteriaMet=true condition",
 			"status.completionTime: Required value: completionTime is required for Complete jobs",
+			"status.conditions: Invalid value: cannot set Complete=True condition without the SuccessCriteriaMet=true condition",
 			"status.active: Invalid value: 1: active>0 is invalid for finished job"}},
 		{"both ends", batchv1.JobStatus{StartTime: &now}, batchv1.JobStatus{StartTime: &now, Conditions: conditions(batchv1.JobFailureTarget, batchv1.JobSuccessCriteriaMet)},
 			[]string{"status.conditions: Invalid value: cannot set SuccessCriteriaMet=True and FailureTarget=true conditions"}},
 		{"back to life", batchv1.JobStatus{StartTime: &now, Failed: 2, Conditions: conditions(batchv1.JobFailureTarget, batchv1.JobFailed)}, batchv1.JobStatus{StartTime: &later, Failed: 1}, []string{
-			"status.startTime: Invalid value: \"1970-01-01T00:33:20Z\": field is immutable for unsuspended job once set",
 			"status.conditions: Invalid value: cannot disable the terminal Failed=True condition",
 			"status.conditions: Invalid value: cannot disable the terminal FailureTarget=True condition",
-			"status.failed: Invalid value: 1: cannot decrease the failed counter"}},
+			"status.failed: Invalid value: 1: cannot decrease the failed counter",
+			"status.startTime: Invalid value: \"1970-01-01T00:33:20Z\": field is immutable for unsuspended job once set"}},
 		{"duplicate", batchv1.JobStatus{}, batchv1.JobStatus{UncountedTerminatedPods: &batchv1.UncountedTerminatedPods{Succeeded: []types.UID{"a", ""}, Failed: []types.UID{"a"}}}, []string{
 			`status.uncountedTerminatedPods.succeeded[1]: Invalid value: "": must not be empty`, `status.uncountedTerminatedPods.failed[0]: Duplicate value: "a"`}},
 		{"indexes of a job without", batchv1.JobStatus{}, batchv1.JobStatus{CompletedIndexes: "0"},

@@ -38,14 +38,23 @@ func ValidateCronJob(c *batchv1.CronJob) field.ErrorList {
 	if len(c.Name) > maxCronJobName {
 		errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), c.Name, "must be no more than 52 characters"))
 	}
-	return errs
+	return append(errs, declaredSchedule(c)...)
+}
+
+// declaredSchedule is declared beside upstream's types: it comes after all other errors.
+func declaredSchedule(c *batchv1.CronJob) field.ErrorList {
+	if c.Spec.Schedule != "" {
+		return nil
+	}
+	return field.ErrorList{field.Required(specPath.Child("schedule"), "")}
 }
 
 // ValidateCronJobUpdate validates a changed CronJob. A time zone in the
 // schedule, and a zone that is not known here, may stay where they were stored.
 func ValidateCronJobUpdate(c, old *batchv1.CronJob) field.ErrorList {
 	errs := validation.ValidateObjectMetaUpdate(&c.ObjectMeta, &old.ObjectMeta, field.NewPath("metadata"))
-	return append(errs, validateCronJobSpec(&c.Spec, &old.Spec)...)
+	errs = append(errs, validateCronJobSpec(&c.Spec, &old.Spec)...)
+	return append(errs, declaredSchedule(c)...)
 }
 
 func validateCronJobSpec(s, old *batchv1.CronJobSpec) field.ErrorList {
@@ -92,7 +101,7 @@ func validateJobTemplate(s, old *batchv1.JobSpec, path *field.Path) field.ErrorL
 
 func validateSchedule(s *batchv1.CronJobSpec, zoneAllowed bool, path *field.Path) field.ErrorList {
 	if s.Schedule == "" {
-		return field.ErrorList{field.Required(path, "")}
+		return nil // see declaredSchedule
 	}
 	var errs field.ErrorList
 	if _, err := ParseSchedule(s.Schedule); err != nil {

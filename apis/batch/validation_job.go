@@ -6,6 +6,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 // Limits of indexed jobs, and of those with more than manyCompletions.
@@ -59,9 +61,23 @@ func ValidateJobUpdate(j, old *batchv1.Job) field.ErrorList {
 		{"managedBy", s.ManagedBy, was.ManagedBy},
 		{"successPolicy", s.SuccessPolicy, was.SuccessPolicy},
 	} {
-		errs = append(errs, validation.ValidateImmutableField(f.now, f.is, specPath.Child(f.name))...)
+		errs = append(errs, immutable(f.now, f.is, specPath.Child(f.name))...)
 	}
 	return append(errs, validateHostname(j)...)
+}
+
+func immutable(now, was any, path *field.Path) field.ErrorList {
+	if equality.Semantic.DeepEqual(now, was) {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(path, hub.Internal(now), validation.FieldImmutableErrorMsg)}
+}
+
+func wide(n *int32) *int64 {
+	if n == nil {
+		return nil
+	}
+	return ptr.To(int64(*n))
 }
 
 // validateGeneratedSelector checks the labels that a generated selector needs;
@@ -125,18 +141,15 @@ func validateSpec(s, old *batchv1.JobSpec, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for _, n := range []struct {
 		name  string
-		value *int32
+		value *int64
 	}{
-		{"parallelism", s.Parallelism}, {"completions", s.Completions}, {"backoffLimit", s.BackoffLimit},
-		{"ttlSecondsAfterFinished", s.TTLSecondsAfterFinished}, {"backoffLimitPerIndex", s.BackoffLimitPerIndex},
-		{"maxFailedIndexes", s.MaxFailedIndexes},
+		{"parallelism", wide(s.Parallelism)}, {"completions", wide(s.Completions)}, {"activeDeadlineSeconds", s.ActiveDeadlineSeconds},
+		{"backoffLimit", wide(s.BackoffLimit)}, {"ttlSecondsAfterFinished", wide(s.TTLSecondsAfterFinished)},
+		{"backoffLimitPerIndex", wide(s.BackoffLimitPerIndex)}, {"maxFailedIndexes", wide(s.MaxFailedIndexes)},
 	} {
 		if n.value != nil {
-			errs = append(errs, validation.ValidateNonnegativeField(int64(*n.value), path.Child(n.name))...)
+			errs = append(errs, validation.ValidateNonnegativeField(*n.value, path.Child(n.name))...)
 		}
-	}
-	if n := s.ActiveDeadlineSeconds; n != nil {
-		errs = append(errs, validation.ValidateNonnegativeField(*n, path.Child("activeDeadlineSeconds"))...)
 	}
 	if s.MaxFailedIndexes != nil && s.BackoffLimitPerIndex == nil {
 		errs = append(errs, field.Required(path.Child("backoffLimitPerIndex"), "when maxFailedIndexes is specified"))
@@ -156,7 +169,7 @@ func validateSpec(s, old *batchv1.JobSpec, path *field.Path) field.ErrorList {
 		if at := path.Child("successPolicy"); IsIndexed(s) {
 			errs = append(errs, validateSuccessPolicy(s, at)...)
 		} else {
-			errs = append(errs, field.Invalid(at, *s.SuccessPolicy, "requires indexed completion mode"))
+			errs = append(errs, field.Invalid(at, hub.Internal(s.SuccessPolicy), "requires indexed completion mode"))
 		}
 	}
 	errs = append(errs, validateReplacement(s, path.Child("podReplacementPolicy"))...)
@@ -258,14 +271,14 @@ func validateTemplateUpdate(s *batchv1.JobSpec, old *batchv1.Job) field.ErrorLis
 	template, was := &s.Template, &old.Spec.Template
 	suspended := ptr.Deref(old.Spec.Suspend, false) && (old.Status.StartTime == nil || HasCondition(&old.Status, batchv1.JobSuspended))
 	if !suspended || old.Status.Active != 0 {
-		return validation.ValidateImmutableField(template, was, specPath.Child("template"))
+		return immutable(template, was, specPath.Child("template"))
 	}
 	expected := was.Spec.DeepCopy()
 	takeNodeAffinity(expected, &template.Spec)
 	expected.NodeSelector, expected.Tolerations, expected.SchedulingGates = template.Spec.NodeSelector, template.Spec.Tolerations, template.Spec.SchedulingGates
 	takeResources(expected.Containers, template.Spec.Containers)
 	takeResources(expected.InitContainers, template.Spec.InitContainers)
-	return validation.ValidateImmutableField(template.Spec, *expected, specPath.Child("template.spec"))
+	return immutable(template.Spec, *expected, specPath.Child("template.spec"))
 }
 
 // takeNodeAffinity gives expected the node affinity of now.

@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
+
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 // ValidateJobStatusUpdate validates what a job controller, maybe not ours
@@ -19,12 +21,16 @@ import (
 func ValidateJobStatusUpdate(j, old *batchv1.Job) field.ErrorList {
 	v := statusChange{job: j, now: &j.Status, old: &old.Status, path: field.NewPath("status")}
 	v.errs = validation.ValidateObjectMetaUpdate(&j.ObjectMeta, &old.ObjectMeta, field.NewPath("metadata"))
+	// In upstream's order, which the message of the answer has.
 	v.counters()
 	v.uncounted()
-	v.exclusiveConditions()
-	v.times()
+	v.complete()
+	v.completionTime()
+	v.announced()
 	v.finished()
 	v.indexes()
+	v.pods()
+	v.success()
 	v.backwards()
 	return v.errs
 }
@@ -90,25 +96,20 @@ func (v *statusChange) uncounted() {
 	}
 }
 
-func (v *statusChange) exclusiveConditions() {
-	complete, failed := v.has(batchv1.JobComplete), v.has(batchv1.JobFailed)
-	target, met := v.has(batchv1.JobFailureTarget), v.has(batchv1.JobSuccessCriteriaMet)
-	completeFlipped := v.flipped(batchv1.JobComplete)
-	v.conflict(complete && failed && (completeFlipped || v.flipped(batchv1.JobFailed)), "cannot set Complete=True and Failed=true conditions")
-	v.conflict(complete && target && (completeFlipped || v.flipped(batchv1.JobFailureTarget)), "cannot set Complete=True and FailureTarget=true conditions")
-	v.conflict(failed && !target && (v.flipped(batchv1.JobFailed) || !ptr.Equal(v.now.FailedIndexes, v.old.FailedIndexes)),
-		"cannot set Failed=True condition without the FailureTarget=true condition")
-	v.conflict(complete && !met && (completeFlipped || v.flipped(batchv1.JobSuccessCriteriaMet)),
-		"cannot set Complete=True condition without the SuccessCriteriaMet=true condition")
-	v.conflict(met && failed, "cannot set SuccessCriteriaMet=True and Failed=true conditions")
-	v.conflict(met && target, "cannot set SuccessCriteriaMet=True and FailureTarget=true conditions")
-	v.conflict(v.job.Spec.SuccessPolicy != nil && !met && complete, "cannot set Complete=True for Job with SuccessPolicy unless SuccessCriteriaMet=True")
+func (v *statusChange) complete() {
+	complete, flipped := v.has(batchv1.JobComplete), v.flipped(batchv1.JobComplete)
+	v.conflict(complete && v.has(batchv1.JobFailed) && (flipped || v.flipped(batchv1.JobFailed)), "cannot set Complete=True and Failed=true conditions")
+	v.conflict(complete && v.has(batchv1.JobFailureTarget) && (flipped || v.flipped(batchv1.JobFailureTarget)), "cannot set Complete=True and FailureTarget=true conditions")
 }
 
-func (v *statusChange) times() {
+func (v *statusChange) startChanged() bool { return !ptr.Equal(v.now.StartTime, v.old.StartTime) }
+func (v *statusChange) endChanged() bool {
+	return !ptr.Equal(v.now.CompletionTime, v.old.CompletionTime)
+}
+
+func (v *statusChange) completionTime() {
 	s, complete := v.now, v.has(batchv1.JobComplete)
-	started, ended := !ptr.Equal(s.StartTime, v.old.StartTime), !ptr.Equal(s.CompletionTime, v.old.CompletionTime)
-	if ended || v.flipped(batchv1.JobComplete) {
+	if v.endChanged() || v.flipped(batchv1.JobComplete) {
 		switch {
 		case s.CompletionTime != nil && !complete:
 			v.invalid("completionTime", s.CompletionTime, "cannot set completionTime when there is no Complete=True condition")
@@ -116,38 +117,51 @@ func (v *statusChange) times() {
 			v.errs = append(v.errs, field.Required(v.path.Child("completionTime"), "completionTime is required for Complete jobs"))
 		}
 	}
-	if (started || ended) && s.StartTime != nil && s.CompletionTime != nil && s.CompletionTime.Before(s.StartTime) {
+	if (v.startChanged() || v.endChanged()) && s.StartTime != nil && s.CompletionTime != nil && s.CompletionTime.Before(s.StartTime) {
 		v.invalid("completionTime", s.CompletionTime, "must be equal to or after `startTime`")
 	}
-	neverRuns := ptr.Deref(v.job.Spec.Suspend, false) && ptr.Equal(v.job.Spec.Completions, ptr.To[int32](0))
-	if (started || v.finishedFlipped()) && s.StartTime == nil && IsFinished(s) && !neverRuns {
-		v.errs = append(v.errs, field.Required(v.path.Child("startTime"), "startTime is required for finished job"))
-	}
-	if ended && s.CompletionTime != nil && v.old.CompletionTime != nil {
-		v.invalid("completionTime", s.CompletionTime, "field is immutable")
-	}
-	resumes := HasCondition(v.old, batchv1.JobSuspended) && conditionIs(s, batchv1.JobSuspended, corev1.ConditionFalse)
-	if started && v.old.StartTime != nil && !resumes && !ptr.Deref(v.job.Spec.Suspend, false) {
-		v.invalid("startTime", s.StartTime, "field is immutable for unsuspended job once set")
-	}
+}
+
+// announced wants the conditions that come before the final ones.
+func (v *statusChange) announced() {
+	v.conflict(v.has(batchv1.JobFailed) && !v.has(batchv1.JobFailureTarget) && (v.flipped(batchv1.JobFailed) || !ptr.Equal(v.now.FailedIndexes, v.old.FailedIndexes)),
+		"cannot set Failed=True condition without the FailureTarget=true condition")
+	v.conflict(v.has(batchv1.JobComplete) && !v.has(batchv1.JobSuccessCriteriaMet) && (v.flipped(batchv1.JobComplete) || v.flipped(batchv1.JobSuccessCriteriaMet)),
+		"cannot set Complete=True condition without the SuccessCriteriaMet=true condition")
 }
 
 func (v *statusChange) finished() {
 	s, flipped := v.now, v.finishedFlipped()
-	if IsFinished(s) {
-		if s.Active > 0 && (flipped || s.Active != v.old.Active) {
-			v.invalid("active", s.Active, "active>0 is invalid for finished job")
-		}
-		if u := s.UncountedTerminatedPods; u != nil && len(u.Failed)+len(u.Succeeded) > 0 && (flipped || !equality.Semantic.DeepEqual(u, v.old.UncountedTerminatedPods)) {
-			v.invalid("uncountedTerminatedPods", u, "must be empty for finished job")
-		}
-		if ptr.Deref(s.Terminating, 0) > 0 && (flipped || !ptr.Equal(s.Terminating, v.old.Terminating)) {
-			v.invalid("terminating", s.Terminating, "terminating>0 is invalid for finished job")
-		}
+	if !IsFinished(s) {
+		return
+	}
+	if s.Active > 0 && (flipped || s.Active != v.old.Active) {
+		v.invalid("active", s.Active, "active>0 is invalid for finished job")
+	}
+	neverRuns := ptr.Deref(v.job.Spec.Suspend, false) && ptr.Equal(v.job.Spec.Completions, ptr.To[int32](0))
+	if (v.startChanged() || flipped) && s.StartTime == nil && !neverRuns {
+		v.errs = append(v.errs, field.Required(v.path.Child("startTime"), "startTime is required for finished job"))
+	}
+	if u := s.UncountedTerminatedPods; u != nil && len(u.Failed)+len(u.Succeeded) > 0 && (flipped || !equality.Semantic.DeepEqual(u, v.old.UncountedTerminatedPods)) {
+		v.invalid("uncountedTerminatedPods", hub.Internal(u), "must be empty for finished job")
+	}
+}
+
+func (v *statusChange) pods() {
+	s := v.now
+	if IsFinished(s) && ptr.Deref(s.Terminating, 0) > 0 && (v.finishedFlipped() || !ptr.Equal(s.Terminating, v.old.Terminating)) {
+		v.invalid("terminating", s.Terminating, "terminating>0 is invalid for finished job")
 	}
 	if s.Ready != nil && *s.Ready > s.Active && (s.Active != v.old.Active || !ptr.Equal(s.Ready, v.old.Ready)) {
 		v.invalid("ready", *s.Ready, "cannot set more ready pods than active")
 	}
+}
+
+func (v *statusChange) success() {
+	met := v.has(batchv1.JobSuccessCriteriaMet)
+	v.conflict(met && v.has(batchv1.JobFailed), "cannot set SuccessCriteriaMet=True and Failed=true conditions")
+	v.conflict(met && v.has(batchv1.JobFailureTarget), "cannot set SuccessCriteriaMet=True and FailureTarget=true conditions")
+	v.conflict(v.job.Spec.SuccessPolicy != nil && !met && v.has(batchv1.JobComplete), "cannot set Complete=True for Job with SuccessPolicy unless SuccessCriteriaMet=True")
 }
 
 func (v *statusChange) indexes() {
@@ -188,6 +202,13 @@ func (v *statusChange) backwards() {
 	elastic := IsIndexed(&v.job.Spec) && ptr.Equal(v.job.Spec.Completions, v.job.Spec.Parallelism)
 	if v.now.Succeeded < v.old.Succeeded && !elastic {
 		v.invalid("succeeded", v.now.Succeeded, "cannot decrease the succeeded counter")
+	}
+	if v.endChanged() && v.now.CompletionTime != nil && v.old.CompletionTime != nil {
+		v.invalid("completionTime", v.now.CompletionTime, validation.FieldImmutableErrorMsg)
+	}
+	resumes := HasCondition(v.old, batchv1.JobSuspended) && conditionIs(v.now, batchv1.JobSuspended, corev1.ConditionFalse)
+	if v.startChanged() && v.old.StartTime != nil && !resumes && !ptr.Deref(v.job.Spec.Suspend, false) {
+		v.invalid("startTime", v.now.StartTime, "field is immutable for unsuspended job once set")
 	}
 	met := batchv1.JobSuccessCriteriaMet
 	v.conflict(HasCondition(v.old, met) && !v.has(met), "cannot disable the SuccessCriteriaMet=True condition")

@@ -63,7 +63,7 @@ func TestConditionsOfRequests(t *testing.T) {
 		"signer approving":      {ValidateCertificateSigningRequestStatusUpdate, with(approved), with(), `updates may not add a condition of type "Approved"`},
 		"signer failing":        {ValidateCertificateSigningRequestStatusUpdate, with(approved, failed), with(approved), ""},
 		"taking back":           {ValidateCertificateSigningRequestApprovalUpdate, with(), with(approved), `updates may not remove a condition of type "Approved"`},
-		"both":                  {ValidateCertificateSigningRequestApprovalUpdate, with(approved, denied), with(approved), "Approved and Denied conditions are mutually exclusive"},
+		"both":                  {ValidateCertificateSigningRequestApprovalUpdate, with(approved, denied), with(approved), "must specify at most one of: `conditions[{\"type\": \"Approved\"}]`, `conditions[{\"type\": \"Denied\"}]`"},
 		"both, as before":       {ValidateCertificateSigningRequestApprovalUpdate, with(approved, denied), with(approved, denied), ""},
 		"twice":                 {ValidateCertificateSigningRequestApprovalUpdate, with(approved, approved), with(approved), "Duplicate value"},
 		"by the request itself": {ValidateCertificateSigningRequestUpdate, with(denied), with(), `updates may not add a condition of type "Denied"`},

@@ -30,7 +30,7 @@ func Install(s *runtime.Scheme) error {
 	for kind, labels := range map[string][]string{
 		"CertificateSigningRequest": {"metadata.name", "spec.signerName"},
 		"ClusterTrustBundle":        {"metadata.name", "spec.signerName"},
-		"PodCertificateRequest":     {"metadata.name", "metadata.namespace", "spec.signerName", "spec.podName", "spec.nodeName"},
+		"PodCertificateRequest":     {"metadata.name", "spec.signerName", "spec.podName", "spec.nodeName"},
 	} {
 		if err := s.AddFieldLabelConversionFunc(gv.WithKind(kind), func(label, value string) (string, string, error) {
 			if slices.Contains(labels, label) {

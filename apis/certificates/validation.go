@@ -32,7 +32,7 @@ const (
 )
 
 func usages() []certificatesv1.KeyUsage {
-	return []certificatesv1.KeyUsage{
+	all := []certificatesv1.KeyUsage{
 		certificatesv1.UsageSigning, certificatesv1.UsageDigitalSignature, certificatesv1.UsageContentCommitment, certificatesv1.UsageKeyEncipherment,
 		certificatesv1.UsageKeyAgreement, certificatesv1.UsageDataEncipherment, certificatesv1.UsageCertSign, certificatesv1.UsageCRLSign,
 		certificatesv1.UsageEncipherOnly, certificatesv1.UsageDecipherOnly, certificatesv1.UsageAny, certificatesv1.UsageServerAuth,
@@ -40,6 +40,8 @@ func usages() []certificatesv1.KeyUsage {
 		certificatesv1.UsageIPsecEndSystem, certificatesv1.UsageIPsecTunnel, certificatesv1.UsageIPsecUser, certificatesv1.UsageTimestamping,
 		certificatesv1.UsageOCSPSigning, certificatesv1.UsageMicrosoftSGC, certificatesv1.UsageNetscapeSGC,
 	}
+	slices.Sort(all)
+	return all
 }
 
 // ValidateCertificateSigningRequest validates a new request and its signature.
@@ -114,11 +116,10 @@ func validateUsages(r, old *certificatesv1.CertificateSigningRequest) field.Erro
 }
 
 func validateConditions(r, old *certificatesv1.CertificateSigningRequest) field.ErrorList {
-	var allowEmpty, allowDuplicate, allowBoth bool
+	var allowEmpty, allowDuplicate bool
 	if old != nil {
 		allowEmpty = HasCondition(old, "")
 		allowDuplicate = duplicateConditions(old)
-		allowBoth = HasCondition(old, certificatesv1.CertificateApproved) && HasCondition(old, certificatesv1.CertificateDenied)
 	}
 	var errs field.ErrorList
 	seen := sets.New[certificatesv1.RequestConditionType]()
@@ -128,17 +129,25 @@ func validateConditions(r, old *certificatesv1.CertificateSigningRequest) field.
 			errs = append(errs, field.Required(path.Child("type"), ""))
 		}
 		errs = append(errs, validateConditionStatus(c, path.Child("status"))...)
-		decided := seen.Has(certificatesv1.CertificateDenied) && c.Type == certificatesv1.CertificateApproved ||
-			seen.Has(certificatesv1.CertificateApproved) && c.Type == certificatesv1.CertificateDenied
-		if decided && !allowBoth {
-			errs = append(errs, field.Invalid(conditionsPath, c.Type, "Approved and Denied conditions are mutually exclusive"))
-		}
 		if seen.Has(c.Type) && !allowDuplicate {
 			errs = append(errs, field.Duplicate(path.Child("type"), c.Type))
 		}
 		seen.Insert(c.Type)
 	}
 	return errs
+}
+
+// declaredDecision refuses to decide both ways. Upstream declares that beside the
+// type, so that it comes after all other errors and in words of its own.
+func declaredDecision(r, old *certificatesv1.CertificateSigningRequest) field.ErrorList {
+	both := func(r *certificatesv1.CertificateSigningRequest) bool {
+		return r != nil && HasCondition(r, certificatesv1.CertificateApproved) && HasCondition(r, certificatesv1.CertificateDenied)
+	}
+	if !both(r) || both(old) {
+		return nil
+	}
+	const approved, denied = `conditions[{"type": "Approved"}]`, `conditions[{"type": "Denied"}]`
+	return field.ErrorList{field.Invalid(conditionsPath, "{"+approved+", "+denied+"}", "must specify at most one of: `"+approved+"`, `"+denied+"`")}
 }
 
 // final are the conditions that are true when they are there, and stay.
@@ -184,16 +193,12 @@ func conditions(r *certificatesv1.CertificateSigningRequest, kind certificatesv1
 func validateUpdate(r, old *certificatesv1.CertificateSigningRequest, signing, approving bool) field.ErrorList {
 	errs := validateRequest(r, old)
 	for _, kind := range final() {
-		was, now := conditions(old, kind), conditions(r, kind)
-		switch {
-		case len(now) < len(was):
+		if len(conditions(r, kind)) < len(conditions(old, kind)) {
 			errs = append(errs, field.Forbidden(conditionsPath, fmt.Sprintf("updates may not remove a condition of type %q", kind)))
-		case approving || kind == certificatesv1.CertificateFailed:
-		case len(now) > len(was):
-			errs = append(errs, field.Forbidden(conditionsPath, fmt.Sprintf("updates may not add a condition of type %q", kind)))
-		case !equality.Semantic.DeepEqual(was, now):
-			errs = append(errs, field.Forbidden(conditionsPath, fmt.Sprintf("updates may not modify a condition of type %q\n%v", kind, diff.Diff(was, now))))
 		}
+	}
+	if !approving {
+		errs = append(errs, validateDecisions(r, old)...)
 	}
 	if !bytes.Equal(r.Status.Certificate, old.Status.Certificate) {
 		if !signing {
@@ -202,7 +207,23 @@ func validateUpdate(r, old *certificatesv1.CertificateSigningRequest, signing, a
 			errs = append(errs, field.Forbidden(issuedPath, "updates may not modify existing certificate content"))
 		}
 	}
-	return append(errs, validation.ValidateObjectMetaUpdate(&r.ObjectMeta, &old.ObjectMeta, metaPath)...)
+	errs = append(errs, validation.ValidateObjectMetaUpdate(&r.ObjectMeta, &old.ObjectMeta, metaPath)...)
+	return append(errs, declaredDecision(r, old)...)
+}
+
+// validateDecisions keeps the decisions as they are.
+func validateDecisions(r, old *certificatesv1.CertificateSigningRequest) field.ErrorList {
+	var errs field.ErrorList
+	for _, kind := range []certificatesv1.RequestConditionType{certificatesv1.CertificateApproved, certificatesv1.CertificateDenied} {
+		was, now := conditions(old, kind), conditions(r, kind)
+		switch {
+		case len(now) > len(was):
+			errs = append(errs, field.Forbidden(conditionsPath, fmt.Sprintf("updates may not add a condition of type %q", kind)))
+		case len(now) == len(was) && !equality.Semantic.DeepEqual(was, now):
+			errs = append(errs, field.Forbidden(conditionsPath, fmt.Sprintf("updates may not modify a condition of type %q\n%v", kind, diff.Diff(was, now))))
+		}
+	}
+	return errs
 }
 
 // checkCertificates accepts nothing or PEM certificates.

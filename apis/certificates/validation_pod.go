@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/types"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
@@ -128,5 +129,28 @@ func validateStub(der []byte) field.ErrorList {
 // ValidatePodCertificateRequestUpdate validates a changed request, whose spec stays.
 func ValidatePodCertificateRequestUpdate(r, old *certificatesv1.PodCertificateRequest) field.ErrorList {
 	errs := validation.ValidateObjectMetaUpdate(&r.ObjectMeta, &old.ObjectMeta, metaPath)
-	return append(errs, validation.ValidateImmutableField(r.Spec, old.Spec, specPath)...)
+	if !equality.Semantic.DeepEqual(r.Spec, old.Spec) {
+		errs = append(errs, field.Invalid(specPath, internalSpec(r.Spec), validation.FieldImmutableErrorMsg))
+	}
+	return errs
+}
+
+// internalSpec is a spec as upstream's internal type has it, with the fields of
+// certificates.k8s.io/v1beta1.
+func internalSpec(s certificatesv1.PodCertificateRequestSpec) any {
+	return struct {
+		SignerName                string
+		PodName                   string
+		PodUID                    types.UID
+		ServiceAccountName        string
+		ServiceAccountUID         types.UID
+		NodeName                  types.NodeName
+		NodeUID                   types.UID
+		MaxExpirationSeconds      *int32
+		PKIXPublicKey             []byte
+		ProofOfPossession         []byte
+		StubPKCS10Request         []byte
+		UnverifiedUserAnnotations map[string]string
+	}{s.SignerName, s.PodName, s.PodUID, s.ServiceAccountName, s.ServiceAccountUID, s.NodeName, s.NodeUID, s.MaxExpirationSeconds,
+		nil, nil, s.StubPKCS10Request, s.UnverifiedUserAnnotations}
 }

@@ -122,7 +122,7 @@ func validateIssued(r, old *certificatesv1.PodCertificateRequest, now time.Time)
 	}
 	for block, rest = pem.Decode(rest); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type != "CERTIFICATE" {
-			return bad("issued certificate chain must consist entirely of CERTIFICATE PEM blocks")
+			return bad("issued certificate chain must consist entirely of CERTFICATE PEM blocks") // upstream's spelling
 		}
 		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
 			return bad("intermediate certificate does not parse as valid X.509")

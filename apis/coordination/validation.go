@@ -52,16 +52,16 @@ func validateLeaseSpec(spec *coordinationv1.LeaseSpec, path *field.Path) field.E
 // validateStrategy accepts the strategies of Kubernetes by their bare name and
 // anyone else's by a name with a domain.
 func validateStrategy(strategy coordinationv1.CoordinatedLeaseStrategy, path *field.Path) field.ErrorList {
+	path = path.Child("strategy") // twice, as upstream's
+	if !strings.Contains(string(strategy), "/") {
+		if strategy == coordinationv1.OldestEmulationVersion {
+			return nil
+		}
+		return field.ErrorList{field.NotSupported(path, strategy, []coordinationv1.CoordinatedLeaseStrategy{coordinationv1.OldestEmulationVersion})}
+	}
 	var errs field.ErrorList
 	for _, msg := range utilvalidation.IsQualifiedName(string(strategy)) {
 		errs = append(errs, field.Invalid(path, strategy, msg))
-	}
-	parts := strings.Split(string(strategy), "/")
-	switch {
-	case len(parts) == 2 && strings.HasSuffix(parts[0], ".k8s.io"), len(parts) == 2 && parts[0] == "k8s.io":
-		errs = append(errs, field.Invalid(path, strategy, "must not use the reserved k8s.io domain"))
-	case len(parts) == 1 && strategy != coordinationv1.OldestEmulationVersion:
-		errs = append(errs, field.NotSupported(path, strategy, []string{string(coordinationv1.OldestEmulationVersion)}))
 	}
 	return errs
 }

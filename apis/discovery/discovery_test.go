@@ -17,8 +17,8 @@ func TestValidateEndpointSlice(t *testing.T) {
 	}{
 		{"good", func(*discoveryv1.EndpointSlice) {}, ""},
 		{"no type", func(s *discoveryv1.EndpointSlice) { s.AddressType = "" }, "addressType: Required value"},
-		{"no address", func(s *discoveryv1.EndpointSlice) { s.Endpoints[0].Addresses = nil }, "endpoints[0].addresses: Required value: must contain at least 1 address"},
-		{"other family", func(s *discoveryv1.EndpointSlice) { s.Endpoints[0].Addresses = []string{"fd00::1"} }, `endpoints[0].addresses[0]: Invalid value: "fd00::1": must be an IPv4 address`},
+		{"no address", func(s *discoveryv1.EndpointSlice) { s.Endpoints[0].Addresses = nil }, "endpoints[0].addresses: Required value"},
+		{"other family", func(s *discoveryv1.EndpointSlice) { s.Endpoints[0].Addresses = []string{"fd00::1"} }, `endpoints[0].addresses: Invalid value: "fd00::1": must be an IPv4 address`},
 		{"loopback", func(s *discoveryv1.EndpointSlice) { s.Endpoints[0].Addresses = []string{"127.0.0.1"} },
 			`endpoints[0].addresses[0]: Invalid value: "127.0.0.1": may not be in the loopback range (127.0.0.0/8, ::1/128)`},
 		{"port names", func(s *discoveryv1.EndpointSlice) {

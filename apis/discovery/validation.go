@@ -1,6 +1,7 @@
 package discovery
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -28,34 +29,49 @@ func ValidateEndpointSlice(slice *discoveryv1.EndpointSlice) field.ErrorList {
 	return validateSlice(slice, nil)
 }
 
+// declared are the rules that upstream declares beside the types: their errors
+// come after all others and have no hints.
+func declared(slice, old *discoveryv1.EndpointSlice) field.ErrorList {
+	var errs field.ErrorList
+	path, known := field.NewPath("addressType"), []discoveryv1.AddressType{discoveryv1.AddressTypeFQDN, discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6}
+	changed := old != nil && slice.AddressType != old.AddressType
+	switch t := slice.AddressType; {
+	case t == "":
+		errs = append(errs, field.Required(path, ""))
+	case !sets.New(known...).Has(t):
+		errs = append(errs, field.NotSupported(path, t, known))
+	}
+	if changed {
+		errs = append(errs, field.Invalid(path, nil, validation.FieldImmutableErrorMsg))
+	}
+	if old != nil && equality.Semantic.DeepEqual(slice.Endpoints, old.Endpoints) {
+		return errs
+	}
+	for i := range slice.Endpoints {
+		addresses := field.NewPath("endpoints").Index(i).Child("addresses")
+		switch n := len(slice.Endpoints[i].Addresses); {
+		case n == 0:
+			errs = append(errs, field.Required(addresses, ""))
+		case n > maxAddresses:
+			errs = append(errs, field.TooMany(addresses, n, maxAddresses))
+		}
+	}
+	return errs
+}
+
 // ValidateEndpointSliceUpdate validates a changed EndpointSlice. Endpoints that
 // stay as they are were valid for whoever stored them.
 func ValidateEndpointSliceUpdate(slice, old *discoveryv1.EndpointSlice) field.ErrorList {
-	errs := validation.ValidateObjectMetaUpdate(&slice.ObjectMeta, &old.ObjectMeta, field.NewPath("metadata"))
-	errs = append(errs, validation.ValidateImmutableField(slice.AddressType, old.AddressType, field.NewPath("addressType"))...)
-	return append(errs, validateSlice(slice, old)...)
+	return validateSlice(slice, old)
 }
 
 func validateSlice(slice, old *discoveryv1.EndpointSlice) field.ErrorList {
 	errs := validation.ValidateObjectMeta(&slice.ObjectMeta, true, validation.NameIsDNSSubdomain, field.NewPath("metadata"))
-	errs = append(errs, validateAddressType(slice.AddressType)...)
 	errs = append(errs, validatePorts(slice.Ports, field.NewPath("ports"))...)
-	bad := validateEndpoints(slice, field.NewPath("endpoints"))
-	if len(bad) > 0 && old != nil && equality.Semantic.DeepEqual(slice.Endpoints, old.Endpoints) {
-		return errs
+	if old == nil || !equality.Semantic.DeepEqual(slice.Endpoints, old.Endpoints) {
+		errs = append(errs, validateEndpoints(slice, field.NewPath("endpoints"))...)
 	}
-	return append(errs, bad...)
-}
-
-func validateAddressType(t discoveryv1.AddressType) field.ErrorList {
-	known := []discoveryv1.AddressType{discoveryv1.AddressTypeFQDN, discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6}
-	switch {
-	case t == "":
-		return field.ErrorList{field.Required(field.NewPath("addressType"), "")}
-	case !sets.New(known...).Has(t):
-		return field.ErrorList{field.NotSupported(field.NewPath("addressType"), t, known)}
-	}
-	return nil
+	return append(errs, declared(slice, old)...)
 }
 
 func validateEndpoints(slice *discoveryv1.EndpointSlice, path *field.Path) field.ErrorList {
@@ -71,15 +87,8 @@ func validateEndpoints(slice *discoveryv1.EndpointSlice, path *field.Path) field
 
 func validateEndpoint(e *discoveryv1.Endpoint, t discoveryv1.AddressType, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	addresses := path.Child("addresses")
-	switch {
-	case len(e.Addresses) == 0:
-		errs = append(errs, field.Required(addresses, "must contain at least 1 address"))
-	case len(e.Addresses) > maxAddresses:
-		errs = append(errs, field.TooMany(addresses, len(e.Addresses), maxAddresses))
-	}
 	for i, address := range e.Addresses {
-		errs = append(errs, validateAddress(address, t, addresses.Index(i))...)
+		errs = append(errs, validateAddress(address, t, path.Child("addresses"), i)...)
 	}
 	if e.NodeName != nil {
 		for _, msg := range utilvalidation.IsDNS1123Subdomain(*e.NodeName) {
@@ -91,8 +100,8 @@ func validateEndpoint(e *discoveryv1.Endpoint, t discoveryv1.AddressType, path *
 		errs = append(errs, field.TooMany(topology, len(e.DeprecatedTopology), maxTopologyLabels))
 	}
 	errs = append(errs, metav1validation.ValidateLabels(e.DeprecatedTopology, topology)...)
-	if name, ok := e.DeprecatedTopology[corev1.LabelTopologyZone]; ok {
-		errs = append(errs, field.InternalError(topology.Key(corev1.LabelTopologyZone), fmt.Errorf("reserved key was not removed in conversion: %s", name)))
+	if _, ok := e.DeprecatedTopology[corev1.LabelTopologyZone]; ok {
+		errs = append(errs, field.InternalError(topology.Key(corev1.LabelTopologyZone), errors.New("reserved key was not removed in conversion")))
 	}
 	if e.Hostname != nil {
 		for _, msg := range utilvalidation.IsDNS1123Label(*e.Hostname) {
@@ -105,21 +114,30 @@ func validateEndpoint(e *discoveryv1.Endpoint, t discoveryv1.AddressType, path *
 	return errs
 }
 
-func validateAddress(address string, t discoveryv1.AddressType, path *field.Path) field.ErrorList {
+// validateAddress validates the address of an endpoint by its type. That it is of
+// the other family is said, as upstream does, of the list.
+func validateAddress(address string, t discoveryv1.AddressType, list *field.Path, i int) field.ErrorList {
+	path := list.Index(i)
 	var errs field.ErrorList
+	var is func(netip.Addr) bool
+	family := ""
 	switch t {
 	case discoveryv1.AddressTypeIPv4:
 		errs = utilvalidation.IsValidIPForLegacyField(path, address, true, nil)
-		if ip, err := netip.ParseAddr(address); err == nil && !ip.Is4() {
-			errs = append(errs, field.Invalid(path, address, "must be an IPv4 address"))
-		}
+		is, family = netip.Addr.Is4, "IPv4"
 	case discoveryv1.AddressTypeIPv6:
-		errs = utilvalidation.IsValidIPForLegacyField(path, address, true, nil)
-		if ip, err := netip.ParseAddr(address); err == nil && !ip.Is6() {
-			errs = append(errs, field.Invalid(path, address, "must be an IPv6 address"))
-		}
+		errs = utilvalidation.IsValidIP(path, address)
+		is, family = netip.Addr.Is6, "IPv6"
 	case discoveryv1.AddressTypeFQDN:
 		return utilvalidation.IsFullyQualifiedDomainName(path, address)
+	default:
+		return nil
+	}
+	if len(errs) > 0 {
+		return errs
+	}
+	if ip, err := netip.ParseAddr(address); err == nil && !is(ip) {
+		errs = append(errs, field.Invalid(list, address, "must be an "+family+" address"))
 	}
 	return append(errs, validateNonSpecialIP(address, path)...)
 }
@@ -176,6 +194,7 @@ func validateHints(hints *discoveryv1.EndpointHints, path *field.Path) field.Err
 	return errs
 }
 
+// validatePorts leaves the numbers alone, as upstream does: any is stored.
 func validatePorts(ports []discoveryv1.EndpointPort, path *field.Path) field.ErrorList {
 	if len(ports) > maxPorts {
 		return field.ErrorList{field.TooMany(path, len(ports), maxPorts)}
@@ -194,11 +213,6 @@ func validatePorts(ports []discoveryv1.EndpointPort, path *field.Path) field.Err
 				errs = append(errs, field.Duplicate(at.Child("name"), *p.Name))
 			}
 			names.Insert(*p.Name)
-		}
-		if p.Port != nil {
-			for _, msg := range utilvalidation.IsValidPortNum(int(*p.Port)) {
-				errs = append(errs, field.Invalid(at.Child("port"), *p.Port, msg))
-			}
 		}
 		known := []corev1.Protocol{corev1.ProtocolSCTP, corev1.ProtocolTCP, corev1.ProtocolUDP}
 		if p.Protocol == nil {

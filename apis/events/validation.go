@@ -2,13 +2,18 @@ package events
 
 import (
 	"fmt"
+	"reflect"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 // Limits of the events.k8s.io API.
@@ -22,10 +27,11 @@ const (
 // ValidateCreate validates a new Event that came through core/v1 (legacy) or
 // events.k8s.io/v1, which asks for more.
 func ValidateCreate(e *corev1.Event, legacy bool) field.ErrorList {
+	errs := validateEvent(e, legacy)
 	if legacy {
-		return validateLegacy(e)
+		return errs
 	}
-	errs := validation.ValidateObjectMeta(&e.ObjectMeta, true, validation.NameIsDNSSubdomain, field.NewPath("metadata"))
+	errs = append(errs, validateMeta(&e.ObjectMeta)...)
 	errs = append(errs, validateSeries(e)...)
 	if e.EventTime.IsZero() {
 		errs = append(errs, field.Required(field.NewPath("eventTime"), ""))
@@ -33,29 +39,47 @@ func ValidateCreate(e *corev1.Event, legacy bool) field.ErrorList {
 	if e.Type != corev1.EventTypeNormal && e.Type != corev1.EventTypeWarning {
 		errs = append(errs, field.Invalid(field.NewPath("type"), "", fmt.Sprintf("has invalid value: %v", e.Type)))
 	}
-	if e.FirstTimestamp != (metav1.Time{}) {
-		errs = append(errs, field.Invalid(field.NewPath("firstTimestamp"), "", "needs to be unset"))
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"firstTimestamp", !e.FirstTimestamp.IsZero()},
+		{"lastTimestamp", !e.LastTimestamp.IsZero()},
+		{"count", e.Count != 0},
+		{"source", e.Source != corev1.EventSource{}},
+	} {
+		if f.set {
+			errs = append(errs, field.Invalid(field.NewPath(f.name), "", "needs to be unset"))
+		}
 	}
-	if e.LastTimestamp != (metav1.Time{}) {
-		errs = append(errs, field.Invalid(field.NewPath("lastTimestamp"), "", "needs to be unset"))
-	}
-	if e.Count != 0 {
-		errs = append(errs, field.Invalid(field.NewPath("count"), "", "needs to be unset"))
-	}
-	if e.Source.Component != "" || e.Source.Host != "" {
-		errs = append(errs, field.Invalid(field.NewPath("source"), "", "needs to be unset"))
-	}
-	return append(errs, validateReporting(e)...)
+	return errs
 }
 
-// ValidateUpdate validates a changed Event. Through events.k8s.io/v1 only the
-// series of an Event may change.
-func ValidateUpdate(e, old *corev1.Event, legacy bool) field.ErrorList {
-	errs := validation.ValidateObjectMetaUpdate(&e.ObjectMeta, &old.ObjectMeta, field.NewPath("metadata"))
-	if legacy {
-		return append(errs, validateLegacy(e)...)
+func validateMeta(m *metav1.ObjectMeta) field.ErrorList {
+	errs := validation.ValidateObjectMeta(m, true, validation.NameIsDNSSubdomain, field.NewPath("metadata"))
+	return append(errs, validateFinalizers(m)...)
+}
+
+// validateFinalizers is for events.k8s.io/v1; core/v1 takes any.
+func validateFinalizers(m *metav1.ObjectMeta) (errs field.ErrorList) {
+	for i, name := range m.Finalizers {
+		errs = append(errs, core.StandardFinalizer(field.NewPath("metadata", "finalizers").Index(i), name)...)
 	}
-	errs = append(errs, validateSeries(e)...)
+	return errs
+}
+
+// ValidateUpdate validates a changed Event. Through core/v1 anything may change;
+// through events.k8s.io/v1 only the series and metadata.
+func ValidateUpdate(e, old *corev1.Event, legacy bool) field.ErrorList {
+	errs := validateEvent(e, legacy)
+	if legacy {
+		return errs
+	}
+	errs = append(errs, validation.ValidateObjectMetaUpdate(&e.ObjectMeta, &old.ObjectMeta, field.NewPath("metadata"))...)
+	errs = append(errs, validateFinalizers(&e.ObjectMeta)...)
+	if !reflect.DeepEqual(e.Series, old.Series) {
+		errs = append(errs, validateSeries(e)...)
+	}
 	for _, f := range []struct {
 		name     string
 		now, was any
@@ -67,20 +91,24 @@ func ValidateUpdate(e, old *corev1.Event, legacy bool) field.ErrorList {
 		{"firstTimestamp", e.FirstTimestamp, old.FirstTimestamp},
 		{"lastTimestamp", e.LastTimestamp, old.LastTimestamp},
 		{"count", e.Count, old.Count},
-		{"reason", e.Reason, old.Reason},
+		{"reason", e.Reason, old.Reason}, // twice, as upstream's
 		{"type", e.Type, old.Type},
+		{"eventTime", stored(e.EventTime), stored(old.EventTime)},
 		{"action", e.Action, old.Action},
 		{"related", e.Related, old.Related},
 		{"reportingController", e.ReportingController, old.ReportingController},
 		{"reportingInstance", e.ReportingInstance, old.ReportingInstance},
 	} {
-		errs = append(errs, validation.ValidateImmutableField(f.now, f.was, field.NewPath(f.name))...)
-	}
-	// Clients that speak JSON lose what is finer than a microsecond.
-	if !e.EventTime.Truncate(time.Microsecond).Equal(old.EventTime.Truncate(time.Microsecond)) {
-		errs = append(errs, validation.ValidateImmutableField(e.EventTime, old.EventTime, field.NewPath("eventTime"))...)
+		if !equality.Semantic.DeepEqual(f.now, f.was) {
+			errs = append(errs, field.Invalid(field.NewPath(f.name), hub.Internal(f.now), validation.FieldImmutableErrorMsg))
+		}
 	}
 	return errs
+}
+
+// stored is a time as it is kept, by the microsecond.
+func stored(t metav1.MicroTime) metav1.MicroTime {
+	return metav1.NewMicroTime(t.Truncate(time.Microsecond).UTC())
 }
 
 func validateSeries(e *corev1.Event) field.ErrorList {
@@ -97,9 +125,30 @@ func validateSeries(e *corev1.Event) field.ErrorList {
 	return errs
 }
 
-func validateReporting(e *corev1.Event) field.ErrorList {
+// validateEvent validates what every Event has to have, which is more if it has
+// the time of the new API.
+func validateEvent(e *corev1.Event, legacy bool) field.ErrorList {
+	of := e.InvolvedObject.Namespace
+	namespace := field.ErrorList{field.Invalid(field.NewPath("involvedObject", "namespace"), of, "does not match event.namespace")}
+	if e.EventTime.IsZero() {
+		if of == "" && e.Namespace != metav1.NamespaceNone && e.Namespace != metav1.NamespaceDefault || of != "" && e.Namespace != of {
+			return namespace
+		}
+		return nil
+	}
+	var errs field.ErrorList
+	if of == "" && e.Namespace != metav1.NamespaceDefault && e.Namespace != metav1.NamespaceSystem {
+		errs = namespace
+	}
+	return append(errs, validateReporting(e, legacy)...)
+}
+
+func validateReporting(e *corev1.Event, legacy bool) field.ErrorList {
 	var errs field.ErrorList
 	controller := field.NewPath("reportingController")
+	if legacy {
+		controller = field.NewPath("reportingComponent")
+	}
 	if e.ReportingController == "" {
 		errs = append(errs, field.Required(controller, ""))
 	}
@@ -124,32 +173,5 @@ func validateReporting(e *corev1.Event) field.ErrorList {
 	if len(e.Message) > maxNote {
 		errs = append(errs, field.Invalid(field.NewPath("message"), "", fmt.Sprintf("can have at most %v characters", maxNote)))
 	}
-	return append(errs, validateNamespace(e)...)
-}
-
-func validateLegacy(e *corev1.Event) field.ErrorList {
-	errs := validateNamespace(e)
-	if !e.EventTime.IsZero() {
-		errs = append(errs, validateReporting(e)...)
-	}
-	for _, msg := range utilvalidation.IsDNS1123Subdomain(e.Namespace) {
-		errs = append(errs, field.Invalid(field.NewPath("namespace"), e.Namespace, msg))
-	}
 	return errs
-}
-
-// validateNamespace keeps the Event in the namespace of its object; Events of
-// objects without one go to default (or kube-system).
-func validateNamespace(e *corev1.Event) field.ErrorList {
-	at := field.NewPath("involvedObject", "namespace")
-	if e.InvolvedObject.Namespace == "" {
-		if e.Namespace != metav1.NamespaceDefault && e.Namespace != metav1.NamespaceSystem {
-			return field.ErrorList{field.Invalid(at, e.InvolvedObject.Namespace, "does not match event.namespace")}
-		}
-		return nil
-	}
-	if e.Namespace != e.InvolvedObject.Namespace {
-		return field.ErrorList{field.Invalid(at, e.InvolvedObject.Namespace, "does not match event.namespace")}
-	}
-	return nil
 }

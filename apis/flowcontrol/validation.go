@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/apis/flowcontrol/bootstrap"
+
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 var (
@@ -29,7 +31,7 @@ func ValidateFlowSchema(fs *flowcontrolv1.FlowSchema) field.ErrorList {
 	errs = append(errs, validateFlowSchemaSpec(fs.Name, &fs.Spec)...)
 	for _, fixed := range bootstrap.MandatoryFlowSchemas {
 		if fixed.Name == fs.Name && !equality.Semantic.DeepEqual(fs.Spec, fixed.Spec) {
-			errs = append(errs, field.Invalid(specPath, fs.Spec, fmt.Sprintf("spec of '%s' must equal the fixed value", fs.Name)))
+			errs = append(errs, field.Invalid(specPath, hub.Internal(fs.Spec), fmt.Sprintf("spec of '%s' must equal the fixed value", fs.Name)))
 		}
 	}
 	return append(errs, ValidateFlowSchemaStatusUpdate(fs, fs)...)
@@ -75,7 +77,10 @@ func validateFlowSchemaSpec(name string, spec *flowcontrolv1.FlowSchemaSpec) fie
 		errs = append(errs, field.Invalid(at, n, "only the schema named 'exempt' may have matchingPrecedence 1"))
 	}
 	if d := spec.DistinguisherMethod; d != nil {
-		errs = append(errs, oneOf(d.Type, specPath.Child("distinguisherMethod", "type"), flowcontrolv1.FlowDistinguisherMethodByNamespaceType, flowcontrolv1.FlowDistinguisherMethodByUserType)...)
+		known := []flowcontrolv1.FlowDistinguisherMethodType{flowcontrolv1.FlowDistinguisherMethodByNamespaceType, flowcontrolv1.FlowDistinguisherMethodByUserType}
+		if !slices.Contains(known, d.Type) {
+			errs = append(errs, field.NotSupported(specPath.Child("distinguisherMethod", "type"), hub.Internal(d), known))
+		}
 	}
 	at = specPath.Child("priorityLevelConfiguration", "name")
 	if level := spec.PriorityLevelConfiguration.Name; level == "" {
@@ -119,32 +124,35 @@ func validateRules(rule *flowcontrolv1.PolicyRulesWithSubjects, path *field.Path
 }
 
 func validateSubject(s *flowcontrolv1.Subject, path *field.Path) field.ErrorList {
-	kinds := []struct {
-		kind  flowcontrolv1.SubjectKind
-		name  string
-		set   bool
-		check func(*field.Path) field.ErrorList
-	}{
+	kinds := []subjectKind{
+		{flowcontrolv1.SubjectKindServiceAccount, "serviceAccount", s.ServiceAccount != nil, func(at *field.Path) field.ErrorList { return validateAccount(s.ServiceAccount, at) }},
 		{flowcontrolv1.SubjectKindUser, "user", s.User != nil, func(at *field.Path) field.ErrorList { return named(s.User.Name, at) }},
 		{flowcontrolv1.SubjectKindGroup, "group", s.Group != nil, func(at *field.Path) field.ErrorList { return named(s.Group.Name, at) }},
-		{flowcontrolv1.SubjectKindServiceAccount, "serviceAccount", s.ServiceAccount != nil, func(at *field.Path) field.ErrorList { return validateAccount(s.ServiceAccount, at) }},
 	}
-	if errs := oneOf(s.Kind, path.Child("kind"), flowcontrolv1.SubjectKindGroup, flowcontrolv1.SubjectKindServiceAccount, flowcontrolv1.SubjectKindUser); len(errs) > 0 {
-		return errs
+	i := slices.IndexFunc(kinds, func(k subjectKind) bool { return k.kind == s.Kind })
+	if i < 0 {
+		return oneOf(s.Kind, path.Child("kind"), flowcontrolv1.SubjectKindGroup, flowcontrolv1.SubjectKindServiceAccount, flowcontrolv1.SubjectKindUser)
 	}
 	var errs field.ErrorList
-	for _, k := range kinds {
-		at := path.Child(k.name)
-		switch {
-		case k.kind != s.Kind && k.set:
-			errs = append(errs, field.Forbidden(at, fmt.Sprintf("%s is forbidden when subject kind is not '%s'", k.name, k.kind)))
-		case k.kind == s.Kind && !k.set:
-			errs = append(errs, field.Required(at, fmt.Sprintf("%s is required when subject kind is '%s'", k.name, k.kind)))
-		case k.kind == s.Kind:
-			errs = append(errs, k.check(at)...)
+	if own := kinds[i]; own.set {
+		errs = own.check(path.Child(own.name))
+	} else {
+		errs = append(errs, field.Required(path.Child(own.name), fmt.Sprintf("%s is required when subject kind is '%s'", own.name, own.kind)))
+	}
+	for _, k := range slices.Delete(kinds, i, i+1) {
+		if k.set {
+			errs = append(errs, field.Forbidden(path.Child(k.name), fmt.Sprintf("%s is forbidden when subject kind is not '%s'", k.name, k.kind)))
 		}
 	}
 	return errs
+}
+
+// subjectKind is one of the ways to name a subject.
+type subjectKind struct {
+	kind  flowcontrolv1.SubjectKind
+	name  string
+	set   bool
+	check func(*field.Path) field.ErrorList
 }
 
 func named(name string, path *field.Path) field.ErrorList {

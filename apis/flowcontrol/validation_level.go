@@ -9,6 +9,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/apis/flowcontrol/bootstrap"
 	"k8s.io/apiserver/pkg/util/shufflesharding"
+
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 const (
@@ -30,7 +32,43 @@ func ValidatePriorityLevelConfiguration(pl *flowcontrolv1.PriorityLevelConfigura
 			errs = append(errs, validateFixed(pl, fixed)...)
 		}
 	}
-	return append(errs, ValidatePriorityLevelConfigurationStatusUpdate(pl, pl)...)
+	errs = append(errs, ValidatePriorityLevelConfigurationStatusUpdate(pl, pl)...)
+	return append(errs, declared(&pl.Spec)...)
+}
+
+// declared are the rules that upstream declares beside the types: their errors come
+// after all others and have no hints.
+func declared(spec *flowcontrolv1.PriorityLevelConfigurationSpec) field.ErrorList {
+	var errs field.ErrorList
+	if spec.Exempt != nil && spec.Type != flowcontrolv1.PriorityLevelEnablementExempt {
+		errs = append(errs, field.Forbidden(specPath.Child("exempt"), ""))
+	}
+	at := specPath.Child("limited")
+	errs = append(errs, declaredMember(spec.Limited != nil, spec.Type == flowcontrolv1.PriorityLevelEnablementLimited, at)...)
+	if spec.Type == "" {
+		errs = append(errs, field.Required(specPath.Child("type"), ""))
+	}
+	if spec.Limited == nil {
+		return errs
+	}
+	at = at.Child("limitResponse")
+	response := &spec.Limited.LimitResponse
+	errs = append(errs, declaredMember(response.Queuing != nil, response.Type == flowcontrolv1.LimitResponseTypeQueue, at.Child("queuing"))...)
+	if response.Type == "" {
+		errs = append(errs, field.Required(at.Child("type"), ""))
+	}
+	return errs
+}
+
+// declaredMember wants a member of a union when its type is chosen, and only then.
+func declaredMember(set, chosen bool, path *field.Path) field.ErrorList {
+	switch {
+	case chosen && !set:
+		return field.ErrorList{field.Required(path, "")}
+	case !chosen && set:
+		return field.ErrorList{field.Forbidden(path, "")}
+	}
+	return nil
 }
 
 // ValidatePriorityLevelConfigurationUpdate validates a changed priority level.
@@ -55,7 +93,7 @@ func validateFixed(pl, fixed *flowcontrolv1.PriorityLevelConfiguration) field.Er
 	if equality.Semantic.DeepEqual(*spec, fixed.Spec) {
 		return nil
 	}
-	return field.ErrorList{field.Invalid(specPath, pl.Spec, fmt.Sprintf("spec of '%s'%s must equal the fixed value", pl.Name, but))}
+	return field.ErrorList{field.Invalid(specPath, hub.Internal(pl.Spec), fmt.Sprintf("spec of '%s'%s must equal the fixed value", pl.Name, but))}
 }
 
 func validateLevelSpec(name string, spec *flowcontrolv1.PriorityLevelConfigurationSpec) field.ErrorList {
@@ -65,58 +103,52 @@ func validateLevelSpec(name string, spec *flowcontrolv1.PriorityLevelConfigurati
 	}
 	switch spec.Type {
 	case "":
-		return append(errs, field.Required(specPath.Child("type"), ""))
+		return errs // see declared
 	case flowcontrolv1.PriorityLevelEnablementExempt:
-		if spec.Limited != nil {
-			errs = append(errs, field.Forbidden(specPath.Child("limited"), "must be nil if the type is not Limited"))
-		}
 		if e := spec.Exempt; e != nil {
-			errs = append(errs, validateShares(e.NominalConcurrencyShares, e.LendablePercent, specPath.Child("exempt"))...)
+			at := specPath.Child("exempt")
+			errs = append(errs, validateShares(e.NominalConcurrencyShares, at)...)
+			errs = append(errs, validateLendable(e.LendablePercent, at)...)
 		}
 		return errs
 	case flowcontrolv1.PriorityLevelEnablementLimited:
-		if spec.Exempt != nil {
-			errs = append(errs, field.Forbidden(specPath.Child("exempt"), "must be nil if the type is Limited"))
+		if spec.Limited != nil {
+			errs = append(errs, validateLimited(spec.Limited, specPath.Child("limited"))...)
 		}
-		if spec.Limited == nil {
-			return append(errs, field.Required(specPath.Child("limited"), "must not be empty when type is Limited"))
-		}
-		return append(errs, validateLimited(spec.Limited, specPath.Child("limited"))...)
+		return errs
 	}
 	return append(errs, oneOf(spec.Type, specPath.Child("type"), flowcontrolv1.PriorityLevelEnablementExempt, flowcontrolv1.PriorityLevelEnablementLimited)...)
 }
 
-func validateShares(shares, lendable *int32, path *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	if shares != nil && *shares < 0 {
-		errs = append(errs, field.Invalid(path.Child("nominalConcurrencyShares"), *shares, "must be a non-negative integer"))
+func validateShares(shares *int32, path *field.Path) field.ErrorList {
+	if shares == nil || *shares >= 0 {
+		return nil
 	}
-	if lendable != nil && (*lendable < 0 || *lendable > 100) {
-		errs = append(errs, field.Invalid(path.Child("lendablePercent"), *lendable, "must be between 0 and 100, inclusive"))
+	return field.ErrorList{field.Invalid(path.Child("nominalConcurrencyShares"), *shares, "must be a non-negative integer")}
+}
+
+func validateLendable(percent *int32, path *field.Path) field.ErrorList {
+	if percent == nil || *percent >= 0 && *percent <= 100 {
+		return nil
 	}
-	return errs
+	return field.ErrorList{field.Invalid(path.Child("lendablePercent"), *percent, "must be between 0 and 100, inclusive")}
 }
 
 func validateLimited(l *flowcontrolv1.LimitedPriorityLevelConfiguration, path *field.Path) field.ErrorList {
-	errs := validateShares(l.NominalConcurrencyShares, l.LendablePercent, path)
-	if p := l.BorrowingLimitPercent; p != nil && *p < 0 {
-		errs = append(errs, field.Invalid(path.Child("borrowingLimitPercent"), *p, "if specified, must be a non-negative integer"))
-	}
+	errs := validateShares(l.NominalConcurrencyShares, path)
 	at, queuing := path.Child("limitResponse"), l.LimitResponse.Queuing
 	switch l.LimitResponse.Type {
-	case "":
-		errs = append(errs, field.Required(at.Child("type"), ""))
-	case flowcontrolv1.LimitResponseTypeReject:
-		if queuing != nil {
-			errs = append(errs, field.Forbidden(at.Child("queuing"), "must be nil if limited.limitResponse.type is not Limited"))
-		}
+	case "", flowcontrolv1.LimitResponseTypeReject: // see declared
 	case flowcontrolv1.LimitResponseTypeQueue:
-		if queuing == nil {
-			return append(errs, field.Required(at.Child("queuing"), "must not be empty if limited.limitResponse.type is Limited"))
+		if queuing != nil {
+			errs = append(errs, validateQueuing(queuing, at.Child("queuing"))...)
 		}
-		errs = append(errs, validateQueuing(queuing, at.Child("queuing"))...)
 	default:
 		errs = append(errs, oneOf(l.LimitResponse.Type, at.Child("type"), flowcontrolv1.LimitResponseTypeQueue, flowcontrolv1.LimitResponseTypeReject)...)
+	}
+	errs = append(errs, validateLendable(l.LendablePercent, path)...)
+	if p := l.BorrowingLimitPercent; p != nil && *p < 0 {
+		errs = append(errs, field.Invalid(path.Child("borrowingLimitPercent"), *p, "if specified, must be a non-negative integer"))
 	}
 	return errs
 }

@@ -2,12 +2,15 @@ package networking
 
 import (
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	netutils "k8s.io/utils/net"
+
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 var (
@@ -51,26 +54,48 @@ func ipName(name string, _ bool) []string {
 
 // ValidateIPAddress validates a new IPAddress: its name is the address.
 func ValidateIPAddress(ip *networkingv1.IPAddress) field.ErrorList {
-	errs := validation.ValidateObjectMeta(&ip.ObjectMeta, false, ipName, metaPath)
-	path, ref := specPath.Child("parentRef"), ip.Spec.ParentRef
+	return append(validateIPAddress(ip), declaredParent(ip.Spec.ParentRef)...)
+}
+
+// declaredParent are the rules that upstream declares beside the type: their errors
+// come after all others.
+func declaredParent(ref *networkingv1.ParentReference) field.ErrorList {
+	path := specPath.Child("parentRef")
 	if ref == nil {
-		return append(errs, field.Required(path, ""))
+		return field.ErrorList{field.Required(path, "")}
 	}
-	if ref.Group != "" { // Services are of the group ""
-		errs = append(errs, invalid(path.Child("group"), ref.Group, utilvalidation.IsDNS1123Subdomain(ref.Group))...)
+	var errs field.ErrorList
+	if ref.Resource == "" {
+		errs = append(errs, field.Required(path.Child("resource"), ""))
 	}
-	errs = append(errs, segment(path.Child("resource"), ref.Resource)...)
-	errs = append(errs, segment(path.Child("name"), ref.Name)...)
-	if ref.Namespace != "" {
-		errs = append(errs, segment(path.Child("namespace"), ref.Namespace)...)
+	if ref.Name == "" {
+		errs = append(errs, field.Required(path.Child("name"), ""))
 	}
 	return errs
 }
 
+func validateIPAddress(ip *networkingv1.IPAddress) field.ErrorList {
+	errs := validation.ValidateObjectMeta(&ip.ObjectMeta, false, ipName, metaPath)
+	path, ref := specPath.Child("parentRef"), ip.Spec.ParentRef
+	if ref == nil {
+		return errs
+	}
+	if ref.Group != "" { // Services are of the group ""
+		errs = append(errs, invalid(path.Child("group"), ref.Group, utilvalidation.IsDNS1123Subdomain(ref.Group))...)
+	}
+	errs = append(errs, invalid(path.Child("resource"), ref.Resource, content.IsPathSegmentName(ref.Resource))...)
+	errs = append(errs, invalid(path.Child("name"), ref.Name, content.IsPathSegmentName(ref.Name))...)
+	return append(errs, invalid(path.Child("namespace"), ref.Namespace, content.IsPathSegmentName(ref.Namespace))...)
+}
+
 // ValidateIPAddressUpdate validates a changed IPAddress: it keeps its parent.
 func ValidateIPAddressUpdate(ip, old *networkingv1.IPAddress) field.ErrorList {
-	errs := append(ValidateIPAddress(ip), validateMetaUpdate(&ip.ObjectMeta, &old.ObjectMeta)...)
-	return append(errs, validation.ValidateImmutableField(ip.Spec.ParentRef, old.Spec.ParentRef, specPath.Child("parentRef"))...)
+	errs := append(validateIPAddress(ip), validateMetaUpdate(&ip.ObjectMeta, &old.ObjectMeta)...)
+	errs = append(errs, declaredParent(ip.Spec.ParentRef)...)
+	if !equality.Semantic.DeepEqual(ip.Spec.ParentRef, old.Spec.ParentRef) {
+		errs = append(errs, field.Invalid(specPath.Child("parentRef"), nil, validation.FieldImmutableErrorMsg))
+	}
+	return errs
 }
 
 // ValidateServiceCIDR validates a new ServiceCIDR.
@@ -84,7 +109,7 @@ func validateCIDRs(s *networkingv1.ServiceCIDRSpec) field.ErrorList {
 	case len(s.CIDRs) == 0:
 		return field.ErrorList{field.Required(path, "at least one CIDR required")}
 	case len(s.CIDRs) > 2:
-		return field.ErrorList{field.Invalid(path, s, "may only hold up to 2 values")}
+		return field.ErrorList{field.Invalid(path, hub.Internal(s), "may only hold up to 2 values")}
 	}
 	var errs field.ErrorList
 	for i, cidr := range s.CIDRs {

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/api/validation"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -234,7 +235,15 @@ func ValidateIngressClass(c *networkingv1.IngressClass) field.ErrorList {
 	}
 	errs = append(errs, utilvalidation.IsDomainPrefixedPath(controller, c.Spec.Controller)...)
 	if p := c.Spec.Parameters; p != nil {
-		errs = append(errs, classParameters(specPath.Child("parameters"), p)...)
+		path := specPath.Child("parameters")
+		errs = append(errs, classParameters(path, p)...)
+		// Declared beside upstream's type, and therefore last.
+		if p.Kind == "" {
+			errs = append(errs, field.Required(path.Child("kind"), ""))
+		}
+		if p.Name == "" {
+			errs = append(errs, field.Required(path.Child("name"), ""))
+		}
 	}
 	return errs
 }
@@ -248,7 +257,12 @@ func ValidateIngressClassUpdate(c, old *networkingv1.IngressClass) field.ErrorLi
 }
 
 func classParameters(path *field.Path, p *networkingv1.IngressClassParametersReference) field.ErrorList {
-	errs := objectReference(path, &corev1.TypedLocalObjectReference{APIGroup: p.APIGroup, Kind: p.Kind, Name: p.Name})
+	var errs field.ErrorList
+	if p.APIGroup != nil {
+		errs = append(errs, invalid(path.Child("apiGroup"), *p.APIGroup, utilvalidation.IsDNS1123Subdomain(*p.APIGroup))...)
+	}
+	errs = append(errs, invalid(path.Child("kind"), p.Kind, content.IsPathSegmentName(p.Kind))...)
+	errs = append(errs, invalid(path.Child("name"), p.Name, content.IsPathSegmentName(p.Name))...)
 	if p.Scope == nil {
 		return append(errs, field.Required(path.Child("scope"), ""))
 	}

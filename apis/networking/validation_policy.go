@@ -12,7 +12,8 @@ import (
 
 // ValidateNetworkPolicy validates a new NetworkPolicy.
 func ValidateNetworkPolicy(p *networkingv1.NetworkPolicy) field.ErrorList {
-	return append(validateMeta(&p.ObjectMeta, true), policy{}.validate(&p.Spec)...)
+	errs := append(validateMeta(&p.ObjectMeta, true), policy{}.validate(&p.Spec)...)
+	return append(errs, declaredBlocks(&p.Spec)...)
 }
 
 // ValidateNetworkPolicyUpdate validates a changed NetworkPolicy. Selectors and
@@ -21,7 +22,19 @@ func ValidateNetworkPolicyUpdate(p, old *networkingv1.NetworkPolicy) field.Error
 	v := policy{stored: cidrs(&old.Spec)}
 	strict := metav1validation.ValidateLabelSelector(&old.Spec.PodSelector, metav1validation.LabelSelectorValidationOptions{}, nil)
 	v.selectors.AllowInvalidLabelValueInSelector = len(strict) > 0
-	return append(validateMetaUpdate(&p.ObjectMeta, &old.ObjectMeta), v.validate(&p.Spec)...)
+	errs := append(validateMetaUpdate(&p.ObjectMeta, &old.ObjectMeta), v.validate(&p.Spec)...)
+	return append(errs, declaredBlocks(&p.Spec)...)
+}
+
+// declaredBlocks is declared beside upstream's types: it comes after all other errors.
+func declaredBlocks(s *networkingv1.NetworkPolicySpec) field.ErrorList {
+	var errs field.ErrorList
+	eachPeer(s, func(path *field.Path, peer *networkingv1.NetworkPolicyPeer) {
+		if peer.IPBlock != nil && peer.IPBlock.CIDR == "" {
+			errs = append(errs, field.Required(path.Child("ipBlock", "cidr"), ""))
+		}
+	})
+	return errs
 }
 
 // NetworkPolicyWarnings tells of blocks that are not written in their
@@ -160,7 +173,7 @@ func (v policy) peer(path *field.Path, p *networkingv1.NetworkPolicyPeer) field.
 
 func (v policy) block(path *field.Path, b *networkingv1.IPBlock) field.ErrorList {
 	if b.CIDR == "" {
-		return field.ErrorList{field.Required(path.Child("cidr"), "")}
+		return nil // see declaredBlocks
 	}
 	errs := utilvalidation.IsValidCIDRForLegacyField(path.Child("cidr"), b.CIDR, true, v.stored)
 	_, whole, err := netutils.ParseCIDRSloppy(b.CIDR)

@@ -11,19 +11,28 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 // ValidateRuntimeClass validates a new RuntimeClass.
 func ValidateRuntimeClass(c *nodev1.RuntimeClass) field.ErrorList {
-	errs := validation.ValidateObjectMeta(&c.ObjectMeta, false, validation.NameIsDNSSubdomain, field.NewPath("metadata"))
-	handler := field.NewPath("handler")
-	if c.Handler == "" {
-		errs = append(errs, field.Required(handler, ""))
-	} else {
-		for _, msg := range validation.NameIsDNSLabel(c.Handler, false) {
-			errs = append(errs, field.Invalid(handler, c.Handler, msg))
-		}
+	return append(validateRuntimeClass(c), validateHandler(c.Handler)...)
+}
+
+func validateHandler(handler string) field.ErrorList {
+	at := field.NewPath("handler")
+	if handler == "" {
+		return field.ErrorList{field.Required(at, "")}
 	}
+	var errs field.ErrorList
+	for _, msg := range validation.NameIsDNSLabel(handler, false) {
+		errs = append(errs, field.Invalid(at, handler, msg))
+	}
+	return errs
+}
+
+func validateRuntimeClass(c *nodev1.RuntimeClass) field.ErrorList {
+	errs := validation.ValidateObjectMeta(&c.ObjectMeta, false, validation.NameIsDNSSubdomain, field.NewPath("metadata"))
 	if o := c.Overhead; o != nil {
 		errs = append(errs, core.ValidateResourceRequirements(&corev1.ResourceRequirements{Limits: o.PodFixed}, field.NewPath("overhead"))...)
 	}
@@ -41,7 +50,7 @@ func validateScheduling(s *nodev1.Scheduling, path *field.Path) field.ErrorList 
 	for i, t := range s.Tolerations {
 		key := corev1.Toleration{Key: t.Key, Operator: t.Operator, Value: t.Value, Effect: t.Effect}
 		if seen[key] {
-			errs = append(errs, field.Duplicate(at.Index(i), t))
+			errs = append(errs, field.Duplicate(at.Index(i), hub.Internal(t)))
 		}
 		seen[key] = true
 	}
@@ -51,8 +60,11 @@ func validateScheduling(s *nodev1.Scheduling, path *field.Path) field.ErrorList 
 // ValidateRuntimeClassUpdate validates a changed RuntimeClass: it keeps its
 // handler.
 func ValidateRuntimeClassUpdate(c, old *nodev1.RuntimeClass) field.ErrorList {
-	errs := append(ValidateRuntimeClass(c), validation.ValidateObjectMetaUpdate(&c.ObjectMeta, &old.ObjectMeta, field.NewPath("metadata"))...)
-	return append(errs, validation.ValidateImmutableField(c.Handler, old.Handler, field.NewPath("handler"))...)
+	errs := append(validateRuntimeClass(c), validation.ValidateObjectMetaUpdate(&c.ObjectMeta, &old.ObjectMeta, field.NewPath("metadata"))...)
+	if c.Handler != old.Handler {
+		errs = append(errs, field.Invalid(field.NewPath("handler"), nil, validation.FieldImmutableErrorMsg))
+	}
+	return append(errs, validateHandler(c.Handler)...)
 }
 
 // RuntimeClassWarnings tells of node labels that are deprecated.

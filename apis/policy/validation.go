@@ -1,37 +1,54 @@
 package policy
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
-// ValidatePodDisruptionBudget validates a new PodDisruptionBudget.
+// legacyLabel told apart what an empty selector meant to policy/v1beta1.
+const legacyLabel = "pdb.kubernetes.io/deprecated-v1beta1-empty-selector-match"
+
+// DropLegacyLabel takes the label of policy/v1beta1 out of a selector that is new,
+// unless the selector is that label alone; old is nil of a new object.
+func DropLegacyLabel(pdb, old *policyv1.PodDisruptionBudget) {
+	s := pdb.Spec.Selector
+	none := &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{{Key: legacyLabel, Operator: metav1.LabelSelectorOpExists}}}
+	if s == nil || old != nil && equality.Semantic.DeepEqual(old.Spec.Selector, s) || equality.Semantic.DeepEqual(s, none) {
+		return
+	}
+	s.MatchExpressions = slices.DeleteFunc(s.MatchExpressions, func(r metav1.LabelSelectorRequirement) bool { return r.Key == legacyLabel })
+}
+
+// ValidatePodDisruptionBudget validates a new PodDisruptionBudget. As upstream's it
+// leaves metadata to the store, which accepts any name that can stand in a path.
 func ValidatePodDisruptionBudget(pdb *policyv1.PodDisruptionBudget) field.ErrorList {
-	errs := validation.ValidateObjectMeta(&pdb.ObjectMeta, true, validation.NameIsDNSSubdomain, field.NewPath("metadata"))
-	return append(errs, validateSpec(&pdb.Spec, metav1validation.LabelSelectorValidationOptions{}, field.NewPath("spec"))...)
+	return validateSpec(&pdb.Spec, metav1validation.LabelSelectorValidationOptions{}, field.NewPath("spec"))
 }
 
 // ValidatePodDisruptionBudgetUpdate validates a changed PodDisruptionBudget. A
 // selector that was stored with invalid label values may keep them.
 func ValidatePodDisruptionBudgetUpdate(pdb, old *policyv1.PodDisruptionBudget) field.ErrorList {
-	errs := validation.ValidateObjectMetaUpdate(&pdb.ObjectMeta, &old.ObjectMeta, field.NewPath("metadata"))
-	opts := metav1validation.LabelSelectorValidationOptions{
-		AllowInvalidLabelValueInSelector: metav1validation.LabelSelectorHasInvalidLabelValue(old.Spec.Selector),
-	}
-	return append(errs, validateSpec(&pdb.Spec, opts, field.NewPath("spec"))...)
+	var opts metav1validation.LabelSelectorValidationOptions
+	opts.AllowInvalidLabelValueInSelector = len(metav1validation.ValidateLabelSelector(old.Spec.Selector, opts, nil)) > 0
+	return validateSpec(&pdb.Spec, opts, field.NewPath("spec"))
 }
 
 func validateSpec(spec *policyv1.PodDisruptionBudgetSpec, opts metav1validation.LabelSelectorValidationOptions, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if spec.MinAvailable != nil && spec.MaxUnavailable != nil {
-		errs = append(errs, field.Invalid(path, *spec, "minAvailable and maxUnavailable cannot be both set"))
+		errs = append(errs, field.Invalid(path, hub.Internal(spec), "minAvailable and maxUnavailable cannot be both set"))
 	}
 	if spec.MinAvailable != nil {
 		errs = append(errs, validateCount(*spec.MinAvailable, path.Child("minAvailable"))...)
@@ -64,10 +81,9 @@ func validateCount(value intstr.IntOrString, path *field.Path) field.ErrorList {
 
 // ValidatePodDisruptionBudgetStatusUpdate validates what the disruption
 // controller or an eviction wrote.
-func ValidatePodDisruptionBudgetStatusUpdate(pdb, old *policyv1.PodDisruptionBudget) field.ErrorList {
-	errs := validation.ValidateObjectMetaUpdate(&pdb.ObjectMeta, &old.ObjectMeta, field.NewPath("metadata"))
+func ValidatePodDisruptionBudgetStatusUpdate(pdb, _ *policyv1.PodDisruptionBudget) field.ErrorList {
 	path, status := field.NewPath("status"), &pdb.Status
-	errs = append(errs, metav1validation.ValidateConditions(status.Conditions, path.Child("conditions"))...)
+	errs := metav1validation.ValidateConditions(status.Conditions, path.Child("conditions"))
 	for _, n := range []struct {
 		name  string
 		value int32

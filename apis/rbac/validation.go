@@ -1,13 +1,19 @@
 package rbac
 
 import (
+	"slices"
+
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/api/validation"
-	"k8s.io/apimachinery/pkg/api/validation/path"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
+
+var metaPath = field.NewPath("metadata")
 
 // ValidateRole validates a new or changed Role; old is nil for a new one.
 func ValidateRole(role, old *rbacv1.Role) field.ErrorList {
@@ -15,7 +21,10 @@ func ValidateRole(role, old *rbacv1.Role) field.ErrorList {
 	if old != nil {
 		was = &old.ObjectMeta
 	}
-	return append(validateMeta(&role.ObjectMeta, was, true), validateRules(role.Rules, true)...)
+	errs := validation.ValidateObjectMeta(&role.ObjectMeta, true, isName, metaPath)
+	errs = append(errs, validateRules(role.Rules, true)...)
+	errs = append(errs, validateMetaUpdate(&role.ObjectMeta, was)...)
+	return append(errs, declaredRules(role.Rules)...)
 }
 
 // ValidateClusterRole validates a new or changed ClusterRole; old is nil for a new one.
@@ -26,37 +35,76 @@ func ValidateClusterRole(role, old *rbacv1.ClusterRole) field.ErrorList {
 		was = &old.ObjectMeta
 		opts.AllowInvalidLabelValueInSelector = hasInvalidSelector(old.AggregationRule)
 	}
-	errs := append(validateMeta(&role.ObjectMeta, was, false), validateRules(role.Rules, false)...)
-	if role.AggregationRule == nil {
-		return errs
+	errs := validation.ValidateObjectMeta(&role.ObjectMeta, false, isName, metaPath)
+	errs = append(errs, validateRules(role.Rules, false)...)
+	if role.AggregationRule != nil {
+		errs = append(errs, validateAggregation(role.AggregationRule, opts)...)
 	}
+	errs = append(errs, validateMetaUpdate(&role.ObjectMeta, was)...)
+	return append(errs, declaredRules(role.Rules)...)
+}
+
+func validateAggregation(rule *rbacv1.AggregationRule, opts metav1validation.LabelSelectorValidationOptions) field.ErrorList {
+	var errs field.ErrorList
 	selectors := field.NewPath("aggregationRule", "clusterRoleSelectors")
-	if len(role.AggregationRule.ClusterRoleSelectors) == 0 {
+	if len(rule.ClusterRoleSelectors) == 0 {
 		errs = append(errs, field.Required(selectors, "at least one clusterRoleSelector required if aggregationRule is non-nil"))
 	}
-	for i := range role.AggregationRule.ClusterRoleSelectors {
-		errs = append(errs, metav1validation.ValidateLabelSelector(&role.AggregationRule.ClusterRoleSelectors[i], opts, selectors.Index(i))...)
+	for i := range rule.ClusterRoleSelectors {
+		s := &rule.ClusterRoleSelectors[i]
+		errs = append(errs, metav1validation.ValidateLabelSelector(s, opts, selectors.Index(i))...)
+		if _, err := metav1.LabelSelectorAsSelector(s); err != nil {
+			errs = append(errs, field.Invalid(selectors.Index(i), nil, "invalid label selector."))
+		}
 	}
 	return errs
 }
 
+// hasInvalidSelector reports whether a stored rule selects in a way that is invalid
+// today.
 func hasInvalidSelector(rule *rbacv1.AggregationRule) bool {
 	if rule == nil {
 		return false
 	}
 	for i := range rule.ClusterRoleSelectors {
-		if metav1validation.LabelSelectorHasInvalidLabelValue(&rule.ClusterRoleSelectors[i]) {
+		if len(metav1validation.ValidateLabelSelector(&rule.ClusterRoleSelectors[i], metav1validation.LabelSelectorValidationOptions{}, nil)) > 0 {
 			return true
 		}
 	}
 	return false
 }
 
-func validateMeta(meta, old *metav1.ObjectMeta, namespaced bool) field.ErrorList {
-	// Names of roles are free: system:node, https://example.com, ...
-	errs := validation.ValidateObjectMeta(meta, namespaced, path.ValidatePathSegmentName, field.NewPath("metadata"))
-	if old != nil {
-		errs = append(errs, validation.ValidateObjectMetaUpdate(meta, old, field.NewPath("metadata"))...)
+// isName accepts whatever can stand in a path: system:masters is a name.
+func isName(name string, _ bool) []string { return content.IsPathSegmentName(name) }
+
+func validateMetaUpdate(meta, old *metav1.ObjectMeta) field.ErrorList {
+	if old == nil {
+		return nil
+	}
+	return validation.ValidateObjectMetaUpdate(meta, old, metaPath)
+}
+
+// declaredRules and declaredBinding are the rules that upstream declares beside the
+// types: their errors come after all others and have no hints.
+func declaredRules(rules []rbacv1.PolicyRule) field.ErrorList {
+	var errs field.ErrorList
+	for i := range rules {
+		if len(rules[i].Verbs) == 0 {
+			errs = append(errs, field.Required(field.NewPath("rules").Index(i).Child("verbs"), ""))
+		}
+	}
+	return errs
+}
+
+func declaredBinding(subjects []rbacv1.Subject, ref rbacv1.RoleRef, old *rbacv1.RoleRef) field.ErrorList {
+	var errs field.ErrorList
+	for i := range subjects {
+		if subjects[i].Name == "" {
+			errs = append(errs, field.Required(field.NewPath("subjects").Index(i).Child("name"), ""))
+		}
+	}
+	if ref.Name == "" && old == nil {
+		errs = append(errs, field.Required(field.NewPath("roleRef", "name"), ""))
 	}
 	return errs
 }
@@ -72,9 +120,6 @@ func validateRules(rules []rbacv1.PolicyRule, namespaced bool) field.ErrorList {
 // ValidatePolicyRule validates one rule; namespaced rules cannot name URLs.
 func ValidatePolicyRule(rule *rbacv1.PolicyRule, namespaced bool, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	if len(rule.Verbs) == 0 {
-		errs = append(errs, field.Required(path.Child("verbs"), "verbs must contain at least one value"))
-	}
 	if len(rule.NonResourceURLs) > 0 {
 		if namespaced {
 			errs = append(errs, field.Invalid(path.Child("nonResourceURLs"), rule.NonResourceURLs, "namespaced rules cannot apply to non-resource URLs"))
@@ -100,8 +145,12 @@ func ValidateRoleBinding(b, old *rbacv1.RoleBinding) field.ErrorList {
 	if old != nil {
 		was, ref = &old.ObjectMeta, &old.RoleRef
 	}
-	errs := append(validateMeta(&b.ObjectMeta, was, true), validateRef(b.RoleRef, ref, []string{"Role", "ClusterRole"})...)
-	return append(errs, validateSubjects(b.Subjects, true)...)
+	errs := validation.ValidateObjectMeta(&b.ObjectMeta, true, isName, metaPath)
+	errs = append(errs, validateRef(b.RoleRef, ref, "Role", "ClusterRole")...)
+	errs = append(errs, validateSubjects(b.Subjects, true)...)
+	errs = append(errs, validateMetaUpdate(&b.ObjectMeta, was)...)
+	errs = append(errs, validateRefUpdate(b.RoleRef, ref)...)
+	return append(errs, declaredBinding(b.Subjects, b.RoleRef, ref)...)
 }
 
 // ValidateClusterRoleBinding validates a new or changed ClusterRoleBinding; old is nil for a new one.
@@ -111,31 +160,39 @@ func ValidateClusterRoleBinding(b, old *rbacv1.ClusterRoleBinding) field.ErrorLi
 	if old != nil {
 		was, ref = &old.ObjectMeta, &old.RoleRef
 	}
-	errs := append(validateMeta(&b.ObjectMeta, was, false), validateRef(b.RoleRef, ref, []string{"ClusterRole"})...)
-	return append(errs, validateSubjects(b.Subjects, false)...)
+	errs := validation.ValidateObjectMeta(&b.ObjectMeta, false, isName, metaPath)
+	errs = append(errs, validateRef(b.RoleRef, ref, "ClusterRole")...)
+	errs = append(errs, validateSubjects(b.Subjects, false)...)
+	errs = append(errs, validateMetaUpdate(&b.ObjectMeta, was)...)
+	errs = append(errs, validateRefUpdate(b.RoleRef, ref)...)
+	return append(errs, declaredBinding(b.Subjects, b.RoleRef, ref)...)
 }
 
-func validateRef(ref rbacv1.RoleRef, old *rbacv1.RoleRef, kinds []string) field.ErrorList {
+// validateRefUpdate keeps a binding with its role: who may change the subjects of a
+// binding may not have the right to bind another role.
+func validateRefUpdate(ref rbacv1.RoleRef, old *rbacv1.RoleRef) field.ErrorList {
+	if old == nil || *old == ref {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(field.NewPath("roleRef"), hub.Internal(ref), validation.FieldImmutableErrorMsg)}
+}
+
+func validateRef(ref rbacv1.RoleRef, old *rbacv1.RoleRef, kinds ...string) field.ErrorList {
 	var errs field.ErrorList
 	at := field.NewPath("roleRef")
-	if old != nil && *old != ref {
-		errs = append(errs, field.Invalid(at, ref, "cannot change roleRef"))
-	}
 	if ref.APIGroup != rbacv1.GroupName {
 		errs = append(errs, field.NotSupported(at.Child("apiGroup"), ref.APIGroup, []string{rbacv1.GroupName}))
 	}
-	known := false
-	for _, kind := range kinds {
-		known = known || kind == ref.Kind
-	}
-	if !known {
+	if !slices.Contains(kinds, ref.Kind) {
 		errs = append(errs, field.NotSupported(at.Child("kind"), ref.Kind, kinds))
 	}
-	if ref.Name == "" {
-		return append(errs, field.Required(at.Child("name"), ""))
-	}
-	for _, msg := range path.ValidatePathSegmentName(ref.Name, false) {
-		errs = append(errs, field.Invalid(at.Child("name"), ref.Name, msg))
+	switch {
+	case ref.Name != "":
+		for _, msg := range content.IsPathSegmentName(ref.Name) {
+			errs = append(errs, field.Invalid(at.Child("name"), ref.Name, msg))
+		}
+	case old != nil: // that it changed keeps what is declared of it from being validated
+		errs = append(errs, field.Required(at.Child("name"), ""))
 	}
 	return errs
 }
@@ -150,9 +207,6 @@ func validateSubjects(subjects []rbacv1.Subject, namespaced bool) field.ErrorLis
 
 func validateSubject(s *rbacv1.Subject, namespaced bool, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	if s.Name == "" {
-		errs = append(errs, field.Required(at.Child("name"), ""))
-	}
 	group := rbacv1.GroupName
 	switch s.Kind {
 	case rbacv1.ServiceAccountKind:
@@ -162,15 +216,15 @@ func validateSubject(s *rbacv1.Subject, namespaced bool, at *field.Path) field.E
 				errs = append(errs, field.Invalid(at.Child("name"), s.Name, msg))
 			}
 		}
-		if !namespaced && s.Namespace == "" {
-			errs = append(errs, field.Required(at.Child("namespace"), ""))
-		}
 	case rbacv1.UserKind, rbacv1.GroupKind:
 	default:
-		return append(errs, field.NotSupported(at.Child("kind"), s.Kind, []string{rbacv1.ServiceAccountKind, rbacv1.UserKind, rbacv1.GroupKind}))
+		return field.ErrorList{field.NotSupported(at.Child("kind"), s.Kind, []string{rbacv1.ServiceAccountKind, rbacv1.UserKind, rbacv1.GroupKind})}
 	}
 	if s.APIGroup != group {
 		errs = append(errs, field.NotSupported(at.Child("apiGroup"), s.APIGroup, []string{group}))
+	}
+	if s.Kind == rbacv1.ServiceAccountKind && !namespaced && s.Namespace == "" {
+		errs = append(errs, field.Required(at.Child("namespace"), ""))
 	}
 	return errs
 }

@@ -38,7 +38,7 @@ func Install(s *runtime.Scheme) error {
 }
 
 func addDefaults(s *runtime.Scheme) {
-	add(s, func(c *resourcev1.ResourceClaim) { setClaim(&c.Spec) }, func(l *resourcev1.ResourceClaimList) []resourcev1.ResourceClaim { return l.Items })
+	add(s, setClaimAndStatus, func(l *resourcev1.ResourceClaimList) []resourcev1.ResourceClaim { return l.Items })
 	add(s, func(t *resourcev1.ResourceClaimTemplate) { setClaim(&t.Spec.Spec) }, func(l *resourcev1.ResourceClaimTemplateList) []resourcev1.ResourceClaimTemplate { return l.Items })
 	add(s, setSlice, func(l *resourcev1.ResourceSliceList) []resourcev1.ResourceSlice { return l.Items })
 	add(s, func(r *resourcev1.DeviceTaintRule) { setTaint(&r.Spec.Taint) }, func(l *resourcev1.DeviceTaintRuleList) []resourcev1.DeviceTaintRule { return l.Items })
@@ -53,6 +53,15 @@ func add[T, L any](s *runtime.Scheme, set func(*T), items func(*L) []T) {
 			set(&list[i])
 		}
 	})
+}
+
+func setClaimAndStatus(c *resourcev1.ResourceClaim) {
+	setClaim(&c.Spec)
+	if a := c.Status.Allocation; a != nil {
+		for i := range a.Devices.Results {
+			setTolerations(a.Devices.Results[i].Tolerations)
+		}
+	}
 }
 
 func setClaim(spec *resourcev1.ResourceClaimSpec) {

@@ -59,7 +59,7 @@ func TestClaims(t *testing.T) {
 		}, ""},
 		"not bool": {func(d *resourcev1.DeviceClaim) { d.Requests[0].Exactly.Selectors = selector(`"x"`) }, "spec.devices.requests[0].exactly.selectors[0].cel.expression: Invalid value"},
 		"syntax":   {func(d *resourcev1.DeviceClaim) { d.Requests[0].Exactly.Selectors = selector(`((`) }, "spec.devices.requests[0].exactly.selectors[0].cel.expression: Invalid value"},
-		"twice":    {func(d *resourcev1.DeviceClaim) { d.Requests = append(d.Requests, d.Requests[0]) }, `spec.devices.requests[1]: Duplicate value: "r"`},
+		"twice":    {func(d *resourcev1.DeviceClaim) { d.Requests = append(d.Requests, d.Requests[0]) }, `spec.devices.requests[1]: Duplicate value: {"name":"r","exactly":{"deviceClassName":"gpu","allocationMode":"ExactCount","count":1}}`},
 		"constraint": {func(d *resourcev1.DeviceClaim) {
 			d.Constraints = []resourcev1.DeviceConstraint{{Requests: []string{"r"}, MatchAttribute: ptr.To[resourcev1.FullyQualifiedName]("a.com/b")}}
 		}, ""},
@@ -101,7 +101,7 @@ func TestClaimStatus(t *testing.T) {
 		"using nothing":     {resourcev1.ResourceClaimStatus{}, resourcev1.ResourceClaimStatus{ReservedFor: user}, false, "status.reservedFor: Forbidden"},
 		"using what leaves": {resourcev1.ResourceClaimStatus{Allocation: allocation("a")}, resourcev1.ResourceClaimStatus{Allocation: allocation("a"), ReservedFor: user}, true, "status.reservedFor: Forbidden"},
 		"other device": {resourcev1.ResourceClaimStatus{}, resourcev1.ResourceClaimStatus{Allocation: allocation("a"),
-			Devices: []resourcev1.AllocatedDeviceStatus{{Driver: "d.com", Pool: "p", Device: "b"}}}, false, `status.devices[0]: Invalid value: "d.com/p/b": must be an allocated device in the claim`},
+			Devices: []resourcev1.AllocatedDeviceStatus{{Driver: "d.com", Pool: "p", Device: "b"}}}, false, `status.devices[0]: Invalid value: {"Driver":"d.com","Pool":"p","Device":"b","ShareID":""}: must be an allocated device in the claim`},
 	} {
 		old := claim(func(*resourcev1.DeviceClaim) {})
 		old.ResourceVersion = "1"
@@ -130,7 +130,7 @@ func TestSlices(t *testing.T) {
 		"no node":   {func(s *resourcev1.ResourceSliceSpec) { s.NodeName = nil }, "spec: Required value: exactly one of `nodeName`"},
 		"two":       {func(s *resourcev1.ResourceSliceSpec) { s.AllNodes = ptr.To(true) }, "spec: Invalid value: \"{`nodeName`, `allNodes`}\""},
 		"pool":      {func(s *resourcev1.ResourceSliceSpec) { s.Pool.ResourceSliceCount = 0 }, "spec.pool.resourceSliceCount: Invalid value: 0: must be greater than zero"},
-		"attribute": {func(s *resourcev1.ResourceSliceSpec) { s.Devices[0].Attributes["x"] = resourcev1.DeviceAttribute{} }, "spec.devices[0].attributes[x]: Invalid value: \"\": exactly one value must be specified"},
+		"attribute": {func(s *resourcev1.ResourceSliceSpec) { s.Devices[0].Attributes["x"] = resourcev1.DeviceAttribute{} }, "spec.devices[0].attributes[x]: Invalid value: \"\": must specify one of: `int`, `bool`"},
 		"version": {func(s *resourcev1.ResourceSliceSpec) {
 			s.Devices[0].Attributes["x"] = resourcev1.DeviceAttribute{VersionValue: ptr.To("1.0")}
 		}, "spec.devices[0].attributes[x].version: Invalid value: \"1.0\": must be a string compatible with semver.org spec 2.0.0"},
@@ -165,7 +165,8 @@ func TestCapacity(t *testing.T) {
 	for _, c := range []struct{ whole, min, max, step, want string }{
 		{"4Gi", "1Gi", "3Gi", "1Gi", ""},
 		{"4", "500m", "2", "500m", ""},
-		{"4", "500m", "2", "400m", "step: Invalid value: \"2\": value is not a multiple of a given step (400m) from (500m)"},
+		{"4", "500m", "2", "400m", ""}, // rounded up: the gate for fractions is off
+		{"4", "1", "4", "2", "step: Invalid value: \"4\": value is not a multiple of a given step (2) from (1)"},
 		{"4", "1", "5", "1", "max: Invalid value: \"5\": max is larger than capacity value: 4"},
 		{"4", "1", "", "0", "step: Invalid value: \"0\": must be greater than zero"},
 		{"4", "1", "", "4", "step: Invalid value: \"4\": one step 5 is larger than capacity value: 4"},

@@ -3,7 +3,6 @@ package resource
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -32,6 +31,14 @@ func each[T any](items []T, max int, path *field.Path, validate func(*T, *field.
 	return errs
 }
 
+// upTo is each for lists whose bound is declared: of longer ones it validates nothing.
+func upTo[T any](items []T, max int, path *field.Path, validate func(*T, *field.Path) field.ErrorList) field.ErrorList {
+	if len(items) > max {
+		return nil
+	}
+	return each(items, -1, path, validate)
+}
+
 // set is each for lists whose items differ in key.
 func set[T any, K comparable](items []T, max int, path *field.Path, key func(*T) K, validate func(*T, *field.Path) field.ErrorList) field.ErrorList {
 	if max >= 0 && len(items) > max {
@@ -47,18 +54,6 @@ func set[T any, K comparable](items []T, max int, path *field.Path, key func(*T)
 		seen[k] = true
 	}
 	return errs
-}
-
-func itself(s *string) string { return *s }
-
-func oneOf[T ~string](value T, path *field.Path, supported ...T) field.ErrorList {
-	switch {
-	case value == "":
-		return field.ErrorList{field.Required(path, "")}
-	case slices.Contains(supported, value):
-		return nil
-	}
-	return field.ErrorList{field.NotSupported(path, value, supported)}
 }
 
 // invalid makes errors of messages about a value.
@@ -100,22 +95,15 @@ func validatePool(name string, path *field.Path) field.ErrorList {
 	return errs
 }
 
-var uid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
-
-func validateUID(value string, path *field.Path) field.ErrorList {
-	if uid.MatchString(value) {
-		return nil
-	}
-	return field.ErrorList{field.Invalid(path, value,
-		"uid must be in RFC 4122 normalized form, `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx` with lowercase hexadecimal characters")}
-}
-
 // validateName validates the name of an attribute or capacity, with or without
-// a domain before a slash.
+// a domain before a slash. Like upstream, it says nothing of names with more slashes.
 func validateName(name string, path *field.Path) field.ErrorList {
 	domain, id, qualified := strings.Cut(name, "/")
-	if !qualified {
+	switch {
+	case !qualified:
 		return validateID(name, path)
+	case strings.Contains(id, "/"):
+		return nil
 	}
 	var errs field.ErrorList
 	if domain == "" {
@@ -127,14 +115,6 @@ func validateName(name string, path *field.Path) field.ErrorList {
 		return append(errs, field.Invalid(path, "", "the name must not be empty"))
 	}
 	return append(errs, validateID(id, path)...)
-}
-
-func validateFullName(name string, path *field.Path) field.ErrorList {
-	errs := validateName(name, path)
-	if !strings.Contains(name, "/") {
-		errs = append(errs, field.Invalid(path, name, "a fully qualified name must be a domain and a name separated by a slash"))
-	}
-	return errs
 }
 
 func validateID(id string, path *field.Path) field.ErrorList {
@@ -172,45 +152,25 @@ func validateConfiguration(c resourcev1.DeviceConfiguration, stored bool, path *
 	if c.Opaque == nil {
 		return field.ErrorList{field.Required(path, "")}
 	}
-	errs := validateDriver(c.Opaque.Driver, path.Child("driver"))
-	return append(errs, validateJSON(c.Opaque.Parameters, resourcev1.OpaqueParametersMaxLength, stored, path.Child("parameters"))...)
+	return validateJSON(c.Opaque.Parameters, resourcev1.OpaqueParametersMaxLength, stored, path.Child("parameters"))
 }
 
-func effects() []resourcev1.DeviceTaintEffect {
-	return []resourcev1.DeviceTaintEffect{resourcev1.DeviceTaintEffectNoExecute, resourcev1.DeviceTaintEffectNoSchedule, resourcev1.DeviceTaintEffectNone}
-}
-
-// validateTaint takes an effect that a stored taint has as it is.
-func validateTaint(t, old *resourcev1.DeviceTaint, path *field.Path) field.ErrorList {
+func validateTaint(t *resourcev1.DeviceTaint, path *field.Path) field.ErrorList {
 	errs := metav1validation.ValidateLabelName(t.Key, path.Child("key"))
 	if t.Value != "" {
 		errs = append(errs, invalid(path.Child("value"), t.Value, utilvalidation.IsValidLabelValue(t.Value))...)
-	}
-	if old == nil || old.Effect != t.Effect {
-		errs = append(errs, oneOf(t.Effect, path.Child("effect"), effects()...)...)
 	}
 	return errs
 }
 
 func validateToleration(t *resourcev1.DeviceToleration, path *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	if t.Key != "" {
-		errs = append(errs, metav1validation.ValidateLabelName(t.Key, path.Child("key"))...)
+	switch path = path.Child("value"); {
+	case t.Operator == resourcev1.DeviceTolerationOpExists && t.Value != "":
+		return field.ErrorList{field.Invalid(path, t.Value, "must be empty for operator `Exists`")}
+	case t.Operator == resourcev1.DeviceTolerationOpEqual:
+		return invalid(path, t.Value, utilvalidation.IsValidLabelValue(t.Value))
 	}
-	switch t.Operator {
-	case resourcev1.DeviceTolerationOpExists:
-		if t.Value != "" {
-			errs = append(errs, field.Invalid(path.Child("value"), t.Value, "must be empty for operator `Exists`"))
-		}
-	case resourcev1.DeviceTolerationOpEqual:
-		errs = append(errs, invalid(path.Child("value"), t.Value, utilvalidation.IsValidLabelValue(t.Value))...)
-	default:
-		errs = append(errs, oneOf(t.Operator, path.Child("operator"), resourcev1.DeviceTolerationOpEqual, resourcev1.DeviceTolerationOpExists)...)
-	}
-	if t.Effect != "" {
-		errs = append(errs, oneOf(t.Effect, path.Child("effect"), effects()...)...)
-	}
-	return errs
+	return nil
 }
 
 // validateBinding validates the conditions under which a device is bound to a
@@ -218,9 +178,17 @@ func validateToleration(t *resourcev1.DeviceToleration, path *field.Path) field.
 func validateBinding(conditions, failures []string, path *field.Path) field.ErrorList {
 	good, bad := path.Child("bindingConditions"), path.Child("bindingFailureConditions")
 	name := func(s *string, at *field.Path) field.ErrorList { return metav1validation.ValidateLabelName(*s, at) }
-	errs := set(conditions, resourcev1.BindingConditionsMaxSize, good, itself, name)
-	errs = append(errs, set(failures, resourcev1.BindingFailureConditionsMaxSize, bad, itself, name)...)
+	errs := upTo(conditions, resourcev1.BindingConditionsMaxSize, good, name)
+	errs = append(errs, upTo(failures, resourcev1.BindingFailureConditionsMaxSize, bad, name)...)
+	for i, c := range conditions {
+		if slices.Contains(conditions[:i], c) {
+			errs = append(errs, field.Duplicate(good.Index(i), c))
+		}
+	}
 	for i, f := range failures {
+		if slices.Contains(failures[:i], f) {
+			errs = append(errs, field.Duplicate(bad.Index(i), f))
+		}
 		if slices.Contains(conditions, f) {
 			errs = append(errs, field.Invalid(bad.Index(i), f, "bindingFailureConditions must not overlap with bindingConditions"))
 		}

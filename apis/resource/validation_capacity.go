@@ -2,11 +2,12 @@ package resource
 
 import (
 	"fmt"
+	"math"
+	"strconv"
 
-	"gopkg.in/inf.v0"
 	resourcev1 "k8s.io/api/resource/v1"
 	apiresource "k8s.io/apimachinery/pkg/api/resource"
-	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
@@ -45,7 +46,7 @@ func validateValues(standard, whole apiresource.Quantity, values []apiresource.Q
 	}
 	found := false
 	errs = append(errs, set(values, maxOptions, path,
-		func(q *apiresource.Quantity) string { c := q.DeepCopy(); return c.AsDec().String() },
+		func(q *apiresource.Quantity) string { return strconv.FormatInt(q.Value(), 10) },
 		func(q *apiresource.Quantity, at *field.Path) field.ErrorList {
 			found = found || q.Cmp(standard) == 0
 			if q.Cmp(whole) > 0 {
@@ -92,22 +93,41 @@ func validateRange(standard, whole apiresource.Quantity, r *resourcev1.CapacityR
 	if first.Cmp(whole) > 0 {
 		errs = append(errs, field.Invalid(at, r.Step.String(), fmt.Sprintf("one step %s is larger than capacity value: %s", first.String(), whole.String())))
 	}
-	reached := sets.New[string]()
+	quantities := rangeValues{{"default", &standard}, {"min", r.Min}, {"max", r.Max}, {"step", r.Step}}
+	if unsafe := quantities.int64s(path); len(unsafe) > 0 {
+		return append(errs, unsafe...)
+	}
 	for _, q := range []*apiresource.Quantity{&standard, r.Max} {
-		if q != nil && !reached.Has(q.String()) && !steps(*q, *r.Min, *r.Step) {
+		if q != nil && !steps(*q, *r.Min, *r.Step) {
 			errs = append(errs, field.Invalid(at, q.String(), fmt.Sprintf("value is not a multiple of a given step (%s) from (%s)", r.Step.String(), r.Min.String())))
-		}
-		if q != nil {
-			reached.Insert(q.String())
 		}
 	}
 	return errs
 }
 
-// steps says that value is min and a whole number of steps, which are above 0.
-// Decimals know no overflow; quantities as numbers do.
+// rangeValues are the quantities of a range by the names of their fields.
+type rangeValues []struct {
+	name  string
+	value *apiresource.Quantity
+}
+
+// int64s refuses values that are negative or too large to calculate with.
+func (v rangeValues) int64s(path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for _, q := range v {
+		switch {
+		case q.value == nil:
+		case q.value.Sign() < 0:
+			errs = append(errs, field.Invalid(path.Child(q.name), q.value.String(), validation.IsNegativeErrorMsg))
+		case q.value.CmpInt64(math.MaxInt64) > 0:
+			errs = append(errs, field.Invalid(path.Child(q.name), q.value.String(), "must not be larger than 9223372036854775807"))
+		}
+	}
+	return errs
+}
+
+// steps says whether value is min plus a number of steps. What is not whole is
+// rounded up, as the gate for ranges of fractions is off in v1.37.
 func steps(value, min, step apiresource.Quantity) bool {
-	distance := new(inf.Dec).Sub(value.AsDec(), min.AsDec())
-	count := new(inf.Dec).QuoRound(distance, step.AsDec(), 0, inf.RoundDown)
-	return new(inf.Dec).Mul(count, step.AsDec()).Cmp(distance) == 0
+	return (value.Value()-min.Value())%step.Value() == 0
 }

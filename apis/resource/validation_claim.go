@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validation"
@@ -16,23 +15,32 @@ import (
 	dracel "k8s.io/dynamic-resource-allocation/cel"
 
 	"github.com/coracle-k8s/coracle/apis/core"
-	"github.com/coracle-k8s/coracle/apis/extendedresource"
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 // ValidateResourceClaim validates a new claim and compiles its selectors.
 func ValidateResourceClaim(c *resourcev1.ResourceClaim) field.ErrorList {
 	errs := validation.ValidateObjectMeta(&c.ObjectMeta, true, validation.NameIsDNSSubdomain, metaPath)
-	return append(errs, validateClaim(&c.Spec.Devices, specPath.Child("devices"))...)
+	errs = append(errs, validateClaim(&c.Spec.Devices, specPath.Child("devices"))...)
+	return append(errs, declaredClaim(&c.Spec.Devices, specPath.Child("devices"))...)
 }
 
 // ValidateResourceClaimUpdate validates a changed claim, whose spec stays.
 func ValidateResourceClaimUpdate(c, old *resourcev1.ResourceClaim) field.ErrorList {
-	errs := validation.ValidateObjectMetaUpdate(&c.ObjectMeta, &old.ObjectMeta, metaPath)
-	return append(errs, validation.ValidateImmutableField(c.Spec, old.Spec, specPath)...)
+	errs := validation.ValidateObjectMeta(&c.ObjectMeta, true, validation.NameIsDNSSubdomain, metaPath)
+	errs = append(errs, validation.ValidateObjectMetaUpdate(&c.ObjectMeta, &old.ObjectMeta, metaPath)...)
+	if !equality.Semantic.DeepEqual(c.Spec, old.Spec) {
+		errs = append(errs, field.Invalid(specPath, nil, validation.FieldImmutableErrorMsg))
+	}
+	return errs
 }
 
 // ValidateResourceClaimTemplate validates a new template.
 func ValidateResourceClaimTemplate(t *resourcev1.ResourceClaimTemplate) field.ErrorList {
+	return append(validateTemplate(t), declaredClaim(&t.Spec.Spec.Devices, specPath.Child("spec", "devices"))...)
+}
+
+func validateTemplate(t *resourcev1.ResourceClaimTemplate) field.ErrorList {
 	errs := validation.ValidateObjectMeta(&t.ObjectMeta, true, validation.NameIsDNSSubdomain, metaPath)
 	errs = append(errs, core.TemplateMeta(specPath.Child("metadata"), &t.Spec.ObjectMeta)...)
 	return append(errs, validateClaim(&t.Spec.Spec.Devices, specPath.Child("spec", "devices"))...)
@@ -40,8 +48,12 @@ func ValidateResourceClaimTemplate(t *resourcev1.ResourceClaimTemplate) field.Er
 
 // ValidateResourceClaimTemplateUpdate validates a changed template, whose spec stays.
 func ValidateResourceClaimTemplateUpdate(t, old *resourcev1.ResourceClaimTemplate) field.ErrorList {
-	errs := validation.ValidateObjectMetaUpdate(&t.ObjectMeta, &old.ObjectMeta, metaPath)
-	return append(errs, validation.ValidateImmutableField(t.Spec, old.Spec, specPath)...)
+	errs := append(validateTemplate(t), validation.ValidateObjectMetaUpdate(&t.ObjectMeta, &old.ObjectMeta, metaPath)...)
+	if equality.Semantic.DeepEqual(t.Spec, old.Spec) {
+		return errs
+	}
+	errs = append(errs, field.Invalid(specPath, hub.Internal(t.Spec), validation.FieldImmutableErrorMsg))
+	return append(errs, declaredClaim(&t.Spec.Spec.Devices, specPath.Child("spec", "devices"))...)
 }
 
 // ValidateDeviceClass validates a new class.
@@ -50,21 +62,22 @@ func ValidateDeviceClass(c *resourcev1.DeviceClass) field.ErrorList { return val
 // ValidateDeviceClassUpdate validates a changed class. Selectors and parameters
 // that stay are not looked at again.
 func ValidateDeviceClassUpdate(c, old *resourcev1.DeviceClass) field.ErrorList {
-	return append(validateClass(c, old), validation.ValidateObjectMetaUpdate(&c.ObjectMeta, &old.ObjectMeta, metaPath)...)
+	return validateClass(c, old)
 }
 
 func validateClass(c, old *resourcev1.DeviceClass) field.ErrorList {
-	errs := validation.ValidateObjectMeta(&c.ObjectMeta, false, validation.NameIsDNSSubdomain, metaPath)
+	any := func(*field.Path, string) field.ErrorList { return nil } // declared
+	errs := validation.ValidateObjectMetaWithOpts(&c.ObjectMeta, false, any, metaPath)
+	if old != nil {
+		errs = append(errs, validation.ValidateObjectMetaUpdate(&c.ObjectMeta, &old.ObjectMeta, metaPath)...)
+	}
 	stored := old != nil && equality.Semantic.DeepEqual(c.Spec.Selectors, old.Spec.Selectors)
 	errs = append(errs, validateSelectors(c.Spec.Selectors, stored, specPath.Child("selectors"))...)
 	stored = old != nil && equality.Semantic.DeepEqual(c.Spec.Config, old.Spec.Config)
-	errs = append(errs, each(c.Spec.Config, resourcev1.DeviceConfigMaxSize, specPath.Child("config"), func(d *resourcev1.DeviceClassConfiguration, at *field.Path) field.ErrorList {
+	errs = append(errs, upTo(c.Spec.Config, resourcev1.DeviceConfigMaxSize, specPath.Child("config"), func(d *resourcev1.DeviceClassConfiguration, at *field.Path) field.ErrorList {
 		return validateConfiguration(d.DeviceConfiguration, stored, at)
 	})...)
-	if name := c.Spec.ExtendedResourceName; name != nil && !extendedresource.Is(corev1.ResourceName(*name)) {
-		errs = append(errs, field.Invalid(specPath.Child("extendedResourceName"), *name, "must be a valid extended resource name"))
-	}
-	return errs
+	return append(errs, declaredClass(c, old)...)
 }
 
 // requests are the names of a claim's requests, and under each those of its
@@ -101,23 +114,20 @@ func (r requests) validateRef(ref *string, path *field.Path) field.ErrorList {
 }
 
 func (r requests) validateRefs(refs []string, path *field.Path) field.ErrorList {
-	return set(refs, resourcev1.DeviceRequestsMaxSize, path.Child("requests"), itself, r.validateRef)
+	return upTo(refs, resourcev1.DeviceRequestsMaxSize, path.Child("requests"), r.validateRef)
 }
 
 func validateClaim(c *resourcev1.DeviceClaim, path *field.Path) field.ErrorList {
 	names := requestsOf(c)
-	errs := set(c.Requests, resourcev1.DeviceRequestsMaxSize, path.Child("requests"), func(r *resourcev1.DeviceRequest) string { return r.Name }, validateRequest)
-	errs = append(errs, each(c.Constraints, resourcev1.DeviceConstraintsMaxSize, path.Child("constraints"), func(d *resourcev1.DeviceConstraint, at *field.Path) field.ErrorList {
+	errs := upTo(c.Requests, resourcev1.DeviceRequestsMaxSize, path.Child("requests"), validateRequest)
+	errs = append(errs, upTo(c.Constraints, resourcev1.DeviceConstraintsMaxSize, path.Child("constraints"), func(d *resourcev1.DeviceConstraint, at *field.Path) field.ErrorList {
 		errs := names.validateRefs(d.Requests, at)
-		switch {
-		case d.MatchAttribute != nil:
-			return append(errs, validateFullName(string(*d.MatchAttribute), at.Child("matchAttribute"))...)
-		case d.DistinctAttribute != nil:
-			return append(errs, validateFullName(string(*d.DistinctAttribute), at.Child("distinctAttribute"))...)
+		if d.MatchAttribute != nil || d.DistinctAttribute != nil {
+			return errs
 		}
 		return append(errs, field.Required(at, `exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set`))
 	})...)
-	return append(errs, each(c.Config, resourcev1.DeviceConfigMaxSize, path.Child("config"), func(d *resourcev1.DeviceClaimConfiguration, at *field.Path) field.ErrorList {
+	return append(errs, upTo(c.Config, resourcev1.DeviceConfigMaxSize, path.Child("config"), func(d *resourcev1.DeviceClaimConfiguration, at *field.Path) field.ErrorList {
 		return append(names.validateRefs(d.Requests, at), validateConfiguration(d.DeviceConfiguration, false, at)...)
 	})...)
 }
@@ -130,19 +140,22 @@ func validateRequest(r *resourcev1.DeviceRequest, path *field.Path) field.ErrorL
 	case r.Exactly != nil && len(r.FirstAvailable) > 0:
 		return append(errs, field.Invalid(path, nil, "exactly one of `exactly` or `firstAvailable` is required, but multiple fields are set"))
 	case r.Exactly != nil:
-		e := r.Exactly
-		return append(errs, validateWish(wish{e.DeviceClassName, e.Selectors, e.AllocationMode, e.Count, e.Tolerations}, path.Child("exactly"))...)
+		e, at := r.Exactly, path.Child("exactly", "deviceClassName")
+		if e.DeviceClassName == "" {
+			errs = append(errs, field.Required(at, ""))
+		} else {
+			errs = append(errs, invalid(at, e.DeviceClassName, utilvalidation.IsDNS1123Subdomain(e.DeviceClassName))...)
+		}
+		return append(errs, validateWish(wish{e.Selectors, e.AllocationMode, e.Count, e.Tolerations}, path.Child("exactly"))...)
 	}
-	return append(errs, set(r.FirstAvailable, resourcev1.FirstAvailableDeviceRequestMaxSize, path.Child("firstAvailable"),
-		func(s *resourcev1.DeviceSubRequest) string { return s.Name },
+	return append(errs, upTo(r.FirstAvailable, resourcev1.FirstAvailableDeviceRequestMaxSize, path.Child("firstAvailable"),
 		func(s *resourcev1.DeviceSubRequest, at *field.Path) field.ErrorList {
-			return append(label(s.Name, at.Child("name")), validateWish(wish{s.DeviceClassName, s.Selectors, s.AllocationMode, s.Count, s.Tolerations}, at)...)
+			return append(label(s.Name, at.Child("name")), validateWish(wish{s.Selectors, s.AllocationMode, s.Count, s.Tolerations}, at)...)
 		})...)
 }
 
 // wish is what a request and an alternative have in common.
 type wish struct {
-	class       string
 	selectors   []resourcev1.DeviceSelector
 	mode        resourcev1.DeviceAllocationMode
 	count       int64
@@ -150,13 +163,7 @@ type wish struct {
 }
 
 func validateWish(w wish, path *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	if at := path.Child("deviceClassName"); w.class == "" {
-		errs = append(errs, field.Required(at, ""))
-	} else {
-		errs = append(errs, invalid(at, w.class, utilvalidation.IsDNS1123Subdomain(w.class))...)
-	}
-	errs = append(errs, validateSelectors(w.selectors, false, path.Child("selectors"))...)
+	errs := validateSelectors(w.selectors, false, path.Child("selectors"))
 	switch at := path.Child("count"); w.mode {
 	case resourcev1.DeviceAllocationModeAll:
 		if w.count != 0 {
@@ -166,14 +173,12 @@ func validateWish(w wish, path *field.Path) field.ErrorList {
 		if w.count <= 0 {
 			errs = append(errs, field.Invalid(at, w.count, "must be greater than zero"))
 		}
-	default:
-		errs = append(errs, field.NotSupported(path.Child("allocationMode"), w.mode, []resourcev1.DeviceAllocationMode{resourcev1.DeviceAllocationModeAll, resourcev1.DeviceAllocationModeExactCount}))
 	}
 	return append(errs, each(w.tolerations, -1, path.Child("tolerations"), validateToleration)...)
 }
 
 func validateSelectors(selectors []resourcev1.DeviceSelector, stored bool, path *field.Path) field.ErrorList {
-	return each(selectors, resourcev1.DeviceSelectorsMaxSize, path, func(s *resourcev1.DeviceSelector, at *field.Path) field.ErrorList {
+	return upTo(selectors, resourcev1.DeviceSelectorsMaxSize, path, func(s *resourcev1.DeviceSelector, at *field.Path) field.ErrorList {
 		switch {
 		case s.CEL == nil:
 			return field.ErrorList{field.Required(at.Child("cel"), "")}
@@ -208,23 +213,15 @@ func validateExpression(text string, path *field.Path) field.ErrorList {
 // validateAllocation validates where a claim's devices may be used and which they are.
 func validateAllocation(a *resourcev1.AllocationResult, names requests, path *field.Path) field.ErrorList {
 	devices := path.Child("devices")
-	errs := each(a.Devices.Results, resourcev1.AllocationResultsMaxSize, devices.Child("results"), func(r *resourcev1.DeviceRequestAllocationResult, at *field.Path) field.ErrorList {
+	errs := upTo(a.Devices.Results, resourcev1.AllocationResultsMaxSize, devices.Child("results"), func(r *resourcev1.DeviceRequestAllocationResult, at *field.Path) field.ErrorList {
 		errs := names.validateRef(&r.Request, at.Child("request"))
-		errs = append(errs, validateDriver(r.Driver, at.Child("driver"))...)
-		errs = append(errs, validatePool(r.Pool, at.Child("pool"))...)
 		errs = append(errs, label(r.Device, at.Child("device"))...)
 		errs = append(errs, validateBinding(r.BindingConditions, r.BindingFailureConditions, at)...)
-		errs = append(errs, each(r.Tolerations, -1, at.Child("tolerations"), validateToleration)...)
-		if r.ShareID != nil {
-			errs = append(errs, validateUID(string(*r.ShareID), at.Child("shareID"))...)
-		}
-		return errs
+		return append(errs, each(r.Tolerations, -1, at.Child("tolerations"), validateToleration)...)
 	})
 	// As many as claim and class may have together.
-	errs = append(errs, each(a.Devices.Config, 2*resourcev1.DeviceConfigMaxSize, devices.Child("config"), func(c *resourcev1.DeviceAllocationConfiguration, at *field.Path) field.ErrorList {
-		errs := oneOf(c.Source, at.Child("source"), resourcev1.AllocationConfigSourceClaim, resourcev1.AllocationConfigSourceClass)
-		errs = append(errs, names.validateRefs(c.Requests, at)...)
-		return append(errs, validateConfiguration(c.DeviceConfiguration, false, at)...)
+	errs = append(errs, upTo(a.Devices.Config, 2*resourcev1.DeviceConfigMaxSize, devices.Child("config"), func(c *resourcev1.DeviceAllocationConfiguration, at *field.Path) field.ErrorList {
+		return append(names.validateRefs(c.Requests, at), validateConfiguration(c.DeviceConfiguration, false, at)...)
 	})...)
 	if a.NodeSelector != nil {
 		errs = append(errs, core.ValidateNodeSelector(a.NodeSelector, path.Child("nodeSelector"))...)

@@ -15,12 +15,14 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 // ValidateResourceSlice validates a new slice.
 func ValidateResourceSlice(s *resourcev1.ResourceSlice) field.ErrorList {
 	errs := validation.ValidateObjectMeta(&s.ObjectMeta, false, validation.NameIsDNSSubdomain, metaPath)
-	return append(errs, validateSlice(&s.Spec, nil)...)
+	errs = append(errs, validateSlice(&s.Spec, nil)...)
+	return append(errs, declaredSlice(&s.Spec, nil)...)
 }
 
 // ValidateResourceSliceUpdate validates a changed slice, which stays with its
@@ -28,9 +30,7 @@ func ValidateResourceSlice(s *resourcev1.ResourceSlice) field.ErrorList {
 func ValidateResourceSliceUpdate(s, old *resourcev1.ResourceSlice) field.ErrorList {
 	errs := validation.ValidateObjectMetaUpdate(&s.ObjectMeta, &old.ObjectMeta, metaPath)
 	errs = append(errs, validateSlice(&s.Spec, &old.Spec)...)
-	errs = append(errs, validation.ValidateImmutableField(s.Spec.Pool.Name, old.Spec.Pool.Name, specPath.Child("pool", "name"))...)
-	errs = append(errs, validation.ValidateImmutableField(s.Spec.Driver, old.Spec.Driver, specPath.Child("driver"))...)
-	return append(errs, validation.ValidateImmutableField(s.Spec.NodeName, old.Spec.NodeName, specPath.Child("nodeName"))...)
+	return append(errs, declaredSlice(&s.Spec, &old.Spec)...)
 }
 
 // ResourceSliceWarnings warns of a driver's name that is not in lower case.
@@ -51,6 +51,11 @@ func validateSlice(spec, old *resourcev1.ResourceSliceSpec) field.ErrorList {
 	if n := spec.Pool.Generation; n < 0 {
 		errs = append(errs, field.Invalid(pool.Child("generation"), n, "must be greater than or equal to zero"))
 	}
+	if old != nil {
+		errs = append(errs, validation.ValidateImmutableField(spec.Pool.Name, old.Pool.Name, pool.Child("name"))...)
+		errs = append(errs, validation.ValidateImmutableField(spec.Driver, old.Driver, specPath.Child("driver"))...)
+		errs = append(errs, validation.ValidateImmutableField(spec.NodeName, old.NodeName, specPath.Child("nodeName"))...)
+	}
 	errs = append(errs, validateSliceNodes(spec)...)
 	if spec.SharedCounters != nil && spec.Devices != nil {
 		errs = append(errs, field.Invalid(specPath, "", "only one of `sharedCounters` or `devices` is allowed"))
@@ -59,10 +64,9 @@ func validateSlice(spec, old *resourcev1.ResourceSliceSpec) field.ErrorList {
 		func(d *resourcev1.Device, at *field.Path) field.ErrorList {
 			return validateDevice(d, deviceOf(old, d.Name), spec, at)
 		})...)
-	return append(errs, set(spec.SharedCounters, resourcev1.ResourceSliceMaxCounterSets, specPath.Child("sharedCounters"),
-		func(s *resourcev1.CounterSet) string { return s.Name },
+	return append(errs, upTo(spec.SharedCounters, resourcev1.ResourceSliceMaxCounterSets, specPath.Child("sharedCounters"),
 		func(s *resourcev1.CounterSet, at *field.Path) field.ErrorList {
-			return append(requiredLabel(s.Name, at.Child("name")), validateCounters(s.Counters, resourcev1.ResourceSliceMaxCountersPerCounterSet, at.Child("counters"))...)
+			return validateCounters(s.Counters, resourcev1.ResourceSliceMaxCountersPerCounterSet, at.Child("counters"))
 		})...)
 }
 
@@ -92,6 +96,7 @@ type places struct {
 	node     *string
 	selector *corev1.NodeSelector
 	all      *bool
+	oneTerm  bool // of the selector
 }
 
 // validate returns which are set; nodeless is what is wrong with a node without a name.
@@ -105,6 +110,9 @@ func (p places) validate(nodeless string, path *field.Path) (set []string, errs 
 	if p.selector != nil {
 		set = append(set, "`nodeSelector`")
 		errs = append(errs, core.ValidateNodeSelector(p.selector, path.Child("nodeSelector"))...)
+		if terms := p.selector.NodeSelectorTerms; p.oneTerm && len(terms) != 1 {
+			errs = append(errs, field.Invalid(path.Child("nodeSelector", "nodeSelectorTerms"), hub.Internal(terms), "must have exactly one node selector term"))
+		}
 	}
 	return flag(set, errs, p.all, "allNodes", path)
 }
@@ -122,11 +130,8 @@ func flag(set []string, errs field.ErrorList, value *bool, name string, path *fi
 }
 
 func validateSliceNodes(spec *resourcev1.ResourceSliceSpec) field.ErrorList {
-	set, errs := places{spec.NodeName, spec.NodeSelector, spec.AllNodes}.validate("must be either unset or set to a non-empty string", specPath)
-	if s := spec.NodeSelector; s != nil && len(s.NodeSelectorTerms) != 1 {
-		// Selectors of several slices are merged, which is easy for single terms.
-		errs = append(errs, field.Invalid(specPath.Child("nodeSelector", "nodeSelectorTerms"), s.NodeSelectorTerms, "must have exactly one node selector term"))
-	}
+	// Selectors of several slices are merged, which is easy for single terms.
+	set, errs := places{spec.NodeName, spec.NodeSelector, spec.AllNodes, true}.validate("must be either unset or set to a non-empty string", specPath)
 	set, errs = flag(set, errs, spec.PerDeviceNodeSelection, "perDeviceNodeSelection", specPath)
 	const one = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required"
 	switch len(set) {
@@ -143,6 +148,9 @@ func validateDevice(d, old *resourcev1.Device, spec *resourcev1.ResourceSliceSpe
 	if n := len(d.Attributes) + len(d.Capacity); n > resourcev1.ResourceSliceMaxAttributesAndCapacitiesPerDevice {
 		errs = append(errs, field.Invalid(path, n, fmt.Sprintf("the total number of attributes and capacities must not exceed %d", resourcev1.ResourceSliceMaxAttributesAndCapacitiesPerDevice)))
 	}
+	if n := attributeValues(d); n > resourcev1.ResourceSliceMaxAttributeValuesPerDevice {
+		errs = append(errs, field.Invalid(path, n, fmt.Sprintf("the total number of attribute values must not exceed %d", resourcev1.ResourceSliceMaxAttributeValuesPerDevice)))
+	}
 	for _, name := range slices.Sorted(maps.Keys(d.Attributes)) {
 		at := path.Child("attributes")
 		errs = append(errs, validateName(string(name), at)...)
@@ -157,13 +165,12 @@ func validateDevice(d, old *resourcev1.Device, spec *resourcev1.ResourceSliceSpe
 	}
 	if old == nil || !equality.Semantic.DeepEqual(old.Taints, d.Taints) {
 		errs = append(errs, each(d.Taints, resourcev1.DeviceTaintsMaxLength, path.Child("taints"), func(t *resourcev1.DeviceTaint, at *field.Path) field.ErrorList {
-			return validateTaint(t, nil, at)
+			return validateTaint(t, at)
 		})...)
 	}
-	errs = append(errs, set(d.ConsumesCounters, resourcev1.ResourceSliceMaxDeviceCounterConsumptionsPerDevice, path.Child("consumesCounters"),
-		func(c *resourcev1.DeviceCounterConsumption) string { return c.CounterSet },
+	errs = append(errs, upTo(d.ConsumesCounters, resourcev1.ResourceSliceMaxDeviceCounterConsumptionsPerDevice, path.Child("consumesCounters"),
 		func(c *resourcev1.DeviceCounterConsumption, at *field.Path) field.ErrorList {
-			return append(requiredLabel(c.CounterSet, at.Child("counterSet")), validateCounters(c.Counters, resourcev1.ResourceSliceMaxCountersPerDeviceCounterConsumption, at.Child("counters"))...)
+			return validateCounters(c.Counters, resourcev1.ResourceSliceMaxCountersPerDeviceCounterConsumption, at.Child("counters"))
 		})...)
 	errs = append(errs, validateDeviceNodes(d, ptr.Deref(spec.PerDeviceNodeSelection, false), path)...)
 	return append(errs, validateBinding(d.BindingConditions, d.BindingFailureConditions, path)...)
@@ -176,7 +183,7 @@ func validateDeviceNodes(d *resourcev1.Device, perDevice bool, path *field.Path)
 		}
 		return field.ErrorList{field.Invalid(path, nil, "`nodeName`, `nodeSelector` and `allNodes` can only be set if `perDeviceNodeSelection` is set to true in the ResourceSlice spec")}
 	}
-	set, errs := places{d.NodeName, d.NodeSelector, d.AllNodes}.validate("must not be empty", path)
+	set, errs := places{d.NodeName, d.NodeSelector, d.AllNodes, false}.validate("must not be empty", path)
 	const one = "exactly one of `nodeName`, `nodeSelector`, or `allNodes` is required when `perDeviceNodeSelection` is set to true in the ResourceSlice spec"
 	switch len(set) {
 	case 0:
@@ -187,25 +194,20 @@ func validateDeviceNodes(d *resourcev1.Device, perDevice bool, path *field.Path)
 	return append(errs, field.Invalid(path, "{"+strings.Join(set, ", ")+"}", one))
 }
 
-func requiredLabel(name string, path *field.Path) field.ErrorList {
-	if name == "" {
-		return field.ErrorList{field.Required(path, "")}
+// attributeValues counts the values of a device's attributes.
+func attributeValues(d *resourcev1.Device) int {
+	n := 0
+	for _, a := range d.Attributes {
+		n += max(1, len(a.BoolValues)+len(a.IntValues)+len(a.StringValues)+len(a.VersionValues))
 	}
-	return label(name, path)
+	return n
 }
 
 func validateCounters(counters map[string]resourcev1.Counter, max int, path *field.Path) field.ErrorList {
-	if len(counters) == 0 {
-		return field.ErrorList{field.Required(path, "")}
-	}
 	if len(counters) > max {
 		return field.ErrorList{field.TooMany(path, len(counters), max)}
 	}
-	var errs field.ErrorList
-	for _, name := range slices.Sorted(maps.Keys(counters)) {
-		errs = append(errs, label(name, path)...)
-	}
-	return errs
+	return nil
 }
 
 // shorten keeps a name that is too long from filling the message.
@@ -227,13 +229,6 @@ var semver = regexp.MustCompile(`^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)` +
 // are as stored.
 func validateAttribute(a resourcev1.DeviceAttribute, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	values := 0
-	for _, set := range []bool{a.BoolValue != nil, a.IntValue != nil, a.StringValue != nil, a.VersionValue != nil,
-		a.BoolValues != nil, a.IntValues != nil, a.StringValues != nil, a.VersionValues != nil} {
-		if set {
-			values++
-		}
-	}
 	if s := a.StringValue; s != nil && len(*s) > resourcev1.DeviceAttributeMaxValueLength {
 		errs = append(errs, field.TooLong(path.Child("string"), "", resourcev1.DeviceAttributeMaxValueLength))
 	}
@@ -244,13 +239,6 @@ func validateAttribute(a resourcev1.DeviceAttribute, path *field.Path) field.Err
 		if len(*v) > resourcev1.DeviceAttributeMaxValueLength {
 			errs = append(errs, field.TooLong(path.Child("version"), "", resourcev1.DeviceAttributeMaxValueLength))
 		}
-	}
-	switch values {
-	case 0:
-		errs = append(errs, field.Invalid(path, "", "exactly one value must be specified"))
-	case 1:
-	default:
-		errs = append(errs, field.Invalid(path, a, "exactly one value must be specified"))
 	}
 	return errs
 }

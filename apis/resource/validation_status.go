@@ -6,23 +6,14 @@ import (
 	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 )
 
-// device identifies a device, or the share of one.
-type device struct{ driver, pool, device, share string }
-
-func (d device) String() string {
-	text := d.driver + "/" + d.pool + "/" + d.device
-	if d.share != "" {
-		text += "/" + d.share
-	}
-	return text
-}
+// device identifies a device, or the share of one. Errors show it.
+type device struct{ Driver, Pool, Device, ShareID string }
 
 func statusID(d *resourcev1.AllocatedDeviceStatus) device {
 	return device{d.Driver, d.Pool, d.Device, ptr.Deref(d.ShareID, "")}
@@ -44,10 +35,9 @@ func ValidateResourceClaimStatusUpdate(c, old *resourcev1.ResourceClaim) field.E
 	errs := validation.ValidateObjectMetaUpdate(&c.ObjectMeta, &old.ObjectMeta, metaPath)
 	path, s := field.NewPath("status"), &c.Status
 	reserved := path.Child("reservedFor")
-	errs = append(errs, set(s.ReservedFor, resourcev1.ResourceClaimReservedForMaxSize, reserved,
-		func(r *resourcev1.ResourceClaimConsumerReference) types.UID { return r.UID }, validateConsumer)...)
+	errs = append(errs, upTo(s.ReservedFor, resourcev1.ResourceClaimReservedForMaxSize, reserved, validateConsumer)...)
 	ids := allocated(s.Allocation)
-	errs = append(errs, set(s.Devices, -1, path.Child("devices"), statusID, func(d *resourcev1.AllocatedDeviceStatus, at *field.Path) field.ErrorList {
+	errs = append(errs, each(s.Devices, -1, path.Child("devices"), func(d *resourcev1.AllocatedDeviceStatus, at *field.Path) field.ErrorList {
 		return validateDeviceStatus(d, ids, at)
 	})...)
 	switch {
@@ -59,13 +49,10 @@ func ValidateResourceClaimStatusUpdate(c, old *resourcev1.ResourceClaim) field.E
 	}):
 		errs = append(errs, field.Forbidden(reserved, "new entries may not be added while `deallocationRequested` or `deletionTimestamp` are set"))
 	}
-	if s.Allocation == nil {
-		return errs
+	if s.Allocation != nil && old.Status.Allocation == nil {
+		errs = append(errs, validateAllocation(s.Allocation, requestsOf(&c.Spec.Devices), path.Child("allocation"))...)
 	}
-	if old.Status.Allocation != nil {
-		return append(errs, validation.ValidateImmutableField(s.Allocation, old.Status.Allocation, path.Child("allocation"))...)
-	}
-	return append(errs, validateAllocation(s.Allocation, requestsOf(&c.Spec.Devices), path.Child("allocation"))...)
+	return append(errs, declaredStatus(s, &old.Status, path)...)
 }
 
 func validateConsumer(r *resourcev1.ResourceClaimConsumerReference, path *field.Path) field.ErrorList {
@@ -82,11 +69,8 @@ func validateDeviceStatus(d *resourcev1.AllocatedDeviceStatus, ids sets.Set[devi
 	errs := validateDriver(d.Driver, path.Child("driver"))
 	errs = append(errs, validatePool(d.Pool, path.Child("pool"))...)
 	errs = append(errs, label(d.Device, path.Child("device"))...)
-	if d.ShareID != nil {
-		errs = append(errs, validateUID(*d.ShareID, path.Child("shareID"))...)
-	}
 	if id := statusID(d); !ids.Has(id) {
-		errs = append(errs, field.Invalid(path, id.String(), "must be an allocated device in the claim"))
+		errs = append(errs, field.Invalid(path, id, "must be an allocated device in the claim"))
 	}
 	at := path.Child("conditions")
 	if n := len(d.Conditions); n > resourcev1.AllocatedDeviceStatusMaxConditions {
@@ -103,30 +87,30 @@ func validateNetwork(n *resourcev1.NetworkDeviceData, path *field.Path) field.Er
 	if n == nil {
 		return nil
 	}
-	var errs field.ErrorList
-	if len(n.InterfaceName) > resourcev1.NetworkDeviceDataInterfaceNameMaxLength {
-		errs = append(errs, field.TooLong(path.Child("interfaceName"), "", resourcev1.NetworkDeviceDataInterfaceNameMaxLength))
-	}
-	if len(n.HardwareAddress) > resourcev1.NetworkDeviceDataHardwareAddressMaxLength {
-		errs = append(errs, field.TooLong(path.Child("hardwareAddress"), "", resourcev1.NetworkDeviceDataHardwareAddressMaxLength))
-	}
-	return append(errs, set(n.IPs, resourcev1.NetworkDeviceDataMaxIPs, path.Child("ips"), itself, func(ip *string, at *field.Path) field.ErrorList {
+	return upTo(n.IPs, resourcev1.NetworkDeviceDataMaxIPs, path.Child("ips"), func(ip *string, at *field.Path) field.ErrorList {
 		return utilvalidation.IsValidInterfaceAddress(at, *ip)
-	})...)
+	})
 }
 
 // ValidateDeviceTaintRule validates a new rule.
 func ValidateDeviceTaintRule(r *resourcev1.DeviceTaintRule) field.ErrorList {
-	return validateTaintRule(r, nil)
+	errs := validation.ValidateObjectMeta(&r.ObjectMeta, false, validation.NameIsDNSSubdomain, metaPath)
+	errs = append(errs, validateTaintRule(r)...)
+	return append(errs, declaredTaint(&r.Spec.Taint, specPath.Child("taint"))...)
 }
 
 // ValidateDeviceTaintRuleUpdate validates a changed rule.
 func ValidateDeviceTaintRuleUpdate(r, old *resourcev1.DeviceTaintRule) field.ErrorList {
-	return append(validateTaintRule(r, &old.Spec.Taint), validation.ValidateObjectMetaUpdate(&r.ObjectMeta, &old.ObjectMeta, metaPath)...)
+	errs := validation.ValidateObjectMetaUpdate(&r.ObjectMeta, &old.ObjectMeta, metaPath)
+	errs = append(errs, validateTaintRule(r)...)
+	if r.Spec.Taint.Effect == old.Spec.Taint.Effect {
+		return errs // a stored effect may be one that nobody knows any more
+	}
+	return append(errs, declaredTaint(&r.Spec.Taint, specPath.Child("taint"))...)
 }
 
-func validateTaintRule(r *resourcev1.DeviceTaintRule, old *resourcev1.DeviceTaint) field.ErrorList {
-	errs := validation.ValidateObjectMeta(&r.ObjectMeta, false, validation.NameIsDNSSubdomain, metaPath)
+func validateTaintRule(r *resourcev1.DeviceTaintRule) field.ErrorList {
+	var errs field.ErrorList
 	if s, at := r.Spec.DeviceSelector, specPath.Child("deviceSelector"); s != nil {
 		if s.Driver != nil {
 			errs = append(errs, validateDriver(*s.Driver, at.Child("driver"))...)
@@ -138,7 +122,7 @@ func validateTaintRule(r *resourcev1.DeviceTaintRule, old *resourcev1.DeviceTain
 			errs = append(errs, label(*s.Device, at.Child("device"))...)
 		}
 	}
-	return append(errs, validateTaint(&r.Spec.Taint, old, specPath.Child("taint"))...)
+	return append(errs, validateTaint(&r.Spec.Taint, specPath.Child("taint"))...)
 }
 
 // ValidateDeviceTaintRuleStatusUpdate validates the conditions of a rule.

@@ -58,7 +58,7 @@ func TestStorageClass(t *testing.T) {
 		check(t, c.name, storage.ValidateStorageClass(class(c.change)), c.want...)
 	}
 	changed := class(func(c *storagev1.StorageClass) { c.Provisioner, c.AllowVolumeExpansion = "other", ptr.To(true) })
-	check(t, "update", storage.ValidateStorageClassUpdate(changed, class(func(*storagev1.StorageClass) {})), `provisioner: Invalid value: "other": field is immutable`)
+	check(t, "update", storage.ValidateStorageClassUpdate(changed, class(func(*storagev1.StorageClass) {})), "provisioner: Invalid value: null: field is immutable")
 }
 
 func TestDefaultClass(t *testing.T) {

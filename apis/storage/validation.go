@@ -3,10 +3,12 @@ package storage
 import (
 	"math"
 	"strings"
+	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
@@ -42,6 +44,15 @@ func immutable(path *field.Path, now, old any) field.ErrorList {
 	return validation.ValidateImmutableField(now, old, path)
 }
 
+// declaredImmutable is immutable as upstream declares it beside the types: the error
+// does not show the value.
+func declaredImmutable(path *field.Path, now, old any) field.ErrorList {
+	if equality.Semantic.DeepEqual(now, old) {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(path, nil, validation.FieldImmutableErrorMsg)}
+}
+
 func invalid(path *field.Path, value any, msgs []string) field.ErrorList {
 	var errs field.ErrorList
 	for _, msg := range msgs {
@@ -67,6 +78,19 @@ func requiredOneOf[T ~string](path *field.Path, value *T, known ...T) field.Erro
 
 // ValidateStorageClass validates a new StorageClass.
 func ValidateStorageClass(c *storagev1.StorageClass) field.ErrorList {
+	return append(storageClass(c), required(field.NewPath("provisioner"), c.Provisioner)...)
+}
+
+// required is, of a provisioner, declared beside upstream's types: it comes after all
+// other errors.
+func required(path *field.Path, value string) field.ErrorList {
+	if value == "" {
+		return field.ErrorList{field.Required(path, "")}
+	}
+	return nil
+}
+
+func storageClass(c *storagev1.StorageClass) field.ErrorList {
 	errs := validateMeta(&c.ObjectMeta, false)
 	errs = append(errs, provisioner(field.NewPath("provisioner"), c.Provisioner)...)
 	errs = append(errs, parameters(field.NewPath("parameters"), c.Parameters)...)
@@ -80,11 +104,12 @@ func ValidateStorageClass(c *storagev1.StorageClass) field.ErrorList {
 // ValidateStorageClassUpdate validates a changed StorageClass: volumes are made
 // as its first version said.
 func ValidateStorageClassUpdate(c, old *storagev1.StorageClass) field.ErrorList {
-	errs := append(ValidateStorageClass(c), validateMetaUpdate(&c.ObjectMeta, &old.ObjectMeta)...)
-	errs = append(errs, immutable(field.NewPath("parameters"), c.Parameters, old.Parameters)...)
-	errs = append(errs, immutable(field.NewPath("provisioner"), c.Provisioner, old.Provisioner)...)
-	errs = append(errs, immutable(field.NewPath("reclaimPolicy"), c.ReclaimPolicy, old.ReclaimPolicy)...)
-	return append(errs, immutable(field.NewPath("volumeBindingMode"), c.VolumeBindingMode, old.VolumeBindingMode)...)
+	errs := append(storageClass(c), validateMetaUpdate(&c.ObjectMeta, &old.ObjectMeta)...)
+	errs = append(errs, required(field.NewPath("provisioner"), c.Provisioner)...)
+	errs = append(errs, declaredImmutable(field.NewPath("provisioner"), c.Provisioner, old.Provisioner)...)
+	errs = append(errs, declaredImmutable(field.NewPath("parameters"), c.Parameters, old.Parameters)...)
+	errs = append(errs, declaredImmutable(field.NewPath("reclaimPolicy"), c.ReclaimPolicy, old.ReclaimPolicy)...)
+	return append(errs, declaredImmutable(field.NewPath("volumeBindingMode"), c.VolumeBindingMode, old.VolumeBindingMode)...)
 }
 
 // StorageClassWarnings tells of node labels that are deprecated.
@@ -103,7 +128,7 @@ func StorageClassWarnings(c *storagev1.StorageClass) []string {
 
 func provisioner(path *field.Path, name string) field.ErrorList {
 	if name == "" {
-		return field.ErrorList{field.Required(path, "")}
+		return nil // see required
 	}
 	lower := strings.ToLower(name)
 	return invalid(path, lower, utilvalidation.IsQualifiedName(lower))
@@ -129,7 +154,9 @@ func parameters(path *field.Path, params map[string]string) field.ErrorList {
 
 func topologies(path *field.Path, terms []corev1.TopologySelectorTerm) field.ErrorList {
 	var errs field.ErrorList
-	var seen []map[string]sets.Set[string]
+	// Upstream compares each term with as many that say nothing as there are terms,
+	// too, so that such a term is a duplicate even if it is alone.
+	seen := make([]map[string]sets.Set[string], len(terms))
 	for i, term := range terms {
 		at := path.Index(i).Child("matchLabelExpressions")
 		values := map[string]sets.Set[string]{}
@@ -167,7 +194,24 @@ func topologyValues(path *field.Path, e *corev1.TopologySelectorLabelRequirement
 
 // ValidateVolumeAttachment validates a new VolumeAttachment.
 func ValidateVolumeAttachment(a *storagev1.VolumeAttachment) field.ErrorList {
-	errs := append(validateMeta(&a.ObjectMeta, false), driverName(specPath.Child("attacher"), a.Spec.Attacher)...)
+	return append(volumeAttachment(a), declaredAttacher(a.Spec.Attacher)...)
+}
+
+// declaredAttacher is declared beside upstream's types: it comes after all other errors.
+func declaredAttacher(name string) field.ErrorList {
+	path := specPath.Child("attacher")
+	if name == "" {
+		return field.ErrorList{field.Required(path, "")}
+	}
+	errs := invalid(path, name, content.IsDNS1123SubdomainCaseless(name))
+	if utf8.RuneCountInString(name) > maxDriverName {
+		errs = append(errs, field.TooLongCharacters(path, name, maxDriverName))
+	}
+	return errs
+}
+
+func volumeAttachment(a *storagev1.VolumeAttachment) field.ErrorList {
+	errs := validateMeta(&a.ObjectMeta, false)
 	errs = append(errs, attachmentSource(specPath.Child("source"), &a.Spec.Source)...)
 	errs = append(errs, invalid(specPath.Child("nodeName"), a.Spec.NodeName, validation.NameIsDNSSubdomain(a.Spec.NodeName, false))...)
 	status, size := field.NewPath("status"), 0
@@ -188,7 +232,8 @@ func ValidateVolumeAttachment(a *storagev1.VolumeAttachment) field.ErrorList {
 // ValidateVolumeAttachmentUpdate validates a changed VolumeAttachment: its spec
 // never changes.
 func ValidateVolumeAttachmentUpdate(a, old *storagev1.VolumeAttachment) field.ErrorList {
-	return append(ValidateVolumeAttachment(a), immutable(specPath, a.Spec, old.Spec)...)
+	errs := append(volumeAttachment(a), driverName(specPath.Child("attacher"), a.Spec.Attacher)...)
+	return append(errs, declaredImmutable(specPath, a.Spec, old.Spec)...)
 }
 
 func attachmentSource(path *field.Path, s *storagev1.VolumeAttachmentSource) field.ErrorList {
@@ -222,7 +267,8 @@ func volumeError(path *field.Path, e *storagev1.VolumeError) field.ErrorList {
 
 // ValidateVolumeAttributesClass validates a new VolumeAttributesClass.
 func ValidateVolumeAttributesClass(c *storagev1.VolumeAttributesClass) field.ErrorList {
-	errs := append(validateMeta(&c.ObjectMeta, false), provisioner(field.NewPath("driverName"), c.DriverName)...)
+	errs := append(validateMeta(&c.ObjectMeta, false), required(field.NewPath("driverName"), c.DriverName)...)
+	errs = append(errs, provisioner(field.NewPath("driverName"), c.DriverName)...)
 	path := field.NewPath("parameters")
 	errs = append(errs, parameters(path, c.Parameters)...)
 	if len(c.Parameters) == 0 {

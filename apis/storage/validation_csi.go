@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 // Limits of what CSI drivers say.
@@ -91,7 +92,9 @@ func ValidateCSINodeUpdate(n, old *storagev1.CSINode) field.ErrorList {
 			was, now := old.Spec.Drivers[i], n.Spec.Drivers[j]
 			if was.Name == now.Name {
 				was.Allocatable, now.Allocatable = nil, nil
-				errs = append(errs, immutable(specPath.Child("drivers"), &now, &was)...)
+				if !equality.Semantic.DeepEqual(now, was) {
+					errs = append(errs, field.Invalid(specPath.Child("drivers"), hub.Internal(now), validation.FieldImmutableErrorMsg))
+				}
 			}
 		}
 	}

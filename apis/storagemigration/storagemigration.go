@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	storagemigrationv1 "k8s.io/api/storagemigration/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
@@ -46,7 +47,10 @@ func ValidateStorageVersionMigration(m *storagemigrationv1.StorageVersionMigrati
 // ValidateStorageVersionMigrationUpdate validates a changed migration, whose spec stays.
 func ValidateStorageVersionMigrationUpdate(m, old *storagemigrationv1.StorageVersionMigration) field.ErrorList {
 	errs := append(ValidateStorageVersionMigration(m), validation.ValidateObjectMetaUpdate(&m.ObjectMeta, &old.ObjectMeta, metaPath)...)
-	return append(errs, validation.ValidateImmutableField(m.Spec, old.Spec, specPath)...)
+	if !equality.Semantic.DeepEqual(m.Spec, old.Spec) {
+		errs = append(errs, field.Invalid(specPath, hub.Internal(m.Spec), validation.FieldImmutableErrorMsg))
+	}
+	return errs
 }
 
 // ValidateStorageVersionMigrationStatusUpdate validates progress: it ends once.

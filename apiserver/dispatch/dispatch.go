@@ -25,6 +25,7 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/apiserver/pkg/warning"
 
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/apiserver/storage"
@@ -61,6 +62,7 @@ type Dispatcher struct {
 type resource struct {
 	*registry.Resource
 	subresources map[string]registry.Subresource
+	lifecycles   map[string]lifecycle // by subresource, of what is deprecated
 
 	build    sync.Once
 	storages map[string]rest.Storage
@@ -88,8 +90,10 @@ func New(c Config) (*Dispatcher, error) {
 			return nil, fmt.Errorf("registering %s: it is there already", gvr)
 		}
 		e := &resource{Resource: r, subresources: map[string]registry.Subresource{}, scopes: map[string]*handlers.RequestScope{}}
+		e.learn("", lifecycleOf(c.Scheme, r.GVK))
 		for _, sub := range r.Subresources {
 			e.subresources[sub.Name] = sub
+			e.learn(sub.Name, lifecycleOf(c.Scheme, sub.GVK))
 		}
 		d.resources[gvr] = e
 		if d.stores[gvr.GroupResource()] == nil {
@@ -215,8 +219,22 @@ func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		d.fail(w, req, gvr, apierrors.NewMethodNotSupported(gvr.GroupResource(), info.Verb))
 		return
 	}
+	life := e.lifecycles[info.Subresource]
+	if life.warning != "" {
+		warning.AddWarning(req.Context(), "", life.warning)
+	}
 	metrics.InstrumentHandlerFunc(verb, info.APIGroup, info.APIVersion, info.Resource, info.Subresource,
-		metrics.CleanScope(info), metrics.APIServerComponent, false, "", handler)(w, req)
+		metrics.CleanScope(info), metrics.APIServerComponent, life.deprecated, life.removed, handler)(w, req)
+}
+
+func (e *resource) learn(subresource string, l lifecycle) {
+	if !l.deprecated {
+		return
+	}
+	if e.lifecycles == nil {
+		e.lifecycles = map[string]lifecycle{}
+	}
+	e.lifecycles[subresource] = l
 }
 
 // serves says whether the path exists: namespaced kinds may be listed across

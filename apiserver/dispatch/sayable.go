@@ -19,7 +19,8 @@ import (
 // listed again, and the bookkeeping of fields panics over it. So what comes as
 // protobuf is looked through for them.
 
-// sayableCodecs decodes protobuf only if it could have been said in JSON.
+// sayableCodecs decodes protobuf only if it could have been said in JSON, and both
+// only if they carry what is numbers as numbers.
 type sayableCodecs struct {
 	runtime.NegotiatedSerializer
 	protobuf runtime.Serializer
@@ -36,16 +37,16 @@ func newSayableCodecs(codecs runtime.NegotiatedSerializer) runtime.NegotiatedSer
 
 // DecoderToVersion implements runtime.NegotiatedSerializer.
 func (c sayableCodecs) DecoderToVersion(d runtime.Decoder, gv runtime.GroupVersioner) runtime.Decoder {
-	decoder := c.NegotiatedSerializer.DecoderToVersion(d, gv)
-	if d != runtime.Decoder(c.protobuf) {
-		return decoder
+	decoder := sayableDecoder{Decoder: c.NegotiatedSerializer.DecoderToVersion(d, gv)}
+	if d == runtime.Decoder(c.protobuf) {
+		decoder.check = c.check
 	}
-	return sayableDecoder{decoder, c.check}
+	return decoder
 }
 
 type sayableDecoder struct {
 	runtime.Decoder
-	check *sayable
+	check *sayable // nil for JSON
 }
 
 // Decode implements runtime.Decoder.
@@ -54,7 +55,11 @@ func (d sayableDecoder) Decode(data []byte, defaults *schema.GroupVersionKind, i
 	if obj == nil || err != nil && !runtime.IsStrictDecodingError(err) {
 		return obj, gvk, err
 	}
-	if wrong := d.check.object(reflect.ValueOf(obj), ""); wrong != nil {
+	wrong := carried(obj)
+	if wrong == nil && d.check != nil {
+		wrong = d.check.object(reflect.ValueOf(obj), "")
+	}
+	if wrong != nil {
 		return nil, gvk, wrong
 	}
 	return obj, gvk, err

@@ -29,8 +29,9 @@ type Object interface {
 //
 // What Kind does by itself: a create drops status and sets generation 1 (kinds
 // that have a Spec field); an update keeps the stored status and counts
-// generation up when the spec changed; the status subresource keeps
-// everything but status; server-side apply ignores the same fields.
+// generation up when the spec changed or what Counts reports; the status
+// subresource keeps everything but status; server-side apply ignores the same
+// fields.
 type Kind[T Object] struct {
 	GVK                    schema.GroupVersionKind
 	Plural, Singular       string
@@ -60,6 +61,12 @@ type Kind[T Object] struct {
 	StatusOnCreate bool
 	// NoGeneration says that metadata.generation is not kept for this kind.
 	NoGeneration bool
+	// Counts reports whether an update counts generation up; nil compares the specs.
+	// It is called after PrepareForUpdate.
+	Counts func(obj, old T) bool
+	// GenerateName makes a name of metadata.generateName; nil appends five random
+	// characters.
+	GenerateName func(base string) string
 	// AnyFinalizer allows finalizers that are neither Kubernetes' own nor have a
 	// domain; upstream's validation of some kinds does not look.
 	AnyFinalizer bool

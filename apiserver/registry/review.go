@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/registry/rest"
 )
 
@@ -20,6 +21,10 @@ type Review[T Object] struct {
 	Namespaced bool
 	// New returns an empty object.
 	New func() T
+	// Validate runs before admission; nil accepts everything.
+	Validate func(obj T) field.ErrorList
+	// Refuse runs after Validate and before admission; nil refuses nothing.
+	Refuse func(ctx context.Context, obj T) error
 	// Answer returns the object with its status; it may change the one it is given.
 	Answer func(ctx context.Context, env Env, obj T) (T, error)
 }
@@ -51,6 +56,17 @@ func (s *reviewStorage[T]) Create(ctx context.Context, obj runtime.Object, valid
 	question, ok := obj.(T)
 	if !ok {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("not a %s: %T", s.review.GVK.Kind, obj))
+	}
+	if s.review.Validate != nil {
+		if errs := s.review.Validate(question); len(errs) > 0 {
+			// Upstream names the kind of the internal object, which has none.
+			return nil, apierrors.NewInvalid(schema.GroupKind{Group: s.review.GVK.Group}, "", errs)
+		}
+	}
+	if s.review.Refuse != nil {
+		if err := s.review.Refuse(ctx, question); err != nil {
+			return nil, err
+		}
 	}
 	if validate != nil {
 		if err := validate(ctx, obj.DeepCopyObject()); err != nil {

@@ -7,10 +7,10 @@ import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/managedfields"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -159,6 +159,11 @@ func (u *scaleUpdate[T]) UpdatedObject(ctx context.Context, current runtime.Obje
 	if !ok {
 		return nil, unexpected[T](current)
 	}
+	resource := u.s.store.DefaultQualifiedResource
+	resource.Resource += "/scale"
+	if obj.GetResourceVersion() == "" {
+		return nil, apierrors.NewNotFound(resource, u.name)
+	}
 	var err error
 	was := u.s.of(obj)
 	owners := u.s.owners(obj)
@@ -180,7 +185,7 @@ func (u *scaleUpdate[T]) UpdatedObject(ctx context.Context, current runtime.Obje
 		return nil, err
 	}
 	if scale.UID != "" && scale.UID != obj.GetUID() {
-		return nil, apierrors.NewConflict(schema.GroupResource{Group: u.s.gvk.Group, Resource: "scale"}, u.name,
+		return nil, apierrors.NewConflict(resource, u.name,
 			fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", scale.UID, obj.GetUID()))
 	}
 	u.s.scale.Set(obj, scale.Spec.Replicas)
@@ -205,9 +210,7 @@ func (s *scaleStorage[T]) owners(obj T) *managedfields.ScaleHandler {
 
 func validateScale(scale *autoscalingv1.Scale) field.ErrorList {
 	var errs field.ErrorList
-	for _, msg := range validation.IsDNS1123Subdomain(scale.Name) {
-		errs = append(errs, field.Invalid(field.NewPath("metadata", "name"), scale.Name, msg))
-	}
+	errs = append(errs, metavalidation.ValidateManagedFields(scale.ManagedFields, field.NewPath("metadata", "managedFields"))...)
 	if scale.Spec.Replicas < 0 {
 		errs = append(errs, field.Invalid(field.NewPath("spec", "replicas"), scale.Spec.Replicas, "must be greater than or equal to 0"))
 	}

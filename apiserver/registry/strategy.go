@@ -64,18 +64,42 @@ func (s strategy[T]) PrepareForUpdate(ctx context.Context, obj, old runtime.Obje
 	}
 	if s.spec != nil && !s.kind.NoGeneration {
 		o.SetGeneration(was.GetGeneration())
-		if !equality.Semantic.DeepEqual(part(o, s.spec).Interface(), part(was, s.spec).Interface()) {
+		if s.counts(o, was) {
 			o.SetGeneration(was.GetGeneration() + 1)
 		}
 	}
 }
 
+func (s strategy[T]) counts(obj, old T) bool {
+	if s.kind.Counts != nil {
+		return s.kind.Counts(obj, old)
+	}
+	return !equality.Semantic.DeepEqual(part(obj, s.spec).Interface(), part(old, s.spec).Interface())
+}
+
+// GenerateName implements names.NameGenerator.
+func (s strategy[T]) GenerateName(base string) string {
+	if s.kind.GenerateName != nil {
+		return s.kind.GenerateName(base)
+	}
+	return s.NameGenerator.GenerateName(base)
+}
+
 func (s strategy[T]) Validate(ctx context.Context, obj runtime.Object) field.ErrorList {
-	return append(s.kind.Validate(ctx, obj.(T)), s.finalizers(obj.(T))...)
+	return once(append(s.kind.Validate(ctx, obj.(T)), s.finalizers(obj.(T))...))
 }
 
 func (s strategy[T]) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
-	return append(s.kind.ValidateUpdate(ctx, obj.(T), old.(T)), s.finalizers(obj.(T))...)
+	return once(append(s.kind.ValidateUpdate(ctx, obj.(T), old.(T)), s.finalizers(obj.(T))...))
+}
+
+// once drops errors that say the same, as upstream does where it merges what is
+// declared of a type with what is written by hand.
+func once(errs field.ErrorList) field.ErrorList {
+	if len(errs) < 2 {
+		return errs
+	}
+	return errs.Filter(func(error) bool { return false })
 }
 
 func (s strategy[T]) finalizers(obj T) (errs field.ErrorList) {
@@ -155,9 +179,9 @@ func (s statusStrategy[T]) PrepareForUpdate(ctx context.Context, obj, old runtim
 func (s statusStrategy[T]) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
 	errs := s.kind.Status.Validate(ctx, obj.(T), old.(T))
 	if s.kind.Status.KeepMetadata {
-		return errs
+		return once(errs)
 	}
-	return append(errs, s.finalizers(obj.(T))...)
+	return once(append(errs, s.finalizers(obj.(T))...))
 }
 
 func (s statusStrategy[T]) WarningsOnUpdate(ctx context.Context, obj, old runtime.Object) []string {

@@ -210,18 +210,16 @@ func (r *Reconciler) change(ctx context.Context, d *appsv1.Deployment, c Change)
 	return nil
 }
 
-// setRevision leaves d with the version that the patch made, for the status
-// that follows.
+// setRevision annotates d as part of its status, because an annotation that is
+// written otherwise counts up the generation. It leaves d with the version that
+// was written, for the status that follows.
 func (r *Reconciler) setRevision(ctx context.Context, d *appsv1.Deployment, revision string) error {
-	body, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"uid": d.UID, "resourceVersion": d.ResourceVersion, "annotations": map[string]string{annotationRevision: revision},
-	}})
-	if err != nil {
-		return fmt.Errorf("encoding patch: %w", err)
-	}
-	if err := r.client.Patch(ctx, d, client.RawPatch(types.MergePatchType, body)); err != nil {
+	updated := d.DeepCopy()
+	metav1.SetMetaDataAnnotation(&updated.ObjectMeta, annotationRevision, revision)
+	if err := r.client.Status().Update(ctx, updated); err != nil {
 		return fmt.Errorf("annotating revision: %w", err)
 	}
+	*d = *updated
 	return nil
 }
 

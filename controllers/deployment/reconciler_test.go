@@ -57,7 +57,12 @@ func newBench(t *testing.T, objs ...client.Object) *bench {
 			},
 			SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
 				count()
-				return c.SubResource(sub).Update(ctx, o, opts...)
+				annotations := o.GetAnnotations() // a status may bring them, which the fake does not know
+				if err := c.SubResource(sub).Update(ctx, o, opts...); err != nil {
+					return err
+				}
+				o.SetAnnotations(annotations)
+				return c.Update(ctx, o)
 			},
 		}).Build()
 	w := newWorld(1, "1", "1")

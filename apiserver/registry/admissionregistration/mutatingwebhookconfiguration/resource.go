@@ -4,10 +4,10 @@ package mutatingwebhookconfiguration
 
 import (
 	"context"
+	"reflect"
 	"time"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -28,7 +28,8 @@ func New() *registry.Resource {
 		RequireResourceVersion: true,
 		PrepareForCreate:       func(_ context.Context, c *admissionv1.MutatingWebhookConfiguration) { c.Generation = 1 },
 		PrepareForUpdate: func(_ context.Context, c, old *admissionv1.MutatingWebhookConfiguration) {
-			if !equality.Semantic.DeepEqual(c.Webhooks, old.Webhooks) {
+			// An empty list instead of none counts as a change, as upstream.
+			if !reflect.DeepEqual(c.Webhooks, old.Webhooks) {
 				c.Generation = old.Generation + 1
 			}
 		},

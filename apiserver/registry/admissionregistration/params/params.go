@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
@@ -31,7 +32,7 @@ func Policy[T registry.Object](of func(T) *admissionv1.ParamKind) func(registry.
 			}
 			a := attributes(env, kind)
 			a.Verb, a.Name, a.Namespace = "get", "*", "*"
-			who, allowed, err := ask(ctx, env, a)
+			who, allowed, err := ask(ctx, env, a, "paramKind resources")
 			if err == nil && !allowed {
 				err = fmt.Errorf(`user %v must have "get" permission on all objects of the referenced paramKind (kind=%s, apiVersion=%s)`, who, kind.Kind, kind.APIVersion)
 			}
@@ -53,7 +54,8 @@ func Binding[T registry.Object](of func(T) Use, policies string, kind func(runti
 	return func(env registry.Env, store *genericregistry.Store, _ map[string]rest.Storage) error {
 		guard(store, "paramRef", func(ctx context.Context, obj runtime.Object, old runtime.Object) error {
 			use := of(obj.(T))
-			if use.Ref == nil || old != nil && equality.Semantic.DeepEqual(use, of(old.(T))) {
+			// Upstream asks on every update too: it compares pointers.
+			if use.Ref == nil {
 				return nil
 			}
 			params, policyErr := paramKind(ctx, env, use.Policy, policies, kind)
@@ -62,12 +64,19 @@ func Binding[T registry.Object](of func(T) Use, policies string, kind func(runti
 			if a.Name == "" {
 				a.Verb = "list"
 			}
-			who, allowed, err := ask(ctx, env, a)
+			who, allowed, err := ask(ctx, env, a, "paramRef object")
+			const lacks = `%s to determine minimum required permissions and user %v does not have "%v" permission for all groups, versions and resources`
 			switch {
+			case err != nil && policies == "validatingadmissionpolicies":
+				return fmt.Errorf("failed to authorize request: %w", err)
 			case err != nil || allowed:
 				return err
 			case policyErr != nil:
-				return fmt.Errorf(`unable to get policy %s to determine minimum required permissions and user %v does not have "%v" permission for all groups, versions and resources`, use.Policy, who, a.Verb)
+				return fmt.Errorf(lacks, "unable to get policy "+use.Policy, who, a.Verb)
+			case params != nil && a.Resource == "*":
+				return fmt.Errorf(lacks, fmt.Sprintf("unable to resolve paramKind &{%s %s}", params.APIVersion, params.Kind), who, a.Verb)
+			case policies == "mutatingadmissionpolicies": // upstream's words, in its order
+				return fmt.Errorf(`user %v does not have "%v" permission on the object referenced by paramRef`, a.Verb, who)
 			}
 			return fmt.Errorf(`user %v does not have "%v" permission on the object referenced by paramRef`, who, a.Verb)
 		})
@@ -107,20 +116,18 @@ func attributes(env registry.Env, kind *admissionv1.ParamKind) authorizer.Attrib
 	return a
 }
 
-func ask(ctx context.Context, env registry.Env, a authorizer.AttributesRecord) (who string, allowed bool, err error) {
+// ask asks whether the user of the request may read what.
+func ask(ctx context.Context, env registry.Env, a authorizer.AttributesRecord, what string) (who user.Info, allowed bool, err error) {
 	if env.Authorizer == nil {
-		return "", true, nil
+		return nil, true, nil
 	}
-	user, ok := request.UserFrom(ctx)
+	who, ok := request.UserFrom(ctx)
 	if !ok {
-		return "", false, fmt.Errorf("cannot identify user to authorize read access to %s", a.Resource)
+		return nil, false, fmt.Errorf("cannot identify user to authorize read access to %s", what)
 	}
-	a.User = user
+	a.User = who
 	decision, _, err := env.Authorizer.Authorize(ctx, a)
-	if err != nil {
-		return "", false, fmt.Errorf("failed to authorize request: %w", err)
-	}
-	return user.GetName(), decision == authorizer.DecisionAllow, nil
+	return who, decision == authorizer.DecisionAllow, err
 }
 
 // check says why obj may not be stored; old is nil for a create.

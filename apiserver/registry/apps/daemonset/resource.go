@@ -31,7 +31,10 @@ func New() *registry.Resource {
 		PrepareForUpdate: func(_ context.Context, ds, old *appsv1.DaemonSet) { prepareForUpdate(ds, old) },
 		Warnings:         func(_ context.Context, ds, old *appsv1.DaemonSet) []string { return apps.DaemonSetWarnings(ds, old) },
 		Table:            table(),
-		Status:           &registry.Status[*appsv1.DaemonSet]{Validate: registry.PureUpdate(apps.ValidateDaemonSetStatusUpdate)},
+		Status: &registry.Status[*appsv1.DaemonSet]{
+			Prepare:  func(_ context.Context, ds, old *appsv1.DaemonSet) { setTemplateGeneration(ds, templateGeneration(old)) },
+			Validate: registry.PureUpdate(apps.ValidateDaemonSetStatusUpdate),
+		},
 	}.Resource()
 }
 

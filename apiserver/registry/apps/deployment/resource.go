@@ -6,6 +6,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
@@ -29,10 +30,15 @@ func New() *registry.Resource {
 		PrepareForUpdate: func(_ context.Context, d, old *appsv1.Deployment) {
 			apps.DropDisabledFields(&d.Spec.Template, &old.Spec.Template)
 		},
+		// Annotations count: tools keep the wanted state in them.
+		Counts: func(d, old *appsv1.Deployment) bool {
+			return !equality.Semantic.DeepEqual(d.Spec, old.Spec) || !equality.Semantic.DeepEqual(d.Annotations, old.Annotations)
+		},
 		Warnings: func(_ context.Context, d, old *appsv1.Deployment) []string { return apps.DeploymentWarnings(d, old) },
 		Table:    table(),
 		Status: &registry.Status[*appsv1.Deployment]{
 			Prepare:  func(_ context.Context, d, old *appsv1.Deployment) { d.Labels = old.Labels },
+			Resets:   [][]any{{"metadata", "labels"}},
 			Validate: registry.PureUpdate(apps.ValidateDeploymentStatusUpdate),
 		},
 		Scale: &registry.Scale[*appsv1.Deployment]{

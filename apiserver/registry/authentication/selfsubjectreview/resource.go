@@ -7,6 +7,7 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/endpoints/request"
 
@@ -19,13 +20,15 @@ func New() *registry.Resource {
 		GVK:    authenticationv1.SchemeGroupVersion.WithKind("SelfSubjectReview"),
 		Plural: "selfsubjectreviews",
 		New:    func() *authenticationv1.SelfSubjectReview { return &authenticationv1.SelfSubjectReview{} },
-		Answer: func(ctx context.Context, _ registry.Env, review *authenticationv1.SelfSubjectReview) (*authenticationv1.SelfSubjectReview, error) {
+		Answer: func(ctx context.Context, env registry.Env, _ *authenticationv1.SelfSubjectReview) (*authenticationv1.SelfSubjectReview, error) {
 			u, ok := request.UserFrom(ctx)
 			if !ok {
 				return nil, apierrors.NewBadRequest("no user present on request")
 			}
-			review.Status = authenticationv1.SelfSubjectReviewStatus{UserInfo: UserInfo(u)}
-			return review, nil
+			return &authenticationv1.SelfSubjectReview{
+				ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(env.Clock.Now())},
+				Status:     authenticationv1.SelfSubjectReviewStatus{UserInfo: UserInfo(u)},
+			}, nil
 		},
 	}.Resource()
 }

@@ -22,14 +22,17 @@ func New() *registry.Resource {
 		GVK:    authenticationv1.SchemeGroupVersion.WithKind("TokenReview"),
 		Plural: "tokenreviews",
 		New:    func() *authenticationv1.TokenReview { return &authenticationv1.TokenReview{} },
+		Refuse: func(_ context.Context, review *authenticationv1.TokenReview) error {
+			if review.Spec.Token == "" {
+				return apierrors.NewBadRequest("token is required for TokenReview in authentication")
+			}
+			return nil
+		},
 		Answer: answer,
 	}.Resource()
 }
 
 func answer(_ context.Context, env registry.Env, review *authenticationv1.TokenReview) (*authenticationv1.TokenReview, error) {
-	if review.Spec.Token == "" {
-		return nil, apierrors.NewBadRequest("token is required for TokenReview in authentication")
-	}
 	review.Status = authenticationv1.TokenReviewStatus{}
 	if env.Authenticator == nil {
 		return review, nil

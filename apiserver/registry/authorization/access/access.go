@@ -3,17 +3,16 @@
 package access
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"strings"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/selection"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 
@@ -24,60 +23,6 @@ import (
 type Question struct {
 	Resource    *authorizationv1.ResourceAttributes
 	NonResource *authorizationv1.NonResourceAttributes
-}
-
-// Validate wants exactly one of the two, below spec.
-func (q Question) Validate() field.ErrorList {
-	spec := field.NewPath("spec")
-	switch {
-	case q.Resource != nil && q.NonResource != nil:
-		return field.ErrorList{field.Invalid(spec.Child("nonResourceAttributes"), q.NonResource, "cannot be specified in combination with resourceAttributes")}
-	case q.Resource == nil && q.NonResource == nil:
-		return field.ErrorList{field.Invalid(spec.Child("resourceAttributes"), q.NonResource, "exactly one of nonResourceAttributes or resourceAttributes must be specified")}
-	case q.Resource != nil:
-		return validateSelectors(q.Resource, spec.Child("resourceAttributes"))
-	}
-	return nil
-}
-
-func validateSelectors(r *authorizationv1.ResourceAttributes, path *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	check := func(at *field.Path, raw string, requirements int) {
-		switch {
-		case raw != "" && requirements > 0:
-			errs = append(errs, field.Invalid(at.Child("rawSelector"), raw, "may not specified at the same time as requirements"))
-		case raw == "" && requirements == 0:
-			errs = append(errs, field.Required(at.Child("requirements"), fmt.Sprintf("when %s is specified, requirements or rawSelector is required", at)))
-		}
-	}
-	if s := r.FieldSelector; s != nil {
-		check(path.Child("fieldSelector"), s.RawSelector, len(s.Requirements))
-	}
-	if s := r.LabelSelector; s != nil {
-		check(path.Child("labelSelector"), s.RawSelector, len(s.Requirements))
-	}
-	return errs
-}
-
-// EmptyMeta wants no metadata beyond, for reviews in one, a namespace.
-func EmptyMeta(meta metav1.ObjectMeta, namespaced bool) field.ErrorList {
-	meta.ManagedFields = nil
-	msg := "must be empty"
-	if namespaced {
-		meta.Namespace, msg = "", "must be empty except for namespace"
-	}
-	if meta.Name != "" || meta.GenerateName != "" || meta.Namespace != "" || len(meta.Labels)+len(meta.Annotations)+len(meta.Finalizers)+len(meta.OwnerReferences) > 0 {
-		return field.ErrorList{field.Invalid(field.NewPath("metadata"), meta, msg)}
-	}
-	return nil
-}
-
-// Invalid is nil without errs.
-func Invalid(kind string, errs field.ErrorList) error {
-	if len(errs) == 0 {
-		return nil
-	}
-	return apierrors.NewInvalid(schema.GroupKind{Group: authorizationv1.GroupName, Kind: kind}, "", errs)
 }
 
 // User makes the user of a review's spec.
@@ -97,14 +42,34 @@ func Answer(ctx context.Context, env registry.Env, u user.Info, q Question) auth
 	if env.Authorizer == nil {
 		return authorizationv1.SubjectAccessReviewStatus{Allowed: true}
 	}
-	decision, reason, err := env.Authorizer.Authorize(ctx, q.attributes(u))
+	attributes := q.attributes(u)
+	decision, reason, err := env.Authorizer.Authorize(ctx, attributes)
 	status := authorizationv1.SubjectAccessReviewStatus{
 		Allowed: decision == authorizer.DecisionAllow, Denied: decision == authorizer.DecisionDeny, Reason: reason,
 	}
-	if err != nil {
-		status.EvaluationError = err.Error()
-	}
+	status.EvaluationError = evaluationError(err, attributes)
 	return status
+}
+
+// evaluationError joins what the authorizer could not do with what of the
+// selectors it was not asked.
+func evaluationError(err error, a authorizer.AttributesRecord) string {
+	var list []string
+	if err != nil {
+		list = append(list, err.Error())
+	}
+	ignored := func(name string, err error, known int) {
+		switch {
+		case err == nil:
+		case known > 0:
+			list = append(list, "spec.resourceAttributes."+name+" partially ignored due to parse error")
+		default:
+			list = append(list, "spec.resourceAttributes."+name+" ignored due to parse error")
+		}
+	}
+	ignored("fieldSelector", a.FieldSelectorParsingErr, len(a.FieldSelectorRequirements))
+	ignored("labelSelector", a.LabelSelectorParsingErr, len(a.LabelSelectorRequirements))
+	return strings.Join(list, "; ")
 }
 
 func (q Question) attributes(u user.Info) authorizer.AttributesRecord {
@@ -151,6 +116,7 @@ func fieldRequirements(s *authorizationv1.FieldSelectorAttributes) (fields.Requi
 	return known, firstErr
 }
 
+// labelRequirements keeps what it understands, as fieldRequirements does.
 func labelRequirements(s *authorizationv1.LabelSelectorAttributes) (labels.Requirements, error) {
 	if s.RawSelector != "" {
 		selector, err := labels.Parse(s.RawSelector)
@@ -160,10 +126,23 @@ func labelRequirements(s *authorizationv1.LabelSelectorAttributes) (labels.Requi
 		requirements, _ := selector.Requirements()
 		return requirements, nil
 	}
-	selector, err := metav1.LabelSelectorAsSelector(&metav1.LabelSelector{MatchExpressions: s.Requirements})
-	if err != nil {
-		return nil, fmt.Errorf("reading the label selector: %w", err)
+	var known labels.Requirements
+	var firstErr error
+	for _, r := range s.Requirements {
+		op, ok := map[metav1.LabelSelectorOperator]selection.Operator{
+			metav1.LabelSelectorOpIn: selection.In, metav1.LabelSelectorOpNotIn: selection.NotIn,
+			metav1.LabelSelectorOpExists: selection.Exists, metav1.LabelSelectorOpDoesNotExist: selection.DoesNotExist,
+		}[r.Operator]
+		if !ok {
+			firstErr = cmp.Or(firstErr, fmt.Errorf("reading the label selector: %q is no operator", r.Operator))
+			continue
+		}
+		requirement, err := labels.NewRequirement(r.Key, op, r.Values)
+		if err != nil {
+			firstErr = cmp.Or(firstErr, fmt.Errorf("reading the label selector: %w", err))
+			continue
+		}
+		known = append(known, *requirement)
 	}
-	requirements, _ := selector.Requirements()
-	return requirements, nil
+	return known, firstErr
 }

@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/endpoints/request"
 
+	"github.com/coracle-k8s/coracle/apis/authorization"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/apiserver/registry/authorization/access"
 )
@@ -20,15 +21,13 @@ func New() *registry.Resource {
 		Plural:     "selfsubjectaccessreviews",
 		Namespaced: false,
 		New:        func() *authorizationv1.SelfSubjectAccessReview { return &authorizationv1.SelfSubjectAccessReview{} },
+		Validate:   authorization.ValidateSelfSubjectAccessReview,
 		Answer:     answer,
 	}.Resource()
 }
 
 func answer(ctx context.Context, env registry.Env, review *authorizationv1.SelfSubjectAccessReview) (*authorizationv1.SelfSubjectAccessReview, error) {
 	q := access.Question{Resource: review.Spec.ResourceAttributes, NonResource: review.Spec.NonResourceAttributes}
-	if err := access.Invalid("SelfSubjectAccessReview", append(q.Validate(), access.EmptyMeta(review.ObjectMeta, false)...)); err != nil {
-		return nil, err
-	}
 	u, ok := request.UserFrom(ctx)
 	if !ok {
 		return nil, apierrors.NewBadRequest("no user present on request")

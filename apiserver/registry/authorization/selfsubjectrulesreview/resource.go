@@ -19,7 +19,13 @@ func New() *registry.Resource {
 		Plural:     "selfsubjectrulesreviews",
 		Namespaced: false,
 		New:        func() *authorizationv1.SelfSubjectRulesReview { return &authorizationv1.SelfSubjectRulesReview{} },
-		Answer:     answer,
+		Refuse: func(_ context.Context, review *authorizationv1.SelfSubjectRulesReview) error {
+			if review.Spec.Namespace == "" {
+				return apierrors.NewBadRequest("no namespace on request")
+			}
+			return nil
+		},
+		Answer: answer,
 	}.Resource()
 }
 
@@ -28,16 +34,15 @@ func answer(ctx context.Context, env registry.Env, review *authorizationv1.SelfS
 	if !ok {
 		return nil, apierrors.NewBadRequest("no user present on request")
 	}
-	if review.Spec.Namespace == "" {
-		return nil, apierrors.NewBadRequest("no namespace on request")
-	}
 	// Lists are never null: clients show them.
+	namespace := review.Spec.Namespace
+	review = &authorizationv1.SelfSubjectRulesReview{} // the answer does not repeat the question
 	review.Status = authorizationv1.SubjectRulesReviewStatus{ResourceRules: []authorizationv1.ResourceRule{}, NonResourceRules: []authorizationv1.NonResourceRule{}}
 	if env.Rules == nil {
 		review.Status.Incomplete = true
 		return review, nil
 	}
-	resources, urls, incomplete, err := env.Rules.RulesFor(ctx, u, review.Spec.Namespace)
+	resources, urls, incomplete, err := env.Rules.RulesFor(ctx, u, namespace)
 	review.Status.Incomplete = incomplete
 	if err != nil {
 		review.Status.EvaluationError = err.Error()

@@ -6,8 +6,8 @@ import (
 	"context"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/coracle-k8s/coracle/apis/authorization"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/apiserver/registry/authorization/access"
 )
@@ -19,19 +19,13 @@ func New() *registry.Resource {
 		Plural:     "subjectaccessreviews",
 		Namespaced: false,
 		New:        func() *authorizationv1.SubjectAccessReview { return &authorizationv1.SubjectAccessReview{} },
+		Validate:   authorization.ValidateSubjectAccessReview,
 		Answer:     answer,
 	}.Resource()
 }
 
 func answer(ctx context.Context, env registry.Env, review *authorizationv1.SubjectAccessReview) (*authorizationv1.SubjectAccessReview, error) {
 	q := access.Question{Resource: review.Spec.ResourceAttributes, NonResource: review.Spec.NonResourceAttributes}
-	errs := append(q.Validate(), access.EmptyMeta(review.ObjectMeta, false)...)
-	if review.Spec.User == "" && len(review.Spec.Groups) == 0 {
-		errs = append(errs, field.Invalid(field.NewPath("spec", "user"), review.Spec.User, "at least one of user or group must be specified"))
-	}
-	if err := access.Invalid("SubjectAccessReview", errs); err != nil {
-		return nil, err
-	}
 	review.Status = access.Answer(ctx, env, access.User(&review.Spec), q)
 	return review, nil
 }

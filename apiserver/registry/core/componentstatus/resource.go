@@ -16,7 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/registry/rest"
-	"k8s.io/apiserver/pkg/warning"
 
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
@@ -78,13 +77,8 @@ func (*statuses) GetSingularName() string { return "componentstatus" }
 // ShortNames implements rest.ShortNamesProvider.
 func (*statuses) ShortNames() []string { return []string{"cs"} }
 
-func warn(ctx context.Context) {
-	warning.AddWarning(ctx, "", "v1 ComponentStatus is deprecated in v1.19+")
-}
-
 // Get implements rest.Getter.
 func (s *statuses) Get(ctx context.Context, name string, _ *metav1.GetOptions) (runtime.Object, error) {
-	warn(ctx)
 	check, ok := s.components[name]
 	if !ok {
 		return nil, apierrors.NewNotFound(corev1.Resource("componentstatus"), name)
@@ -95,7 +89,6 @@ func (s *statuses) Get(ctx context.Context, name string, _ *metav1.GetOptions) (
 
 // List implements rest.Lister.
 func (s *statuses) List(ctx context.Context, o *internalversion.ListOptions) (runtime.Object, error) {
-	warn(ctx)
 	list := &corev1.ComponentStatusList{Items: []corev1.ComponentStatus{}}
 	for _, name := range slices.Sorted(maps.Keys(s.components)) {
 		if selected(name, o) {

@@ -9,8 +9,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/coracle-k8s/coracle/apis/discovery"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
@@ -41,39 +44,59 @@ func New() *registry.Resource {
 
 func prepareForCreate(_ context.Context, s *discoveryv1.EndpointSlice) {
 	s.Generation = 1
-	dropTopology(s)
+	dropTopology(s, nil)
 }
 
-// prepareForUpdate counts the generation up when anything but metadata changed;
-// labels count too, because they say which Service the slice belongs to.
+// prepareForUpdate counts the generation up for everything but metadata, of which
+// only labels count.
 func prepareForUpdate(_ context.Context, s, old *discoveryv1.EndpointSlice) {
-	dropTopology(s)
 	s.Generation = old.Generation
 	now, was := s.DeepCopy(), old.DeepCopy()
 	now.ObjectMeta, was.ObjectMeta = metav1.ObjectMeta{Labels: s.Labels}, metav1.ObjectMeta{Labels: old.Labels}
 	if !equality.Semantic.DeepEqual(now, was) {
 		s.Generation++
 	}
+	dropTopology(s, old)
 }
 
-// dropTopology moves the v1beta1 way of naming the zone to where v1 has it.
-func dropTopology(s *discoveryv1.EndpointSlice) {
-	for i := range s.Endpoints {
-		delete(s.Endpoints[i].DeprecatedTopology, corev1.LabelTopologyZone)
-		if host, ok := s.Endpoints[i].DeprecatedTopology[corev1.LabelHostname]; ok {
-			delete(s.Endpoints[i].DeprecatedTopology, corev1.LabelHostname)
-			if s.Endpoints[i].NodeName == nil {
-				s.Endpoints[i].NodeName = &host
-			}
+// dropTopology clears the field of discovery/v1beta1 that nothing writes any more,
+// unless the endpoints are those that are stored. A client of old that named its
+// nodes there gets them where they belong, if the stored slice named them there too.
+func dropTopology(s, old *discoveryv1.EndpointSlice) {
+	if old != nil && equality.Semantic.DeepEqual(old.Endpoints, s.Endpoints) {
+		return
+	}
+	stored := map[string]bool{}
+	if old != nil {
+		for _, e := range old.Endpoints {
+			stored[e.DeprecatedTopology[corev1.LabelHostname]] = true
 		}
 	}
+	for i := range s.Endpoints {
+		e := &s.Endpoints[i]
+		host := e.DeprecatedTopology[corev1.LabelHostname]
+		if e.NodeName == nil && host != "" && stored[host] && len(validation.NameIsDNSSubdomain(host, false)) == 0 {
+			e.NodeName = &host
+		}
+		e.DeprecatedTopology = nil
+	}
 }
 
-func warnings(_ context.Context, s, _ *discoveryv1.EndpointSlice) []string {
-	if s.AddressType == discoveryv1.AddressTypeFQDN {
-		return []string{"addressType: FQDN endpoints are deprecated"}
+func warnings(_ context.Context, s, old *discoveryv1.EndpointSlice) []string {
+	var list []string
+	if old == nil && s.AddressType == discoveryv1.AddressTypeFQDN {
+		list = append(list, "spec.addressType: FQDN endpoints are deprecated") // so upstream calls the field
 	}
-	return nil
+	switch s.Labels[discoveryv1.LabelManagedBy] {
+	case "endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io":
+		return list
+	}
+	for i, e := range s.Endpoints {
+		for j, address := range e.Addresses {
+			list = append(list, utilvalidation.GetWarningsForIP(field.NewPath("endpoints").Index(i).Child("addresses").Index(j), address)...)
+		}
+	}
+	return list
 }
 
 func ports(ports []discoveryv1.EndpointPort) string {

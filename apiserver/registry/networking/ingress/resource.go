@@ -11,6 +11,8 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/apis/networking"
@@ -28,7 +30,10 @@ func New() *registry.Resource {
 		Validate:       registry.Pure(networking.ValidateIngress),
 		ValidateUpdate: registry.PureUpdate(networking.ValidateIngressUpdate),
 		Warnings:       warnings,
-		Status:         &registry.Status[*networkingv1.Ingress]{Validate: registry.PureUpdate(networking.ValidateIngressStatusUpdate)},
+		Status: &registry.Status[*networkingv1.Ingress]{
+			Validate: registry.PureUpdate(networking.ValidateIngressStatusUpdate),
+			Warnings: statusWarnings,
+		},
 		Table: &registry.Table[*networkingv1.Ingress]{
 			Columns: []metav1.TableColumnDefinition{
 				registry.NameColumn(), registry.Column("Class"), registry.Column("Hosts"), registry.Column("Address"), registry.Column("Ports"), registry.Column("Age"),
@@ -52,6 +57,16 @@ func warnings(_ context.Context, in, old *networkingv1.Ingress) []string {
 }
 
 // hosts shows three names, and how many rules come after them.
+func statusWarnings(_ context.Context, in, _ *networkingv1.Ingress) []string {
+	var list []string
+	for i, p := range in.Status.LoadBalancer.Ingress {
+		if p.IP != "" {
+			list = append(list, utilvalidation.GetWarningsForIP(field.NewPath("status", "loadBalancer", "ingress").Index(i), p.IP)...)
+		}
+	}
+	return list
+}
+
 func hosts(rules []networkingv1.IngressRule) string {
 	const shown = 3
 	var names []string

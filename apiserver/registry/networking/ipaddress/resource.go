@@ -22,6 +22,7 @@ func New() *registry.Resource {
 		ShortNames:     []string{"ip"},
 		ClusterScoped:  true,
 		NoGeneration:   true,
+		GenerateName:   func(base string) string { return base }, // no address is one with letters appended
 		New:            func() *networkingv1.IPAddress { return &networkingv1.IPAddress{} },
 		NewList:        func() runtime.Object { return &networkingv1.IPAddressList{} },
 		Validate:       registry.Pure(networking.ValidateIPAddress),

@@ -3,6 +3,7 @@ package networkpolicy
 
 import (
 	"context"
+	"reflect"
 	"time"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -23,6 +24,8 @@ func New() *registry.Resource {
 		NewList:        func() runtime.Object { return &networkingv1.NetworkPolicyList{} },
 		Validate:       registry.Pure(networking.ValidateNetworkPolicy),
 		ValidateUpdate: registry.PureUpdate(networking.ValidateNetworkPolicyUpdate),
+		// An empty list and none are not the same here.
+		Counts: func(p, old *networkingv1.NetworkPolicy) bool { return !reflect.DeepEqual(p.Spec, old.Spec) },
 		Warnings: func(_ context.Context, p, _ *networkingv1.NetworkPolicy) []string {
 			return networking.NetworkPolicyWarnings(p)
 		},

@@ -2,6 +2,7 @@
 package poddisruptionbudget
 
 import (
+	"context"
 	"time"
 
 	policyv1 "k8s.io/api/policy/v1"
@@ -24,6 +25,8 @@ func New() *registry.Resource {
 		NewList:      func() runtime.Object { return &policyv1.PodDisruptionBudgetList{} },
 		// Whoever changes a budget must know the one that evictions count down.
 		RequireResourceVersion: true,
+		PrepareForCreate:       func(_ context.Context, p *policyv1.PodDisruptionBudget) { policy.DropLegacyLabel(p, nil) },
+		PrepareForUpdate:       func(_ context.Context, p, old *policyv1.PodDisruptionBudget) { policy.DropLegacyLabel(p, old) },
 		Validate:               registry.Pure(policy.ValidatePodDisruptionBudget),
 		ValidateUpdate:         registry.PureUpdate(policy.ValidatePodDisruptionBudgetUpdate),
 		Status:                 &registry.Status[*policyv1.PodDisruptionBudget]{Validate: registry.PureUpdate(policy.ValidatePodDisruptionBudgetStatusUpdate)},

@@ -2,6 +2,7 @@
 package devicetaintrule
 
 import (
+	"context"
 	"time"
 
 	resourcev1 "k8s.io/api/resource/v1"
@@ -21,8 +22,14 @@ func New() *registry.Resource {
 		RequireResourceVersion: true,
 		New:                    func() *resourcev1.DeviceTaintRule { return &resourcev1.DeviceTaintRule{} },
 		NewList:                func() runtime.Object { return &resourcev1.DeviceTaintRuleList{} },
-		Validate:               registry.Pure(resource.ValidateDeviceTaintRule),
-		ValidateUpdate:         registry.PureUpdate(resource.ValidateDeviceTaintRuleUpdate),
+		PrepareForUpdate: func(_ context.Context, r, old *resourcev1.DeviceTaintRule) {
+			// What another effect does begins now, unless the client says when.
+			if r.Spec.Taint.Effect != old.Spec.Taint.Effect && r.Spec.Taint.TimeAdded.Equal(old.Spec.Taint.TimeAdded) {
+				r.Spec.Taint.TimeAdded = &metav1.Time{Time: time.Now().Truncate(time.Second)}
+			}
+		},
+		Validate:       registry.Pure(resource.ValidateDeviceTaintRule),
+		ValidateUpdate: registry.PureUpdate(resource.ValidateDeviceTaintRuleUpdate),
 		Table: &registry.Table[*resourcev1.DeviceTaintRule]{
 			Columns: []metav1.TableColumnDefinition{
 				registry.NameColumn(), registry.Column("Key"), registry.Column("Value"), registry.Column("Effect"), registry.Column("TimeAdded"), registry.Column("Age"),

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	resourcev1 "k8s.io/api/resource/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -18,16 +19,26 @@ import (
 // New returns the resource.
 func New() *registry.Resource {
 	return registry.Kind[*resourcev1.ResourceSlice]{
-		GVK:              resourcev1.SchemeGroupVersion.WithKind("ResourceSlice"),
-		Plural:           "resourceslices",
-		ReturnDeleted:    true,
-		ClusterScoped:    true,
-		New:              func() *resourcev1.ResourceSlice { return &resourcev1.ResourceSlice{} },
-		NewList:          func() runtime.Object { return &resourcev1.ResourceSliceList{} },
-		PrepareForCreate: func(_ context.Context, s *resourcev1.ResourceSlice) { resource.DropSlice(&s.Spec, nil) },
-		PrepareForUpdate: func(_ context.Context, s, old *resourcev1.ResourceSlice) { resource.DropSlice(&s.Spec, &old.Spec) },
-		Validate:         registry.Pure(resource.ValidateResourceSlice),
-		ValidateUpdate:   registry.PureUpdate(resource.ValidateResourceSliceUpdate),
+		GVK:           resourcev1.SchemeGroupVersion.WithKind("ResourceSlice"),
+		Plural:        "resourceslices",
+		ReturnDeleted: true,
+		ClusterScoped: true,
+		New:           func() *resourcev1.ResourceSlice { return &resourcev1.ResourceSlice{} },
+		NewList:       func() runtime.Object { return &resourcev1.ResourceSliceList{} },
+		NoGeneration:  true,
+		PrepareForCreate: func(_ context.Context, s *resourcev1.ResourceSlice) {
+			s.Generation = 1
+			resource.DropSlice(&s.Spec, nil)
+		},
+		PrepareForUpdate: func(_ context.Context, s, old *resourcev1.ResourceSlice) {
+			// A field counts even if it is dropped, as upstream.
+			if !equality.Semantic.DeepEqual(s.Spec, old.Spec) {
+				s.Generation = old.Generation + 1
+			}
+			resource.DropSlice(&s.Spec, &old.Spec)
+		},
+		Validate:       registry.Pure(resource.ValidateResourceSlice),
+		ValidateUpdate: registry.PureUpdate(resource.ValidateResourceSliceUpdate),
 		Warnings: func(_ context.Context, s, _ *resourcev1.ResourceSlice) []string {
 			return resource.ResourceSliceWarnings(s)
 		},

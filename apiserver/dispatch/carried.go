@@ -1,0 +1,31 @@
+package dispatch
+
+import (
+	"fmt"
+	"strconv"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// carried says what is wrong with annotations that stand for fields of versions
+// before apps/v1. Upstream reads the fields out of them while it decodes an
+// object, so one that is no number is a bad request rather than invalid.
+func carried(obj runtime.Object) error {
+	switch o := obj.(type) {
+	case *appsv1.Deployment:
+		text := o.Annotations[appsv1.DeprecatedRollbackTo]
+		if text == "" {
+			return nil
+		}
+		if _, err := strconv.ParseInt(text, 10, 64); err != nil {
+			return fmt.Errorf("failed to parse annotation[%s]=%s as int64: %w", appsv1.DeprecatedRollbackTo, text, err)
+		}
+	case *appsv1.DaemonSet:
+		if text, ok := o.Annotations[appsv1.DeprecatedTemplateGeneration]; ok {
+			_, err := strconv.ParseInt(text, 10, 64)
+			return err //nolint:wrapcheck // upstream's words
+		}
+	}
+	return nil
+}
