@@ -73,6 +73,8 @@ func TestServiceMessages(t *testing.T) {
 				`spec.clusterIPs[2]: Invalid value: "z": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)`,
 				`spec.clusterIPs: Invalid value: ["x","y","z"]: may only hold up to 2 values`}},
 	})
+	const noName = "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character " +
+		"(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
 	lb := goodService()
 	lb.Spec.Type, lb.Spec.ExternalTrafficPolicy, lb.Spec.HealthCheckNodePort, lb.Spec.AllocateLoadBalancerNodePorts = "LoadBalancer", "Local", 30001, new(true)
 	lb.Spec.LoadBalancerSourceRanges = []string{" 010.0.0.0/8"}
@@ -80,6 +82,10 @@ func TestServiceMessages(t *testing.T) {
 		{"stays", func(*corev1.Service) {}, nil},
 		{"once set", func(s *corev1.Service) { s.Spec.LoadBalancerClass, s.Spec.HealthCheckNodePort = new("c"), 30002 },
 			[]string{`spec.loadBalancerClass: Invalid value: "c": may not change once set`, "spec.healthCheckNodePort: Forbidden: field is immutable"}},
+		{"the class comes first", func(s *corev1.Service) {
+			s.Spec.LoadBalancerClass, s.Spec.SessionAffinity = new("a b"), "y"
+		}, []string{`spec.loadBalancerClass: Invalid value: "a b": may not change once set`, `spec.loadBalancerClass: Invalid value: "a b": ` + noName,
+			`spec.sessionAffinity: Unsupported value: "y": supported values: "ClientIP", "None"`, `spec.loadBalancerClass: Invalid value: "a b": ` + noName}},
 		{"another family", func(s *corev1.Service) {
 			s.Spec.ClusterIP, s.Spec.ClusterIPs, s.Spec.IPFamilies = "fd00::1", []string{"fd00::1"}, []corev1.IPFamily{corev1.IPv6Protocol}
 		}, []string{`spec.clusterIPs[0]: Invalid value: ["fd00::1"]: may not change once set`, `spec.ipFamilies[0]: Invalid value: ["IPv6"]: may not change once set`}},

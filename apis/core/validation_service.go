@@ -73,11 +73,10 @@ func topologyAnnotations(svc *corev1.Service) field.ErrorList {
 // sourceRanges validates from where a load balancer lets clients in, as field or
 // as the annotation of old.
 func sourceRanges(fldPath *field.Path, svc, old *corev1.Service) field.ErrorList {
-	const why = "may only be used when `type` is 'LoadBalancer'"
 	isLB := svc.Spec.Type == corev1.ServiceTypeLoadBalancer
 	if list := svc.Spec.LoadBalancerSourceRanges; len(list) > 0 {
 		at := fldPath.Child("LoadBalancerSourceRanges") // upstream writes it so
-		errs := forbid(why, someField{at, !isLB})
+		errs := forbid(lbOnly, someField{at, !isLB})
 		var was []string
 		for _, r := range old.Spec.LoadBalancerSourceRanges {
 			was = append(was, strings.TrimSpace(r))
@@ -92,7 +91,7 @@ func sourceRanges(fldPath *field.Path, svc, old *corev1.Service) field.ErrorList
 		return nil
 	}
 	at := field.NewPath("metadata", "annotations").Key(corev1.AnnotationLoadBalancerSourceRangesKey)
-	errs := forbid(why, someField{at, !isLB})
+	errs := forbid(lbOnly, someField{at, !isLB})
 	if strings.TrimSpace(ranges) == "" || old.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey] == ranges {
 		return errs
 	}
@@ -308,17 +307,23 @@ func portsOnce(fldPath *field.Path, s *corev1.ServiceSpec) field.ErrorList {
 	return errs
 }
 
+const lbOnly = "may only be used when `type` is 'LoadBalancer'"
+
 func loadBalancer(fldPath *field.Path, s *corev1.ServiceSpec) field.ErrorList {
-	const why = "may only be used when `type` is 'LoadBalancer'"
-	isLB, class := s.Type == corev1.ServiceTypeLoadBalancer, s.LoadBalancerClass
-	errs := forbid(why, someField{fldPath.Child("allocateLoadBalancerNodePorts"), s.AllocateLoadBalancerNodePorts != nil && !isLB})
+	isLB := s.Type == corev1.ServiceTypeLoadBalancer
+	errs := forbid(lbOnly, someField{fldPath.Child("allocateLoadBalancerNodePorts"), s.AllocateLoadBalancerNodePorts != nil && !isLB})
 	if isLB && s.AllocateLoadBalancerNodePorts == nil {
 		errs = append(errs, field.Required(field.NewPath("allocateLoadBalancerNodePorts"), ""))
 	}
-	if isLB && class != nil {
-		return append(errs, invalid(fldPath.Child("loadBalancerClass"), *class, validation.IsQualifiedName(*class))...)
+	return append(errs, loadBalancerClass(fldPath.Child("loadBalancerClass"), s)...)
+}
+
+func loadBalancerClass(fldPath *field.Path, s *corev1.ServiceSpec) field.ErrorList {
+	class := s.LoadBalancerClass
+	if class == nil || s.Type != corev1.ServiceTypeLoadBalancer {
+		return forbid(lbOnly, someField{fldPath, class != nil})
 	}
-	return append(errs, forbid(why, someField{fldPath.Child("loadBalancerClass"), class != nil})...)
+	return invalid(fldPath, *class, validation.IsQualifiedName(*class))
 }
 
 func trafficPolicies(fldPath *field.Path, svc *corev1.Service) field.ErrorList {

@@ -25,6 +25,7 @@ func ValidateServiceUpdate(svc, old *corev1.Service) field.ErrorList {
 		!ptr.Equal(svc.Spec.LoadBalancerClass, old.Spec.LoadBalancerClass) {
 		errs = append(errs, field.Invalid(fldPath.Child("loadBalancerClass"), svc.Spec.LoadBalancerClass, onceSet))
 	}
+	errs = append(errs, loadBalancerClass(fldPath.Child("loadBalancerClass"), &svc.Spec)...) // here too, as upstream
 	if needsHealthCheck(&old.Spec) && needsHealthCheck(&svc.Spec) && svc.Spec.HealthCheckNodePort != old.Spec.HealthCheckNodePort {
 		errs = append(errs, field.Forbidden(fldPath.Child("healthCheckNodePort"), immutable))
 	}
