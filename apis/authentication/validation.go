@@ -34,7 +34,7 @@ func ValidateTokenRequest(tr *authenticationv1.TokenRequest) field.ErrorList {
 		errs = append(errs, field.Invalid(path.Child("expirationSeconds"), seconds, "may not specify a duration larger than 2^32 seconds"))
 	}
 	at := path.Child("attestations")
-	if !forWebhook(tr.Spec.BoundObjectRef) {
+	if !ForWebhook(tr.Spec.BoundObjectRef) {
 		if len(tr.Spec.Attestations) > 0 {
 			return field.ErrorList{field.Invalid(at, tr.Spec.Attestations, "attestations may only be specified with a webhook bound object reference")}
 		}
@@ -52,7 +52,8 @@ func ValidateTokenRequest(tr *authenticationv1.TokenRequest) field.ErrorList {
 	return errs
 }
 
-func forWebhook(ref *authenticationv1.BoundObjectReference) bool {
+// ForWebhook says whether a token shall be bound to a configuration of webhooks.
+func ForWebhook(ref *authenticationv1.BoundObjectReference) bool {
 	if ref == nil || ref.APIVersion != admissionregistrationv1.SchemeGroupVersion.String() {
 		return false
 	}

@@ -18,12 +18,12 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/warning"
 
+	"github.com/coracle-k8s/coracle/apis/authentication"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
 // Lifetimes of tokens, in seconds.
 const (
-	minSeconds = 10 * 60
 	maxSeconds = 1 << 32
 	// agentSeconds is what agents ask for on behalf of pods that want the
 	// default: an hour and the margin that tells it from a user's choice.
@@ -70,16 +70,17 @@ func (s *tokenStorage) Create(ctx context.Context, name string, obj runtime.Obje
 	if err := complete(req, sa); err != nil {
 		return nil, err
 	}
-	if errs := validateTokenRequest(req); len(errs) > 0 {
+	if len(req.Spec.Audiences) == 0 {
+		req.Spec.Audiences = s.env.APIAudiences
+	}
+	if errs := authentication.ValidateTokenRequest(req); len(errs) > 0 {
+		// Upstream does not name the request.
 		return nil, apierrors.NewInvalid(schema.GroupKind{Group: authenticationv1.GroupName, Kind: "TokenRequest"}, "", errs)
 	}
 	if validate != nil {
 		if err := validate(ctx, obj.DeepCopyObject()); err != nil {
 			return nil, err
 		}
-	}
-	if len(req.Spec.Audiences) == 0 {
-		req.Spec.Audiences = s.env.APIAudiences
 	}
 	issue := registry.TokenRequest{ServiceAccount: sa, Audiences: req.Spec.Audiences, Seconds: *req.Spec.ExpirationSeconds}
 	if err := s.bind(ctx, req, &issue); err != nil {
@@ -147,18 +148,6 @@ func complete(req *authenticationv1.TokenRequest, sa *corev1.ServiceAccount) err
 	return nil
 }
 
-func validateTokenRequest(req *authenticationv1.TokenRequest) field.ErrorList {
-	var errs field.ErrorList
-	at, seconds := field.NewPath("spec", "expirationSeconds"), *req.Spec.ExpirationSeconds
-	if seconds < minSeconds {
-		errs = append(errs, field.Invalid(at, seconds, "may not specify a duration less than 10 minutes"))
-	}
-	if seconds > maxSeconds {
-		errs = append(errs, field.Invalid(at, seconds, "may not specify a duration larger than 2^32 seconds"))
-	}
-	return errs
-}
-
 // bind finds the object the token shall be bound to.
 func (s *tokenStorage) bind(ctx context.Context, req *authenticationv1.TokenRequest, issue *registry.TokenRequest) error {
 	ref := req.Spec.BoundObjectRef
@@ -196,7 +185,11 @@ func (s *tokenStorage) bind(ctx context.Context, req *authenticationv1.TokenRequ
 		issue.Node = obj.(*corev1.Node)
 		uid = issue.Node.UID
 	default:
-		return apierrors.NewBadRequest(fmt.Sprintf("cannot bind token to object of type %s", gvk))
+		text := fmt.Sprintf("cannot bind token to object of type %s", gvk)
+		if authentication.ForWebhook(ref) {
+			text += " (feature gate APIServerWebhookAuthenticationToken is disabled)"
+		}
+		return apierrors.NewBadRequest(text)
 	}
 	if ref.UID != "" && ref.UID != uid {
 		return apierrors.NewConflict(schema.GroupResource{Group: gvk.Group, Resource: gvk.Kind}, ref.Name,
