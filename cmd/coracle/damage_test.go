@@ -198,7 +198,7 @@ func expect(t *testing.T, dir, name string, want outcome) {
 func TestDamageEndsTheProcess(t *testing.T) {
 	prepared := prepare(t)
 	for _, c := range []struct{ name, damage string }{
-		{"pki/ca.key", "missing"}, {"agent-token", "open"}, {"etcd/member/wal/0000000000000000-0000000000000000.wal", "empty"}, {"etcd/member/snap/db", "cut"},
+		{"pki/ca.key", "missing"}, {"pki/service-account.key", "open"}, {"etcd/member/wal/0000000000000000-0000000000000000.wal", "empty"}, {"etcd/member/snap/db", "cut"},
 	} {
 		dir := prepared.restore(t)
 		i := slices.IndexFunc(damages(), func(d damage) bool { return d.name == c.damage })
