@@ -39,7 +39,10 @@ defaults:
   - {name: output, default: name}
 `), 0o600)).To(Succeed())
 		Expect(w.ok("--kuberc", file, "create", "configmap", "kuberc")).To(Equal("configmap/kuberc\n"))
-		Expect(w.ok("settings", "--kuberc", file)).To(ContainSubstring("configmap/kuberc\n"))
+		// As plugins', names of aliases come before any flag.
+		stdout, stderr, err := w.run("", "settings", "--kuberc", file, "--namespace", "default")
+		Expect(err).NotTo(HaveOccurred(), stderr)
+		Expect(stdout).To(ContainSubstring("configmap/kuberc\n"))
 	})
 
 	It("lists resources and versions", func() {
