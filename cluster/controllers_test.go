@@ -74,7 +74,7 @@ func TestNoControllers(t *testing.T) {
 		if err := kube.Update(t.Context(), d); err != nil {
 			return err
 		}
-		node.Labels = map[string]string{"turn": string(rune('a' + d.Spec.MinReadySeconds%26))}
+		node.Labels = map[string]string{"turn": string('a' + d.Spec.MinReadySeconds%26)}
 		return kube.Update(t.Context(), node)
 	}, "500ms").Should(Succeed())
 	g.Expect(node.Spec.PodCIDR).To(BeEmpty())
