@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	netutils "k8s.io/utils/net"
+
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 // ValidateNode validates a new Node.
@@ -133,7 +135,7 @@ func taints(fldPath *field.Path, list []corev1.Taint) field.ErrorList {
 		errs = append(errs, taintEffect(at.Child("effect"), t.Effect)...)
 		k := key{t.Effect, t.Key}
 		if seen.Has(k) {
-			twice := field.Duplicate(at, internal{*t})
+			twice := field.Duplicate(at, hub.Internal(*t))
 			twice.Detail = "taints must be unique by key and effect pair"
 			errs = append(errs, twice)
 		}
@@ -228,7 +230,7 @@ func addresses(n *corev1.Node) field.ErrorList {
 	seen := sets.New[corev1.NodeAddress]()
 	for i, a := range n.Status.Addresses {
 		if seen.Has(a) {
-			errs = append(errs, field.Duplicate(field.NewPath("status", "addresses").Index(i), internal{a}))
+			errs = append(errs, field.Duplicate(field.NewPath("status", "addresses").Index(i), hub.Internal(a)))
 		}
 		seen.Insert(a)
 	}

@@ -12,6 +12,7 @@ import (
 	netutils "k8s.io/utils/net"
 
 	"github.com/coracle-k8s/coracle/apis/core/pod"
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 // ValidatePodStatusUpdate validates the subresource status, in upstream's order.
@@ -207,10 +208,10 @@ func podIPs(fldPath *field.Path, p, old *corev1.Pod) field.ErrorList {
 		return out
 	}
 	ips := list(p)
-	errs := dualStack(fldPath, ips, list(old), internal{p.Status.PodIPs})
+	errs := dualStack(fldPath, ips, list(old), hub.Internal(p.Status.PodIPs))
 	switch {
 	case (p.Status.PodIP != "") != (len(ips) > 0):
-		errs = append(errs, field.Invalid(fldPath, internal{p.Status.PodIPs}, "podIP and podIPs must either both be set or both be unset"))
+		errs = append(errs, field.Invalid(fldPath, hub.Internal(p.Status.PodIPs), "podIP and podIPs must either both be set or both be unset"))
 	case len(ips) > 0 && p.Status.PodIP != ips[0]:
 		errs = append(errs, field.Invalid(fldPath.Index(0).Child("ip"), ips[0], "must be equal to `podIP`"))
 	}
@@ -230,11 +231,11 @@ func hostIPs(fldPath *field.Path, p, old *corev1.Pod) field.ErrorList {
 	if len(ips) > 0 && p.Status.HostIP != ips[0] {
 		errs = append(errs, field.Invalid(fldPath.Index(0).Child("ip"), ips[0], "must be equal to `hostIP`"))
 	}
-	return append(errs, dualStack(fldPath, ips, list(old), internal{p.Status.HostIPs})...)
+	return append(errs, dualStack(fldPath, ips, list(old), hub.Internal(p.Status.HostIPs))...)
 }
 
-// dualStack says that list is at most one address of each family.
-func dualStack(fldPath *field.Path, list, old []string, value internal) field.ErrorList {
+// dualStack returns errors unless list has at most one address of each family.
+func dualStack(fldPath *field.Path, list, old []string, value any) field.ErrorList {
 	var errs field.ErrorList
 	for i, ip := range list {
 		errs = append(errs, validation.IsValidIPForLegacyField(fldPath.Index(i), ip, true, old)...)

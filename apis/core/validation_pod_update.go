@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 const updatable = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`," +
@@ -155,7 +157,7 @@ func gatedPlacement(spec *field.Path, munged, old *corev1.PodSpec) field.ErrorLi
 // requirements added behind.
 func tighter(fldPath *field.Path, now, old []corev1.NodeSelectorTerm) field.ErrorList {
 	if len(old) > 0 && len(now) != len(old) {
-		return field.ErrorList{field.Invalid(fldPath, internal{now}, "no additions/deletions to non-empty NodeSelectorTerms list are allowed")}
+		return field.ErrorList{field.Invalid(fldPath, hub.Internal(now), "no additions/deletions to non-empty NodeSelectorTerms list are allowed")}
 	}
 	prefix := func(n, o []corev1.NodeSelectorRequirement) bool {
 		return len(n) >= len(o) && equality.Semantic.DeepEqual(n[:len(o)], o)
@@ -165,7 +167,7 @@ func tighter(fldPath *field.Path, now, old []corev1.NodeSelectorTerm) field.Erro
 		n := now[i]
 		empty := len(o.MatchExpressions)+len(o.MatchFields) == 0 // matches nothing, so nothing may be added
 		if empty && len(n.MatchExpressions)+len(n.MatchFields) > 0 || !prefix(n.MatchExpressions, o.MatchExpressions) || !prefix(n.MatchFields, o.MatchFields) {
-			errs = append(errs, field.Invalid(fldPath.Index(i), internal{n}, "only additions are allowed (no mutations or deletions)"))
+			errs = append(errs, field.Invalid(fldPath.Index(i), hub.Internal(n), "only additions are allowed (no mutations or deletions)"))
 		}
 	}
 	return errs

@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 // ValidatePodTemplateSpec validates a template of pods.
@@ -212,9 +214,9 @@ func (s *podScope) resourceClaims(fldPath *field.Path) (sets.Set[string], field.
 		}
 		switch {
 		case c.ResourceClaimName != nil && c.ResourceClaimTemplateName != nil:
-			errs = append(errs, field.Invalid(at, internal{c}, "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"))
+			errs = append(errs, field.Invalid(at, hub.Internal(c), "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"))
 		case c.ResourceClaimName == nil && c.ResourceClaimTemplateName == nil:
-			errs = append(errs, field.Invalid(at, internal{c}, "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"))
+			errs = append(errs, field.Invalid(at, hub.Internal(c), "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"))
 		}
 		if n := c.ResourceClaimName; n != nil {
 			errs = append(errs, invalid(at.Child("resourceClaimName"), *n, isSubdomain(*n))...)

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/coracle-k8s/coracle/apis/certificates"
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 const (
@@ -101,7 +102,7 @@ func (p *projection) token(at *field.Path, t *corev1.ServiceAccountTokenProjecti
 func (p *projection) trustBundle(at *field.Path, b *corev1.ClusterTrustBundleProjection) {
 	switch {
 	case b.Name != nil && b.SignerName != nil:
-		p.errs = append(p.errs, field.Invalid(at, internal{b}, "only one of name and signerName may be used"))
+		p.errs = append(p.errs, field.Invalid(at, hub.Internal(b), "only one of name and signerName may be used"))
 	case b.Name != nil:
 		if *b.Name == "" {
 			p.errs = append(p.errs, field.Required(at.Child("name"), "must be a valid object name"))

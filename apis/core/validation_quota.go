@@ -5,6 +5,8 @@ import (
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 // ValidateResourceQuota validates a new ResourceQuota.
@@ -102,7 +104,7 @@ func scopeSelector(fldPath *field.Path, s *corev1.ResourceQuotaSpec) field.Error
 		if !isQuotaScope(r.ScopeName) {
 			errs = append(errs, field.Invalid(fldPath.Child("scopeName"), r.ScopeName, "unsupported scope"))
 		}
-		errs = append(errs, quotaScope(fldPath, r.ScopeName, s, internal{s.ScopeSelector})...)
+		errs = append(errs, quotaScope(fldPath, r.ScopeName, s, hub.Internal(s.ScopeSelector))...)
 		errs = append(errs, scopeOperator(fldPath, &r)...)
 		scopes.Insert(r.ScopeName)
 	}

@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/component-helpers/node/util/sysctl"
+
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 // maxAppArmorProfile is the length of a profile's name, in bytes (PATH_MAX).
@@ -33,10 +35,10 @@ func (s *podScope) securityContext(fldPath *field.Path, sc *corev1.SecurityConte
 	errs = append(errs, seccomp(fldPath.Child("seccompProfile"), sc.SeccompProfile)...)
 	if ape := sc.AllowPrivilegeEscalation; ape != nil && !*ape {
 		if sc.Privileged != nil && *sc.Privileged {
-			errs = append(errs, field.Invalid(fldPath, internal{sc}, "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"))
+			errs = append(errs, field.Invalid(fldPath, hub.Internal(sc), "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"))
 		}
 		if !s.opts.AllowSysAdmin && sc.Capabilities != nil && slices.Contains(sc.Capabilities.Add, sysAdmin) {
-			errs = append(errs, field.Invalid(fldPath, internal{sc}, "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"))
+			errs = append(errs, field.Invalid(fldPath, hub.Internal(sc), "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"))
 		}
 	}
 	errs = append(errs, windowsOptions(fldPath.Child("windowsOptions"), sc.WindowsOptions)...)
@@ -60,7 +62,7 @@ func seccomp(fldPath *field.Path, p *corev1.SeccompProfile) field.ErrorList {
 	case p.Type == corev1.SeccompProfileTypeLocalhost:
 		errs = append(errs, relativePath(at, *p.LocalhostProfile)...)
 	case p.LocalhostProfile != nil:
-		errs = append(errs, field.Invalid(at, internal{p}, "can only be set when seccomp type is Localhost"))
+		errs = append(errs, field.Invalid(at, hub.Internal(p), "can only be set when seccomp type is Localhost"))
 	}
 	return errs
 }

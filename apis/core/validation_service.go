@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	netutils "k8s.io/utils/net"
+
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 const maxAffinitySeconds = 86400 // a day
@@ -300,7 +302,7 @@ func portsOnce(fldPath *field.Path, s *corev1.ServiceSpec) field.ErrorList {
 	for i, p := range s.Ports {
 		k := corev1.ServicePort{Protocol: p.Protocol, Port: p.Port}
 		if seen.Has(k) {
-			errs = append(errs, field.Duplicate(fldPath.Index(i), internal{k}))
+			errs = append(errs, field.Duplicate(fldPath.Index(i), hub.Internal(k)))
 		}
 		seen.Insert(k)
 	}
