@@ -1,6 +1,10 @@
 package storage
 
-import corev1 "k8s.io/api/core/v1"
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+)
 
 // Names of volume kinds that were part of Kubernetes once, as storage classes
 // have them. Their volumes are CSI drivers' now:
@@ -37,46 +41,25 @@ func CSIDriver(provisioner string) string {
 	return ""
 }
 
-// InTreeProvisioner returns the name of a volume's kind of old, "" if it is of
-// none.
+// InTreeProvisioner returns the name of a volume's in-tree kind, "" if it has none.
 func InTreeProvisioner(pv *corev1.PersistentVolume) string {
 	s := &pv.Spec.PersistentVolumeSource
-	switch {
-	case s.AWSElasticBlockStore != nil:
-		return awsEBS
-	case s.GCEPersistentDisk != nil:
-		return gcePD
-	case s.Cinder != nil:
-		return cinder
-	case s.AzureDisk != nil:
-		return azureDisk
-	case s.AzureFile != nil:
-		return azureFile
-	case s.VsphereVolume != nil:
-		return vsphereVolume
-	case s.PortworxVolume != nil:
-		return portworx
-	}
-	return ""
+	return inTree(s.AWSElasticBlockStore != nil, s.GCEPersistentDisk != nil, s.Cinder != nil, s.AzureDisk != nil,
+		s.AzureFile != nil, s.VsphereVolume != nil, s.PortworxVolume != nil)
 }
 
 // InlineProvisioner is InTreeProvisioner of a pod's volume.
 func InlineProvisioner(s *corev1.VolumeSource) string {
-	switch {
-	case s.AWSElasticBlockStore != nil:
-		return awsEBS
-	case s.GCEPersistentDisk != nil:
-		return gcePD
-	case s.Cinder != nil:
-		return cinder
-	case s.AzureDisk != nil:
-		return azureDisk
-	case s.AzureFile != nil:
-		return azureFile
-	case s.VsphereVolume != nil:
-		return vsphereVolume
-	case s.PortworxVolume != nil:
-		return portworx
+	return inTree(s.AWSElasticBlockStore != nil, s.GCEPersistentDisk != nil, s.Cinder != nil, s.AzureDisk != nil,
+		s.AzureFile != nil, s.VsphereVolume != nil, s.PortworxVolume != nil)
+}
+
+// inTree returns the name of the first kind that is set. Kinds are in the order of
+// names.
+func inTree(set ...bool) string {
+	names := [...]string{awsEBS, gcePD, cinder, azureDisk, azureFile, vsphereVolume, portworx}
+	if i := slices.Index(set, true); i >= 0 {
+		return names[i]
 	}
 	return ""
 }
