@@ -300,9 +300,14 @@ func TestPodLife(t *testing.T) {
 	t.Logf("second pod ready after %s", n.await("ready", "second", ready))
 	p := n.get("second")
 	g.Expect(p.Status.Phase).To(Equal(corev1.PodRunning))
-	conn, err := net.DialTimeout("tcp", net.JoinHostPort(p.Status.PodIP, "8080"), time.Second)
-	g.Expect(err).NotTo(HaveOccurred())
-	conn.Close()
+	// Without a readiness probe a pod is Ready once its program runs, which may be before it listens.
+	g.Eventually(func() error {
+		conn, err := net.DialTimeout("tcp", net.JoinHostPort(p.Status.PodIP, "8080"), time.Second)
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	}).Should(Succeed(), "connection to the second pod")
 
 	began := time.Now()
 	for i := range 10 {
