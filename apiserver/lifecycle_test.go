@@ -57,4 +57,5 @@ func TestDeprecatedKinds(t *testing.T) {
 		g.Expect(err).NotTo(HaveOccurred())
 		return string(text)
 	}).Should(And(ContainSubstring(`"k8s.io/deprecated":"true"`), ContainSubstring("/api/v1/namespaces/default/configmaps")))
+	s.Stop() // and again at the end, which does nothing
 }

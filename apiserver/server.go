@@ -68,12 +68,13 @@ type Server struct {
 	groups      *groups
 	changes     changes
 
-	ctx     context.Context // ends with the server
-	cancel  context.CancelFunc
-	running sync.WaitGroup // what ends with ctx
-	serving bool
-	done    chan struct{} // closed when the frontend has ended
-	err     error         // why, to be read after done
+	ctx      context.Context // ends with the server
+	cancel   context.CancelFunc
+	running  sync.WaitGroup // what ends with ctx
+	stopOnce sync.Once
+	serving  bool
+	done     chan struct{} // closed when the frontend has ended
+	err      error         // why, to be read after done
 }
 
 // Start runs a server and returns when it answers. It runs until Stop; ctx

@@ -12,8 +12,10 @@ const stopPatience = 10 * time.Second
 
 // Stop ends every request, closes the storages and then etcd. It takes no
 // longer than a few seconds, does not wait for a part that hangs, which it
-// reports, and may be called once.
-func (s *Server) Stop() {
+// reports. Later calls wait for the first one.
+func (s *Server) Stop() { s.stopOnce.Do(s.stop) }
+
+func (s *Server) stop() {
 	s.cancel()
 	if s.serving {
 		<-s.done
@@ -51,7 +53,7 @@ func (s *Server) end(what string, stop func()) {
 	}
 }
 
-// within does something and says whether it was done in time.
+// within runs do and reports whether it returned before the limit.
 func within(limit time.Duration, do func()) bool {
 	done := make(chan struct{})
 	go func() {

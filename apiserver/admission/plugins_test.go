@@ -232,8 +232,19 @@ func TestServiceAccount(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(pod.Spec.Containers[0].VolumeMounts).To(HaveLen(1))
 	g.Expect(pod.Spec.Volumes).To(HaveLen(1), "for the init container")
+}
 
-	_, err = create(func(p *corev1.Pod) { p.Spec.ServiceAccountName = "none" })
+func TestServiceAccountRefuses(t *testing.T) {
+	p := serviceaccount.New(accounts{
+		"default": {ObjectMeta: metav1.ObjectMeta{Name: "default"}},
+		"strict":  {ObjectMeta: metav1.ObjectMeta{Name: "strict", Annotations: map[string]string{"kubernetes.io/enforce-mountable-secrets": "true"}}, Secrets: []corev1.ObjectReference{{Name: "mine"}}},
+	}, fixedName{})
+	create := func(change func(*corev1.Pod)) (*corev1.Pod, error) {
+		pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c"}}}}
+		change(pod)
+		return pod, admit(t, p, ask{op: admission.Create, obj: pod, resource: "pods", ns: "ns", name: "p"})
+	}
+	_, err := create(func(p *corev1.Pod) { p.Spec.ServiceAccountName = "none" })
 	wants(t, "missing", err, `pods "p" is forbidden: error looking up service account ns/none: serviceaccount "none" not found`)
 	_, err = create(func(p *corev1.Pod) {
 		p.Spec.ServiceAccountName = "strict"
@@ -261,6 +272,27 @@ func TestServiceAccount(t *testing.T) {
 		p.Spec.Volumes = []corev1.Volume{{VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: []corev1.VolumeProjection{{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{}}}}}}}
 	})
 	wants(t, "mirror with token", err, "a mirror pod may not use ServiceAccountToken volume projections")
+
+	// Containers added later.
+	for _, c := range []struct{ account, secret, want string }{
+		{"default", "other", ""},
+		{"strict", "mine", ""},
+		{"strict", "other", `ephemeral container debug with envVar X referencing secret.secretName="other" is not allowed because service account strict does not reference that secret`},
+		{"", "", "no service account specified for pod ns/p"}, // as of mirror pods
+		{"none", "", "error looking up service account ns/none"},
+	} {
+		pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p"}, Spec: corev1.PodSpec{ServiceAccountName: c.account}}
+		if c.account == "" {
+			pod.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"}
+		}
+		pod.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "debug", Env: []corev1.EnvVar{
+			{Name: "X", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: c.secret}}}},
+		}}}}
+		if c.secret == "" {
+			pod.Spec.EphemeralContainers[0].Env = nil
+		}
+		wants(t, "ephemeral container of "+c.account, admit(t, p, ask{op: admission.Update, obj: pod, old: pod, resource: "pods", sub: "ephemeralcontainers", ns: "ns", name: "p"}), c.want)
+	}
 }
 
 func TestTolerationsAndTaints(t *testing.T) {

@@ -100,9 +100,6 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	if isMirror(pod) {
 		return validateMirror(a, pod)
 	}
-	if pod.Spec.ServiceAccountName == "" {
-		return admission.NewForbidden(a, fmt.Errorf("no service account specified for pod %s/%s", a.GetNamespace(), pod.Name))
-	}
 	account, err := p.account(ctx, a, pod)
 	if err != nil {
 		return err
@@ -131,12 +128,9 @@ func validateMirror(a admission.Attributes, pod *corev1.Pod) error {
 	return nil
 }
 
-// validateEphemeral: a container added later may not reach further than the
-// ones there were.
+// validateEphemeral refuses ephemeral containers that refer to secrets which the
+// pod's account may not mount. Mirror pods have no account and get none at all.
 func (p *Plugin) validateEphemeral(ctx context.Context, a admission.Attributes, pod *corev1.Pod) error {
-	if isMirror(pod) {
-		return nil
-	}
 	account, err := p.account(ctx, a, pod)
 	if err != nil {
 		return err
@@ -153,7 +147,11 @@ func (p *Plugin) validateEphemeral(ctx context.Context, a admission.Attributes, 
 	return nil
 }
 
+// account returns the pod's service account, or Forbidden without one.
 func (p *Plugin) account(ctx context.Context, a admission.Attributes, pod *corev1.Pod) (*corev1.ServiceAccount, error) {
+	if pod.Spec.ServiceAccountName == "" {
+		return nil, admission.NewForbidden(a, fmt.Errorf("no service account specified for pod %s/%s", a.GetNamespace(), pod.Name))
+	}
 	account, err := p.accounts.ServiceAccount(ctx, a.GetNamespace(), pod.Spec.ServiceAccountName)
 	if err != nil {
 		return nil, admission.NewForbidden(a, fmt.Errorf("error looking up service account %s/%s: %w", a.GetNamespace(), pod.Spec.ServiceAccountName, err))
