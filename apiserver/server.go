@@ -187,7 +187,7 @@ func (s *Server) askEtcd(ctx context.Context) error {
 
 // build makes everything that answers requests; nothing runs yet.
 func (s *Server) build(c *genericapiserver.Config) error {
-	s.getter = storage.NewGetter(s.etcd.NewClient, s.config.Scheme, serializer.NewCodecFactory(s.config.Scheme))
+	s.getter = storage.NewGetter(s.etcd.NewClient, s.config.Scheme, serializer.NewCodecFactory(s.config.Scheme), s.config.Report)
 	if err := s.openFiles(c); err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/apiserver/connections"
+	"github.com/coracle-k8s/coracle/cluster/informers"
 	"github.com/coracle-k8s/coracle/cluster/jointoken"
 )
 
@@ -169,11 +170,12 @@ func (r *remote) replace(m *membership) {
 
 // manager is one with a cache of what a node may see: its own pods, their
 // certificate requests and its own object, Services and EndpointSlices, trust
-// bundles.
-func (r *remote) manager(node string, o *options) (manager.Manager, error) {
+// bundles. ctx ends it.
+func (r *remote) manager(ctx context.Context, node string, o *options) (manager.Manager, error) {
 	grace := partsStopTimeout
 	mgr, err := manager.New(r.config, manager.Options{
-		Scheme: apis.NewClientScheme(),
+		Scheme:   apis.NewClientScheme(),
+		NewCache: informers.UntilStopped(ctx, cache.New),
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
 			ByObject: map[client.Object]cache.ByObject{

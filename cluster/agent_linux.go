@@ -70,7 +70,7 @@ func RunAgent(ctx context.Context, config AgentConfig, opts ...Option) error {
 func runMember(ctx context.Context, config AgentConfig, o *options, joiner *joiner, member *membership, listener net.Listener) (err error) {
 	remote := newRemote(config.Server, member)
 	defer remote.dialer.CloseAll()
-	mgr, err := remote.manager(config.Node.Name, o)
+	mgr, err := remote.manager(ctx, config.Node.Name, o)
 	if err != nil {
 		return err
 	}

@@ -45,13 +45,14 @@ type parts struct {
 }
 
 func (c *Cluster) startParts(ctx context.Context) (*parts, error) {
-	mgr, err := c.newManager()
-	if err != nil {
-		return nil, fmt.Errorf("making the manager: %w", err)
-	}
 	// The libraries log to the context's logger, else to a global one that
 	// complains when nobody set it.
 	run, cancel := context.WithCancel(logr.NewContext(context.WithoutCancel(ctx), c.options.logger))
+	mgr, err := c.newManager(run)
+	if err != nil {
+		cancel()
+		return nil, fmt.Errorf("making the manager: %w", err)
+	}
 	p := &parts{manager: mgr, cancel: cancel, done: make(chan struct{})}
 	c.initializeCloud(run)
 	if err := c.addParts(ctx, p); err != nil {
@@ -105,7 +106,8 @@ func (p *parts) clean() {
 	}
 }
 
-func (c *Cluster) newManager() (manager.Manager, error) {
+// newManager makes the manager of all parts, which ctx ends.
+func (c *Cluster) newManager(ctx context.Context) (manager.Manager, error) {
 	grace := partsStopTimeout
 	yes := true
 	config := c.server.RESTConfig()
@@ -113,7 +115,7 @@ func (c *Cluster) newManager() (manager.Manager, error) {
 	return manager.New(config, manager.Options{
 		Scheme:         c.clientScheme,
 		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return c.server.Mapper(), nil },
-		NewCache:       c.newCache,
+		NewCache:       informers.UntilStopped(ctx, c.newCache),
 		Cache: cache.Options{
 			// Nobody here reads managed fields, which are most of a small object.
 			DefaultTransform: cache.TransformStripManagedFields(),

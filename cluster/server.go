@@ -55,7 +55,10 @@ func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) err
 		},
 		Settings: c.config.APIServer,
 		Metrics:  []prometheus.Gatherer{c.metrics, dutyMetrics{c}},
-		Report:   func(err error) { c.options.logger.Error(err, "the API server") },
+		Report: func(err error) {
+			c.options.logger.Error(err, "the API server")
+			c.options.progress(err.Error())
+		},
 	}
 	if issuer := c.config.APIServer.ServiceAccounts.Issuer; issuer != "" {
 		config.Issuer = issuer

@@ -47,15 +47,17 @@ type Getter struct {
 	scheme       *runtime.Scheme
 	serializer   runtime.StorageSerializer
 	transformers value.ResourceTransformers // nil without encryption
+	report       func(error)
 	firsts       *firsts
 	sizes        *sizes
 }
 
 // NewGetter serves storages until Stop. newClient makes the client of a
-// storage, which closes it.
-func NewGetter(newClient func() *kubernetes.Client, scheme *runtime.Scheme, serializer runtime.StorageSerializer) *Getter {
+// storage, which closes it. report is called for each damaged object that keeps a
+// watch cache from being filled, once.
+func NewGetter(newClient func() *kubernetes.Client, scheme *runtime.Scheme, serializer runtime.StorageSerializer, report func(error)) *Getter {
 	client := newClient()
-	return &Getter{newClient: newClient, client: client, scheme: scheme, serializer: serializer, firsts: newFirsts(), sizes: newSizes(clock.RealClock{}),
+	return &Getter{newClient: newClient, client: client, scheme: scheme, serializer: serializer, report: report, firsts: newFirsts(), sizes: newSizes(clock.RealClock{}),
 		compactor: etcd3.NewCompactor(client.Client, compaction, clock.RealClock{}, nil)}
 }
 
@@ -212,8 +214,9 @@ func (g *Getter) openWith(decoder etcd3.Decoder, config *storagebackend.ConfigFo
 	}
 	// What cannot be read can be deleted, by those who may do that.
 	objects := etcd3.NewStoreWithUnsafeCorruptObjectDeletion(store, config.GroupResource)
+	reporting := newReporting(objects, g.report)
 	watchCache, err := cacher.NewCacherFromConfig(cacher.Config{
-		Storage: objects, Versioner: versioner, GroupResource: config.GroupResource, EventsHistoryWindow: history,
+		Storage: reporting, Versioner: versioner, GroupResource: config.GroupResource, EventsHistoryWindow: history,
 		ResourcePrefix: prefix, KeyFunc: key, NewFunc: newFunc, NewListFunc: newListFunc,
 		GetAttrsFunc: attrs, IndexerFuncs: trigger, Indexers: indexers, Codec: config.Codec,
 		Clock: eager{clk},
@@ -237,7 +240,7 @@ func (g *Getter) openWith(decoder etcd3.Decoder, config *storagebackend.ConfigFo
 			clk.stop()
 		})
 	}
-	return waiter{Interface: asked{delegator}, ready: watchCache.Wait, first: g.firsts.of(config.GroupResource)}, destroy, nil
+	return waiter{Interface: asked{delegator}, ready: reporting.unlessDamaged(watchCache.Wait), first: g.firsts.of(config.GroupResource)}, destroy, nil
 }
 
 // uncached resources have no watch cache. Events have none upstream either: they

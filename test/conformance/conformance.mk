@@ -5,7 +5,9 @@ SUITE       := test/conformance
 SUITEMOD    := $(SUITE)/go.mod $(SUITE)/go.sum
 SUITEGO     := cd $(SUITE) && $(GO)
 SUITEVER    := $(shell sed -n 's|^\tk8s.io/kubernetes \(v[0-9.]*\)$$|\1|p' $(SUITE)/go.mod)
-SUITELD     := -s -w -X k8s.io/component-base/version.gitVersion=$(SUITEVER)
+# Specs ask for the Pod Security fixtures of their own version, which they read from the last two.
+SUITELD     := -s -w -X k8s.io/component-base/version.gitVersion=$(SUITEVER) \
+	-X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=$(word 2,$(subst ., ,$(SUITEVER)))
 # Programs of the suite's images, and where their packages are.
 SUITEBIN    := $(CONFORMANCE)/programs
 PKG_agnhost          := k8s.io/kubernetes/test/images/agnhost

@@ -45,7 +45,7 @@ func newWorld(t *testing.T, change func(*registry.Env)) *world {
 		t.Fatal(err)
 	}
 	scheme := apis.NewScheme()
-	getter := storage.NewGetter(server.NewClient, scheme, serializer.NewCodecFactory(scheme))
+	getter := storage.NewGetter(server.NewClient, scheme, serializer.NewCodecFactory(scheme), func(err error) { t.Error(err) })
 	w := &world{t: t, etcd: server, built: map[string]map[string]rest.Storage{}}
 	w.env = registry.Env{Scheme: scheme, RESTOptions: getter, Clock: clock.RealClock{},
 		Services:     registry.ServiceNetwork{CIDR: "10.96.0.0/24", NodePortBase: 30000, NodePortSize: 2768},
