@@ -31,5 +31,7 @@
 //     it or a live read says it does not exist.
 //  5. An owner in foreground deletion loses its finalizer exactly when no
 //     dependent blocks it. Cycles are broken by unblocking.
-//  6. One event costs O(owners); deleting an owner costs O(dependents) once.
+//  6. An owner loses its finalizer orphan only after no listed object refers to
+//     it, whatever informers have reported.
+//  7. One event costs O(owners); deleting an owner costs O(dependents) once.
 package garbagecollector

@@ -59,6 +59,36 @@ func (r *Reconciler) read(ctx context.Context, id Identity) (*metav1.PartialObje
 	return m, solid, nil
 }
 
+// liveDependents lists the objects of all monitored kinds that have id as an owner.
+func (r *Reconciler) liveDependents(ctx context.Context, id Identity) ([]Object, error) {
+	var found []Object
+	for _, gvk := range r.monitors.kinds() {
+		mapping, err := r.config.Client.RESTMapper().RESTMapping(gvk.GroupKind(), gvk.Version)
+		if meta.IsNoMatchError(err) {
+			continue // its definition is gone, and its objects with it
+		}
+		if err != nil {
+			return nil, fmt.Errorf("finding the resource of %s: %w", gvk, err)
+		}
+		if id.Namespace != "" && mapping.Scope.Name() != meta.RESTScopeNameNamespace {
+			continue // a namespaced object does not own cluster-scoped ones
+		}
+		list := &metav1.PartialObjectMetadataList{}
+		list.SetGroupVersionKind(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
+		if err := r.config.Live.List(ctx, list, client.InNamespace(id.Namespace)); apierrors.IsNotFound(err) {
+			continue
+		} else if err != nil {
+			return nil, fmt.Errorf("listing %s: %w", mapping.Resource.Resource, err)
+		}
+		for i := range list.Items {
+			if refers(list.Items[i].OwnerReferences, id.UID) {
+				found = append(found, objectOf(gvk, &list.Items[i]))
+			}
+		}
+	}
+	return found, nil
+}
+
 // delete deletes the object at id if it still has these owners. rv, when not
 // empty, is where they were seen: as long as it is current, no read is needed.
 func (r *Reconciler) delete(ctx context.Context, id Identity, rv string, owners []metav1.OwnerReference, policy metav1.DeletionPropagation) error {

@@ -266,7 +266,9 @@ func (r *Reconciler) ask(ctx context.Context, v verdict, facts map[Identity]owne
 	return nil
 }
 
-// release takes the owner uid out of its dependents, then lets it go.
+// release takes the owner uid out of its dependents, then lets it go. Dependents
+// that informers have not reported yet are found by lists: they would be deleted
+// as soon as their owner is gone.
 func (r *Reconciler) release(ctx context.Context, uid types.UID) error {
 	r.mu.Lock()
 	n := r.graph.nodes[uid]
@@ -276,9 +278,15 @@ func (r *Reconciler) release(ctx context.Context, uid types.UID) error {
 	}
 	id, dependents := n.Identity, r.graph.dependentsOf(uid)
 	r.mu.Unlock()
-	if err := r.each(ctx, dependents, func(ctx context.Context, d *Object) error {
-		return r.patchOwners(ctx, d, without(d.Owners, uid))
-	}); err != nil {
+	drop := func(ctx context.Context, d *Object) error { return r.patchOwners(ctx, d, without(d.Owners, uid)) }
+	err := r.each(ctx, dependents, drop)
+	if err == nil {
+		dependents, err = r.liveDependents(ctx, id)
+	}
+	if err == nil {
+		err = r.each(ctx, dependents, drop)
+	}
+	if err != nil {
 		return fmt.Errorf("orphaning the dependents of %s: %w", id, err)
 	}
 	return r.removeFinalizer(ctx, id, metav1.FinalizerOrphanDependents)

@@ -229,3 +229,22 @@ func TestOrphaningSurvivesOtherWrites(t *testing.T) {
 		}
 	}
 }
+
+// Dependents that no informer has reported are released too.
+func TestOrphaningReleasesUnreportedDependents(t *testing.T) {
+	a := configMap("a")
+	f := newFixture(t, a, configMap("reported", a), configMap("late", a), configMap("other", configMap("b")), configMap("b"))
+	f.r.monitors.running[gvkConfigMap] = monitor{}
+	f.tell("a", "reported")
+	f.remove("a", metav1.FinalizerOrphanDependents)
+	f.settle("a", "reported")
+	f.settle("a", "reported", "late", "other", "b")
+	for name, owners := range map[string]int{"reported": 0, "late": 0, "other": 1} {
+		if cm := f.get(name); cm == nil || len(cm.OwnerReferences) != owners {
+			t.Errorf("%s is %+v, want %d owners", name, cm, owners)
+		}
+	}
+	if f.get("a") != nil {
+		t.Error("owner stays")
+	}
+}

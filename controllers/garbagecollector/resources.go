@@ -3,6 +3,8 @@ package garbagecollector
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -80,6 +82,13 @@ func (m *monitors) sync(ctx context.Context, kinds []schema.GroupVersionKind) (d
 		}
 	}
 	return dropped, incomplete
+}
+
+// kinds returns the monitored kinds.
+func (m *monitors) kinds() []schema.GroupVersionKind {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Collect(maps.Keys(m.running))
 }
 
 func (m *monitors) start(ctx context.Context, gvk schema.GroupVersionKind) (monitor, error) {
