@@ -134,7 +134,7 @@ func Reset(ctx context.Context, dir string, config ResetConfig) error {
 	return removeFiles(dir, config.Report)
 }
 
-// isDataDir says whether dir is there and a data directory.
+// isDataDir reports whether dir is there and a data directory.
 func isDataDir(dir string) (bool, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -117,7 +117,7 @@ func (c *Cluster) newManager(ctx context.Context) (manager.Manager, error) {
 		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return c.server.Mapper(), nil },
 		NewCache:       informers.UntilStopped(ctx, c.newCache),
 		Cache: cache.Options{
-			// Nobody here reads managed fields, which are most of a small object.
+			// Nothing here reads managed fields, which are most of a small object.
 			DefaultTransform: cache.TransformStripManagedFields(),
 		},
 		Logger:                  c.options.logger,

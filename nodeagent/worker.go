@@ -33,7 +33,7 @@ type worker struct {
 	state    *pods.State
 	observer *runtime.Observer
 	observed pods.Observed
-	// looked tells whether observed was ever read, and not since found stale.
+	// looked reports whether observed was ever read, and not since found stale.
 	looked bool
 	// unseen is when to look again after the runtime did not answer.
 	unseen time.Time

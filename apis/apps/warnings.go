@@ -16,7 +16,7 @@ func DropDisabledFields(template, old *corev1.PodTemplateSpec) {
 	core.DropDisabledTemplateFields(template, old)
 }
 
-// DeploymentWarnings says what is legal in a Deployment but probably a mistake;
+// DeploymentWarnings returns warnings about what is legal in a Deployment but probably a mistake;
 // old is nil on creation.
 func DeploymentWarnings(d, old *appsv1.Deployment) []string {
 	if old == nil {

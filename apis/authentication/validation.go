@@ -52,7 +52,7 @@ func ValidateTokenRequest(tr *authenticationv1.TokenRequest) field.ErrorList {
 	return errs
 }
 
-// ForWebhook says whether a token shall be bound to a configuration of webhooks.
+// ForWebhook reports whether a token shall be bound to a configuration of webhooks.
 func ForWebhook(ref *authenticationv1.BoundObjectReference) bool {
 	if ref == nil || ref.APIVersion != admissionregistrationv1.SchemeGroupVersion.String() {
 		return false

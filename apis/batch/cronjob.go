@@ -142,7 +142,7 @@ func validateTimeZone(zone string, path *field.Path) field.ErrorList {
 // ValidateCronJobStatusUpdate accepts everything, as upstream does.
 func ValidateCronJobStatusUpdate(_, _ *batchv1.CronJob) field.ErrorList { return nil }
 
-// CronJobWarnings says what is legal in a CronJob but probably a mistake; old
+// CronJobWarnings returns warnings about what is legal in a CronJob but probably a mistake; old
 // is nil on creation.
 func CronJobWarnings(c, old *batchv1.CronJob) []string {
 	path := field.NewPath("spec", "jobTemplate", "spec")

@@ -60,12 +60,12 @@ func DropDisabledFields(s, old *batchv1.JobSpec) {
 	core.DropDisabledTemplateFields(&s.Template, was)
 }
 
-// IsIndexed says whether the Job's pods have completion indexes.
+// IsIndexed reports whether the Job's pods have completion indexes.
 func IsIndexed(s *batchv1.JobSpec) bool {
 	return ptr.Deref(s.CompletionMode, batchv1.NonIndexedCompletion) == batchv1.IndexedCompletion
 }
 
-// HasCondition says whether the condition is true.
+// HasCondition reports whether the condition is true.
 func HasCondition(status *batchv1.JobStatus, t batchv1.JobConditionType) bool {
 	return conditionIs(status, t, corev1.ConditionTrue)
 }
@@ -79,12 +79,12 @@ func conditionIs(status *batchv1.JobStatus, t batchv1.JobConditionType, value co
 	return false
 }
 
-// IsFinished says whether the Job is complete or failed.
+// IsFinished reports whether the Job is complete or failed.
 func IsFinished(status *batchv1.JobStatus) bool {
 	return HasCondition(status, batchv1.JobComplete) || HasCondition(status, batchv1.JobFailed)
 }
 
-// JobWarnings says what is legal in a Job but probably a mistake; old is nil
+// JobWarnings returns warnings about what is legal in a Job but probably a mistake; old is nil
 // on creation.
 func JobWarnings(j, old *batchv1.Job) []string {
 	path := field.NewPath("spec")

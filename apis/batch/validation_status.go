@@ -45,7 +45,7 @@ type statusChange struct {
 
 func (v *statusChange) has(t batchv1.JobConditionType) bool { return HasCondition(v.now, t) }
 
-// flipped says that the condition became true or stopped being so.
+// flipped reports whether the condition became true or stopped being so.
 func (v *statusChange) flipped(t batchv1.JobConditionType) bool {
 	return v.has(t) != HasCondition(v.old, t)
 }

@@ -49,7 +49,7 @@ func hasResource(list corev1.ResourceList, name corev1.ResourceName) bool {
 	return ok
 }
 
-// allLimit tells whether all containers have a limit for name.
+// allLimit reports whether all containers have a limit for name.
 func allLimit(s *corev1.PodSpec, name corev1.ResourceName) bool {
 	return pod.VisitContainers(s, func(c *corev1.Container, _ pod.ContainerType) bool {
 		return hasResource(c.Resources.Limits, name)

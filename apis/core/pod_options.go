@@ -55,7 +55,7 @@ func (o PodOptions) podName() string {
 	return o.meta.Name
 }
 
-// static tells whether the pod mirrors one that a kubelet has from a file.
+// static reports whether the pod mirrors one that a kubelet has from a file.
 func (o PodOptions) static() bool {
 	return o.meta != nil && isStatic(o.meta)
 }
@@ -156,7 +156,7 @@ func (o *PodOptions) noteScheduling(old *corev1.PodSpec) {
 	}
 }
 
-// indivisible tells whether list has memory in huge pages that is no whole number of them.
+// indivisible reports whether list has memory in huge pages that is no whole number of them.
 func indivisible(list corev1.ResourceList) bool {
 	for name, q := range list {
 		if strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix) && len(wholePages(field.NewPath("x"), name, q, PodOptions{})) > 0 {

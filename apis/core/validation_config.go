@@ -33,7 +33,7 @@ func ValidateConfigMap(c *corev1.ConfigMap) field.ErrorList {
 	return errs
 }
 
-// frozen says that an immutable object stays immutable and keeps its data.
+// frozen validates that an immutable object stays immutable and keeps its data.
 func frozen(now, old *bool, same map[string]bool) field.ErrorList {
 	if old == nil || !*old {
 		return nil

@@ -195,7 +195,7 @@ func containerPorts(fldPath *field.Path, ports []corev1.ContainerPort) field.Err
 	return errs
 }
 
-// hostPortsOnce says that no port of the node is wanted twice.
+// hostPortsOnce validates that no port of the node is wanted twice.
 func hostPortsOnce(fldPath *field.Path, list []corev1.Container) field.ErrorList {
 	var errs field.ErrorList
 	seen := sets.New[string]()

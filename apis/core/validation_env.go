@@ -180,7 +180,7 @@ func fileKeyRef(fldPath *field.Path, r *corev1.FileKeySelector) field.ErrorList 
 	return append(errs, noBacksteps(fldPath.Child("path"), r.Path)...)
 }
 
-// fileKeyVolumes says that files of environment variables are in volumes that
+// fileKeyVolumes validates that files of environment variables are in volumes that
 // containers can write.
 func (s *podScope) fileKeyVolumes(fldPath *field.Path) field.ErrorList {
 	var errs field.ErrorList

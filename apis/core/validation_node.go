@@ -33,7 +33,7 @@ func ValidateNode(n *corev1.Node) field.ErrorList {
 // taintPath is what upstream's messages say of spec.taints.
 func taintPath() *field.Path { return field.NewPath("metadata", "taints") }
 
-// NodeWarnings says what is legal in a Node but means nothing.
+// NodeWarnings returns warnings about what is legal in a Node but means nothing.
 func NodeWarnings(n *corev1.Node) []string {
 	w := warner{}
 	if n.Spec.ConfigSource != nil {
@@ -101,7 +101,7 @@ func declaredFeatures(n *corev1.Node) field.ErrorList {
 	return errs
 }
 
-// isFeatureName says whether name is words separated by slashes, the first of
+// isFeatureName reports whether name is words separated by slashes, the first of
 // them in upper case.
 func isFeatureName(name string) bool {
 	for i, word := range strings.Split(name, "/") {

@@ -49,7 +49,7 @@ func podMetaAndSpec(p *corev1.Pod, opts PodOptions) field.ErrorList {
 	return errs
 }
 
-// noTokens says that a pod without a service account gets no tokens of one.
+// noTokens validates that a pod without a service account gets no tokens of one.
 func noTokens(fldPath *field.Path, list []corev1.Volume) field.ErrorList {
 	var errs field.ErrorList
 	for i := range list {
@@ -108,7 +108,7 @@ func podAnnotations(fldPath *field.Path, a map[string]string, spec *corev1.PodSp
 	return errs
 }
 
-// isDeletionCost tells whether v is a number as PodDeletionCost has it: without
+// isDeletionCost reports whether v is a number as PodDeletionCost has it: without
 // a plus sign or zeros before it.
 func isDeletionCost(v string) bool {
 	if v == "" || v[0] != '-' && v != "0" && (v[0] < '1' || v[0] > '9') {

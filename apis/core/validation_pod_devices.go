@@ -16,7 +16,7 @@ const (
 	notOfRequests = "must match one of the container's resource requests"
 )
 
-// notAllocated says that containers for debugging have no devices.
+// notAllocated validates that containers for debugging have no devices.
 func (l *statusList) notAllocated() field.ErrorList {
 	var errs field.ErrorList
 	for i := range l.now {
@@ -61,7 +61,7 @@ func allocatedName(fldPath *field.Path, name corev1.ResourceName, c *corev1.Cont
 	return field.ErrorList{field.Invalid(fldPath, name, notOfClaims)}
 }
 
-// isExtendedClaim tells whether claim, as claim/request, was made for an
+// isExtendedClaim reports whether claim, as claim/request, was made for an
 // extended resource of c.
 func isExtendedClaim(claim string, c *corev1.Container, extended *corev1.PodExtendedResourceClaimStatus) bool {
 	name, request, ok := strings.Cut(claim, "/")

@@ -57,7 +57,7 @@ func ValidatePodResize(p, old *corev1.Pod) field.ErrorList {
 	return errs
 }
 
-// resizable says whether the agent that runs p reports resources, which agents
+// resizable reports whether the agent that runs p reports resources, which agents
 // that cannot resize do not.
 func resizable(p *corev1.Pod) bool {
 	for _, c := range p.Status.ContainerStatuses {
@@ -99,7 +99,7 @@ func podResourcesResize(spec *field.Path, munged, old *corev1.PodSpec) field.Err
 	return errs
 }
 
-// sameContainers says that the containers are those that were there, in their order.
+// sameContainers validates that the containers are those that were there, in their order.
 func sameContainers(spec *field.Path, now, old *corev1.PodSpec) field.ErrorList {
 	var errs field.ErrorList
 	compare := func(name string, now, old []corev1.Container) {
@@ -147,7 +147,7 @@ func initResize(fldPath *field.Path, munged, old *corev1.Container) field.ErrorL
 	return errs
 }
 
-// removed tells whether a resource of old is not in now.
+// removed reports whether a resource of old is not in now.
 func removed(now, old corev1.ResourceList) bool {
 	for name := range old {
 		if _, ok := now[name]; !ok {

@@ -67,7 +67,7 @@ func observed(fldPath *field.Path, generation int64) field.ErrorList {
 	return nil
 }
 
-// extendedClaimStatus says that each request of the claim is of a resource that
+// extendedClaimStatus validates that each request of the claim is of a resource that
 // a container asked for.
 func extendedClaimStatus(fldPath *field.Path, p *corev1.Pod) (errs field.ErrorList) {
 	s := p.Status.ExtendedResourceClaimStatus
@@ -118,7 +118,7 @@ func podConditions(fldPath *field.Path, list []corev1.PodCondition) field.ErrorL
 	return errs
 }
 
-// transitions says that a container which will not be started again stays
+// transitions validates that a container which will not be started again stays
 // terminated; those for debugging never are.
 func (l *statusList) transitions(spec *corev1.PodSpec, debugging bool) field.ErrorList {
 	if !debugging && restartsAll(spec) {
@@ -140,7 +140,7 @@ func (l *statusList) transitions(spec *corev1.PodSpec, debugging bool) field.Err
 	return errs
 }
 
-// restarts tells whether c is started again after it ended with code.
+// restarts reports whether c is started again after it ended with code.
 func restarts(c *corev1.Container, policy corev1.RestartPolicy, code int32) bool {
 	if c.RestartPolicy == nil {
 		return policyRestarts(policy, code)
@@ -168,7 +168,7 @@ func policyRestarts(p corev1.RestartPolicy, code int32) bool {
 	return true
 }
 
-// restartsAll tells whether some container's end may start all others again.
+// restartsAll reports whether some container's end may start all others again.
 func restartsAll(spec *corev1.PodSpec) bool {
 	return !pod.VisitContainers(spec, func(c *corev1.Container, _ pod.ContainerType) bool {
 		return !slices.ContainsFunc(c.RestartPolicyRules, func(r corev1.ContainerRestartRule) bool {

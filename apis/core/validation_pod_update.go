@@ -96,7 +96,7 @@ func withMutableFieldsOf(p, old *corev1.Pod) *corev1.PodSpec {
 	return munged
 }
 
-// deadlineUpdate says that a pod's deadline only comes nearer. Nothing else
+// deadlineUpdate validates that a pod's deadline only comes nearer. Nothing else
 // is validated unless it says true.
 func deadlineUpdate(fldPath *field.Path, now, old *int64) (field.ErrorList, bool) {
 	switch {
@@ -153,7 +153,7 @@ func gatedPlacement(spec *field.Path, munged, old *corev1.PodSpec) field.ErrorLi
 	return errs
 }
 
-// tighter says that every term of now is the same term of old with, at most,
+// tighter validates that every term of now is the same term of old with, at most,
 // requirements added behind.
 func tighter(fldPath *field.Path, now, old []corev1.NodeSelectorTerm) field.ErrorList {
 	if len(old) > 0 && len(now) != len(old) {

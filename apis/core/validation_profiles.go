@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// profilesMatch says that seccomp and AppArmor profiles which are given both as
+// profilesMatch validates that seccomp and AppArmor profiles which are given both as
 // fields and as the annotations of old are the same.
 func profilesMatch(spec *field.Path, annotations map[string]string, p *corev1.PodSpec) field.ErrorList {
 	var errs field.ErrorList

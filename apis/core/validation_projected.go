@@ -25,7 +25,7 @@ type projection struct {
 
 func (p *projection) add(errs field.ErrorList) { p.errs = append(p.errs, errs...) }
 
-// once says that no two sources write the same file. The error is the volume's,
+// once validates that no two sources write the same file. The error is the volume's,
 // with what is given as its value.
 func (p *projection) once(path string, value string) {
 	if p.paths[path] {

@@ -67,7 +67,7 @@ func volumeMode(fldPath *field.Path, m *corev1.PersistentVolumeMode) field.Error
 	return optionalOneOf(fldPath, m, corev1.PersistentVolumeBlock, corev1.PersistentVolumeFilesystem)
 }
 
-// volumeCapacity says that a volume has storage, and nothing else.
+// volumeCapacity validates that a volume has storage, and nothing else.
 func volumeCapacity(fldPath *field.Path, capacity corev1.ResourceList) field.ErrorList {
 	var errs field.ErrorList
 	if len(capacity) == 0 {

@@ -70,7 +70,7 @@ func quotaScope(fldPath *field.Path, scope corev1.ResourceQuotaScope, s *corev1.
 	return errs
 }
 
-// scopeCounts tells whether a quota of the given scope can count name.
+// scopeCounts reports whether a quota of the given scope can count name.
 func scopeCounts(scope corev1.ResourceQuotaScope, name corev1.ResourceName) bool {
 	switch scope {
 	case corev1.ResourceQuotaScopeBestEffort:

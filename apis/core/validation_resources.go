@@ -19,7 +19,7 @@ func isHugePages(name corev1.ResourceName) bool {
 	return strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix)
 }
 
-// mayOvercommit tells whether the requests of a resource may be below its limits.
+// mayOvercommit reports whether the requests of a resource may be below its limits.
 func mayOvercommit(name corev1.ResourceName) bool {
 	return extendedresource.Native(name) && !isHugePages(name)
 }
@@ -32,7 +32,7 @@ func isContainerResource(name corev1.ResourceName) bool {
 	return isHugePages(name)
 }
 
-// isQuotaResource tells whether a ResourceQuota may count name.
+// isQuotaResource reports whether a ResourceQuota may count name.
 func isQuotaResource(name corev1.ResourceName) bool {
 	switch name {
 	case corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceEphemeralStorage,
@@ -46,7 +46,7 @@ func isQuotaResource(name corev1.ResourceName) bool {
 	return isHugePages(name) || strings.HasPrefix(string(name), corev1.ResourceRequestsHugePagesPrefix)
 }
 
-// isInteger tells whether fractions of name make no sense.
+// isInteger reports whether fractions of name make no sense.
 func isInteger(name corev1.ResourceName) bool {
 	switch name {
 	case corev1.ResourcePods, corev1.ResourceQuotas, corev1.ResourceServices, corev1.ResourceReplicationControllers,
@@ -185,7 +185,7 @@ func requestWithinLimit(fldPath *field.Path, name corev1.ResourceName, q resourc
 	return nil
 }
 
-// wholePages says that memory in huge pages comes in multiples of the page's size.
+// wholePages validates that memory in huge pages comes in multiples of the page's size.
 func wholePages(fldPath *field.Path, name corev1.ResourceName, q resource.Quantity, opts PodOptions) field.ErrorList {
 	if !isHugePages(name) || opts.AllowIndivisibleHugePages {
 		return nil
@@ -197,7 +197,7 @@ func wholePages(fldPath *field.Path, name corev1.ResourceName, q resource.Quanti
 	return nil
 }
 
-// claimNames says that a container names claims of its pod, each once, or its
+// claimNames validates that a container names claims of its pod, each once, or its
 // requests, each once.
 func claimNames(fldPath *field.Path, list []corev1.ResourceClaim, claims sets.Set[string]) field.ErrorList {
 	var errs field.ErrorList
@@ -263,7 +263,7 @@ func (s *podScope) podRequirements(fldPath *field.Path) field.ErrorList {
 	return append(errs, withinPod(fldPath, s.spec)...)
 }
 
-// withinPod says that containers together may not ask for more than their pod
+// withinPod validates that containers together may not ask for more than their pod
 // requests, nor for more huge pages than its limit, and that none may have a
 // limit above its pod's. Upstream looks for containers below the pod's resources.
 func withinPod(fldPath *field.Path, spec *corev1.PodSpec) field.ErrorList {

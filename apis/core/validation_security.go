@@ -127,7 +127,7 @@ func (s *podScope) podSecurity(fldPath *field.Path) field.ErrorList {
 	return append(errs, optionalOneOf(fldPath.Child("seLinuxChangePolicy"), sc.SELinuxChangePolicy, corev1.SELinuxChangePolicyMountOption, corev1.SELinuxChangePolicyRecursive)...)
 }
 
-// hostNetworkPorts says that on the node's network a container's port is the node's.
+// hostNetworkPorts validates that on the node's network a container's port is the node's.
 func (s *podScope) hostNetworkPorts(fldPath *field.Path) field.ErrorList {
 	if !s.spec.HostNetwork {
 		return nil
@@ -188,7 +188,7 @@ func (s *podScope) sysctls(fldPath *field.Path, list []corev1.Sysctl) field.Erro
 	return errs
 }
 
-// hostSysctl says that a pod does not set what is its node's.
+// hostSysctl validates that a pod does not set what is its node's.
 func hostSysctl(fldPath *field.Path, name string, spec *corev1.PodSpec) field.ErrorList {
 	switch namespace, _, _ := sysctl.GetNamespace(name); {
 	case spec.HostNetwork && namespace == sysctl.NetNamespace:

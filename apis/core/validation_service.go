@@ -22,7 +22,7 @@ func ValidateService(svc *corev1.Service) field.ErrorList {
 	return append(objectMeta(&svc.ObjectMeta, true, apivalidation.NameIsDNSLabel), service(svc, nil)...)
 }
 
-// headless tells whether a Service has no address of its own.
+// headless reports whether a Service has no address of its own.
 func headless(s *corev1.ServiceSpec) bool {
 	return len(s.ClusterIPs) == 1 && s.ClusterIPs[0] == corev1.ClusterIPNone
 }
@@ -62,7 +62,7 @@ func service(svc, old *corev1.Service) field.ErrorList {
 	return append(errs, trafficPolicies(fldPath, svc)...)
 }
 
-// topologyAnnotations says that the older name of an annotation says the same as the newer.
+// topologyAnnotations validates that the older name of an annotation says the same as the newer.
 func topologyAnnotations(svc *corev1.Service) field.ErrorList {
 	hints, hinted := svc.Annotations[corev1.DeprecatedAnnotationTopologyAwareHints]
 	if mode, set := svc.Annotations[corev1.AnnotationTopologyMode]; set && hinted && mode != hints {
@@ -258,7 +258,7 @@ func externalIPs(fldPath *field.Path, list, old []string) field.ErrorList {
 	return errs
 }
 
-// notSpecialIP says that ip is nobody's own address: not loopback, not link
+// notSpecialIP validates that ip is nobody's own address: not loopback, not link
 // local, not unspecified. Services and endpoints must not lead there.
 func notSpecialIP(fldPath *field.Path, ip string) field.ErrorList {
 	addr := netutils.ParseIPSloppy(ip)
@@ -282,7 +282,7 @@ func notSpecialIP(fldPath *field.Path, ip string) field.ErrorList {
 	return errs
 }
 
-// portsOnce says that a Service has each port, and each port of the nodes, once.
+// portsOnce validates that a Service has each port, and each port of the nodes, once.
 func portsOnce(fldPath *field.Path, s *corev1.ServiceSpec) field.ErrorList {
 	var errs field.ErrorList
 	if s.Type == corev1.ServiceTypeClusterIP {

@@ -36,7 +36,7 @@ func needsHealthCheck(s *corev1.ServiceSpec) bool {
 	return s.Type == corev1.ServiceTypeLoadBalancer && s.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal
 }
 
-// clusterIPsUpdate says that the first address never changes, and that the
+// clusterIPsUpdate validates that the first address never changes, and that the
 // second may come and go, but not change either.
 func clusterIPsUpdate(fldPath *field.Path, s, old *corev1.ServiceSpec) field.ErrorList {
 	if headless(s) && headless(old) {

@@ -89,7 +89,7 @@ func matches(pattern, s string) bool {
 	return ok
 }
 
-// hostProcesses says that containers which are processes of a Windows node are
+// hostProcesses validates that containers which are processes of a Windows node are
 // so all together, and on the node's network.
 func (s *podScope) hostProcesses(spec *field.Path) field.ErrorList {
 	var errs field.ErrorList

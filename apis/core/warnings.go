@@ -15,7 +15,7 @@ import (
 	netutils "k8s.io/utils/net"
 )
 
-// PodWarnings says what is legal in a new pod but probably a mistake or on its
+// PodWarnings returns warnings about what is legal in a new pod but probably a mistake or on its
 // way out.
 func PodWarnings(p *corev1.Pod) []string {
 	var warnings []string
@@ -31,7 +31,7 @@ func PodTemplateWarnings(t, _ *corev1.PodTemplateSpec, fldPath *field.Path) []st
 	return podWarnings(t, fldPath)
 }
 
-// WorkloadWarnings says what is legal in the template of a workload's pods but
+// WorkloadWarnings returns warnings about what is legal in the template of a workload's pods but
 // probably a mistake, and, unless name is empty, in their owner's name.
 func WorkloadWarnings(name string, t, old *corev1.PodTemplateSpec) []string {
 	var warnings []string
@@ -288,7 +288,7 @@ func SyncAppArmor(p *corev1.Pod) []string {
 	return w.list
 }
 
-// PodStatusWarnings says which addresses of a pod are ambiguous.
+// PodStatusWarnings returns a warning for each ambiguous address of a pod.
 func PodStatusWarnings(p *corev1.Pod) []string {
 	w, status := warner{}, field.NewPath("status")
 	for i, ip := range p.Status.PodIPs {

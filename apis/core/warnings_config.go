@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// SecretWarnings says what is wrong with the certificate of a Secret for TLS.
+// SecretWarnings returns warnings about what is wrong with the certificate of a Secret for TLS.
 func SecretWarnings(s *corev1.Secret) []string {
 	if s.Type != corev1.SecretTypeTLS {
 		return nil
@@ -21,7 +21,7 @@ func SecretWarnings(s *corev1.Secret) []string {
 
 const mountableSecrets = "kubernetes.io/enforce-mountable-secrets"
 
-// ServiceAccountWarnings says that a deprecated annotation is new on sa.
+// ServiceAccountWarnings returns a warning if a deprecated annotation is new on sa.
 func ServiceAccountWarnings(sa, old *corev1.ServiceAccount) []string {
 	if old != nil {
 		if _, ok := old.Annotations[mountableSecrets]; ok {
@@ -34,7 +34,7 @@ func ServiceAccountWarnings(sa, old *corev1.ServiceAccount) []string {
 	return []string{fmt.Sprintf("metadata.annotations[%s]: deprecated in v1.32+; prefer separate namespaces to isolate access to mounted secrets", mountableSecrets)}
 }
 
-// QuotaWarnings says which requests of a ResourceQuota are above their limits.
+// QuotaWarnings returns a warning for each request of a ResourceQuota that is above its limit.
 func QuotaWarnings(q *corev1.ResourceQuota) []string {
 	var list []string
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourceStorage, corev1.ResourceEphemeralStorage} {
@@ -51,7 +51,7 @@ func QuotaWarnings(q *corev1.ResourceQuota) []string {
 	return list
 }
 
-// EndpointsWarnings says which addresses are ambiguous; the controller of
+// EndpointsWarnings returns a warning for each ambiguous address; the controller of
 // Endpoints writes none.
 func EndpointsWarnings(e *corev1.Endpoints) []string {
 	if e.Labels["endpoints.kubernetes.io/managed-by"] == "endpoint-controller" {

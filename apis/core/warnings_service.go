@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// ServiceWarnings says what is legal in a Service but probably a mistake or on
+// ServiceWarnings returns warnings about what is legal in a Service but probably a mistake or on
 // its way out.
 func ServiceWarnings(svc *corev1.Service) []string {
 	w := warner{}
@@ -48,7 +48,7 @@ func ServiceWarnings(svc *corev1.Service) []string {
 	return w.list
 }
 
-// LoadBalancerWarnings says which addresses of a Service's status are ambiguous.
+// LoadBalancerWarnings returns a warning for each ambiguous address of a Service's status.
 func LoadBalancerWarnings(svc *corev1.Service) []string {
 	w := warner{}
 	for i, in := range svc.Status.LoadBalancer.Ingress {

@@ -5,7 +5,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// VolumeWarnings says what is legal in a PersistentVolume but on its way out, or
+// VolumeWarnings returns warnings about what is legal in a PersistentVolume but on its way out, or
 // of no effect any more.
 func VolumeWarnings(pv *corev1.PersistentVolume) []string {
 	w, spec, s := warner{}, field.NewPath("spec"), &pv.Spec
@@ -46,7 +46,7 @@ func VolumeWarnings(pv *corev1.PersistentVolume) []string {
 	return w.list
 }
 
-// ClaimWarnings says what is legal in a PersistentVolumeClaim but probably a mistake.
+// ClaimWarnings returns warnings about what is legal in a PersistentVolumeClaim but probably a mistake.
 func ClaimWarnings(c *corev1.PersistentVolumeClaim) []string {
 	w := warner{}
 	if _, ok := c.Annotations[corev1.BetaStorageClassAnnotation]; ok {

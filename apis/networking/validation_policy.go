@@ -37,7 +37,7 @@ func declaredBlocks(s *networkingv1.NetworkPolicySpec) field.ErrorList {
 	return errs
 }
 
-// NetworkPolicyWarnings tells of blocks that are not written in their
+// NetworkPolicyWarnings returns warnings about blocks that are not written in their
 // canonical form.
 func NetworkPolicyWarnings(p *networkingv1.NetworkPolicy) []string {
 	var warnings []string

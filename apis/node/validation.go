@@ -67,7 +67,7 @@ func ValidateRuntimeClassUpdate(c, old *nodev1.RuntimeClass) field.ErrorList {
 	return append(errs, validateHandler(c.Handler)...)
 }
 
-// RuntimeClassWarnings tells of node labels that are deprecated.
+// RuntimeClassWarnings returns a warning for each deprecated node label.
 func RuntimeClassWarnings(c *nodev1.RuntimeClass) []string {
 	if c.Scheduling == nil {
 		return nil

@@ -112,7 +112,7 @@ func ValidateStorageClassUpdate(c, old *storagev1.StorageClass) field.ErrorList 
 	return append(errs, declaredImmutable(field.NewPath("volumeBindingMode"), c.VolumeBindingMode, old.VolumeBindingMode)...)
 }
 
-// StorageClassWarnings tells of node labels that are deprecated.
+// StorageClassWarnings returns a warning for each deprecated node label.
 func StorageClassWarnings(c *storagev1.StorageClass) []string {
 	var warnings []string
 	for i, t := range c.AllowedTopologies {

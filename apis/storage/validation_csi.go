@@ -199,7 +199,7 @@ func capacity(c *storagev1.CSIStorageCapacity, opts metav1validation.LabelSelect
 	return errs
 }
 
-// CSIStorageCapacityWarnings tells of node labels that are deprecated.
+// CSIStorageCapacityWarnings returns a warning for each deprecated node label.
 func CSIStorageCapacityWarnings(c *storagev1.CSIStorageCapacity) []string {
 	return deprecatedLabels(c.NodeTopology, field.NewPath("nodeTopology"))
 }

@@ -65,7 +65,7 @@ func runKubectl(args []string) error {
 	return nil
 }
 
-// names says whether a flag is given, before a lone -- ends them.
+// names reports whether a flag is given, before a lone -- ends them.
 func names(args []string, flag string) bool {
 	for _, a := range args {
 		if a == "--" {

@@ -46,7 +46,7 @@ func New() (*Manager, error) {
 	return m, nil
 }
 
-// V2 tells whether the unified hierarchy is in use.
+// V2 reports whether the unified hierarchy is in use.
 func (m *Manager) V2() bool { return m.v2 }
 
 // Set makes a cgroup and those above it, and sets its limits.

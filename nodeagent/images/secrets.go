@@ -95,7 +95,7 @@ func (e entry) config(registry string) *runtimeapi.AuthConfig {
 	return out
 }
 
-// fits tells whether a login is for an image: its registry matches, where * is
+// fits reports whether a login is for an image: its registry matches, where * is
 // any part of a host name, and its path, if any, is a prefix. See
 // https://kubernetes.io/docs/concepts/containers/images/#config-json.
 func fits(registry string, ref reference.Named) bool {

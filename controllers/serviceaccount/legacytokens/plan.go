@@ -42,7 +42,7 @@ func trackedFrom(tracking *corev1.ConfigMap) (time.Time, error) {
 	return since.AddDate(0, 0, 1), nil
 }
 
-// unused says whether a token is old, was not used for the period, and uses were
+// unused reports whether a token is old, was not used for the period, and uses were
 // noted for as long. A last use that is not a day says nothing.
 func unused(secret *corev1.Secret, tracked, now time.Time, period time.Duration) bool {
 	oldest := now.Add(-period)

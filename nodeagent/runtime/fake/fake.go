@@ -79,7 +79,7 @@ func (r *Runtime) OnExec(fn func(command []string) (output string, code int32)) 
 	r.exec = fn
 }
 
-// Exit ends the running container of a name; it tells whether there was one.
+// Exit ends the running container of a name; it reports whether there was one.
 func (r *Runtime) Exit(name string, code int32) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -106,7 +106,7 @@ func (r *Runtime) Running() []string {
 	return out
 }
 
-// Empty tells whether there are neither sandboxes nor containers.
+// Empty reports whether there are neither sandboxes nor containers.
 func (r *Runtime) Empty() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

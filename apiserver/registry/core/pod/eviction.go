@@ -101,7 +101,7 @@ func deleteOptions(e *policyv1.Eviction, o *metav1.CreateOptions) (*metav1.Delet
 	return options, nil
 }
 
-// evict makes one attempt and says whether another makes sense.
+// evict makes one attempt and reports whether another makes sense.
 func (s *evictionStorage) evict(ctx context.Context, name string, options *metav1.DeleteOptions) (retry bool, err error) {
 	pod, err := s.pod(ctx, name)
 	if err != nil {

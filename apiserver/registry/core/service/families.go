@@ -52,7 +52,7 @@ func (t *transaction) families(s, old *corev1.Service) error {
 
 func policyPath() *field.Path { return field.NewPath("spec", "ipFamilyPolicy") }
 
-// prefersAsBefore tells whether s is the dual-stack Service, if it can be, that
+// prefersAsBefore reports whether s is the dual-stack Service, if it can be, that
 // it was: clusters that change do not change it.
 func prefersAsBefore(s, old *corev1.Service) bool {
 	prefers := func(p *corev1.IPFamilyPolicy, otherwise bool) bool {

@@ -8,7 +8,7 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// hasAddress says whether Services of its type have a ClusterIP, which may be
+// hasAddress reports whether Services of its type have a ClusterIP, which may be
 // None.
 func hasAddress(s *corev1.Service) bool {
 	return s.Spec.Type != corev1.ServiceTypeExternalName
@@ -20,7 +20,7 @@ func mayHaveNodePorts(s *corev1.Service) bool {
 	return s.Spec.Type == corev1.ServiceTypeNodePort || s.Spec.Type == corev1.ServiceTypeLoadBalancer
 }
 
-// needsNodePorts says whether ports get a node port without asking.
+// needsNodePorts reports whether ports get a node port without asking.
 func needsNodePorts(s *corev1.Service) bool {
 	return s.Spec.Type == corev1.ServiceTypeNodePort ||
 		s.Spec.Type == corev1.ServiceTypeLoadBalancer && ptr.Deref(s.Spec.AllocateLoadBalancerNodePorts, true)
@@ -126,7 +126,7 @@ func dropLoadBalancer(_ context.Context, s, _ *corev1.Service) {
 	}
 }
 
-// sameNodePorts tells whether s has no other node ports than old.
+// sameNodePorts reports whether s has no other node ports than old.
 func sameNodePorts(s, old *corev1.Service) bool {
 	var was []int32
 	for i := range old.Spec.Ports {
