@@ -40,7 +40,7 @@ conformance-test: ## Test the harness itself.
 
 conformance-build: $(CONFORMANCE)/e2e.test $(CONFORMANCE)/ginkgo $(CONFORMANCE)/run $(CONFORMANCE)/images.tar
 
-$(CONFORMANCE)/e2e.test: $(SUITEMOD)
+$(CONFORMANCE)/e2e.test: $(SUITEMOD) $(SUITE)/conformance.mk
 	@mkdir -p $(@D)
 	$(SUITEGO) test -c -vet=off -ldflags "$(SUITELD)" -o $(CURDIR)/$@ k8s.io/kubernetes/test/e2e
 
