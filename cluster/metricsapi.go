@@ -8,14 +8,19 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"github.com/coracle-k8s/coracle/apiserver/services"
 	"github.com/coracle-k8s/coracle/controllers/horizontalpodautoscaler"
 )
+
+// metricsAnswer bounds the answer of a metrics server, in bytes: a few kilobytes a pod.
+const metricsAnswer = 64 << 20
 
 // metricsAPI reads the metrics APIs, which are somebody else's behind this
 // server, so nothing of them is in the scheme.
 func (c *Cluster) metricsAPI(mgr manager.Manager) (horizontalpodautoscaler.API, error) {
 	config := rest.CopyConfig(c.server.RESTConfig())
 	config.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()
+	config.Wrap(services.Limit(metricsAnswer))
 	kube, err := rest.UnversionedRESTClientFor(config)
 	if err != nil {
 		return horizontalpodautoscaler.API{}, fmt.Errorf("making a client of metrics APIs: %w", err)

@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/nodeagent/podconfig"
 	"github.com/coracle-k8s/coracle/nodeagent/pods"
 	"github.com/coracle-k8s/coracle/nodeagent/probes"
@@ -172,9 +173,9 @@ func (a *Agent) mounts(ctx context.Context, s start, env map[string]string) ([]*
 	ownHosts := false
 	for i, m := range s.container.VolumeMounts {
 		ownHosts = ownHosts || m.MountPath == "/etc/hosts"
-		sub := m.SubPath
-		if m.SubPathExpr != "" {
-			sub = podconfig.Expand(m.SubPathExpr, env)
+		sub, err := podconfig.SubPath(m, env)
+		if err != nil {
+			return nil, err
 		}
 		if ref, ok := s.imageRefs[m.Name]; ok {
 			mount, err := s.imageMount(m, ref, sub)
@@ -294,7 +295,7 @@ func (w *worker) postStart(ctx context.Context, s start, id string) error {
 
 func graceOf(pod *corev1.Pod) time.Duration {
 	if g := pod.Spec.TerminationGracePeriodSeconds; g != nil {
-		return time.Duration(*g) * time.Second
+		return podapi.Seconds(*g)
 	}
 	return corev1.DefaultTerminationGracePeriodSeconds * time.Second
 }

@@ -139,7 +139,7 @@ func charged(pod *corev1.Pod, now time.Time) bool {
 	if pod.DeletionTimestamp == nil || pod.DeletionGracePeriodSeconds == nil {
 		return true
 	}
-	end := pod.DeletionTimestamp.Add(time.Duration(*pod.DeletionGracePeriodSeconds) * time.Second)
+	end := pod.DeletionTimestamp.Add(podapi.Seconds(*pod.DeletionGracePeriodSeconds))
 	return !now.After(end)
 }
 

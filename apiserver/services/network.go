@@ -189,6 +189,7 @@ func (n *Network) Wrap(inner webhook.AuthenticationInfoResolver) webhook.Authent
 func with(c *rest.Config, dial egress.DialFunc, via *url.URL) *rest.Config {
 	c = rest.CopyConfig(c)
 	c.Dial, c.Proxy = dial, func(*http.Request) (*url.URL, error) { return via, nil }
+	c.Wrap(Limit(webhookAnswer))
 	return c
 }
 

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/utils/ptr"
 
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/apis/batch"
 )
 
@@ -150,7 +151,7 @@ func Decide(c *batchv1.CronJob, status *batchv1.CronJobStatus, now time.Time) De
 	if err != nil {
 		return note(warning("UnparseableSchedule", "unparseable schedule: %q : %s", c.Spec.Schedule, err))
 	}
-	from, deadline := since(c, status), time.Duration(ptr.Deref(c.Spec.StartingDeadlineSeconds, 0))*time.Second
+	from, deadline := since(c, status), podapi.Seconds(ptr.Deref(c.Spec.StartingDeadlineSeconds, 0))
 	// The times of @every count from the last one, so that is where to begin.
 	_, every := s.(cron.ConstantDelaySchedule)
 	if limit := now.Add(-deadline); c.Spec.StartingDeadlineSeconds != nil && limit.After(from) && !every {

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/dynamic-resource-allocation/resourceclaim"
 
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
 )
 
@@ -134,7 +135,7 @@ func until(taint *resourcev1.DeviceTaint, tolerations []resourcev1.DeviceTolerat
 			shortest = s
 		}
 	}
-	return at.Add(time.Duration(max(0, shortest)) * time.Second), true
+	return at.Add(podapi.Seconds(max(0, shortest))), true
 }
 
 // progress is what is known of a rule's work.

@@ -17,6 +17,8 @@ import (
 	custom "k8s.io/metrics/pkg/apis/custom_metrics/v1beta2"
 	external "k8s.io/metrics/pkg/apis/external_metrics/v1beta1"
 	resources "k8s.io/metrics/pkg/apis/metrics/v1beta1"
+
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 // defaultWindow is the time that a custom metric without a window was measured in.
@@ -140,7 +142,7 @@ func (a API) Pods(ctx context.Context, namespace, selector, metric, metricSelect
 	for _, m := range items {
 		window := defaultWindow
 		if m.WindowSeconds != nil {
-			window = time.Duration(*m.WindowSeconds) * time.Second
+			window = podapi.Seconds(*m.WindowSeconds)
 		}
 		out[m.DescribedObject.Name] = Sample{m.Timestamp.Time, window, m.Value.MilliValue()}
 	}

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
 )
 
@@ -64,7 +65,7 @@ func finished(p *corev1.Pod) time.Time {
 		return c.LastTransitionTime.Time
 	}
 	if p.DeletionTimestamp != nil {
-		return p.DeletionTimestamp.Add(-time.Duration(ptr.Deref(p.DeletionGracePeriodSeconds, 0)) * time.Second)
+		return p.DeletionTimestamp.Add(-podapi.Seconds(ptr.Deref(p.DeletionGracePeriodSeconds, 0)))
 	}
 	return p.CreationTimestamp.Time
 }

@@ -34,6 +34,9 @@ func ParseIndexes(text string, completions int) Indexes {
 		if first >= completions {
 			break
 		}
+		if first < 0 || last < first {
+			continue
+		}
 		all = all.append(span{first, min(last, completions-1)})
 	}
 	return all

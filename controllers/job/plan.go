@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
 )
 
@@ -129,7 +130,7 @@ func (v *view) deadline() (left time.Duration, ok bool) {
 	if v.job.Status.StartTime != nil {
 		start = v.job.Status.StartTime.Time
 	}
-	return time.Duration(*v.spec.ActiveDeadlineSeconds)*time.Second - v.now.Sub(start), true
+	return podapi.Seconds(*v.spec.ActiveDeadlineSeconds) - v.now.Sub(start), true
 }
 
 // restartsExceeded counts restarts of containers where those take the place of

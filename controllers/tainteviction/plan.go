@@ -4,6 +4,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 // deadline returns when the pod has to go because of the node's NoExecute
@@ -41,7 +43,7 @@ func toleration(pod *corev1.Pod, taint *corev1.Taint) (limit time.Duration, fore
 		if t.TolerationSeconds == nil {
 			return 0, true, true
 		}
-		return time.Duration(max(0, *t.TolerationSeconds)) * time.Second, false, true
+		return podapi.Seconds(max(0, *t.TolerationSeconds)), false, true
 	}
 	return 0, false, false
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/tools/record"
 
 	"github.com/coracle-k8s/coracle/nodeagent"
+	"github.com/coracle-k8s/coracle/nodeagent/podconfig"
 )
 
 // ObjectReader reads what environments refer to; nodeagent/objects has one.
@@ -155,7 +156,7 @@ func (m *Maker) own(ctx context.Context, pod *corev1.Pod, c *corev1.Container, s
 	vars := make([]nodeagent.EnvVar, 0, len(c.Env))
 	for i := range c.Env {
 		e := &c.Env[i]
-		value, present := Expand(e.Value, lookup), true
+		value, present := podconfig.Expand(e.Value, lookup), true
 		if e.Value == "" && e.ValueFrom != nil {
 			var err error
 			if value, present, err = m.valueFrom(ctx, pod, c.Name, e.ValueFrom); err != nil {

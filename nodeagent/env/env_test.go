@@ -18,37 +18,6 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent"
 )
 
-func TestExpand(t *testing.T) {
-	vars := map[string]string{"A": "a", "B": "$(A)", "EMPTY": ""}
-	lookup := func(n string) (string, bool) { v, ok := vars[n]; return v, ok }
-	for in, want := range map[string]string{
-		"":              "",
-		"plain":         "plain",
-		"$(A)":          "a",
-		"x$(A)y$(A)":    "xaya",
-		"$(B)":          "$(A)", // one pass only
-		"$(EMPTY)":      "",
-		"$(NONE)":       "$(NONE)",
-		"$$(A)":         "$(A)",
-		"$$$(A)":        "$a",
-		"$$$$(A)":       "$$(A)",
-		"$$":            "$",
-		"$":             "$",
-		"a$":            "a$",
-		"$A":            "$A",
-		"$(A":           "$(A",
-		"$(":            "$(",
-		"$()":           "$()",
-		"$($(A))":       "$($(A))",
-		"$(A)$":         "a$",
-		"\n$(A)\\$(A) ": "\na\\a ",
-	} {
-		if got := Expand(in, lookup); got != want {
-			t.Errorf("Expand(%q) = %q, want %q", in, got, want)
-		}
-	}
-}
-
 type objects map[string]any
 
 func (o objects) ConfigMap(_ context.Context, ns, name string) (*corev1.ConfigMap, error) {
@@ -226,13 +195,4 @@ func TestFileKey(t *testing.T) {
 	g.Expect(err).To(HaveOccurred())
 	_, _, err = m.fileKey(testPod(), &corev1.FileKeySelector{Path: "f", Key: "C"})
 	g.Expect(err).To(MatchError(`environment variable key "C" not found in file "f"`))
-}
-
-func TestSubPathExpr(t *testing.T) {
-	g := NewWithT(t)
-	got, err := SubPathExpr("logs/$(POD)", []nodeagent.EnvVar{{Name: "POD", Value: "p"}})
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(got).To(Equal("logs/p"))
-	_, err = SubPathExpr("$(X)/$(Y)", nil)
-	g.Expect(err).To(MatchError("missing value for X, Y"))
 }

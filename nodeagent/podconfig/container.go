@@ -83,9 +83,13 @@ func Container(in ContainerInput) (*runtimeapi.ContainerConfig, error) {
 }
 
 func expandAll(in []string, env map[string]string) []string {
+	lookup := func(name string) (string, bool) {
+		value, known := env[name]
+		return value, known
+	}
 	var out []string
 	for _, s := range in {
-		out = append(out, Expand(s, env))
+		out = append(out, Expand(s, lookup))
 	}
 	return out
 }

@@ -1,8 +1,6 @@
 package podconfig
 
 import (
-	"bufio"
-	"bytes"
 	"slices"
 	"strings"
 
@@ -10,22 +8,31 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// ParseResolvConf reads a resolv.conf.
+// ParseResolvConf reads a resolv.conf: name servers accumulate, of searches the
+// last line counts, and of an option the last value.
 func ParseResolvConf(b []byte) *runtimeapi.DNSConfig {
 	out := &runtimeapi.DNSConfig{}
-	lines := bufio.NewScanner(bytes.NewReader(b))
-	for lines.Scan() {
-		fields := strings.Fields(lines.Text())
-		if len(fields) < 2 || strings.HasPrefix(fields[0], "#") || strings.HasPrefix(fields[0], ";") {
+	for line := range strings.Lines(string(b)) {
+		fields := strings.Fields(line)
+		if len(fields) == 0 {
 			continue
 		}
 		switch fields[0] {
 		case "nameserver":
-			out.Servers = append(out.Servers, fields[1])
+			if len(fields) > 1 {
+				out.Servers = append(out.Servers, fields[1])
+			}
 		case "search":
-			out.Searches = fields[1:]
+			out.Searches = nil
+			for _, domain := range fields[1:] {
+				if domain != "." {
+					out.Searches = append(out.Searches, strings.TrimSuffix(domain, "."))
+				}
+			}
 		case "options":
-			out.Options = append(out.Options, fields[1:]...)
+			for _, option := range fields[1:] {
+				out.Options = withOption(out.Options, option)
+			}
 		}
 	}
 	return out
@@ -84,15 +91,21 @@ func mergeOptions(list []string, more []corev1.PodDNSConfigOption) []string {
 		if o.Value != nil && *o.Value != "" {
 			text += ":" + *o.Value
 		}
-		i := slices.IndexFunc(out, func(s string) bool {
-			name, _, _ := strings.Cut(s, ":")
-			return name == o.Name
-		})
-		if i >= 0 {
-			out[i] = text
-		} else {
-			out = append(out, text)
-		}
+		out = withOption(out, text)
 	}
 	return out
+}
+
+// withOption replaces the option of the same name, or appends it. list is changed.
+func withOption(list []string, option string) []string {
+	name, _, _ := strings.Cut(option, ":")
+	i := slices.IndexFunc(list, func(s string) bool {
+		other, _, _ := strings.Cut(s, ":")
+		return other == name
+	})
+	if i < 0 {
+		return append(list, option)
+	}
+	list[i] = option
+	return list
 }

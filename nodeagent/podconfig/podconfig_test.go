@@ -1,6 +1,8 @@
 package podconfig
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -23,12 +25,51 @@ func pod(change ...func(*corev1.Pod)) *corev1.Pod {
 
 func TestExpand(t *testing.T) {
 	g := NewWithT(t)
-	env := map[string]string{"A": "1", "EMPTY": ""}
+	env := map[string]string{"A": "1", "B": "$(A)", "EMPTY": ""}
+	lookup := func(name string) (string, bool) { v, ok := env[name]; return v, ok }
 	for in, want := range map[string]string{
-		"": "", "plain": "plain", "$(A)": "1", "x$(A)y$(A)": "x1y1", "$(NONE)": "$(NONE)", "$$(A)": "$(A)", "$$$(A)": "$1",
-		"$(EMPTY)": "", "$A": "$A", "$(A": "$(A", "$": "$", "a$": "a$", "$()": "$()", "$(A)$": "1$",
+		"": "", "plain": "plain", "$(A)": "1", "x$(A)y$(A)": "x1y1", "$(NONE)": "$(NONE)", "$$(A)": "$(A)", "$$$(A)": "$1", "$$$$(A)": "$$(A)",
+		"$(EMPTY)": "", "$(B)": "$(A)", "$A": "$A", "$(A": "$(A", "$(": "$(", "$": "$", "$$": "$", "a$": "a$", "$()": "$()", "$(A)$": "1$", "$($(A))": "$($(A))",
 	} {
-		g.Expect(Expand(in, env)).To(Equal(want), "%q", in)
+		g.Expect(Expand(in, lookup)).To(Equal(want), "%q", in)
+	}
+}
+
+func TestSubPath(t *testing.T) {
+	env := map[string]string{"POD": "p", "EMPTY": "", "ROOT": "/", "UP": ".."}
+	for _, c := range []struct{ path, expr, want, err string }{
+		{"", "", "", ""},
+		{"a/b", "", "a/b", ""},
+		{"", "logs/$(POD)", "logs/p", ""},
+		{"", "a..b/$(POD)..", "a..b/p..", ""},
+		{"", "$$(POD)", "$(POD)", ""},
+		{"", "$(Y)/$(X)/$(Y)", "", "missing value for X, Y"},
+		{"", "$(EMPTY)", "", "missing value for EMPTY"},
+		{"", "$(ROOT)etc", "", "error SubPath `/etc` must not be an absolute path"},
+		{"", "a/$(UP)/b", "", "unable to provision SubPath `a/../b`: must not contain '..'"},
+	} {
+		got, err := SubPath(corev1.VolumeMount{SubPath: c.path, SubPathExpr: c.expr}, env)
+		if got != c.want || c.err == "" && err != nil || c.err != "" && (err == nil || err.Error() != c.err) {
+			t.Errorf("%+v: got %q, %v", c, got, err)
+		}
+	}
+}
+
+func TestParseResolvConf(t *testing.T) {
+	long := strings.TrimSpace(strings.Repeat("a.example ", 10000))
+	for text, want := range map[string]*runtimeapi.DNSConfig{
+		"":                                {},
+		"# nameserver 1.1.1.1\n;search a": {},
+		"nameserver 1.1.1.1\nnameserver\nnameserver 2.2.2.2 x\n": {Servers: []string{"1.1.1.1", "2.2.2.2"}},
+		"search a b\nsearch c. .\n":                              {Searches: []string{"c"}},
+		"search a\nsearch\n":                                     {},
+		"options ndots:1 rotate\noptions ndots:5\n":              {Options: []string{"ndots:5", "rotate"}},
+		"search " + long + "\nnameserver 1.1.1.1\n":              {Servers: []string{"1.1.1.1"}, Searches: strings.Fields(long)},
+	} {
+		got := ParseResolvConf([]byte(text))
+		if !slices.Equal(got.Servers, want.Servers) || !slices.Equal(got.Searches, want.Searches) || !slices.Equal(got.Options, want.Options) {
+			t.Errorf("%.60q: got %.200v", text, got)
+		}
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 // planner accumulates one plan.
@@ -90,7 +92,7 @@ func (p *planner) pastDeadline() bool {
 	if seconds == nil || start == nil {
 		return false
 	}
-	deadline := start.Add(time.Duration(*seconds) * time.Second)
+	deadline := start.Add(podapi.Seconds(*seconds))
 	if p.Now.Before(deadline) {
 		p.lookAgain(deadline)
 		return false
@@ -316,7 +318,7 @@ func (p *planner) graceOf(override *int64) time.Duration {
 	if override != nil {
 		seconds = *override
 	}
-	return time.Duration(seconds) * time.Second
+	return podapi.Seconds(seconds)
 }
 
 // start pulls the image, then starts the container.

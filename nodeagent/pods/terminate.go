@@ -4,6 +4,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 // leastSidecarGrace is what a sidecar gets even if the ordinary containers used
@@ -14,7 +16,7 @@ const leastSidecarGrace = 2 * time.Second
 // reverse order with what is left of the grace period.
 func (p *planner) terminate(seconds int64) {
 	p.plan.Terminating = true
-	grace := time.Duration(seconds) * time.Second
+	grace := podapi.Seconds(seconds)
 	if ordinary := p.killOrdinary(grace); ordinary {
 		return
 	}

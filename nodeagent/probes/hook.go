@@ -4,10 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
+
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 // Hook runs a lifecycle handler until it is done or ctx is. The error says what
@@ -26,7 +27,7 @@ func (p *Prober) Hook(ctx context.Context, clock clock.Clock, t Target, h *corev
 	case h.HTTPGet != nil:
 		return p.httpHook(ctx, t, h.HTTPGet)
 	case h.Sleep != nil:
-		timer := clock.NewTimer(time.Duration(h.Sleep.Seconds) * time.Second)
+		timer := clock.NewTimer(podapi.Seconds(h.Sleep.Seconds))
 		defer timer.Stop()
 		select {
 		case <-timer.C():

@@ -15,6 +15,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 	crilogs "k8s.io/cri-client/pkg/logs"
 
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/nodeagent/runtime"
 )
 
@@ -65,7 +66,7 @@ func (s *server) logs(w http.ResponseWriter, r *http.Request) {
 func readOptions(o *corev1.PodLogOptions, now time.Time) *crilogs.LogOptions {
 	out := &crilogs.LogOptions{TailLines: o.TailLines, LimitBytes: o.LimitBytes, Follow: o.Follow, Timestamp: o.Timestamps}
 	if o.SinceSeconds != nil {
-		out.Since = now.Add(-time.Duration(*o.SinceSeconds) * time.Second)
+		out.Since = now.Add(-podapi.Seconds(*o.SinceSeconds))
 	} else if o.SinceTime != nil {
 		out.Since = o.SinceTime.Time
 	}

@@ -1,0 +1,71 @@
+package tokens_test
+
+import (
+	"context"
+	"crypto"
+	"encoding/base64"
+	"strings"
+	"testing"
+	"time"
+
+	testclock "k8s.io/utils/clock/testing"
+
+	"github.com/coracle-k8s/coracle/apiserver/auth/tokens"
+)
+
+// FuzzToken authenticates tokens that nobody signed: none is anyone's.
+func FuzzToken(f *testing.F) {
+	data, err := tokens.NewKeyPEM()
+	if err != nil {
+		f.Fatal(err)
+	}
+	key, err := tokens.ParseKeyPEM(data)
+	if err != nil {
+		f.Fatal(err)
+	}
+	authenticator, err := tokens.NewAuthenticator(tokens.AuthenticatorConfig{
+		Issuers: []string{"https://issuer"}, Audiences: []string{"api"}, Keys: []crypto.PublicKey{key.Public()}, Getter: newWorld(), Clock: testclock.NewFakePassiveClock(time.Unix(1767225600, 0)),
+	})
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, header := range []string{`{"alg":"none"}`, `{"alg":"ES256"}`, `{"alg":"HS256","kid":"x"}`, `{"alg":"ES256","kid":"` + strings.Repeat("a", 5000) + `"}`, "", "null", `{"alg":"ES256","crit":["b64"],"b64":false}`, `{"alg":"ES256","jwk":{"kty":"EC"}}`} {
+		for _, payload := range []string{`{"iss":"https://issuer","aud":"api","sub":"system:serviceaccount:ns:sa"}`, `{"iss":"kubernetes/serviceaccount"}`, `{"iss":["https://issuer"]}`, `{"iss":"https://issuer","exp":1e300,"aud":[1]}`, "null", ""} {
+			f.Add(header, payload, "")
+			f.Add(header, payload, strings.Repeat("\x00", 64))
+		}
+	}
+	f.Fuzz(func(t *testing.T, header, payload, signature string) {
+		enc := base64.RawURLEncoding.EncodeToString
+		for _, token := range []string{enc([]byte(header)) + "." + enc([]byte(payload)) + "." + enc([]byte(signature)), header + "." + payload + "." + signature, header} {
+			if response, ok, err := authenticator.AuthenticateToken(context.Background(), token); ok || response != nil {
+				t.Errorf("%q is taken as %v, %v", token, response, err)
+			}
+		}
+	})
+}
+
+// FuzzKeys reads files of keys. What is read has a name and is of a known algorithm.
+func FuzzKeys(f *testing.F) {
+	key, err := tokens.NewKeyPEM()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, text := range []string{string(key), "", string(key) + "x\n" + string(key), "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n", "-----BEGIN RSA PRIVATE KEY-----\nMAA=\n-----END RSA PRIVATE KEY-----\n", "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----\n", "-----BEGIN X-----\n-----END X-----\n"} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if signer, err := tokens.ParseKeyPEM(data); (signer == nil) == (err == nil) {
+			t.Errorf("reads %v, %v", signer, err)
+		}
+		keys, err := tokens.ParsePublicKeysPEM(data)
+		if (len(keys) == 0) == (err == nil) {
+			t.Errorf("reads %v, %v", keys, err)
+		}
+		for _, k := range keys {
+			if id, err := tokens.KeyID(k); err != nil || id == "" {
+				t.Errorf("a key of type %T has no name: %v", k, err)
+			}
+		}
+	})
+}
