@@ -106,8 +106,8 @@ generate: ## Render the OpenAPI documents again.
 	hack/generate-openapi.sh
 
 features: ## List Kubernetes' feature gates again, and write docs/features.md.
-	cd test/conformance && $(GO) run ./features $(CURDIR)/test/features/gates.csv
-	$(GO) run ./test/features test/features docs/features.md
+	cd test/conformance && $(GO) run ./features $(CURDIR)/apis/config/features/gates.csv
+	$(GO) run ./test/features docs/features.md
 
 include test/conformance/conformance.mk
 

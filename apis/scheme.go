@@ -12,6 +12,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/admissionregistration"
 	"github.com/coracle-k8s/coracle/apis/apiextensions"
 	"github.com/coracle-k8s/coracle/apis/apiregistration"
+	"github.com/coracle-k8s/coracle/apis/apiserverinternal"
 	"github.com/coracle-k8s/coracle/apis/apps"
 	"github.com/coracle-k8s/coracle/apis/authentication"
 	"github.com/coracle-k8s/coracle/apis/authorization"
@@ -45,6 +46,7 @@ func NewScheme() *runtime.Scheme {
 	for _, install := range []func(*runtime.Scheme) error{
 		core.Install,
 		admissionregistration.Install,
+		apiserverinternal.Install,
 		apiextensions.Install,
 		apiregistration.Install,
 		apps.Install,

@@ -62,6 +62,9 @@ func (s *Server) locals() []aggregator.Local {
 		}
 	}
 	for _, r := range s.config.Resources {
+		if r.Hidden {
+			continue
+		}
 		add(r.GVK.GroupVersion(), false)
 	}
 	for _, r := range s.custom.Resources() {

@@ -14,6 +14,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -83,7 +84,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, done: make(chan struct{}), docs: openapi.New(), connections: connections.New(c.Connections, c.Clock, c.Report)}
+	s := &Server{config: c, done: make(chan struct{}), docs: openapi.New(served(c.Resources)), connections: connections.New(c.Connections, c.Clock, c.Report)}
 	s.services = s.newServices()
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.transport = inprocess.New(&user.DefaultInfo{Name: user.APIServerUser, Groups: []string{user.SystemPrivilegedGroup, user.AllAuthenticated}})
@@ -136,6 +137,21 @@ func (s *Server) awaitReady(ctx context.Context) error {
 		case <-again.C:
 		}
 	}
+}
+
+// served returns which built-in resources clients see, nil if those that are on by
+// default.
+func served(resources []*registry.Resource) func(schema.GroupVersionResource) bool {
+	usual := true
+	shown := map[schema.GroupVersionResource]bool{}
+	for _, r := range resources {
+		shown[r.GVR()] = !r.Hidden
+		usual = usual && !r.Hidden && !strings.Contains(r.GVK.Version, "beta") && !strings.Contains(r.GVK.Version, "alpha")
+	}
+	if usual {
+		return nil
+	}
+	return func(gvr schema.GroupVersionResource) bool { return shown[gvr] }
 }
 
 // storedAs says which resources of different groups are the same objects, so

@@ -15,5 +15,8 @@ go tool openapi-gen --output-dir "$defs" --output-pkg "github.com/coracle-k8s/co
 	k8s.io/api/autoscaling/v2 k8s.io/api/batch/v1 k8s.io/api/scheduling/v1alpha3 \
 	k8s.io/api/authentication/v1 k8s.io/api/authorization/v1 k8s.io/api/events/v1 k8s.io/api/autoscaling/v1 k8s.io/api/policy/v1 \
 	k8s.io/api/admissionregistration/v1 k8s.io/api/certificates/v1 k8s.io/api/flowcontrol/v1 k8s.io/api/resource/v1 k8s.io/api/storagemigration/v1 \
+	k8s.io/api/admissionregistration/v1beta1 k8s.io/api/admissionregistration/v1alpha1 k8s.io/api/certificates/v1beta1 \
+	k8s.io/api/coordination/v1beta1 k8s.io/api/coordination/v1alpha2 k8s.io/api/apiserverinternal/v1alpha1 \
+	k8s.io/api/resource/v1beta2 k8s.io/api/resource/v1beta1 k8s.io/api/resource/v1alpha3 k8s.io/api/storagemigration/v1beta1 \
 	k8s.io/api/networking/v1 k8s.io/api/storage/v1 k8s.io/api/scheduling/v1 k8s.io/api/node/v1
 go run -tags openapigen ./apiserver/openapi/gen apiserver/openapi/data

@@ -13,19 +13,40 @@ import (
 	"time"
 
 	resourcev1 "k8s.io/api/resource/v1"
+	resourcev1alpha3 "k8s.io/api/resource/v1alpha3"
+	resourcev1beta1 "k8s.io/api/resource/v1beta1"
+	resourcev1beta2 "k8s.io/api/resource/v1beta2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
-// Install registers resource.k8s.io/v1, its hub, its defaults and field labels in s.
+// Install registers resource.k8s.io/v1, its hub, its defaults and field labels in s,
+// and v1beta2, v1beta1 and v1alpha3. ResourcePoolStatusRequests are of v1alpha3 alone.
 func Install(s *runtime.Scheme) error {
 	gv := resourcev1.SchemeGroupVersion
 	if err := resourcev1.AddToScheme(s); err != nil {
 		return fmt.Errorf("registering %s: %w", gv, err)
 	}
 	addDefaults(s)
+	for _, gv := range []schema.GroupVersion{gv, resourcev1beta2.SchemeGroupVersion, resourcev1beta1.SchemeGroupVersion} {
+		if err := addFieldLabels(s, gv); err != nil {
+			return err
+		}
+	}
+	metav1.AddToGroupVersion(s, resourcev1alpha3.SchemeGroupVersion)
+	s.AddKnownTypes(resourcev1alpha3.SchemeGroupVersion, &resourcev1alpha3.ResourcePoolStatusRequest{}, &resourcev1alpha3.ResourcePoolStatusRequestList{})
+	for _, gv := range []schema.GroupVersion{gv, resourcev1alpha3.SchemeGroupVersion} {
+		if err := hub.Add(s, gv); err != nil {
+			return err
+		}
+	}
+	return addVersions(s)
+}
+
+func addFieldLabels(s *runtime.Scheme, gv schema.GroupVersion) error {
 	if err := s.AddFieldLabelConversionFunc(gv.WithKind("ResourceSlice"), func(label, value string) (string, string, error) {
 		if slices.Contains([]string{"metadata.name", resourcev1.ResourceSliceSelectorNodeName, resourcev1.ResourceSliceSelectorDriver, resourcev1.ResourceSliceSelectorPoolName}, label) {
 			return label, value, nil
@@ -34,13 +55,16 @@ func Install(s *runtime.Scheme) error {
 	}); err != nil {
 		return fmt.Errorf("registering field labels of %s: %w", gv, err)
 	}
-	return hub.Add(s, gv)
+	return nil
 }
 
 func addDefaults(s *runtime.Scheme) {
 	add(s, setClaimAndStatus, func(l *resourcev1.ResourceClaimList) []resourcev1.ResourceClaim { return l.Items })
 	add(s, func(t *resourcev1.ResourceClaimTemplate) { setClaim(&t.Spec.Spec) }, func(l *resourcev1.ResourceClaimTemplateList) []resourcev1.ResourceClaimTemplate { return l.Items })
 	add(s, setSlice, func(l *resourcev1.ResourceSliceList) []resourcev1.ResourceSlice { return l.Items })
+	add(s, setPoolRequest, func(l *resourcev1alpha3.ResourcePoolStatusRequestList) []resourcev1alpha3.ResourcePoolStatusRequest {
+		return l.Items
+	})
 	add(s, func(r *resourcev1.DeviceTaintRule) { setTaint(&r.Spec.Taint) }, func(l *resourcev1.DeviceTaintRuleList) []resourcev1.DeviceTaintRule { return l.Items })
 }
 
@@ -100,6 +124,12 @@ func setSlice(s *resourcev1.ResourceSlice) {
 		for j := range s.Spec.Devices[i].Taints {
 			setTaint(&s.Spec.Devices[i].Taints[j])
 		}
+	}
+}
+
+func setPoolRequest(r *resourcev1alpha3.ResourcePoolStatusRequest) {
+	if r.Spec.Limit == nil {
+		r.Spec.Limit = new(resourcev1alpha3.ResourcePoolStatusRequestLimitDefault)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	storagemigrationv1 "k8s.io/api/storagemigration/v1"
+	storagemigrationv1beta1 "k8s.io/api/storagemigration/v1beta1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/api/validation"
@@ -19,12 +20,17 @@ import (
 	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
-// Install registers storagemigration.k8s.io/v1 and its hub in s.
+// Install registers storagemigration.k8s.io/v1 and its hub, and v1beta1, in s.
 func Install(s *runtime.Scheme) error {
 	if err := storagemigrationv1.AddToScheme(s); err != nil {
 		return fmt.Errorf("registering %s: %w", storagemigrationv1.SchemeGroupVersion, err)
 	}
-	return hub.Add(s, storagemigrationv1.SchemeGroupVersion)
+	if err := hub.Add(s, storagemigrationv1.SchemeGroupVersion); err != nil {
+		return err
+	}
+	return hub.AddVersion(s, storagemigrationv1beta1.SchemeGroupVersion, []runtime.Object{
+		&storagemigrationv1beta1.StorageVersionMigration{}, &storagemigrationv1beta1.StorageVersionMigrationList{},
+	})
 }
 
 var metaPath, specPath = field.NewPath("metadata"), field.NewPath("spec")

@@ -36,11 +36,18 @@ func BuiltIn(gv schema.GroupVersion) (group, version int32) {
 		"autoscaling": 17500, "batch": 17400, "certificates.k8s.io": 17300, "networking.k8s.io": 17200, "policy": 17100,
 		"rbac.authorization.k8s.io": 17000, "storage.k8s.io": 16800, "apiextensions.k8s.io": 16700, "admissionregistration.k8s.io": 16700,
 		"scheduling.k8s.io": 16600, "coordination.k8s.io": 16500, "node.k8s.io": 16300, "discovery.k8s.io": 16200, "resource.k8s.io": 16200,
-		"flowcontrol.apiserver.k8s.io": 16100, "internal.apiserver.k8s.io": 16000, "storagemigration.k8s.io": 15800, "apiregistration.k8s.io": 20001, // above any that an APIService may have
+		"flowcontrol.apiserver.k8s.io": 16100, "internal.apiserver.k8s.io": 16000, "storagemigration.k8s.io": 15800, "lifecycle.k8s.io": 15700, "apiregistration.k8s.io": 20001, // above any that an APIService may have
 	}
 	versions := map[schema.GroupVersion]int32{
 		{Version: "v1"}: 1, {Group: "autoscaling", Version: "v2"}: 30, {Group: "resource.k8s.io", Version: "v1"}: 21,
 		{Group: "flowcontrol.apiserver.k8s.io", Version: "v1"}: 21,
+
+		{Group: "admissionregistration.k8s.io", Version: "v1beta1"}: 12, {Group: "admissionregistration.k8s.io", Version: "v1alpha1"}: 9,
+		{Group: "certificates.k8s.io", Version: "v1beta1"}: 9, {Group: "internal.apiserver.k8s.io", Version: "v1alpha1"}: 9,
+		{Group: "coordination.k8s.io", Version: "v1beta1"}: 13, {Group: "coordination.k8s.io", Version: "v1alpha2"}: 12,
+		{Group: "resource.k8s.io", Version: "v1beta1"}: 9, {Group: "resource.k8s.io", Version: "v1alpha3"}: 1,
+		{Group: "scheduling.k8s.io", Version: "v1beta1"}: 9, {Group: "scheduling.k8s.io", Version: "v1alpha3"}: 3,
+		{Group: "storagemigration.k8s.io", Version: "v1beta1"}: 9, {Group: "lifecycle.k8s.io", Version: "v1alpha1"}: 1,
 	}
 	group, version = 15000, 15
 	if g, ok := groups[gv.Group]; ok {

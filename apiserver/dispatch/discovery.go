@@ -27,6 +27,10 @@ func (d *Dispatcher) Install(s *genericapiserver.GenericAPIServer, addresses dis
 	for _, gv := range d.groupVersions() {
 		list := d.apiResources(gv)
 		path := segments(gv)
+		if len(list) == 0 {
+			mux.HandlePrefix(path+"/", d) // for this process alone
+			continue
+		}
 		described := discovery.NewAPIVersionHandler(d.codecs, gv, lister(list))
 		mux.Handle(path, described)
 		mux.HandlePrefix(path+"/", rooted{root: path + "/", at: described, below: d})
@@ -97,7 +101,7 @@ func (d *Dispatcher) groupVersions() []schema.GroupVersion {
 func (d *Dispatcher) apiResources(gv schema.GroupVersion) []metav1.APIResource {
 	var list []metav1.APIResource
 	for _, r := range d.config.Resources {
-		if r.GVK.GroupVersion() == gv {
+		if r.GVK.GroupVersion() == gv && !r.Hidden {
 			list = append(list, described(r)...)
 		}
 	}

@@ -27,6 +27,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/warning"
 
+	"github.com/coracle-k8s/coracle/apiserver/inprocess"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/apiserver/storage"
 )
@@ -96,8 +97,11 @@ func New(c Config) (*Dispatcher, error) {
 			e.learn(sub.Name, lifecycleOf(c.Scheme, sub.GVK))
 		}
 		d.resources[gvr] = e
-		if d.stores[gvr.GroupResource()] == nil {
+		if d.stores[gvr.GroupResource()] == nil || r.StoredAs == nil {
 			d.stores[gvr.GroupResource()] = e
+		}
+		if r.Hidden {
+			continue
 		}
 		c.Equivalents.RegisterKindFor(gvr, "", r.GVK)
 		for _, sub := range r.Subresources {
@@ -191,7 +195,7 @@ func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	gvr := schema.GroupVersionResource{Group: info.APIGroup, Version: info.APIVersion, Resource: info.Resource}
 	e := d.resources[gvr]
-	if e == nil || !e.serves(info) {
+	if e == nil || !e.serves(info) || e.Hidden && !inprocess.From(req) {
 		d.fail(w, req, gvr, genericNotFound())
 		return
 	}

@@ -38,6 +38,12 @@ func New(u user.Info) *Transport {
 	return t
 }
 
+// inProcess is the key of contexts of a Transport's requests.
+type inProcess struct{}
+
+// From reports whether a request came through a Transport.
+func From(r *http.Request) bool { return r.Context().Value(inProcess{}) != nil }
+
 // Serve lets requests through to h; requests made earlier were waiting for it.
 func (t *Transport) Serve(h http.Handler) {
 	t.once.Do(func() {
@@ -80,7 +86,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !t.enter() {
 		return nil, errStopped
 	}
-	ctx, cancel := context.WithCancel(request.WithUser(r.Context(), t.user))
+	ctx, cancel := context.WithCancel(context.WithValue(request.WithUser(r.Context(), t.user), inProcess{}, true))
 	stop := context.AfterFunc(t.ctx, cancel)
 	pr, pw := io.Pipe()
 	w := &response{header: http.Header{}, body: pw, started: make(chan struct{})}

@@ -16,9 +16,10 @@ import (
 // TypeConverter gives managed fields the merge schema of a kind, read when the
 // kind is first written. It implements managedfields.TypeConverter.
 type TypeConverter struct {
-	text string
+	// texts hold the types of stable versions, then those that optional ones have
+	// besides.
+	texts []string
 
-	once  sync.Once
 	lines map[string]string // type name or group/version/kind -> rest of its line
 
 	mu    sync.Mutex
@@ -31,8 +32,8 @@ type parsedType struct {
 	refers []string
 }
 
-func newTypeConverter(text string) *TypeConverter {
-	return &TypeConverter{text: text, types: map[string]*parsedType{}, kinds: map[schema.GroupVersionKind]*typed.ParseableType{}}
+func newTypeConverter(texts ...string) *TypeConverter {
+	return &TypeConverter{texts: texts, lines: map[string]string{}, types: map[string]*parsedType{}, kinds: map[schema.GroupVersionKind]*typed.ParseableType{}}
 }
 
 // ObjectToTyped implements managedfields.TypeConverter.
@@ -57,13 +58,17 @@ func (c *TypeConverter) TypedToObject(v *typed.TypedValue) (runtime.Object, erro
 }
 
 func (c *TypeConverter) kind(gvk schema.GroupVersionKind) (*typed.ParseableType, error) {
-	c.once.Do(c.index)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if t := c.kinds[gvk]; t != nil {
 		return t, nil
 	}
 	root, ok := c.lines[gvk.Group+"/"+gvk.Version+"/"+gvk.Kind]
+	for !ok && len(c.texts) > 0 {
+		c.index(c.texts[0])
+		c.texts = c.texts[1:]
+		root, ok = c.lines[gvk.Group+"/"+gvk.Version+"/"+gvk.Kind]
+	}
 	if !ok {
 		return nil, fmt.Errorf("no merge schema for %s", gvk)
 	}
@@ -76,9 +81,8 @@ func (c *TypeConverter) kind(gvk schema.GroupVersionKind) (*typed.ParseableType,
 	return t, nil
 }
 
-func (c *TypeConverter) index() {
-	c.lines = map[string]string{}
-	for line := range strings.SplitSeq(c.text, "\n") {
+func (c *TypeConverter) index(text string) {
+	for line := range strings.SplitSeq(text, "\n") {
 		if name, rest, ok := strings.Cut(line, " "); ok {
 			c.lines[name] = rest
 		}

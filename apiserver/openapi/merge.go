@@ -184,6 +184,11 @@ func (m *merge) add(part []byte) error {
 	return nil
 }
 
+// drop removes paths.
+func (m *merge) drop(unwanted func(path string) bool) {
+	maps.DeleteFunc(m.paths, func(path string, _ json.RawMessage) bool { return unwanted(path) })
+}
+
 // free finds a name that neither document has.
 func (m *merge) free(name string, other map[string]json.RawMessage) string {
 	for i := 2; ; i++ {
@@ -204,6 +209,9 @@ func sameJSON(a, b json.RawMessage) bool {
 
 func (m *merge) bytes() ([]byte, error) {
 	for name, section := range map[string]map[string]json.RawMessage{"definitions": m.definitions, "paths": m.paths} {
+		if _, had := m.root[name]; !had && len(section) == 0 {
+			continue
+		}
 		data, err := json.Marshal(section)
 		if err != nil {
 			return nil, fmt.Errorf("encoding %s of an OpenAPI document: %w", name, err)

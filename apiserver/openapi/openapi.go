@@ -8,7 +8,6 @@ package openapi
 import (
 	"embed"
 	"encoding/json"
-	"fmt"
 	"io/fs"
 	"net/http"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	openapi_v2 "github.com/google/gnostic-models/openapiv2"
 	openapi_v3 "github.com/google/gnostic-models/openapiv3"
 	"google.golang.org/protobuf/proto"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/server/mux"
 )
 
@@ -26,20 +26,24 @@ var data embed.FS
 
 // Document names within data.
 const (
-	typesFile = "data/types.txt"
-	indexFile = "data/index.json"
-	v2File    = "data/v2.json.gz"
+	typesFile         = "data/types.txt"
+	indexFile         = "data/index.json"
+	v2File            = "data/v2.json.gz"
+	optionalTypesFile = "data/optional/types.txt"
+	optionalIndexFile = "data/optional/index.json"
 )
 
 // Documents are the rendered descriptions of the built-in API.
 type Documents struct {
 	types   *TypeConverter
+	builtIn builtIn
 	sources sources
 }
 
-// New reads nothing yet.
-func New() *Documents {
-	return &Documents{types: newTypeConverter(text(typesFile))}
+// New reads nothing yet. serves reports whether a built-in resource is served; nil
+// stands for those of stable versions.
+func New(serves func(schema.GroupVersionResource) bool) *Documents {
+	return &Documents{types: newTypeConverter(text(typesFile), text(optionalTypesFile)), builtIn: builtIn{serves: serves}}
 }
 
 func text(name string) string {
@@ -65,6 +69,13 @@ type Index map[string]Entry
 type Entry struct {
 	File string `json:"file"`
 	Hash string `json:"hash"`
+	// V2 is the file of its OpenAPI v2 document, if v2File does not include it.
+	V2 string `json:"v2,omitempty"`
+	// Resources are those that it describes.
+	Resources []string `json:"resources,omitempty"`
+
+	// hidden are Resources that are not served.
+	hidden []string
 }
 
 // Install serves /openapi/v2 and /openapi/v3.
@@ -79,16 +90,13 @@ const (
 	mediaV3 = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf"
 )
 
-func index() (Index, error) {
-	var i Index
-	if err := json.Unmarshal([]byte(text(indexFile)), &i); err != nil {
-		return nil, fmt.Errorf("reading the OpenAPI index: %w", err)
-	}
-	return i, nil
-}
-
 func (d *Documents) serveV2(w http.ResponseWriter, r *http.Request) {
-	data, hash, err := d.sources.v2([]byte(text(v2File)))
+	base, err := d.builtIn.v2()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	data, hash, err := d.sources.v2(base)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -97,7 +105,7 @@ func (d *Documents) serveV2(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *Documents) serveIndex(w http.ResponseWriter, r *http.Request) {
-	i, err := index()
+	i, err := d.builtIn.documents()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -118,14 +126,14 @@ func (d *Documents) serveIndex(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *Documents) serveV3(w http.ResponseWriter, r *http.Request) {
-	i, err := index()
+	i, err := d.builtIn.documents()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	path := strings.TrimPrefix(r.URL.Path, "/openapi/v3/")
 	e, ok := i[path]
-	read := func() ([]byte, error) { return []byte(text(e.File)), nil }
+	read := e.v3
 	if !ok {
 		var document Document
 		if document, ok = d.sources.documents()[path]; ok {

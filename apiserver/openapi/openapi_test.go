@@ -28,7 +28,7 @@ import (
 func get(t *testing.T, path, accept string) *http.Response {
 	t.Helper()
 	m := mux.NewPathRecorderMux("test")
-	New().Install(m)
+	New(nil).Install(m)
 	r := httptest.NewRequest(http.MethodGet, path, nil)
 	r.Header.Set("Accept", accept)
 	w := httptest.NewRecorder()
@@ -37,7 +37,7 @@ func get(t *testing.T, path, accept string) *http.Response {
 }
 
 func TestEveryKindServedHasASchema(t *testing.T) {
-	c := New().TypeConverter()
+	c := New(nil).TypeConverter()
 	for _, r := range all.Resources() {
 		kinds := []schema.GroupVersionKind{r.GVK}
 		for _, sub := range r.Subresources {
@@ -55,7 +55,7 @@ func TestEveryKindServedHasASchema(t *testing.T) {
 
 func TestConverterKnowsListKeys(t *testing.T) {
 	g := NewWithT(t)
-	c := New().TypeConverter()
+	c := New(nil).TypeConverter()
 	container := func(name, image string) *appsv1.Deployment {
 		d := &appsv1.Deployment{TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "Deployment"}}
 		d.Spec.Template.Spec.Containers = []corev1.Container{{Name: name, Image: image}}

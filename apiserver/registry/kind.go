@@ -37,9 +37,11 @@ type Kind[T Object] struct {
 	Plural, Singular       string
 	ShortNames, Categories []string
 	ClusterScoped          bool
-	// OtherVersions of the group serve the same stored objects, converted; In
-	// gives their resources.
-	OtherVersions []schema.GroupVersion
+	// OtherVersions of the group serve the same stored objects, converted by the
+	// scheme. Each becomes a resource in Others.
+	OtherVersions []string
+	// Gate is the feature gate without which the kind is not served; "" for none.
+	Gate string
 	// New and NewList return empty objects.
 	New     func() T
 	NewList func() runtime.Object
@@ -128,8 +130,16 @@ type Status[T Object] struct {
 
 // Resource gives the server's view of the kind.
 func (k Kind[T]) Resource() *Resource {
+	r := k.resource()
+	for _, version := range k.OtherVersions {
+		r.Others = append(r.Others, k.in(version))
+	}
+	return r
+}
+
+func (k Kind[T]) resource() *Resource {
 	r := &Resource{
-		GVK: k.GVK, Plural: k.Plural, Singular: k.singular(),
+		GVK: k.GVK, Gate: k.Gate, Plural: k.Plural, Singular: k.singular(),
 		ShortNames: k.ShortNames, Categories: k.Categories, ClusterScoped: k.ClusterScoped,
 		Verbs: []string{"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"},
 	}
@@ -144,12 +154,12 @@ func (k Kind[T]) Resource() *Resource {
 	return r
 }
 
-// In gives the server's view of the kind in another version of its group: the
+// in gives the server's view of the kind in another version of its group: the
 // same storage, by conversions that the scheme has.
-func (k Kind[T]) In(gv schema.GroupVersion) *Resource {
-	r := k.Resource()
+func (k Kind[T]) in(version string) *Resource {
+	r := k.resource()
 	stored := k.GVK
-	r.GVK, r.StoredAs = gv.WithKind(k.GVK.Kind), &stored
+	r.GVK, r.StoredAs = schema.GroupVersionKind{Group: stored.Group, Version: version, Kind: stored.Kind}, &stored
 	for i := range r.Subresources {
 		if r.Subresources[i].GVK == stored {
 			r.Subresources[i].GVK = r.GVK

@@ -1,6 +1,8 @@
 package registry
 
 import (
+	"strings"
+
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
@@ -17,6 +19,18 @@ func NewResets(gv schema.GroupVersion, paths ...[]any) Resets {
 		set.Insert(fieldpath.MakePathOrDie(path...))
 	}
 	return Resets{fieldpath.APIVersion(gv.String()): set}
+}
+
+// Also puts the same fields back in other versions of the group.
+func (r Resets) Also(versions ...string) Resets {
+	for gv, set := range r {
+		group, _, _ := strings.Cut(string(gv), "/")
+		for _, version := range versions {
+			r[fieldpath.APIVersion(group+"/"+version)] = set
+		}
+		break // r has one version
+	}
+	return r
 }
 
 // GetResetFields implements rest.ResetFieldsStrategy.

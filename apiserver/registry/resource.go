@@ -32,6 +32,14 @@ type Resource struct {
 	GVK schema.GroupVersionKind
 	// StoredAs is the kind whose storage this one shows, nil for its own.
 	StoredAs *schema.GroupVersionKind
+	// Others are the resource in further versions of its group, each of which is
+	// served or not by itself.
+	Others []*Resource
+	// Gate is the feature gate without which the resource is not served; "" for none.
+	Gate string
+	// Hidden resources are there for the server's own process, which may need
+	// what clients are not served.
+	Hidden bool
 	// Plural is the resource's name in URLs; Singular defaults to the kind in lower case.
 	Plural, Singular string
 	// ShortNames and Categories are what kubectl accepts instead of Plural.

@@ -151,8 +151,8 @@ func (s strategy[T]) reset(paths ...[]any) map[fieldpath.APIVersion]*fieldpath.S
 		set.Insert(fieldpath.MakePathOrDie(path...))
 	}
 	sets := map[fieldpath.APIVersion]*fieldpath.Set{fieldpath.APIVersion(s.kind.GVK.GroupVersion().String()): set}
-	for _, gv := range s.kind.OtherVersions {
-		sets[fieldpath.APIVersion(gv.String())] = set
+	for _, version := range s.kind.OtherVersions {
+		sets[fieldpath.APIVersion(s.kind.GVK.Group+"/"+version)] = set
 	}
 	return sets
 }

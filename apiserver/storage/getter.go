@@ -4,6 +4,7 @@ package storage
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -85,8 +86,8 @@ func (g *Getter) Stop() {
 }
 
 // GetRESTOptions implements generic.RESTOptionsGetter.
-func (g *Getter) GetRESTOptions(gr schema.GroupResource, _ runtime.Object) (generic.RESTOptions, error) {
-	gv, err := g.storageVersion(gr)
+func (g *Getter) GetRESTOptions(gr schema.GroupResource, example runtime.Object) (generic.RESTOptions, error) {
+	gv, err := g.storageVersion(gr, example)
 	if err != nil {
 		return generic.RESTOptions{}, err
 	}
@@ -169,10 +170,23 @@ func (g *Getter) Each(ctx context.Context, gr schema.GroupResource, see func(run
 	return nil
 }
 
-func (g *Getter) storageVersion(gr schema.GroupResource) (schema.GroupVersion, error) {
+// storageVersion returns the group's preferred version of those that the type of
+// example is registered in; of all, if example is nil.
+func (g *Getter) storageVersion(gr schema.GroupResource, example runtime.Object) (schema.GroupVersion, error) {
 	versions := g.scheme.PrioritizedVersionsForGroup(gr.Group)
 	if len(versions) == 0 {
 		return schema.GroupVersion{}, fmt.Errorf("opening the storage of %s: the scheme has no version of group %q", gr, gr.Group)
+	}
+	if example != nil {
+		kinds, _, err := g.scheme.ObjectKinds(example)
+		if err != nil {
+			return schema.GroupVersion{}, fmt.Errorf("opening the storage of %s: %w", gr, err)
+		}
+		for _, gv := range versions {
+			if slices.ContainsFunc(kinds, func(k schema.GroupVersionKind) bool { return k.GroupVersion() == gv }) {
+				return gv, nil
+			}
+		}
 	}
 	return versions[0], nil
 }

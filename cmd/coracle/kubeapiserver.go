@@ -26,8 +26,8 @@ type apiserverFlags struct {
 // would turn on is on, or does not exist here.
 var unused = [...]string{"allow-privileged", "advertise-address", "apiserver-count", "authorization-mode", "contention-profiling", "default-watch-cache-size",
 	"enable-aggregator-routing", "enable-bootstrap-token-auth", "enable-garbage-collector", "enable-priority-and-fairness", "endpoint-reconciler-type",
-	"event-ttl", "external-hostname", "feature-gates", "insecure-port", "insecure-bind-address", "kubelet-preferred-address-types", "logging-format",
-	"min-request-timeout", "permit-port-sharing", "runtime-config", "service-account-lookup", "service-account-max-token-expiration",
+	"event-ttl", "external-hostname", "insecure-port", "insecure-bind-address", "kubelet-preferred-address-types", "logging-format",
+	"min-request-timeout", "permit-port-sharing", "service-account-lookup", "service-account-max-token-expiration",
 	"shutdown-delay-duration", "storage-backend", "storage-media-type", "token-auth-file", "v", "vmodule", "watch-cache", "watch-cache-sizes"}
 
 // kubeAPIServerCommand is for the arguments that follow: a configuration file
@@ -144,6 +144,7 @@ func (f *apiserverFlags) add(cmd *cobra.Command, c *v1alpha1.Cluster) {
 	flags.StringVar(&s.Audit.LogPath, "audit-log-path", "", "audit log")
 	flags.Int32Var(&s.MaxRequestsInFlight, "max-requests-inflight", s.MaxRequestsInFlight, "reads at once")
 	flags.Int32Var(&s.MaxMutatingRequestsInFlight, "max-mutating-requests-inflight", s.MaxMutatingRequestsInFlight, "writes at once")
+	addEnablement(flags, c)
 	for _, name := range unused {
 		flags.String(name, "", "changes nothing here")
 		flag := flags.Lookup(name)

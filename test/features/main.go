@@ -1,6 +1,5 @@
 // Command features writes docs/features.md: what Coracle does about each of
-// Kubernetes' feature gates. gates.csv lists the gates, as test/conformance/features
-// writes them, decisions.txt what was decided.
+// Kubernetes' feature gates, of the data in apis/config/features.
 package main
 
 import (
@@ -9,18 +8,18 @@ import (
 )
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: features DIRECTORY FILE")
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: features FILE")
 		os.Exit(2)
 	}
-	if err := write(os.Args[1], os.Args[2]); err != nil {
+	if err := write(os.Args[1]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func write(dir, file string) error {
-	text, err := render(dir)
+func write(file string) error {
+	text, err := render()
 	if err != nil {
 		return err
 	}

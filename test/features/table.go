@@ -1,88 +1,38 @@
 package main
 
 import (
-	"encoding/csv"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/coracle-k8s/coracle/apis/config/features"
 )
 
-// gate is a row of gates.csv: a feature gate at its newest stage.
-type gate struct {
-	name, stage string
-	on, locked  bool
-	// since is the version of Kubernetes in which the stage began.
-	since string
-}
-
-// decision is a line of decisions.txt.
-type decision struct{ gate, verdict, reason string }
-
 // verdicts are what a decision may be, in the order of the document.
-func verdicts() []string {
-	return []string{"honoured", "honoured differently", "missing", "not applicable"}
-}
-
-func readGates(path string) ([]gate, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading gates: %w", err)
-	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
-	if err != nil {
-		return nil, fmt.Errorf("reading gates: %w", err)
-	}
-	var gates []gate
-	for _, r := range rows[1:] {
-		gates = append(gates, gate{name: r[0], stage: r[1], on: r[2] == "true", locked: r[3] == "true", since: r[4]})
-	}
-	return gates, nil
-}
-
-// readDecisions reads the lines that are no comments and not empty.
-func readDecisions(path string) ([]decision, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("reading decisions: %w", err)
-	}
-	var list []decision
-	for line := range strings.Lines(string(data)) {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		parts := strings.Split(line, " | ")
-		if len(parts) != 3 {
-			return nil, fmt.Errorf("reading decisions: %q has not three parts", line)
-		}
-		list = append(list, decision{parts[0], parts[1], parts[2]})
-	}
-	return list, nil
+func verdicts() []features.Verdict {
+	return []features.Verdict{features.Honoured, features.HonouredDifferently, features.Missing, features.NotApplicable}
 }
 
 // join finds the decision about each gate that is on. What does not agree is an error.
-func join(gates []gate, decisions []decision) (map[string]decision, error) {
+func join(gates []features.Gate, decisions []features.Decision) (map[string]features.Decision, error) {
 	var errs []error
-	joined := map[string]decision{}
+	joined := map[string]features.Decision{}
 	for _, d := range decisions {
-		if _, twice := joined[d.gate]; twice {
-			errs = append(errs, fmt.Errorf("%s is decided twice", d.gate))
+		if _, twice := joined[d.Gate]; twice {
+			errs = append(errs, fmt.Errorf("%s is decided twice", d.Gate))
 		}
-		if !slices.Contains(verdicts(), d.verdict) {
-			errs = append(errs, fmt.Errorf("%s: %q is no decision", d.gate, d.verdict))
+		if !slices.Contains(verdicts(), d.Verdict) {
+			errs = append(errs, fmt.Errorf("%s: %q is no decision", d.Gate, d.Verdict))
 		}
-		if !slices.ContainsFunc(gates, func(g gate) bool { return g.name == d.gate }) {
-			errs = append(errs, fmt.Errorf("%s is decided, but there is no such gate", d.gate))
+		if !slices.ContainsFunc(gates, func(g features.Gate) bool { return g.Name == d.Gate }) {
+			errs = append(errs, fmt.Errorf("%s is decided, but there is no such gate", d.Gate))
 		}
-		joined[d.gate] = d
+		joined[d.Gate] = d
 	}
 	for _, g := range gates {
-		if _, ok := joined[g.name]; g.on && !ok {
-			errs = append(errs, fmt.Errorf("%s is on by default, but not decided", g.name))
+		if _, ok := joined[g.Name]; g.On && !ok {
+			errs = append(errs, fmt.Errorf("%s is on by default, but not decided", g.Name))
 		}
 	}
 	return joined, errors.Join(errs...)
@@ -92,17 +42,17 @@ const introduction = `# Kubernetes' feature gates
 
 What Coracle does about each feature gate that is on by default in Kubernetes
 %s. Coracle has no gates of its own: what is honoured is always on. Written by
-` + "`make features`" + `; edit [test/features/decisions.txt](../test/features/decisions.txt).
+` + "`make features`" + `; edit [apis/config/features/decisions.txt](../apis/config/features/decisions.txt).
 
 `
 
-// render returns the document of the data in dir.
-func render(dir string) (string, error) {
-	gates, err := readGates(filepath.Join(dir, "gates.csv"))
+// render returns the document.
+func render() (string, error) {
+	gates, err := features.Gates()
 	if err != nil {
 		return "", err
 	}
-	decisions, err := readDecisions(filepath.Join(dir, "decisions.txt"))
+	decisions, err := features.Decisions()
 	if err != nil {
 		return "", err
 	}
@@ -112,9 +62,9 @@ func render(dir string) (string, error) {
 	}
 	var out strings.Builder
 	fmt.Fprintf(&out, introduction, newest(gates))
-	counts := map[string]int{}
+	counts := map[features.Verdict]int{}
 	for _, g := range gates {
-		counts[decided[g.name].verdict]++
+		counts[decided[g.Name].Verdict]++
 	}
 	for _, v := range verdicts() {
 		fmt.Fprintf(&out, "- %s: %d\n", v, counts[v])
@@ -122,36 +72,36 @@ func render(dir string) (string, error) {
 	out.WriteString("\n| gate | stage | decision | where, or what is missing |\n|---|---|---|---|\n")
 	var off []string
 	for _, g := range gates {
-		d, ok := decided[g.name]
+		d, ok := decided[g.Name]
 		if !ok {
-			off = append(off, g.name)
+			off = append(off, g.Name)
 			continue
 		}
-		fmt.Fprintf(&out, "| %s | %s | %s | %s |\n", g.name, g.describe(), d.verdict, d.reason)
+		fmt.Fprintf(&out, "| %s | %s | %s | %s |\n", g.Name, describe(g), d.Verdict, d.Reason)
 	}
 	fmt.Fprintf(&out, "\nOff by default, and off here: %s.\n", strings.Join(off, ", "))
 	return out.String(), nil
 }
 
 // describe returns the stage and since when.
-func (g gate) describe() string {
-	stage := strings.ToLower(g.stage)
+func describe(g features.Gate) string {
+	stage := strings.ToLower(g.Stage)
 	if stage == "ga" {
 		stage = "GA"
 	}
-	if g.locked {
+	if g.Locked {
 		stage += ", locked"
 	}
-	return stage + " since " + g.since
+	return stage + " since " + g.Since
 }
 
 // newest returns the newest version in which a stage began, which is that of the data.
-func newest(gates []gate) string {
+func newest(gates []features.Gate) string {
 	version, minor := "", 0
 	for _, g := range gates {
 		n := 0
-		if _, err := fmt.Sscanf(g.since, "1.%d", &n); err == nil && n > minor {
-			version, minor = g.since, n
+		if _, err := fmt.Sscanf(g.Since, "1.%d", &n); err == nil && n > minor {
+			version, minor = g.Since, n
 		}
 	}
 	return version

@@ -13,11 +13,13 @@ import (
 	logsapi "k8s.io/component-base/logs/api/v1"
 	metricsfeatures "k8s.io/component-base/metrics/features"
 	zpagesfeatures "k8s.io/component-base/zpages/features"
+
+	"github.com/coracle-k8s/coracle/apis/config/features"
 )
 
 // TestDocument fails as well where gates and decisions do not agree.
 func TestDocument(t *testing.T) {
-	want, err := render(".")
+	want, err := render()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,19 +34,19 @@ func TestDocument(t *testing.T) {
 
 // TestDecisionsNameFilesThatExist looks for every path in the decisions.
 func TestDecisionsNameFilesThatExist(t *testing.T) {
-	decisions, err := readDecisions("decisions.txt")
+	decisions, err := features.Decisions()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range decisions {
-		for word := range strings.FieldsSeq(d.reason) {
+		for word := range strings.FieldsSeq(d.Reason) {
 			path := strings.TrimSuffix(strings.Trim(word, "().,;:"), "/*")
 			first, _, nested := strings.Cut(path, "/")
 			if _, err := os.Stat("../../" + first); !nested || err != nil || first == "" {
 				continue
 			}
 			if _, err := os.Stat("../../" + path); err != nil {
-				t.Errorf("%s: %s does not exist", d.gate, path)
+				t.Errorf("%s: %s does not exist", d.Gate, path)
 			}
 		}
 	}
@@ -64,19 +66,20 @@ func (c clientGates) AddVersioned(in map[clientfeatures.Feature]clientfeatures.V
 // TestGatesOfTheModules fails when a new version of a module adds a gate or moves
 // one to another stage, until gates.csv has it and it is decided.
 func TestGatesOfTheModules(t *testing.T) {
-	listed, err := readGates("gates.csv")
+	listed, err := features.Gates()
 	if err != nil {
 		t.Fatal(err)
 	}
-	byName := map[string]gate{}
+	byName := map[string]features.Gate{}
 	for _, g := range listed {
-		byName[g.name] = g
+		byName[g.Name] = g
 	}
 	check := func(name, stage string, on, locked bool, since string) {
 		if stage == "" {
 			stage = "GA"
 		}
-		if got, want := byName[name], (gate{name, stage, on, locked, since}); got != want {
+		want := features.Gate{Name: name, Stage: stage, On: on, Locked: locked, Since: since, Requires: byName[name].Requires}
+		if got := byName[name]; got != want {
 			t.Errorf("the modules have %+v, gates.csv has %+v", want, got)
 		}
 	}
@@ -108,8 +111,8 @@ func TestGatesOfTheModules(t *testing.T) {
 }
 
 func TestJoin(t *testing.T) {
-	gates := []gate{{name: "On", on: true}, {name: "Off"}}
-	for text, c := range map[string][]decision{
+	gates := []features.Gate{{Name: "On", On: true}, {Name: "Off"}}
+	for text, c := range map[string][]features.Decision{
 		"":                             {{"On", "honoured", "here"}, {"Off", "honoured", "here"}},
 		"On is on by default":          nil,
 		"Gone is decided, but":         {{"On", "honoured", ""}, {"Gone", "missing", ""}},

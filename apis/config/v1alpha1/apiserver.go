@@ -30,6 +30,12 @@ type APIServer struct {
 	MaxMutatingRequestsInFlight int32 `json:"maxMutatingRequestsInFlight,omitempty"`
 	// Profiling serves /debug/pprof to who may get it. Default true.
 	Profiling *bool `json:"profiling,omitempty"`
+	// RuntimeConfig turns API versions on and off, as kube-apiserver's flag
+	// --runtime-config: api/all, api/ga, api/beta and api/alpha, group/version, and
+	// group/version/resource, each "true" or "false". Default: stable versions are on,
+	// beta and alpha versions are off. What is off is off for clients; the parts of
+	// this process that need it have it still.
+	RuntimeConfig map[string]string `json:"runtimeConfig,omitempty"`
 	// CORSAllowedOrigins are regular expressions of the origins whose scripts a
 	// browser lets read answers; each must be anchored with ^, $ or //. Default
 	// none.

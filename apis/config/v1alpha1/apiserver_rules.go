@@ -2,6 +2,7 @@ package v1alpha1
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"path"
 	"regexp"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/coracle-k8s/coracle/apis/config/enablement"
 )
 
 // Default fills every field that was left out.
@@ -52,6 +55,9 @@ func (a *APIServer) Validate(at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if a.RequestTimeout.Duration < time.Second {
 		errs = append(errs, field.Invalid(at.Child("requestTimeout"), a.RequestTimeout.Duration.String(), "must be at least 1s"))
+	}
+	if err := enablement.Validate(a.RuntimeConfig); err != nil {
+		errs = append(errs, field.Invalid(at.Child("runtimeConfig"), field.OmitValueType{}, err.Error()))
 	}
 	for name, n := range map[string]int32{"maxRequestsInFlight": a.MaxRequestsInFlight, "maxMutatingRequestsInFlight": a.MaxMutatingRequestsInFlight} {
 		if n < 1 {
@@ -192,6 +198,7 @@ func (a *APIServer) deepCopyInto(out *APIServer) {
 	in, h := a.Authentication.RequestHeader, &out.Authentication.RequestHeader
 	h.AllowedNames, h.UsernameHeaders, h.UIDHeaders = slices.Clone(in.AllowedNames), slices.Clone(in.UsernameHeaders), slices.Clone(in.UIDHeaders)
 	h.GroupHeaders, h.ExtraHeaderPrefixes = slices.Clone(in.GroupHeaders), slices.Clone(in.ExtraHeaderPrefixes)
+	out.RuntimeConfig = maps.Clone(a.RuntimeConfig)
 	out.Admission.EnablePlugins = slices.Clone(a.Admission.EnablePlugins)
 	out.Admission.DisablePlugins = slices.Clone(a.Admission.DisablePlugins)
 }

@@ -82,6 +82,8 @@ func TestValidateNamesTheField(t *testing.T) {
 		"apiServer.admission.disablePlugins[0]": func(c *Cluster) {
 			c.APIServer.Admission = Admission{EnablePlugins: []string{"A"}, DisablePlugins: []string{"A"}}
 		},
+		"featureGates":               func(c *Cluster) { c.FeatureGates = map[string]bool{"Nope": true} },
+		"apiServer.runtimeConfig":    func(c *Cluster) { c.APIServer.RuntimeConfig = map[string]string{"x.k8s.io/v1": "true"} },
 		"apiServer.audit.logPath":    func(c *Cluster) { c.APIServer.Audit.PolicyFile = "x" },
 		"apiServer.audit.policyFile": func(c *Cluster) { c.APIServer.Audit.LogPath = "x" },
 		"apiServer.audit.logFormat":  func(c *Cluster) { c.APIServer.Audit.LogFormat = "xml" },

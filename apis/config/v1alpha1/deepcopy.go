@@ -9,6 +9,7 @@ import (
 func (c *Cluster) DeepCopy() *Cluster {
 	out := *c
 	c.APIServer.deepCopyInto(&out.APIServer)
+	out.FeatureGates = maps.Clone(c.FeatureGates)
 	out.ExtraNames = slices.Clone(c.ExtraNames)
 	if c.Nodes != nil {
 		nodes := *c.Nodes

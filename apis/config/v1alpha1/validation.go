@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/component-helpers/node/util/sysctl"
+
+	"github.com/coracle-k8s/coracle/apis/config/features"
 )
 
 // Validate checks a defaulted configuration.
@@ -57,6 +59,9 @@ func (c *Cluster) Validate() field.ErrorList {
 		if _, err := parsePrefix(proxy); err != nil {
 			errs = append(errs, field.Invalid(field.NewPath("agents", "proxies").Index(i), proxy, "must be an IP address, or a range such as 10.0.0.0/24, but not every address"))
 		}
+	}
+	if _, err := features.New(c.FeatureGates); len(c.FeatureGates) > 0 && err != nil {
+		errs = append(errs, field.Invalid(field.NewPath("featureGates"), field.OmitValueType{}, err.Error()))
 	}
 	errs = append(errs, c.APIServer.Validate(field.NewPath("apiServer"))...)
 	errs = append(errs, c.Storage.validate(field.NewPath("storage"))...)

@@ -11,6 +11,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry/admissionregistration/validatingwebhookconfiguration"
 	"github.com/coracle-k8s/coracle/apiserver/registry/apiextensions/customresourcedefinition"
 	"github.com/coracle-k8s/coracle/apiserver/registry/apiregistration/apiservice"
+	"github.com/coracle-k8s/coracle/apiserver/registry/apiserverinternal/storageversion"
 	"github.com/coracle-k8s/coracle/apiserver/registry/apps/controllerrevision"
 	"github.com/coracle-k8s/coracle/apiserver/registry/apps/daemonset"
 	"github.com/coracle-k8s/coracle/apiserver/registry/apps/deployment"
@@ -29,6 +30,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry/certificates/clustertrustbundle"
 	"github.com/coracle-k8s/coracle/apiserver/registry/certificates/podcertificaterequest"
 	"github.com/coracle-k8s/coracle/apiserver/registry/coordination/lease"
+	"github.com/coracle-k8s/coracle/apiserver/registry/coordination/leasecandidate"
 	"github.com/coracle-k8s/coracle/apiserver/registry/core/binding"
 	"github.com/coracle-k8s/coracle/apiserver/registry/core/componentstatus"
 	"github.com/coracle-k8s/coracle/apiserver/registry/core/configmap"
@@ -65,6 +67,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry/resource/devicetaintrule"
 	"github.com/coracle-k8s/coracle/apiserver/registry/resource/resourceclaim"
 	"github.com/coracle-k8s/coracle/apiserver/registry/resource/resourceclaimtemplate"
+	"github.com/coracle-k8s/coracle/apiserver/registry/resource/resourcepoolstatusrequest"
 	"github.com/coracle-k8s/coracle/apiserver/registry/resource/resourceslice"
 	"github.com/coracle-k8s/coracle/apiserver/registry/scheduling/priorityclass"
 	"github.com/coracle-k8s/coracle/apiserver/registry/storage/csidriver"
@@ -76,8 +79,9 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry/storagemigration/storageversionmigration"
 )
 
-// Resources returns every resource, in the order in which discovery shows them.
-func Resources() []*registry.Resource {
+// kinds lists every resource in the version that is stored, in the order in which
+// discovery shows them; other versions are in Others.
+func kinds() []*registry.Resource {
 	return []*registry.Resource{
 		binding.New(),
 		componentstatus.New(),
@@ -114,7 +118,6 @@ func Resources() []*registry.Resource {
 		subjectaccessreview.New(),
 
 		horizontalpodautoscaler.New(),
-		horizontalpodautoscaler.NewV1(),
 
 		cronjob.New(),
 		job.New(),
@@ -146,6 +149,7 @@ func Resources() []*registry.Resource {
 		customresourcedefinition.New(),
 		apiservice.New(),
 		lease.New(),
+		leasecandidate.New(),
 
 		endpointslice.New(),
 
@@ -167,7 +171,10 @@ func Resources() []*registry.Resource {
 		devicetaintrule.New(),
 		resourceclaim.New(),
 		resourceclaimtemplate.New(),
+		resourcepoolstatusrequest.New(),
 		resourceslice.New(),
+
+		storageversion.New(),
 
 		storageversionmigration.New(),
 	}

@@ -20,7 +20,7 @@ import (
 // registered returns every gate that a component of Kubernetes registers. The
 // imported packages register those of the API servers, client-go, the controller
 // managers and the kubelet; the components add the rest when they start.
-func registered() (map[featuregate.Feature]featuregate.VersionedSpecs, error) {
+func registered() (featuregate.MutableVersionedFeatureGate, error) {
 	gate := utilfeature.DefaultMutableFeatureGate.DeepCopy()
 	for _, add := range []func(featuregate.MutableVersionedFeatureGate) error{metricsfeatures.AddFeatureGates, logs} {
 		if err := add(gate); err != nil {
@@ -36,19 +36,21 @@ func registered() (map[featuregate.Feature]featuregate.VersionedSpecs, error) {
 			return nil, fmt.Errorf("gate %s is not registered", known)
 		}
 	}
-	return all, nil
+	return gate, nil
 }
 
 func logs(gate featuregate.MutableVersionedFeatureGate) error { return logsapi.AddFeatureGates(gate) }
 
-// gates returns the table: each gate with its newest stage and the version of that.
+// gates returns the table: each gate with its newest stage, the version of that, and
+// the gates that must be on with it.
 func gates() (string, error) {
-	all, err := registered()
+	gate, err := registered()
 	if err != nil {
 		return "", err
 	}
+	requires := gate.Dependencies()
 	var rows [][]string
-	for name, specs := range all {
+	for name, specs := range gate.GetAllVersioned() {
 		if name == "AllAlpha" || name == "AllBeta" {
 			continue
 		}
@@ -57,12 +59,13 @@ func gates() (string, error) {
 		if newest.PreRelease == featuregate.GA {
 			stage = "GA"
 		}
-		rows = append(rows, []string{string(name), stage, strconv.FormatBool(newest.Default), strconv.FormatBool(newest.LockToDefault), newest.Version.String()})
+		rows = append(rows, []string{string(name), stage, strconv.FormatBool(newest.Default), strconv.FormatBool(newest.LockToDefault), newest.Version.String(),
+			strings.Trim(fmt.Sprint(requires[name]), "[]")})
 	}
 	slices.SortFunc(rows, func(a, b []string) int { return strings.Compare(a[0], b[0]) })
 	var out strings.Builder
 	w := csv.NewWriter(&out)
-	if err := w.WriteAll(append([][]string{{"name", "stage", "default", "locked", "since"}}, rows...)); err != nil {
+	if err := w.WriteAll(append([][]string{{"name", "stage", "default", "locked", "since", "requires"}}, rows...)); err != nil {
 		return "", fmt.Errorf("writing the table: %w", err)
 	}
 	return out.String(), nil

@@ -12,11 +12,11 @@ func TestListIsThatOfKubernetes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := os.ReadFile("../../features/gates.csv")
+	got, err := os.ReadFile("../../../apis/config/features/gates.csv")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Error("test/features/gates.csv is not the list of this version: run make features")
+		t.Error("apis/config/features/gates.csv is not the list of this version: run make features")
 	}
 }

@@ -1,5 +1,5 @@
 // Command features writes the feature gates of the Kubernetes version in go.mod
-// as CSV, which test/features of the main module joins with our decisions.
+// as CSV, which apis/config/features of the main module embeds.
 package main
 
 import (

@@ -19,6 +19,7 @@ import (
 func New() *registry.Resource {
 	return registry.Kind[*admissionv1.MutatingAdmissionPolicy]{
 		GVK:                    admissionv1.SchemeGroupVersion.WithKind("MutatingAdmissionPolicy"),
+		OtherVersions:          []string{"v1beta1", "v1alpha1"},
 		Plural:                 "mutatingadmissionpolicies",
 		AnyFinalizer:           true,
 		Categories:             []string{"api-extensions"},

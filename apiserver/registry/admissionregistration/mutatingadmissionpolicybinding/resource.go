@@ -19,6 +19,7 @@ import (
 func New() *registry.Resource {
 	return registry.Kind[*admissionv1.MutatingAdmissionPolicyBinding]{
 		GVK:           admissionv1.SchemeGroupVersion.WithKind("MutatingAdmissionPolicyBinding"),
+		OtherVersions: []string{"v1beta1", "v1alpha1"},
 		Plural:        "mutatingadmissionpolicybindings",
 		AnyFinalizer:  true,
 		Categories:    []string{"api-extensions"},

@@ -6,26 +6,19 @@ import (
 	"fmt"
 	"time"
 
-	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/coracle-k8s/coracle/apis/autoscaling"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
 // New returns the resource.
-func New() *registry.Resource { return kind().Resource() }
-
-// NewV1 returns the resource in autoscaling/v1.
-func NewV1() *registry.Resource { return kind().In(autoscalingv1.SchemeGroupVersion) }
-
-func kind() registry.Kind[*autoscalingv2.HorizontalPodAutoscaler] {
+func New() *registry.Resource {
 	return registry.Kind[*autoscalingv2.HorizontalPodAutoscaler]{
 		GVK:            autoscalingv2.SchemeGroupVersion.WithKind("HorizontalPodAutoscaler"),
-		OtherVersions:  []schema.GroupVersion{autoscalingv1.SchemeGroupVersion},
+		OtherVersions:  []string{"v1"},
 		Plural:         "horizontalpodautoscalers",
 		ShortNames:     []string{"hpa"},
 		Categories:     []string{"all"},
@@ -43,7 +36,7 @@ func kind() registry.Kind[*autoscalingv2.HorizontalPodAutoscaler] {
 			},
 			Cells: cells,
 		},
-	}
+	}.Resource()
 }
 
 func cells(h *autoscalingv2.HorizontalPodAutoscaler, now time.Time) []any {

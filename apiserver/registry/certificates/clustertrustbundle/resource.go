@@ -17,6 +17,7 @@ import (
 func New() *registry.Resource {
 	return registry.Kind[*certificatesv1.ClusterTrustBundle]{
 		GVK:                    certificatesv1.SchemeGroupVersion.WithKind("ClusterTrustBundle"),
+		OtherVersions:          []string{"v1beta1"},
 		Plural:                 "clustertrustbundles",
 		ClusterScoped:          true,
 		NoGeneration:           true,

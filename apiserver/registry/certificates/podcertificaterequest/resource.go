@@ -29,6 +29,7 @@ func New() *registry.Resource {
 	gvk := certificatesv1.SchemeGroupVersion.WithKind("PodCertificateRequest")
 	return registry.Kind[*certificatesv1.PodCertificateRequest]{
 		GVK:                    gvk,
+		OtherVersions:          []string{"v1beta1"},
 		Plural:                 "podcertificaterequests",
 		NoGeneration:           true,
 		RequireResourceVersion: true,
@@ -48,8 +49,8 @@ func New() *registry.Resource {
 		Subresources:  []registry.Subresource{{Name: "status", GVK: gvk, Verbs: []string{"get", "patch", "update"}}},
 		Extend: func(env registry.Env, store *genericregistry.Store, storages map[string]rest.Storage) error {
 			gv := gvk.GroupVersion()
-			store.ResetFieldsStrategy = registry.NewResets(gv, []any{"status"})
-			storages["status"] = registry.NewSubStorage(store, status{store.UpdateStrategy, registry.NewResets(gv, []any{"metadata"}, []any{"spec"}), env})
+			store.ResetFieldsStrategy = registry.NewResets(gv, []any{"status"}).Also("v1beta1")
+			storages["status"] = registry.NewSubStorage(store, status{store.UpdateStrategy, registry.NewResets(gv, []any{"metadata"}, []any{"spec"}).Also("v1beta1"), env})
 			return nil
 		},
 	}.Resource()

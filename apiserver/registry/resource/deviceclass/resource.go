@@ -16,6 +16,7 @@ import (
 func New() *registry.Resource {
 	return registry.Kind[*resourcev1.DeviceClass]{
 		GVK:            resourcev1.SchemeGroupVersion.WithKind("DeviceClass"),
+		OtherVersions:  []string{"v1beta2", "v1beta1"},
 		Plural:         "deviceclasses",
 		ReturnDeleted:  true,
 		ClusterScoped:  true,

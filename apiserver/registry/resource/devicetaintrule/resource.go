@@ -17,6 +17,7 @@ import (
 func New() *registry.Resource {
 	return registry.Kind[*resourcev1.DeviceTaintRule]{
 		GVK:                    resourcev1.SchemeGroupVersion.WithKind("DeviceTaintRule"),
+		OtherVersions:          []string{"v1beta2", "v1alpha3"},
 		Plural:                 "devicetaintrules",
 		ClusterScoped:          true,
 		RequireResourceVersion: true,

@@ -23,6 +23,7 @@ func New() *registry.Resource {
 	gvk := resourcev1.SchemeGroupVersion.WithKind("ResourceClaim")
 	return registry.Kind[*resourcev1.ResourceClaim]{
 		GVK:           gvk,
+		OtherVersions: []string{"v1beta2", "v1beta1"},
 		Plural:        "resourceclaims",
 		ReturnDeleted: true,
 		NoGeneration:  true,
@@ -47,8 +48,8 @@ func New() *registry.Resource {
 		Subresources: []registry.Subresource{{Name: "status", GVK: gvk, Verbs: []string{"get", "patch", "update"}}},
 		Extend: func(env registry.Env, store *genericregistry.Store, storages map[string]rest.Storage) error {
 			gv := gvk.GroupVersion()
-			store.ResetFieldsStrategy = registry.NewResets(gv, []any{"status"})
-			storages["status"] = registry.NewSubStorage(store, status{store.UpdateStrategy, registry.NewResets(gv, []any{"metadata"}, []any{"spec"}), env})
+			store.ResetFieldsStrategy = registry.NewResets(gv, []any{"status"}).Also("v1beta2", "v1beta1")
+			storages["status"] = registry.NewSubStorage(store, status{store.UpdateStrategy, registry.NewResets(gv, []any{"metadata"}, []any{"spec"}).Also("v1beta2", "v1beta1"), env})
 			access.GuardCreate(store, func(ctx context.Context, c *resourcev1.ResourceClaim) field.ErrorList {
 				return access.Admin(ctx, env, c.Namespace, access.Requested(c.Spec.Devices.Requests))
 			})

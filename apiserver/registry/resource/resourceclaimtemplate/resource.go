@@ -21,6 +21,7 @@ import (
 func New() *registry.Resource {
 	return registry.Kind[*resourcev1.ResourceClaimTemplate]{
 		GVK:              resourcev1.SchemeGroupVersion.WithKind("ResourceClaimTemplate"),
+		OtherVersions:    []string{"v1beta2", "v1beta1"},
 		Plural:           "resourceclaimtemplates",
 		ReturnDeleted:    true,
 		NoGeneration:     true,

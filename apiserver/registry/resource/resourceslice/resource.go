@@ -20,6 +20,7 @@ import (
 func New() *registry.Resource {
 	return registry.Kind[*resourcev1.ResourceSlice]{
 		GVK:           resourcev1.SchemeGroupVersion.WithKind("ResourceSlice"),
+		OtherVersions: []string{"v1beta2", "v1beta1"},
 		Plural:        "resourceslices",
 		ReturnDeleted: true,
 		ClusterScoped: true,

@@ -17,6 +17,7 @@ import (
 func New() *registry.Resource {
 	return registry.Kind[*storagemigrationv1.StorageVersionMigration]{
 		GVK:                    storagemigrationv1.SchemeGroupVersion.WithKind("StorageVersionMigration"),
+		OtherVersions:          []string{"v1beta1"},
 		Plural:                 "storageversionmigrations",
 		ClusterScoped:          true,
 		NoGeneration:           true,

@@ -1,0 +1,82 @@
+package all
+
+import (
+	"slices"
+	"strings"
+
+	serverstorage "k8s.io/apiserver/pkg/server/storage"
+
+	"github.com/coracle-k8s/coracle/apis/config/enablement"
+	"github.com/coracle-k8s/coracle/apiserver/registry"
+)
+
+// Resources returns the resources that are served by default, those of stable
+// versions, in the order in which discovery shows them.
+func Resources() []*registry.Resource {
+	return slices.DeleteFunc(everything(), func(r *registry.Resource) bool { return !stable(r) })
+}
+
+// Optional returns the resources of beta and alpha versions.
+func Optional() []*registry.Resource { return slices.DeleteFunc(everything(), stable) }
+
+// everything lists the resources of all versions.
+func everything() []*registry.Resource {
+	var list []*registry.Resource
+	for _, r := range kinds() {
+		list = append(append(list, r), r.Others...)
+	}
+	return list
+}
+
+func stable(r *registry.Resource) bool {
+	return !strings.Contains(r.GVK.Version, "beta") && !strings.Contains(r.GVK.Version, "alpha")
+}
+
+// Gates lists the feature gates that decide whether a resource is served.
+func Gates() []string {
+	var gates []string
+	for _, r := range everything() {
+		if r.Gate != "" && !slices.Contains(gates, r.Gate) {
+			gates = append(gates, r.Gate)
+		}
+	}
+	return gates
+}
+
+// Enabled returns the resources of a server whose configuration turns versions and
+// resources on and off, and whose feature gates are on as gate reports. What is off
+// by default is left out; what is on by default, or stores what another version
+// shows, is hidden when it is off, since parts of the process may need it.
+func Enabled(runtimeConfig map[string]string, gate func(name string) bool) ([]*registry.Resource, error) {
+	if len(runtimeConfig) == 0 {
+		return Resources(), nil
+	}
+	defaults := serverstorage.NewResourceConfig()
+	for _, r := range everything() {
+		if stable(r) {
+			defaults.EnableVersions(r.GVK.GroupVersion())
+		} else {
+			defaults.DisableVersions(r.GVK.GroupVersion())
+		}
+	}
+	config, err := enablement.Merge(defaults, runtimeConfig)
+	if err != nil {
+		return nil, err
+	}
+	var list []*registry.Resource
+	for _, kind := range kinds() {
+		shown := 0
+		for _, r := range append([]*registry.Resource{kind}, kind.Others...) {
+			r.Hidden = !config.ResourceEnabled(r.GVR()) || r.Gate != "" && !gate(r.Gate)
+			if !r.Hidden {
+				shown++
+			}
+		}
+		for _, r := range append([]*registry.Resource{kind}, kind.Others...) {
+			if stores := r == kind && shown > 0; !r.Hidden || stores || stable(r) {
+				list = append(list, r)
+			}
+		}
+	}
+	return list, nil
+}
