@@ -32,12 +32,14 @@ const (
 	compaction = 5 * time.Minute
 	// history is how long a watch may resume from the cache.
 	history = 75 * time.Second
-	// deleteWorkers is how many objects of one deletecollection are deleted side by side.
-	deleteWorkers = 16
 )
 
 // Getter implements generic.RESTOptionsGetter.
 type Getter struct {
+	// DeleteWorkers is how many objects of one deletecollection are deleted side by
+	// side, of storages opened from now on.
+	DeleteWorkers int
+
 	newClient func() *kubernetes.Client
 	client    *kubernetes.Client // the compactor's
 	compactor interface {
@@ -55,7 +57,7 @@ type Getter struct {
 // storage, which closes it.
 func NewGetter(newClient func() *kubernetes.Client, scheme *runtime.Scheme, serializer runtime.StorageSerializer) *Getter {
 	client := newClient()
-	return &Getter{newClient: newClient, client: client, scheme: scheme, serializer: serializer, firsts: newFirsts(), sizes: newSizes(clock.RealClock{}),
+	return &Getter{DeleteWorkers: 1, newClient: newClient, client: client, scheme: scheme, serializer: serializer, firsts: newFirsts(), sizes: newSizes(clock.RealClock{}),
 		compactor: etcd3.NewCompactor(client.Client, compaction, clock.RealClock{}, nil)}
 }
 
@@ -103,7 +105,7 @@ func (g *Getter) GetRESTOptions(gr schema.GroupResource, _ runtime.Object) (gene
 		StorageConfig:           config.ForResource(gr),
 		Decorator:               g.open,
 		EnableGarbageCollection: true,
-		DeleteCollectionWorkers: deleteWorkers,
+		DeleteCollectionWorkers: g.DeleteWorkers,
 		ResourcePrefix:          keyPrefix(gr),
 	}, nil
 }
@@ -119,7 +121,7 @@ func (c customResources) GetRESTOptions(gr schema.GroupResource, _ runtime.Objec
 		StorageConfig:           storagebackend.NewDefaultConfig(Prefix, unstructured.UnstructuredJSONScheme).ForResource(gr),
 		Decorator:               c.getter.openTyped,
 		EnableGarbageCollection: true,
-		DeleteCollectionWorkers: deleteWorkers,
+		DeleteCollectionWorkers: c.getter.DeleteWorkers,
 		ResourcePrefix:          keyPrefix(gr),
 	}, nil
 }
