@@ -88,9 +88,11 @@ crash: ## Kill the process at random points of everything and compare the end: R
 generate: ## Render the OpenAPI documents again.
 	hack/generate-openapi.sh
 
-features: ## List Kubernetes' feature gates again, and write docs/features.md.
+features: ## List Kubernetes' feature gates and kube-apiserver's flags again, and write docs/features.md and docs/kube-apiserver.md.
 	cd test/conformance && $(GO) run ./features $(CURDIR)/test/features/gates.csv
 	$(GO) run ./test/features test/features docs/features.md
+	cd test/conformance && $(GO) run ./flags $(CURDIR)/cmd/coracle/kubeapiserver/flags.csv
+	$(GO) run ./test/flags docs/kube-apiserver.md
 
 include test/conformance/conformance.mk
 
