@@ -105,9 +105,11 @@ differential-controllers: build $(UPSTREAM)/etcd $(UPSTREAM)/kube-apiserver $(UP
 generate: ## Render the OpenAPI documents again.
 	hack/generate-openapi.sh
 
-features: ## List Kubernetes' feature gates again, and write docs/features.md.
+features: ## List Kubernetes' feature gates and kube-apiserver's flags again, and write docs/features.md and docs/kube-apiserver.md.
 	cd test/conformance && $(GO) run ./features $(CURDIR)/apis/config/features/gates.csv
 	$(GO) run ./test/features docs/features.md
+	cd test/conformance && $(GO) run ./flags $(CURDIR)/cmd/coracle/kubeapiserver/flags.csv
+	$(GO) run ./test/flags docs/kube-apiserver.md
 
 include test/conformance/conformance.mk
 

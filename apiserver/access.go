@@ -70,7 +70,7 @@ type access struct {
 func newAccess(ctx context.Context, s *Server) (*access, error) {
 	a := &access{server: s, metrics: metrics.NewKubeRegistry(), audiences: s.config.Settings.ServiceAccounts.Audiences}
 	if len(a.audiences) == 0 {
-		a.audiences = authenticator.Audiences{s.config.Issuer}
+		a.audiences = authenticator.Audiences(a.ownIssuers())
 	}
 	if err := a.authentication(ctx); err != nil {
 		return nil, err
@@ -105,6 +105,7 @@ func (a *access) admit() error {
 		PodSecurityMetrics: podSecurity,
 		Live:               a.live, Clock: a.server.config.Clock, Quota: quota.NewConfiguration(a.listForQuota, a.server.config.Clock),
 		Authorizer: a.authorizer, Mapper: a.server.Mapper(), Dynamic: a.dynamicAdmission(), Selection: selection,
+		NotReadySeconds: chosen.NotReadyTolerationSeconds, UnreachableSeconds: chosen.UnreachableTolerationSeconds,
 	})
 	return err
 }

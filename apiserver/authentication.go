@@ -5,7 +5,9 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -21,6 +23,7 @@ import (
 	"k8s.io/apiserver/pkg/server/dynamiccertificates"
 	applycorev1 "k8s.io/client-go/applyconfigurations/core/v1"
 	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
+	certutil "k8s.io/client-go/util/cert"
 
 	"github.com/coracle-k8s/coracle/apiserver/auth/authn"
 	"github.com/coracle-k8s/coracle/apiserver/auth/tokens"
@@ -74,8 +77,18 @@ func (a *access) staticTokens(_ context.Context, to *authn.Config) error {
 		users[token] = u
 	}
 	static, err := authn.NewStatic(users)
+	if err != nil {
+		return err
+	}
 	to.Tokens = append(to.Tokens, static)
-	return err
+	if file := a.server.config.Settings.Authentication.TokenFile; file != "" {
+		filed, err := authn.OpenTokenFile(file)
+		if err != nil {
+			return err
+		}
+		to.Tokens = append(to.Tokens, filed)
+	}
+	return nil
 }
 
 func (a *access) serviceAccounts(_ context.Context, to *authn.Config) error {
@@ -87,14 +100,19 @@ func (a *access) serviceAccounts(_ context.Context, to *authn.Config) error {
 	a.signer, a.tokens = signer, issuer{signer}
 	keys := append([]crypto.PublicKey{c.ServiceAccountKey.Public()}, c.ServiceAccountKeys...)
 	checked, err := tokens.NewAuthenticator(tokens.AuthenticatorConfig{
-		Issuers: []string{c.Issuer}, Audiences: a.audiences, Keys: keys, Getter: bound{a.server}, Clock: c.Clock, Used: a.tokenUsed,
+		Issuers: a.ownIssuers(), Audiences: a.audiences, Keys: keys, Getter: bound{a.server}, Clock: c.Clock, Used: a.tokenUsed,
 	})
 	if err != nil {
 		return err
 	}
 	to.Tokens = append(to.Tokens, checked)
-	a.discovery, err = tokens.NewDiscovery(c.Issuer, keys)
+	a.discovery, err = tokens.NewDiscovery(c.Issuer, c.Settings.ServiceAccounts.JWKSURI, keys)
 	return err
+}
+
+// ownIssuers are those of service account tokens; the first signs.
+func (a *access) ownIssuers() []string {
+	return append([]string{a.server.config.Issuer}, a.server.config.Settings.ServiceAccounts.AcceptedIssuers...)
 }
 
 // tokenUsed labels the Secret of a token. If that fails the next use tries
@@ -121,12 +139,20 @@ func (a *access) bootstrapTokens(_ context.Context, to *authn.Config) error {
 
 func (a *access) issuers(ctx context.Context, to *authn.Config) error {
 	c := a.server.config
-	if c.Settings.Authentication.ConfigFile == "" {
+	config := authn.IssuersConfig{
+		File: c.Settings.Authentication.ConfigFile, Own: a.ownIssuers(), Audiences: a.audiences, ServerID: a.server.id(), Report: c.Report,
+	}
+	if one := c.Settings.Authentication.OIDC; one.IssuerURL != "" {
+		issuer, err := authn.OpenIssuer(ctx, config, one)
+		if err != nil {
+			return err
+		}
+		to.Tokens = append(to.Tokens, issuer)
+	}
+	if config.File == "" {
 		return nil
 	}
-	issuers, err := authn.OpenIssuers(ctx, authn.IssuersConfig{
-		File: c.Settings.Authentication.ConfigFile, Own: []string{c.Issuer}, Audiences: a.audiences, ServerID: a.server.id(), Report: c.Report,
-	})
+	issuers, err := authn.OpenIssuers(ctx, config)
 	if err != nil {
 		return err
 	}
@@ -158,6 +184,11 @@ func (a *access) frontProxy(_ context.Context, to *authn.Config) error {
 	if err != nil {
 		return fmt.Errorf("reading the front proxy's authorities: %w", err)
 	}
+	if len(h.AllowedNames) == 0 {
+		if err := a.checkOverlap(h.ClientCAFile); err != nil {
+			return err
+		}
+	}
 	a.runners = append(a.runners, func(ctx context.Context) error { ca.Run(ctx, 1); return nil })
 	header := &authenticatorfactory.RequestHeaderConfig{
 		CAContentProvider: ca, AllowedClientNames: headerrequest.StaticStringSlice(h.AllowedNames),
@@ -172,13 +203,39 @@ func (a *access) frontProxy(_ context.Context, to *authn.Config) error {
 	return nil
 }
 
+// checkOverlap refuses authorities of front proxies that are those of clients, too:
+// any client would pass for a proxy.
+func (a *access) checkOverlap(file string) error {
+	proxies, err := certutil.CertsFromFile(file)
+	if err != nil {
+		return fmt.Errorf("reading the front proxy's authorities: %w", err)
+	}
+	clients, err := certutil.ParseCertsPEM(a.server.config.Authority.PEM)
+	if err != nil {
+		return fmt.Errorf("reading the cluster's authority: %w", err)
+	}
+	if file := a.server.config.Settings.Authentication.ClientCAFile; file != "" {
+		more, err := certutil.CertsFromFile(file)
+		if err != nil {
+			return fmt.Errorf("reading the authorities of client certificates: %w", err)
+		}
+		clients = append(clients, more...)
+	}
+	for _, proxy := range proxies {
+		if slices.ContainsFunc(clients, proxy.Equal) {
+			return errors.New("apiServer.authentication.requestHeader.clientCAFile has an authority that signs clients, too: allowedNames must name the proxies")
+		}
+	}
+	return nil
+}
+
 // issuer adapts the signer to what the registry asks for.
 type issuer struct{ tokens.Issuer }
 
 func (i issuer) IssueToken(ctx context.Context, r registry.TokenRequest) (string, time.Time, error) {
 	claims := tokens.TokenClaims{
 		Namespace: r.ServiceAccount.Namespace, ServiceAccount: *ref(r.ServiceAccount),
-		Audiences: r.Audiences, Expiration: time.Duration(r.Seconds) * time.Second,
+		Audiences: r.Audiences, Expiration: time.Duration(r.Seconds) * time.Second, WarnAfter: time.Duration(r.WarnAfter) * time.Second,
 	}
 	if r.Pod != nil {
 		claims.Pod = ref(r.Pod)

@@ -40,15 +40,22 @@ func (a *access) watchIf(group, resource string) cache.ListerWatcher {
 	return nil
 }
 
-// authorizers are those of the configuration file, or upstream's usual ones.
+// authorizers are those of the modes or of the configuration file, or upstream's
+// usual ones.
 func (a *access) authorizers(node, rbac authz.Full) error {
 	c := a.server.config
-	if c.Settings.Authorization.ConfigFile == "" {
+	config := authz.FileConfig{File: c.Settings.Authorization.ConfigFile, Node: node, RBAC: rbac, ServerID: a.server.id(), Report: c.Report}
+	if len(c.Settings.Authorization.Modes) > 0 {
+		modes, err := authz.OpenModes(config, c.Settings.Authorization)
+		a.authorizer, a.rules = modes, modes
+		return err
+	}
+	if config.File == "" {
 		var err error
 		a.authorizer, a.rules, err = authz.New(authz.Config{Node: node, RBAC: rbac})
 		return err
 	}
-	file, err := authz.OpenFile(authz.FileConfig{File: c.Settings.Authorization.ConfigFile, Node: node, RBAC: rbac, ServerID: a.server.id(), Report: c.Report})
+	file, err := authz.OpenFile(config)
 	if err != nil {
 		return err
 	}

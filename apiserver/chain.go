@@ -26,9 +26,9 @@ import (
 //   - WithStorageVersionPrecondition and WithRoutine, whose features (StorageVersionAPI,
 //     APIServingWithRoutine) are alpha and off.
 //   - WithTracing: no tracing can be configured here, so spans would go nowhere.
-//   - WithWatchTerminationDuringShutdown, WithProbabilisticGoaway, WithHSTS and
-//     WithRetryAfter, each for a flag that is off by default and has no counterpart
-//     in the configuration. A stop cancels watches at once (serve.go).
+//   - WithWatchTerminationDuringShutdown and WithRetryAfter, each for a flag that is
+//     off by default and has no counterpart in the configuration. A stop cancels
+//     watches at once (serve.go).
 //   - WithHTTPLogging: the server logs no requests; the audit log has them.
 //   - WithMuxAndDiscoveryComplete, which answers 503 in place of 404 until every path
 //     is installed. Here all are before the first connection is accepted, and those
@@ -56,7 +56,11 @@ func outerChain(h http.Handler, c *genericapiserver.Config, fair *fairness.Filte
 	h = genericfilters.WithTimeoutForNonLongRunningRequests(h, c.LongRunningFunc)
 	h = genericapifilters.WithRequestDeadline(h, c.AuditBackend, c.AuditPolicyRuleEvaluator, c.LongRunningFunc, c.Serializer, c.RequestTimeout)
 	h = genericfilters.WithWaitGroup(h, c.LongRunningFunc, c.NonLongRunningRequestWaitGroup)
+	if c.GoawayChance > 0 {
+		h = genericfilters.WithProbabilisticGoaway(h, c.GoawayChance)
+	}
 	h = genericapifilters.WithCacheControl(h)
+	h = genericfilters.WithHSTS(h, c.HSTSDirectives)
 	h = genericapifilters.WithLatencyTrackers(h)
 	h = genericapifilters.WithRequestInfo(h, c.RequestInfoResolver)
 	h = genericapifilters.WithRequestReceivedTimestamp(h)

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -74,6 +75,7 @@ type Server struct {
 	running  sync.WaitGroup // what ends with ctx
 	stopOnce sync.Once
 	serving  bool
+	stopping chan struct{} // closed by Stop
 	done     chan struct{} // closed when the frontend has ended
 	err      error         // why, to be read after done
 }
@@ -84,7 +86,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, done: make(chan struct{}), docs: openapi.New(served(c.Resources)), connections: connections.New(c.Connections, c.Clock, c.Report)}
+	s := &Server{config: c, done: make(chan struct{}), stopping: make(chan struct{}), docs: openapi.New(served(c.Resources)), connections: connections.New(c.Connections, c.Clock, c.Report)}
 	s.services = s.newServices()
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.transport = inprocess.New(&user.DefaultInfo{Name: user.APIServerUser, Groups: []string{user.SystemPrivilegedGroup, user.AllAuthenticated}})
@@ -166,7 +168,9 @@ func storedAs(gr schema.GroupResource) string {
 func (s *Server) genericConfig() *genericapiserver.Config {
 	c := genericapiserver.NewConfig(serializer.NewCodecFactory(s.config.Scheme))
 	c.EffectiveVersion = newEffectiveVersion()
-	c.ExternalAddress = s.config.Listeners[0].Addr().String()
+	c.ExternalAddress = s.externalAddress()
+	c.GoawayChance, c.HSTSDirectives = s.config.Settings.HTTP2.GoawayChance, s.config.Settings.StrictTransportSecurity
+	c.LivezGracePeriod = s.config.Settings.LivezGracePeriod.Duration
 	c.LoopbackClientConfig = s.RESTConfig()
 	c.SkipOpenAPIInstallation = true
 	c.EnableProfiling, c.EnableMetrics = *s.config.Settings.Profiling, false
@@ -189,6 +193,22 @@ func (s *Server) genericConfig() *genericapiserver.Config {
 	return c
 }
 
+// externalAddress is what discovery tells clients to connect to.
+func (s *Server) externalAddress() string {
+	own := s.config.Listeners[0].Addr().String()
+	host := s.config.Settings.ExternalHostname
+	if host == "" {
+		return own
+	}
+	if _, _, err := net.SplitHostPort(host); err == nil {
+		return host
+	}
+	if _, port, err := net.SplitHostPort(own); err == nil {
+		return net.JoinHostPort(host, port)
+	}
+	return host
+}
+
 // etcdPatience is how long etcd may take to answer before the server is unhealthy.
 const etcdPatience = 2 * time.Second
 
@@ -204,6 +224,7 @@ func (s *Server) askEtcd(ctx context.Context) error {
 // build makes everything that answers requests; nothing runs yet.
 func (s *Server) build(c *genericapiserver.Config) error {
 	s.getter = storage.NewGetter(s.etcd.NewClient, s.config.Scheme, serializer.NewCodecFactory(s.config.Scheme), s.config.Report)
+	s.getter.DeleteWorkers = int(s.config.Settings.DeleteCollectionWorkers)
 	if err := s.openFiles(c); err != nil {
 		return err
 	}
@@ -234,7 +255,7 @@ func (s *Server) build(c *genericapiserver.Config) error {
 	s.dispatcher, err = dispatch.New(dispatch.Config{
 		Scheme: s.config.Scheme, Resources: s.config.Resources, Env: s.env(), Admission: access.chain,
 		TypeConverter: s.docs.TypeConverter(), Authorizer: access.authorizer,
-		Equivalents: s.generic.EquivalentResourceRegistry, MaxRequestBodyBytes: c.MaxRequestBodyBytes,
+		Equivalents: s.generic.EquivalentResourceRegistry, MaxRequestBodyBytes: c.MaxRequestBodyBytes, MinRequestTimeout: s.config.Settings.MinRequestTimeout.Duration,
 	})
 	if err != nil {
 		return err
@@ -253,7 +274,11 @@ func (s *Server) build(c *genericapiserver.Config) error {
 		mux.Handle(path, h)
 	}
 	s.generic.PrepareRun()
-	s.frontend = &frontend{listeners: s.config.Listeners, connections: s.connections, cert: s.config.Certificate, handler: s.generic.Handler}
+	config, err := tlsConfig(s.config.Certificate, s.config.Settings)
+	if err != nil {
+		return err
+	}
+	s.frontend = &frontend{listeners: s.config.Listeners, connections: s.connections, tls: config, http2: s.config.Settings.HTTP2, handler: s.generic.Handler}
 	s.transport.Serve(innerChain(front{s, s.generic.Handler.Director}, c))
 	return nil
 }
@@ -289,7 +314,8 @@ func (s *Server) env() registry.Env {
 		Scheme: s.config.Scheme, RESTOptions: s.getter, Clock: s.config.Clock, Nodes: s.config.Nodes,
 		Tokens: s.access.tokens, Authenticator: s.access.authenticator, APIAudiences: s.access.audiences,
 		Authorizer: s.access.authorizer, Rules: s.access.rules, Escalation: s.access.escalation, Services: s.config.Services, Mapper: s.Mapper(), Components: components,
-		Definitions: s.custom, APIServices: s.aggregator,
+		Definitions: s.custom, APIServices: s.aggregator, EventTTL: s.config.Settings.EventTTL.Duration,
+		MaxTokenExpiration: s.config.Settings.ServiceAccounts.MaxTokenExpiration.Duration, ExtendTokens: *s.config.Settings.ServiceAccounts.ExtendTokenExpiration,
 	}
 }
 

@@ -1,7 +1,9 @@
 package apiserver
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 	"time"
 )
 
@@ -16,6 +18,7 @@ const stopPatience = 10 * time.Second
 func (s *Server) Stop() { s.stopOnce.Do(s.stop) }
 
 func (s *Server) stop() {
+	s.delayShutdown()
 	s.cancel()
 	if s.serving {
 		<-s.done
@@ -44,6 +47,28 @@ func (s *Server) stop() {
 	}
 	if s.etcd != nil {
 		s.end("etcd", s.etcd.Stop)
+	}
+}
+
+// delayShutdown goes on to serve for the configured time, while /readyz fails: load
+// balancers send no new requests then.
+func (s *Server) delayShutdown() {
+	close(s.stopping)
+	if delay := s.config.Settings.ShutdownDelay.Duration; s.serving && delay > 0 {
+		select {
+		case <-s.config.Clock.After(delay):
+		case <-s.done:
+		}
+	}
+}
+
+// checkShutdown fails once the server was told to stop.
+func (s *Server) checkShutdown(*http.Request) error {
+	select {
+	case <-s.stopping:
+		return errors.New("process is shutting down")
+	default:
+		return nil
 	}
 }
 

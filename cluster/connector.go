@@ -15,7 +15,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
+	certutil "k8s.io/client-go/util/cert"
 
+	"github.com/coracle-k8s/coracle/apiserver/egress"
 	"github.com/coracle-k8s/coracle/apiserver/pki"
 )
 
@@ -102,13 +104,17 @@ func (n *connector) Connect(ctx context.Context, node string) (*url.URL, http.Ro
 	if a != nil {
 		return &url.URL{Scheme: "http", Host: node}, a.transport, nil
 	}
-	_, port, err := n.locate(ctx, node)
+	address, port, err := n.locate(ctx, node)
 	if err != nil {
 		return nil, nil, err
 	}
 	transport, err := n.remoteTransport()
 	if err != nil {
 		return nil, nil, apierrors.NewInternalError(err)
+	}
+	if n.cluster.config.APIServer.Kubelet.CAFile != "" {
+		// Others' authorities sign for addresses.
+		return &url.URL{Scheme: "https", Host: net.JoinHostPort(address, fmt.Sprint(port))}, transport, nil
 	}
 	// By its name, which the certificate of no other agent has: an agent that takes
 	// over another one's address gets nothing of what is meant for that.
@@ -125,7 +131,7 @@ func (n *connector) locate(ctx context.Context, node string) (address string, po
 	if err != nil {
 		return "", 0, err
 	}
-	port, address = obj.Status.DaemonEndpoints.KubeletEndpoint.Port, agentAddress(obj)
+	port, address = obj.Status.DaemonEndpoints.KubeletEndpoint.Port, agentAddress(obj, n.cluster.config.APIServer.Kubelet.PreferredAddressTypes)
 	if port == 0 || address == "" {
 		return "", 0, apierrors.NewBadRequest(fmt.Sprintf("node %s serves no logs or streams here (a simulated node has none, one in a server's process has them at that server)", node))
 	}
@@ -145,10 +151,13 @@ func (n *connector) dial(ctx context.Context, network, to string) (net.Conn, err
 	return (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext(ctx, network, net.JoinHostPort(address, fmt.Sprint(port)))
 }
 
-func agentAddress(node *corev1.Node) string {
-	for _, a := range node.Status.Addresses {
-		if a.Type == corev1.NodeInternalIP {
-			return a.Address
+// agentAddress returns the first address of the first type that the node has.
+func agentAddress(node *corev1.Node, types []string) string {
+	for _, t := range types {
+		for _, a := range node.Status.Addresses {
+			if string(a.Type) == t {
+				return a.Address
+			}
 		}
 	}
 	return ""
@@ -160,15 +169,31 @@ func (n *connector) remoteTransport() (*http.Transport, error) {
 	if n.remote != nil {
 		return n.remote, nil
 	}
-	pair, err := n.cluster.pki.Certificate(pki.Request{Name: "apiserver-agent-client", User: "kube-apiserver-kubelet-client", Groups: []string{agentAPIGroup}}, n.cluster.options.clock.Now())
-	if err != nil {
-		return nil, err
-	}
-	cert, err := pair.TLS()
+	cert, err := n.certificate()
 	if err != nil {
 		return nil, fmt.Errorf("loading the certificate for agents: %w", err)
 	}
-	n.remote = &http.Transport{DialContext: n.dial, TLSClientConfig: &tls.Config{
+	remote := &http.Transport{DialContext: n.dial, TLSClientConfig: &tls.Config{
 		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, RootCAs: n.cluster.nodeCA.Pool()}}
+	if file := n.cluster.config.APIServer.Kubelet.CAFile; file != "" {
+		if remote.TLSClientConfig.RootCAs, err = certutil.NewPool(file); err != nil {
+			return nil, fmt.Errorf("reading the authorities of agents: %w", err)
+		}
+		remote.DialContext = egress.Dial // the certificate does not bind the node
+	}
+	n.remote = remote
 	return n.remote, nil
+}
+
+// certificate is what agents of other processes are shown: the configured one, or
+// one of the cluster's authority.
+func (n *connector) certificate() (tls.Certificate, error) {
+	if files := n.cluster.config.APIServer.Kubelet; files.CertFile != "" {
+		return tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
+	}
+	pair, err := n.cluster.pki.Certificate(pki.Request{Name: "apiserver-agent-client", User: "kube-apiserver-kubelet-client", Groups: []string{agentAPIGroup}}, n.cluster.options.clock.Now())
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return pair.TLS()
 }

@@ -13,10 +13,17 @@ import (
 // servers are shown.
 const frontProxyUser = "front-proxy-client"
 
-// openProxy makes the certificate with which the server passes requests on to
-// aggregated ones. It has an authority of its own: who shows it may speak for
-// anybody.
+// openProxy returns the certificate with which the server passes requests on to
+// aggregated ones: the configured one, or one of an authority of its own, since who
+// shows it may speak for anybody.
 func (c *Cluster) openProxy() (tls.Certificate, error) {
+	if files := c.config.APIServer.Proxy; files.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
+		if err != nil {
+			return tls.Certificate{}, fmt.Errorf("loading the front proxy's certificate: %w", err)
+		}
+		return pair, c.describeProxy(nil)
+	}
 	now := c.options.clock.Now()
 	authority, err := c.openAuthority("pki/front-proxy")
 	if err != nil {
@@ -36,11 +43,14 @@ func (c *Cluster) openProxy() (tls.Certificate, error) {
 	return cert, nil
 }
 
-// describeProxy fills what is published of the proxies to believe: this one, and
-// one that is configured in front.
+// describeProxy fills what is published of the proxies to believe: this one, by its
+// own authority if it has one, and one that is configured in front.
 func (c *Cluster) describeProxy(authority []byte) error {
 	h := c.config.APIServer.Authentication.RequestHeader
-	names := []string{frontProxyUser}
+	names := []string{}
+	if authority != nil {
+		names = append(names, frontProxyUser)
+	}
 	if h.ClientCAFile != "" {
 		more, err := os.ReadFile(h.ClientCAFile)
 		if err != nil {
@@ -59,7 +69,11 @@ func (c *Cluster) describeProxy(authority []byte) error {
 		}
 		clients = append(clients, more...)
 	}
-	c.proxyAuthentication = map[string]string{"client-ca-file": string(clients), "requestheader-client-ca-file": string(authority)}
+	c.proxyAuthentication = map[string]string{"client-ca-file": string(clients)}
+	if len(authority) == 0 {
+		return nil // no aggregated server can tell who the proxy is
+	}
+	c.proxyAuthentication["requestheader-client-ca-file"] = string(authority)
 	for key, headers := range map[string][]string{
 		"requestheader-allowed-names":        names,
 		"requestheader-username-headers":     {"X-Remote-User"},

@@ -73,6 +73,10 @@ func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) err
 	if err == nil {
 		err = c.credentials(&config)
 	}
+	c.nodes = newConnector(c)
+	if k := c.config.APIServer.Kubelet; err == nil && k.CAFile+k.CertFile != "" {
+		_, err = c.nodes.remoteTransport() // reads the files
+	}
 	if err == nil {
 		err = c.noteIdentity()
 	}
@@ -80,7 +84,6 @@ func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) err
 		closeAll(listeners)
 		return err
 	}
-	c.nodes = newConnector(c)
 	config.Nodes = c.nodes
 	config.Extra = map[string]http.Handler{joinPath: http.HandlerFunc(c.serveJoin), StatusPath: http.HandlerFunc(c.serveStatus)}
 	c.server, err = apiserver.Start(ctx, config)

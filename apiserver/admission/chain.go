@@ -39,6 +39,23 @@ type Deps struct {
 	Dynamic *dynamic.Config
 	// Selection turns plugins on and off.
 	Selection Selection
+	// NotReadySeconds and UnreachableSeconds are for DefaultTolerationSeconds; nil is
+	// five minutes.
+	NotReadySeconds, UnreachableSeconds *int64
+}
+
+// tolerationSeconds is how long pods stay on a node that has trouble.
+const tolerationSeconds = 300
+
+// DefaultNames are those of the plugins that are on unless they are disabled.
+func DefaultNames() []string {
+	var names []string
+	for _, p := range ordered() {
+		if !p.off {
+			names = append(names, p.name)
+		}
+	}
+	return names
 }
 
 // Names of all plugins in the order in which they run.

@@ -91,7 +91,7 @@ func ordered() []plugin {
 			return podnodeselector.New(d.Live, config)
 		}},
 		{name: "Priority", make: plain(func(d Deps) admission.Interface { return priority.New(d.Live) })},
-		{name: "DefaultTolerationSeconds", make: plain(func(Deps) admission.Interface { return tainttolerationdefaults.New() })},
+		{name: "DefaultTolerationSeconds", make: plain(defaultTolerations)},
 		{name: "PodTolerationRestriction", off: true, make: func(d Deps, config io.Reader) (admission.Interface, error) {
 			return podtolerationrestriction.New(d.Live, config)
 		}},
@@ -118,6 +118,17 @@ func ordered() []plugin {
 		{name: "ResourceQuota", make: resourceQuota},
 		{name: "AlwaysDeny", off: true, make: plain(func(Deps) admission.Interface { return always.Deny{} })},
 	}
+}
+
+func defaultTolerations(d Deps) admission.Interface {
+	notReady, unreachable := int64(tolerationSeconds), int64(tolerationSeconds)
+	if d.NotReadySeconds != nil {
+		notReady = *d.NotReadySeconds
+	}
+	if d.UnreachableSeconds != nil {
+		unreachable = *d.UnreachableSeconds
+	}
+	return tainttolerationdefaults.New(notReady, unreachable)
 }
 
 func podSecurity(d Deps, config io.Reader) (admission.Interface, error) {

@@ -299,12 +299,12 @@ func TestTolerationsAndTaints(t *testing.T) {
 	g := NewWithT(t)
 	pod := &corev1.Pod{Spec: corev1.PodSpec{Tolerations: []corev1.Toleration{{Key: "node.kubernetes.io/not-ready", Operator: "Exists", Effect: "NoExecute"}}}}
 	for range 2 {
-		wants(t, "tolerations", admit(t, tainttolerationdefaults.New(), ask{op: admission.Create, obj: pod, resource: "pods"}), "")
+		wants(t, "tolerations", admit(t, tainttolerationdefaults.New(300, 300), ask{op: admission.Create, obj: pod, resource: "pods"}), "")
 		g.Expect(pod.Spec.Tolerations).To(HaveLen(2))
 	}
 	g.Expect(pod.Spec.Tolerations[1]).To(Equal(corev1.Toleration{Key: "node.kubernetes.io/unreachable", Operator: "Exists", Effect: "NoExecute", TolerationSeconds: ptr.To[int64](300)}))
 	all := &corev1.Pod{Spec: corev1.PodSpec{Tolerations: []corev1.Toleration{{Operator: "Exists"}}}}
-	wants(t, "all", admit(t, tainttolerationdefaults.New(), ask{op: admission.Create, obj: all, resource: "pods"}), "")
+	wants(t, "all", admit(t, tainttolerationdefaults.New(300, 300), ask{op: admission.Create, obj: all, resource: "pods"}), "")
 	g.Expect(all.Spec.Tolerations).To(HaveLen(1))
 
 	n := &corev1.Node{}

@@ -17,6 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/util/webhook"
 	"k8s.io/apiserver/plugin/pkg/audit/buffered"
 	auditlog "k8s.io/apiserver/plugin/pkg/audit/log"
+	"k8s.io/apiserver/plugin/pkg/audit/truncate"
 	auditwebhook "k8s.io/apiserver/plugin/pkg/audit/webhook"
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
@@ -30,16 +31,6 @@ type Log struct {
 	file io.Closer
 	stop chan struct{}
 }
-
-// Upstream's numbers of buffering.
-const (
-	bufferSize   = 10000
-	batchSize    = 400
-	batchWait    = 30 * time.Second
-	batchRate    = 10 // a second
-	batchBurst   = 15
-	webhookDelay = 10 * time.Second
-)
 
 // Open makes the log of a defaulted configuration with a policy. It writes from
 // Start until Close.
@@ -55,17 +46,15 @@ func Open(c v1alpha1.Audit) (*Log, error) {
 		if err != nil {
 			return nil, fmt.Errorf("opening the audit log: %w", err)
 		}
-		backends = append(backends, inMode(c.LogMode, auditlog.NewBackend(to, c.LogFormat, auditv1.SchemeGroupVersion)))
+		log := truncated(c.LogTruncate, inMode(c.LogMode, c.LogBatch, false, auditlog.NewBackend(to, c.LogFormat, auditv1.SchemeGroupVersion)))
+		backends = append(backends, log)
 	}
 	if c.WebhookKubeconfigFile != "" {
-		to, err := auditwebhook.NewBackend(c.WebhookKubeconfigFile, auditv1.SchemeGroupVersion, webhook.DefaultRetryBackoffWithInitialDelay(webhookDelay), nil)
+		to, err := auditwebhook.NewBackend(c.WebhookKubeconfigFile, auditv1.SchemeGroupVersion, webhook.DefaultRetryBackoffWithInitialDelay(c.WebhookInitialBackoff.Duration), nil)
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("making the audit webhook: %w", err), l.closeFile())
 		}
-		backends = append(backends, buffered.NewBackend(to, buffered.BatchConfig{
-			BufferSize: bufferSize, MaxBatchSize: batchSize, MaxBatchWait: batchWait,
-			ThrottleEnable: true, ThrottleQPS: batchRate, ThrottleBurst: batchBurst, AsyncDelegate: true,
-		}))
+		backends = append(backends, truncated(c.WebhookTruncate, inMode(c.WebhookMode, c.WebhookBatch, true, to)))
 	}
 	l.Backend = audit.Union(backends...)
 	return l, nil
@@ -85,14 +74,26 @@ func (l *Log) open(c v1alpha1.Audit) (io.Writer, error) {
 	return f, err
 }
 
-func inMode(mode string, to audit.Backend) audit.Backend {
+// inMode writes to a backend as the mode has it. An asynchronous one gets batches
+// side by side, as a webhook may be slow.
+func inMode(mode string, b v1alpha1.AuditBatch, asynchronous bool, to audit.Backend) audit.Backend {
 	switch mode {
 	case "batch":
-		return buffered.NewBackend(to, buffered.BatchConfig{BufferSize: bufferSize, MaxBatchSize: 1})
+		return buffered.NewBackend(to, buffered.BatchConfig{
+			BufferSize: int(b.BufferSize), MaxBatchSize: int(b.MaxSize), MaxBatchWait: b.MaxWait.Duration,
+			ThrottleEnable: *b.Throttle, ThrottleQPS: b.ThrottleQPS, ThrottleBurst: int(b.ThrottleBurst), AsyncDelegate: asynchronous,
+		})
 	case "blocking":
 		return forgiving{to}
 	}
 	return to
+}
+
+func truncated(t v1alpha1.AuditTruncate, to audit.Backend) audit.Backend {
+	if !t.Enabled {
+		return to
+	}
+	return truncate.NewBackend(to, truncate.Config{MaxBatchSize: t.MaxBatchSize, MaxEventSize: t.MaxEventSize}, auditv1.SchemeGroupVersion)
 }
 
 // forgiving lets requests through whose event cannot be written.

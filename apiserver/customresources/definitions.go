@@ -40,6 +40,8 @@ type Config struct {
 	Admission           admission.Interface
 	Authorizer          authorizer.Authorizer
 	MaxRequestBodyBytes int64
+	// MinRequestTimeout is the shortest time a watch is kept.
+	MinRequestTimeout time.Duration
 	// Services reaches conversion webhooks.
 	Services *services.Network
 	// Discovery and Groups announce what is served; Discovery is of the source

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	"k8s.io/apiextensions-apiserver/pkg/apihelpers"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -21,9 +20,6 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/apiserver/pkg/warning"
 )
-
-// minRequestTimeout is the shortest time a watch is kept, upstream's default.
-const minRequestTimeout = 30 * time.Minute
 
 // ServeHTTP serves everything below /apis/ that no built-in group does, and
 // answers 404 to what no definition has.
@@ -132,7 +128,7 @@ func (s *serving) object(v *endpoint, info *request.RequestInfo, admit, creating
 	case "get":
 		return handlers.GetResource(st, v.main)
 	case "list", "watch":
-		return handlers.ListResource(st, st, v.main, info.Verb == "watch", minRequestTimeout)
+		return handlers.ListResource(st, st, v.main, info.Verb == "watch", s.server.config.MinRequestTimeout)
 	case "create":
 		s.server.used(s.crd.Name)
 		return handlers.CreateResource(st, v.main, creating)

@@ -32,9 +32,6 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/storage"
 )
 
-// minRequestTimeout is the shortest time a watch is kept, upstream's default.
-const minRequestTimeout = 30 * time.Minute
-
 // Config is what a Dispatcher needs; all fields but Authorizer are required.
 type Config struct {
 	Scheme    *runtime.Scheme
@@ -47,6 +44,8 @@ type Config struct {
 	Equivalents   runtime.EquivalentResourceRegistry
 	// MaxRequestBodyBytes answers 413 beyond it.
 	MaxRequestBodyBytes int64
+	// MinRequestTimeout is the shortest time a watch is kept.
+	MinRequestTimeout time.Duration
 }
 
 // Dispatcher is an http.Handler for every resource request it has a resource for.
@@ -309,12 +308,12 @@ func (d *Dispatcher) reader(st rest.Storage, scope *handlers.RequestScope, info 
 	case "list":
 		if l, ok := st.(rest.Lister); ok {
 			watcher, _ := st.(rest.Watcher)
-			return handlers.ListResource(l, watcher, scope, false, minRequestTimeout), "LIST"
+			return handlers.ListResource(l, watcher, scope, false, d.config.MinRequestTimeout), "LIST"
 		}
 	case "watch":
 		l, isLister := st.(rest.Lister)
 		if watcher, ok := st.(rest.Watcher); ok && isLister {
-			return handlers.ListResource(l, watcher, scope, true, minRequestTimeout), "WATCH"
+			return handlers.ListResource(l, watcher, scope, true, d.config.MinRequestTimeout), "WATCH"
 		}
 	}
 	return nil, ""

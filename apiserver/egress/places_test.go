@@ -88,7 +88,7 @@ var places = map[string]string{
 	"cluster/joiner.go net.Dialer":                        operator + ": an agent's server",
 	"cluster/joiner.go http.Transport":                    operator + ": an agent's server",
 	"cluster/connector.go http.Transport":                 "agents of this process through memory; others at whatever address their node wrote, for an agent may be on the server's machine, but the other side shows a certificate for the node's name, of the authority of agents, before anything is sent",
-	"cluster/connector.go net.Dialer":                     "as its http.Transport",
+	"cluster/connector.go net.Dialer":                     "as its http.Transport; with configured authorities of agents, whose certificates bind no node, egress.Dial connects",
 	"cluster/parts.go http.Client":                        "a type in a signature",
 	"cluster/metricsapi.go rest.UnversionedRESTClientFor": memory,
 }

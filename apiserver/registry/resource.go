@@ -11,6 +11,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -109,6 +110,12 @@ type Env struct {
 	Definitions DefinitionObserver
 	// APIServices is told of APIServices.
 	APIServices APIServiceObserver
+	// EventTTL is how long Events are kept, 0 an hour.
+	EventTTL time.Duration
+	// MaxTokenExpiration bounds service account tokens, 0 does not; ExtendTokens
+	// makes those of pods good for a year.
+	MaxTokenExpiration time.Duration
+	ExtendTokens       bool
 }
 
 // APIServiceObserver serves what APIServices announce.

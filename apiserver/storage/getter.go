@@ -33,12 +33,14 @@ const (
 	compaction = 5 * time.Minute
 	// history is how long a watch may resume from the cache.
 	history = 75 * time.Second
-	// deleteWorkers is how many objects of one deletecollection are deleted side by side.
-	deleteWorkers = 16
 )
 
 // Getter implements generic.RESTOptionsGetter.
 type Getter struct {
+	// DeleteWorkers is how many objects of one deletecollection are deleted side by
+	// side, of storages opened from now on.
+	DeleteWorkers int
+
 	newClient func() *kubernetes.Client
 	client    *kubernetes.Client // the compactor's
 	compactor interface {
@@ -58,7 +60,7 @@ type Getter struct {
 // watch cache from being filled, once.
 func NewGetter(newClient func() *kubernetes.Client, scheme *runtime.Scheme, serializer runtime.StorageSerializer, report func(error)) *Getter {
 	client := newClient()
-	return &Getter{newClient: newClient, client: client, scheme: scheme, serializer: serializer, report: report, firsts: newFirsts(), sizes: newSizes(clock.RealClock{}),
+	return &Getter{DeleteWorkers: 1, newClient: newClient, client: client, scheme: scheme, serializer: serializer, report: report, firsts: newFirsts(), sizes: newSizes(clock.RealClock{}),
 		compactor: etcd3.NewCompactor(client.Client, compaction, clock.RealClock{}, nil)}
 }
 
@@ -106,7 +108,7 @@ func (g *Getter) GetRESTOptions(gr schema.GroupResource, example runtime.Object)
 		StorageConfig:           config.ForResource(gr),
 		Decorator:               g.open,
 		EnableGarbageCollection: true,
-		DeleteCollectionWorkers: deleteWorkers,
+		DeleteCollectionWorkers: g.DeleteWorkers,
 		ResourcePrefix:          keyPrefix(gr),
 	}, nil
 }
@@ -122,7 +124,7 @@ func (c customResources) GetRESTOptions(gr schema.GroupResource, _ runtime.Objec
 		StorageConfig:           storagebackend.NewDefaultConfig(Prefix, unstructured.UnstructuredJSONScheme).ForResource(gr),
 		Decorator:               c.getter.openTyped,
 		EnableGarbageCollection: true,
-		DeleteCollectionWorkers: deleteWorkers,
+		DeleteCollectionWorkers: c.getter.DeleteWorkers,
 		ResourcePrefix:          keyPrefix(gr),
 	}, nil
 }

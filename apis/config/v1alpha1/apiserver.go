@@ -19,6 +19,38 @@ type APIServer struct {
 	Audit          Audit          `json:"audit,omitempty"`
 	Encryption     Encryption     `json:"encryption,omitempty"`
 
+	// Proxy is the client certificate that aggregated API servers are shown.
+	// Default: one of an authority of its own. Its authority must be
+	// authentication.requestHeader.clientCAFile, which those servers are told of.
+	Proxy Certificate `json:"proxy,omitempty"`
+	// Kubelet configures connections to agents.
+	Kubelet Kubelet `json:"kubelet,omitempty"`
+	// TLS and HTTP2 bound what connections may use.
+	TLS   TLS   `json:"tls,omitempty"`
+	HTTP2 HTTP2 `json:"http2,omitempty"`
+
+	// ExternalHostname is the address, with or without a port, that discovery
+	// tells clients of. Default the address of listen.
+	ExternalHostname string `json:"externalHostname,omitempty"`
+	// StrictTransportSecurity are directives of that header, such as
+	// max-age=31536000. Default none: no header.
+	StrictTransportSecurity []string `json:"strictTransportSecurity,omitempty"`
+	// EventTTL is how long Events are kept after they were last written, at least
+	// 1s. Default 1h.
+	EventTTL metav1.Duration `json:"eventTTL,omitempty"`
+	// DeleteCollectionWorkers is how many objects of one deletecollection are
+	// deleted side by side. Default 16.
+	DeleteCollectionWorkers int32 `json:"deleteCollectionWorkers,omitempty"`
+	// MinRequestTimeout is the shortest time after which a watch without a timeout
+	// is ended; the longest is twice that. Default 30m.
+	MinRequestTimeout metav1.Duration `json:"minRequestTimeout,omitempty"`
+	// ShutdownDelay is how long the server goes on to answer after it was told to
+	// stop, while /readyz fails. Default 0s.
+	ShutdownDelay metav1.Duration `json:"shutdownDelay,omitempty"`
+	// LivezGracePeriod is how long after the start /livez passes over hooks that
+	// have not ended. Default 0s.
+	LivezGracePeriod metav1.Duration `json:"livezGracePeriod,omitempty"`
+
 	// RequestTimeout bounds every request that is not long-running (watch,
 	// exec, logs and the like). Default 60s.
 	RequestTimeout metav1.Duration `json:"requestTimeout,omitempty"`
@@ -49,6 +81,57 @@ type Certificate struct {
 	KeyFile  string `json:"keyFile,omitempty"`
 }
 
+// NamedCertificate is a certificate for some names.
+type NamedCertificate struct {
+	CertFile string `json:"certFile,omitempty"`
+	KeyFile  string `json:"keyFile,omitempty"`
+	// Names that clients ask for, a leading *. stands for one label. Default those
+	// in the certificate.
+	Names []string `json:"names,omitempty"`
+}
+
+// TLS bounds what connections may use, under the names of crypto/tls.
+type TLS struct {
+	// MinVersion is VersionTLS10, VersionTLS11, VersionTLS12 or VersionTLS13.
+	// Default VersionTLS12.
+	MinVersion string `json:"minVersion,omitempty"`
+	// CipherSuites of versions before 1.3. Default those of crypto/tls.
+	CipherSuites []string `json:"cipherSuites,omitempty"`
+	// CurvePreferences are numbers of key exchange mechanisms (CurveID). Default
+	// those of crypto/tls.
+	CurvePreferences []int32 `json:"curvePreferences,omitempty"`
+	// SNICertificates are shown in place of certificate to clients that ask for one
+	// of their names. Default none.
+	SNICertificates []NamedCertificate `json:"sniCertificates,omitempty"`
+}
+
+// HTTP2 configures HTTP/2.
+type HTTP2 struct {
+	// Disabled serves HTTP/1.1 alone. Default false.
+	Disabled bool `json:"disabled,omitempty"`
+	// MaxStreamsPerConnection is how many requests one connection has at once.
+	// Default 1000.
+	MaxStreamsPerConnection int32 `json:"maxStreamsPerConnection,omitempty"`
+	// GoawayChance is the share of requests whose connection is ended after it, so
+	// that clients spread over several servers, at most 0.02. Default 0.
+	GoawayChance float64 `json:"goawayChance,omitempty"`
+}
+
+// Kubelet configures how the server reaches agents of other processes. The
+// defaults are what agents of this cluster ask for.
+type Kubelet struct {
+	// CAFile has the authorities of what agents show, PEM. Default the cluster's own
+	// of agents. With it the certificate must be for the address of the node.
+	CAFile string `json:"caFile,omitempty"`
+	// CertFile and KeyFile are what agents are shown. Default a certificate of the
+	// cluster's authority.
+	CertFile string `json:"certFile,omitempty"`
+	KeyFile  string `json:"keyFile,omitempty"`
+	// PreferredAddressTypes are the types of node addresses to try, the first that a
+	// node has. Default InternalIP.
+	PreferredAddressTypes []string `json:"preferredAddressTypes,omitempty"`
+}
+
 // ServiceAccounts configures the tokens of service accounts.
 type ServiceAccounts struct {
 	// Issuer is the URL in the tokens. Default
@@ -62,6 +145,18 @@ type ServiceAccounts struct {
 	// KeyFiles have further public keys of tokens that are believed: PEM keys or
 	// certificates. Default none.
 	KeyFiles []string `json:"keyFiles,omitempty"`
+	// AcceptedIssuers are further issuers whose tokens are believed, if one of the
+	// keys signed them. Default none.
+	AcceptedIssuers []string `json:"acceptedIssuers,omitempty"`
+	// JWKSURI is where the discovery document says that the keys are, https.
+	// Default openid/v1/jwks below the issuer.
+	JWKSURI string `json:"jwksURI,omitempty"`
+	// MaxTokenExpiration bounds how long a requested token is good, at least 1h.
+	// Default 0s: as long as is asked for.
+	MaxTokenExpiration metav1.Duration `json:"maxTokenExpiration,omitempty"`
+	// ExtendTokenExpiration makes the tokens of pods good for a year, for clients
+	// that read them once; after an hour their use is recorded as stale. Default true.
+	ExtendTokenExpiration *bool `json:"extendTokenExpiration,omitempty"`
 }
 
 // Authentication says whom the API server believes, besides client certificates
@@ -78,6 +173,12 @@ type Authentication struct {
 	// [] none. What an anonymous user sees there is up to authorization. Default
 	// /livez, /readyz and /healthz; ConfigFile may say otherwise, but not both.
 	AnonymousPaths []string `json:"anonymousPaths,omitempty"`
+	// TokenFile has static tokens, one a line: token,user,uid,"group1,group2". It
+	// is read once. Default none.
+	TokenFile string `json:"tokenFile,omitempty"`
+	// OIDC is one issuer of ID tokens, as kube-apiserver's flags have it; ConfigFile
+	// has more and several. Not with ConfigFile.
+	OIDC OIDC `json:"oidc,omitempty"`
 	// BootstrapTokens believes the tokens in Secrets of the type
 	// bootstrap.kubernetes.io/token in kube-system. Default true.
 	BootstrapTokens *bool `json:"bootstrapTokens,omitempty"`
@@ -85,6 +186,29 @@ type Authentication struct {
 	TokenWebhook TokenWebhook `json:"tokenWebhook,omitempty"`
 	// RequestHeader believes the headers of a proxy in front. Default none.
 	RequestHeader RequestHeader `json:"requestHeader,omitempty"`
+}
+
+// OIDC is an issuer of ID tokens:
+// https://kubernetes.io/docs/reference/access-authn-authz/authentication/#using-flags.
+type OIDC struct {
+	// IssuerURL turns the issuer on; https.
+	IssuerURL string `json:"issuerURL,omitempty"`
+	// ClientID is the audience that tokens must have.
+	ClientID string `json:"clientID,omitempty"`
+	// CAFile has the authorities of the issuer's certificate, PEM. Default those of
+	// the system.
+	CAFile string `json:"caFile,omitempty"`
+	// UsernameClaim and UsernamePrefix make names of users. Defaults sub, and the
+	// issuer with # for claims other than email; - is no prefix.
+	UsernameClaim  string `json:"usernameClaim,omitempty"`
+	UsernamePrefix string `json:"usernamePrefix,omitempty"`
+	// GroupsClaim and GroupsPrefix make groups. Default none.
+	GroupsClaim  string `json:"groupsClaim,omitempty"`
+	GroupsPrefix string `json:"groupsPrefix,omitempty"`
+	// RequiredClaims are claims with the values that tokens must have.
+	RequiredClaims map[string]string `json:"requiredClaims,omitempty"`
+	// SigningAlgs are the algorithms that tokens may be signed with. Default RS256.
+	SigningAlgs []string `json:"signingAlgs,omitempty"`
 }
 
 // TokenWebhook is a server that knows bearer tokens.
@@ -106,8 +230,8 @@ type RequestHeader struct {
 	ClientCAFile string `json:"clientCAFile,omitempty"`
 	// AllowedNames are the common names the proxy may have; empty allows all.
 	AllowedNames []string `json:"allowedNames,omitempty"`
-	// The names of the headers. Defaults X-Remote-User, X-Remote-Uid,
-	// X-Remote-Group, and the prefix X-Remote-Extra-.
+	// The names of the headers; an empty list (not null) reads none. Defaults
+	// X-Remote-User, X-Remote-Uid, X-Remote-Group, and the prefix X-Remote-Extra-.
 	UsernameHeaders     []string `json:"usernameHeaders,omitempty"`
 	UIDHeaders          []string `json:"uidHeaders,omitempty"`
 	GroupHeaders        []string `json:"groupHeaders,omitempty"`
@@ -121,6 +245,28 @@ type Authorization struct {
 	// it changes, but what it named at first must stay. Without Node, agents of
 	// other machines may nothing. Default: Node, then RBAC.
 	ConfigFile string `json:"configFile,omitempty"`
+	// Modes are the authorizers in their order, in place of ConfigFile: Node, RBAC,
+	// Webhook, ABAC, AlwaysAllow, AlwaysDeny. Default none: ConfigFile, or Node and
+	// RBAC.
+	Modes []string `json:"modes,omitempty"`
+	// PolicyFile is the policy of the mode ABAC, a JSON object a line:
+	// https://kubernetes.io/docs/reference/access-authn-authz/abac/.
+	PolicyFile string `json:"policyFile,omitempty"`
+	// Webhook is the server that the mode Webhook asks.
+	Webhook AuthorizationWebhook `json:"webhook,omitempty"`
+}
+
+// AuthorizationWebhook is a server that decides who may do what.
+type AuthorizationWebhook struct {
+	// KubeconfigFile says where the server is and how to log in there.
+	KubeconfigFile string `json:"kubeconfigFile,omitempty"`
+	// Version of authorization.k8s.io that the server speaks: v1 or v1beta1.
+	// Default v1.
+	Version string `json:"version,omitempty"`
+	// AuthorizedTTL and UnauthorizedTTL are how long answers are kept; 0s keeps none.
+	// Defaults 5m and 30s.
+	AuthorizedTTL   *metav1.Duration `json:"authorizedTTL,omitempty"`
+	UnauthorizedTTL *metav1.Duration `json:"unauthorizedTTL,omitempty"`
 }
 
 // Admission configures admission plugins, by upstream's names: NamespaceLifecycle,
@@ -136,6 +282,10 @@ type Admission struct {
 	// configurations of single plugins, in it or in files that it names, such
 	// as PodSecurity's defaults and the credentials for webhooks. Default none.
 	ConfigFile string `json:"configFile,omitempty"`
+	// NotReadyTolerationSeconds and UnreachableTolerationSeconds are what the plugin
+	// DefaultTolerationSeconds gives pods. Defaults 300.
+	NotReadyTolerationSeconds    *int64 `json:"notReadyTolerationSeconds,omitempty"`
+	UnreachableTolerationSeconds *int64 `json:"unreachableTolerationSeconds,omitempty"`
 }
 
 // Audit configures the audit log. Without a policy there is none, and it costs
@@ -159,8 +309,45 @@ type Audit struct {
 	// (events are buffered and written beside) or blocking-strict (a request
 	// whose event cannot be written fails). Default blocking.
 	LogMode string `json:"logMode,omitempty"`
-	// WebhookKubeconfigFile says to which server events are sent, in batches.
+	// LogBatch is how events are buffered in the mode batch, LogTruncate bounds them.
+	LogBatch    AuditBatch    `json:"logBatch,omitempty"`
+	LogTruncate AuditTruncate `json:"logTruncate,omitempty"`
+	// WebhookKubeconfigFile says to which server events are sent.
 	WebhookKubeconfigFile string `json:"webhookKubeconfigFile,omitempty"`
+	// WebhookMode is as LogMode. Default batch.
+	WebhookMode string `json:"webhookMode,omitempty"`
+	// WebhookInitialBackoff is the time before the first retry. Default 10s.
+	WebhookInitialBackoff metav1.Duration `json:"webhookInitialBackoff,omitempty"`
+	// WebhookBatch and WebhookTruncate are as those of the log.
+	WebhookBatch    AuditBatch    `json:"webhookBatch,omitempty"`
+	WebhookTruncate AuditTruncate `json:"webhookTruncate,omitempty"`
+}
+
+// AuditBatch buffers events.
+type AuditBatch struct {
+	// BufferSize is how many events wait; more are dropped. Default 10000.
+	BufferSize int32 `json:"bufferSize,omitempty"`
+	// MaxSize is how many events are written at once. Default 1 of the log, 400 of
+	// the webhook.
+	MaxSize int32 `json:"maxSize,omitempty"`
+	// MaxWait is how long events wait for MaxSize. Default 0s of the log (no bound),
+	// 30s of the webhook.
+	MaxWait metav1.Duration `json:"maxWait,omitempty"`
+	// Throttle bounds the batches by ThrottleQPS a second with bursts of
+	// ThrottleBurst. Defaults false of the log, true with 10 and 15 of the webhook.
+	Throttle      *bool   `json:"throttle,omitempty"`
+	ThrottleQPS   float32 `json:"throttleQPS,omitempty"`
+	ThrottleBurst int32   `json:"throttleBurst,omitempty"`
+}
+
+// AuditTruncate makes large events smaller: objects are left out first, then the
+// event is dropped.
+type AuditTruncate struct {
+	// Enabled turns it on. Default false.
+	Enabled bool `json:"enabled,omitempty"`
+	// MaxBatchSize and MaxEventSize are in bytes. Defaults 10485760 and 102400.
+	MaxBatchSize int64 `json:"maxBatchSize,omitempty"`
+	MaxEventSize int64 `json:"maxEventSize,omitempty"`
 }
 
 // Encryption configures encryption at rest.

@@ -3,13 +3,14 @@ package v1alpha1
 import (
 	"fmt"
 	"maps"
-	"net/url"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/coracle-k8s/coracle/apis/config/enablement"
@@ -32,20 +33,39 @@ func (a *APIServer) Default() {
 	if a.Authentication.AnonymousPaths == nil && a.Authentication.ConfigFile == "" {
 		a.Authentication.AnonymousPaths = []string{"/livez", "/readyz", "/healthz"}
 	}
-	set(&a.Audit.LogFormat, "json")
-	set(&a.Audit.LogMode, "blocking")
-	set(&a.Audit.LogMaxSize, 100)
+	a.Audit.Default()
+	yes(&a.ServiceAccounts.ExtendTokenExpiration)
+	set(&a.Authentication.OIDC.UsernameClaim, "sub")
+	list(&a.Authentication.OIDC.SigningAlgs, "RS256")
+	a.Authorization.Webhook.Default()
+	pointer(&a.Admission.NotReadyTolerationSeconds, 300)
+	pointer(&a.Admission.UnreachableTolerationSeconds, 300)
+	list(&a.Kubelet.PreferredAddressTypes, string(corev1.NodeInternalIP))
+	set(&a.TLS.MinVersion, "VersionTLS12")
+	set(&a.HTTP2.MaxStreamsPerConnection, 1000)
+	set(&a.EventTTL.Duration, time.Hour)
+	set(&a.DeleteCollectionWorkers, 16)
+	set(&a.MinRequestTimeout.Duration, 30*time.Minute)
 }
 
-func yes(field **bool) {
+// Default fills every field that was left out.
+func (w *AuthorizationWebhook) Default() {
+	set(&w.Version, "v1")
+	pointer(&w.AuthorizedTTL, metav1.Duration{Duration: 5 * time.Minute})
+	pointer(&w.UnauthorizedTTL, metav1.Duration{Duration: 30 * time.Second})
+}
+
+func yes(field **bool) { pointer(field, true) }
+
+func pointer[T any](field **T, value T) {
 	if *field == nil {
-		on := true
-		*field = &on
+		*field = &value
 	}
 }
 
+// list leaves an empty list as it is: it asks for none.
 func list(field *[]string, value string) {
-	if len(*field) == 0 {
+	if *field == nil {
 		*field = []string{value}
 	}
 }
@@ -70,12 +90,10 @@ func (a *APIServer) Validate(at *field.Path) field.ErrorList {
 		}
 	}
 	errs = append(errs, pair(at.Child("certificate"), a.Certificate.CertFile, a.Certificate.KeyFile)...)
-	if a.ServiceAccounts.Issuer != "" {
-		if issuer, err := url.Parse(a.ServiceAccounts.Issuer); err != nil || strings.Contains(a.ServiceAccounts.Issuer, ":") && issuer.Scheme == "" {
-			errs = append(errs, field.Invalid(at.Child("serviceAccounts", "issuer"), a.ServiceAccounts.Issuer, "must be a URL or a name without a colon"))
-		}
-	}
+	errs = append(errs, a.ServiceAccounts.validate(at.Child("serviceAccounts"))...)
+	errs = append(errs, a.validateServing(at)...)
 	errs = append(errs, a.Authentication.validate(at.Child("authentication"))...)
+	errs = append(errs, a.Authorization.validate(at.Child("authorization"), a.Authentication.AnonymousPaths)...)
 	errs = append(errs, a.Admission.validate(at.Child("admission"))...)
 	errs = append(errs, a.Audit.validate(at.Child("audit"))...)
 	if a.Encryption.Reload && a.Encryption.ConfigFile == "" {
@@ -120,6 +138,10 @@ func (a *Authentication) validate(at *field.Path) field.ErrorList {
 	if slices.Contains(a.AnonymousPaths, "*") && len(a.AnonymousPaths) > 1 {
 		errs = append(errs, field.Invalid(at.Child("anonymousPaths"), a.AnonymousPaths, `"*" must stand alone`))
 	}
+	errs = append(errs, a.OIDC.validate(at.Child("oidc"))...)
+	if a.OIDC.IssuerURL != "" && a.ConfigFile != "" {
+		errs = append(errs, field.Forbidden(at.Child("oidc"), "configFile names the issuers"))
+	}
 	errs = append(errs, a.TokenWebhook.validate(at.Child("tokenWebhook"))...)
 	return append(errs, a.RequestHeader.validate(at.Child("requestHeader"))...)
 }
@@ -163,29 +185,6 @@ func (a *Admission) validate(at *field.Path) field.ErrorList {
 	return errs
 }
 
-func (a *Audit) validate(at *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	written := a.LogPath != "" || a.WebhookKubeconfigFile != ""
-	if a.PolicyFile != "" && !written {
-		errs = append(errs, field.Required(at.Child("logPath"), "events must go somewhere: there or to a webhook"))
-	}
-	if a.PolicyFile == "" && written {
-		errs = append(errs, field.Required(at.Child("policyFile"), "without a policy nothing is recorded"))
-	}
-	if formats := []string{"json", "legacy"}; !slices.Contains(formats, a.LogFormat) {
-		errs = append(errs, field.NotSupported(at.Child("logFormat"), a.LogFormat, formats))
-	}
-	if modes := []string{"blocking", "batch", "blocking-strict"}; !slices.Contains(modes, a.LogMode) {
-		errs = append(errs, field.NotSupported(at.Child("logMode"), a.LogMode, modes))
-	}
-	for name, n := range map[string]int32{"logMaxSize": a.LogMaxSize, "logMaxBackups": a.LogMaxBackups, "logMaxAge": a.LogMaxAge} {
-		if n < 0 {
-			errs = append(errs, field.Invalid(at.Child(name), n, "must not be negative"))
-		}
-	}
-	return errs
-}
-
 // deepCopyInto makes out share nothing with a.
 func (a *APIServer) deepCopyInto(out *APIServer) {
 	*out = *a
@@ -201,6 +200,23 @@ func (a *APIServer) deepCopyInto(out *APIServer) {
 	out.RuntimeConfig = maps.Clone(a.RuntimeConfig)
 	out.Admission.EnablePlugins = slices.Clone(a.Admission.EnablePlugins)
 	out.Admission.DisablePlugins = slices.Clone(a.Admission.DisablePlugins)
+	out.Admission.NotReadyTolerationSeconds = clonePointer(a.Admission.NotReadyTolerationSeconds)
+	out.Admission.UnreachableTolerationSeconds = clonePointer(a.Admission.UnreachableTolerationSeconds)
+	out.ServiceAccounts.AcceptedIssuers = slices.Clone(a.ServiceAccounts.AcceptedIssuers)
+	out.ServiceAccounts.ExtendTokenExpiration = clonePointer(a.ServiceAccounts.ExtendTokenExpiration)
+	out.Authentication.OIDC.RequiredClaims = maps.Clone(a.Authentication.OIDC.RequiredClaims)
+	out.Authentication.OIDC.SigningAlgs = slices.Clone(a.Authentication.OIDC.SigningAlgs)
+	out.Authorization.Modes = slices.Clone(a.Authorization.Modes)
+	out.Authorization.Webhook.AuthorizedTTL = clonePointer(a.Authorization.Webhook.AuthorizedTTL)
+	out.Authorization.Webhook.UnauthorizedTTL = clonePointer(a.Authorization.Webhook.UnauthorizedTTL)
+	out.Audit.LogBatch.Throttle, out.Audit.WebhookBatch.Throttle = clonePointer(a.Audit.LogBatch.Throttle), clonePointer(a.Audit.WebhookBatch.Throttle)
+	out.Kubelet.PreferredAddressTypes = slices.Clone(a.Kubelet.PreferredAddressTypes)
+	out.TLS.CipherSuites, out.TLS.CurvePreferences = slices.Clone(a.TLS.CipherSuites), slices.Clone(a.TLS.CurvePreferences)
+	out.TLS.SNICertificates = slices.Clone(a.TLS.SNICertificates)
+	for i := range out.TLS.SNICertificates {
+		out.TLS.SNICertificates[i].Names = slices.Clone(a.TLS.SNICertificates[i].Names)
+	}
+	out.StrictTransportSecurity = slices.Clone(a.StrictTransportSecurity)
 }
 
 func clonePointer[T any](p *T) *T {

@@ -82,13 +82,43 @@ func TestValidateNamesTheField(t *testing.T) {
 		"apiServer.admission.disablePlugins[0]": func(c *Cluster) {
 			c.APIServer.Admission = Admission{EnablePlugins: []string{"A"}, DisablePlugins: []string{"A"}}
 		},
-		"featureGates":               func(c *Cluster) { c.FeatureGates = map[string]bool{"Nope": true} },
-		"apiServer.runtimeConfig":    func(c *Cluster) { c.APIServer.RuntimeConfig = map[string]string{"x.k8s.io/v1": "true"} },
-		"apiServer.audit.logPath":    func(c *Cluster) { c.APIServer.Audit.PolicyFile = "x" },
-		"apiServer.audit.policyFile": func(c *Cluster) { c.APIServer.Audit.LogPath = "x" },
-		"apiServer.audit.logFormat":  func(c *Cluster) { c.APIServer.Audit.LogFormat = "xml" },
-		"apiServer.audit.logMode":    func(c *Cluster) { c.APIServer.Audit.LogMode = "later" },
-		"apiServer.audit.logMaxAge":  func(c *Cluster) { c.APIServer.Audit.LogMaxAge = -1 },
+		"featureGates":                                 func(c *Cluster) { c.FeatureGates = map[string]bool{"Nope": true} },
+		"apiServer.runtimeConfig":                      func(c *Cluster) { c.APIServer.RuntimeConfig = map[string]string{"x.k8s.io/v1": "true"} },
+		"apiServer.tls.minVersion":                     func(c *Cluster) { c.APIServer.TLS.MinVersion = "TLS12" },
+		"apiServer.tls.cipherSuites[0]":                func(c *Cluster) { c.APIServer.TLS.CipherSuites = []string{"ROT13"} },
+		"apiServer.tls.curvePreferences[0]":            func(c *Cluster) { c.APIServer.TLS.CurvePreferences = []int32{1} },
+		"apiServer.tls.sniCertificates[0]":             func(c *Cluster) { c.APIServer.TLS.SNICertificates = []NamedCertificate{{CertFile: "x"}} },
+		"apiServer.proxy.keyFile":                      func(c *Cluster) { c.APIServer.Proxy.CertFile = "x" },
+		"apiServer.kubelet.certFile":                   func(c *Cluster) { c.APIServer.Kubelet.KeyFile = "x" },
+		"apiServer.kubelet.preferredAddressTypes":      func(c *Cluster) { c.APIServer.Kubelet.PreferredAddressTypes = []string{} },
+		"apiServer.http2.goawayChance":                 func(c *Cluster) { c.APIServer.HTTP2.GoawayChance = 0.03 },
+		"apiServer.http2.maxStreamsPerConnection":      func(c *Cluster) { c.APIServer.HTTP2.MaxStreamsPerConnection = -1 },
+		"apiServer.strictTransportSecurity[0]":         func(c *Cluster) { c.APIServer.StrictTransportSecurity = []string{"max-age"} },
+		"apiServer.deleteCollectionWorkers":            func(c *Cluster) { c.APIServer.DeleteCollectionWorkers = -1 },
+		"apiServer.eventTTL":                           func(c *Cluster) { c.APIServer.EventTTL.Duration = time.Millisecond },
+		"apiServer.shutdownDelay":                      func(c *Cluster) { c.APIServer.ShutdownDelay.Duration = -1 },
+		"apiServer.serviceAccounts.acceptedIssuers[0]": func(c *Cluster) { c.APIServer.ServiceAccounts.AcceptedIssuers = []string{""} },
+		"apiServer.serviceAccounts.jwksURI":            func(c *Cluster) { c.APIServer.ServiceAccounts.JWKSURI = "http://a" },
+		"apiServer.serviceAccounts.maxTokenExpiration": func(c *Cluster) { c.APIServer.ServiceAccounts.MaxTokenExpiration.Duration = time.Minute },
+		"apiServer.authentication.oidc.clientID":       func(c *Cluster) { c.APIServer.Authentication.OIDC.IssuerURL = "https://a" },
+		"apiServer.authentication.oidc.issuerURL":      func(c *Cluster) { c.APIServer.Authentication.OIDC.GroupsClaim = "groups" },
+		"apiServer.authorization.modes[1]":             func(c *Cluster) { c.APIServer.Authorization.Modes = []string{"RBAC", "RBAC"} },
+		"apiServer.authorization.modes[0]":             func(c *Cluster) { c.APIServer.Authorization.Modes = []string{"rbac"} },
+		"apiServer.authorization.modes": func(c *Cluster) {
+			c.APIServer.Authorization.Modes, c.APIServer.Authentication.AnonymousPaths = []string{"AlwaysAllow"}, []string{"*"}
+		},
+		"apiServer.authorization.policyFile":             func(c *Cluster) { c.APIServer.Authorization.Modes = []string{"ABAC"} },
+		"apiServer.authorization.webhook.kubeconfigFile": func(c *Cluster) { c.APIServer.Authorization.Webhook.KubeconfigFile = "x" },
+		"apiServer.authorization.webhook.version":        func(c *Cluster) { c.APIServer.Authorization.Webhook.Version = "v2" },
+		"apiServer.audit.webhookMode":                    func(c *Cluster) { c.APIServer.Audit.WebhookMode = "later" },
+		"apiServer.audit.logBatch.maxSize":               func(c *Cluster) { c.APIServer.Audit.LogBatch.MaxSize = -1 },
+		"apiServer.audit.webhookBatch.throttle":          func(c *Cluster) { c.APIServer.Audit.WebhookBatch.ThrottleQPS = -1 },
+		"apiServer.audit.logTruncate.maxBatchSize":       func(c *Cluster) { c.APIServer.Audit.LogTruncate.MaxBatchSize = 1 },
+		"apiServer.audit.logPath":                        func(c *Cluster) { c.APIServer.Audit.PolicyFile = "x" },
+		"apiServer.audit.policyFile":                     func(c *Cluster) { c.APIServer.Audit.LogPath = "x" },
+		"apiServer.audit.logFormat":                      func(c *Cluster) { c.APIServer.Audit.LogFormat = "xml" },
+		"apiServer.audit.logMode":                        func(c *Cluster) { c.APIServer.Audit.LogMode = "later" },
+		"apiServer.audit.logMaxAge":                      func(c *Cluster) { c.APIServer.Audit.LogMaxAge = -1 },
 	} {
 		t.Run(want, func(t *testing.T) {
 			c := &Cluster{}
@@ -99,6 +129,21 @@ func TestValidateNamesTheField(t *testing.T) {
 				t.Errorf("got %v, want one error at %s", errs, want)
 			}
 		})
+	}
+}
+
+func TestServicesInIPv6(t *testing.T) {
+	none, one := int32(0), int32(1)
+	for _, c := range []struct {
+		nodes *int32
+		cidr  string
+		ok    bool
+	}{{&none, "fd00:96::/112", true}, {&one, "fd00:96::/112", false}, {&none, "fd00:96::1/112", false}, {&none, "fd00::/48", false}, {&none, "fd00::/127", false}} {
+		config := &Cluster{Nodes: c.nodes, Network: Network{ServiceCIDR: c.cidr}}
+		config.Default()
+		if errs := config.Validate(); (len(errs) == 0) != c.ok {
+			t.Errorf("%s with %d nodes: %v", c.cidr, *c.nodes, errs)
+		}
 	}
 }
 

@@ -62,7 +62,8 @@ type Cluster struct {
 // Network configures pod and Service networks. Clusters on one host that have
 // real nodes need ranges of their own.
 type Network struct {
-	// ServiceCIDR is the range of ClusterIPs. Default 10.96.0.0/16.
+	// ServiceCIDR is the range of ClusterIPs. It may be in IPv6 where there are no
+	// real nodes. Default 10.96.0.0/16.
 	ServiceCIDR string `json:"serviceCIDR,omitempty"`
 	// PodCIDR is the range of pod addresses. Default 10.244.0.0/16.
 	PodCIDR string `json:"podCIDR,omitempty"`

@@ -66,7 +66,7 @@ func (c *Cluster) Validate() field.ErrorList {
 	errs = append(errs, c.APIServer.Validate(field.NewPath("apiServer"))...)
 	errs = append(errs, c.Storage.validate(field.NewPath("storage"))...)
 	errs = append(errs, c.LeaderElection.validate(field.NewPath("leaderElection"))...)
-	return append(errs, c.Network.validate(field.NewPath("network"))...)
+	return append(errs, c.Network.validate(field.NewPath("network"), *c.Nodes > 0)...)
 }
 
 // retryJitter is by how much client-go stretches the time between tries at most.
@@ -103,7 +103,9 @@ func (s *Storage) validate(path *field.Path) field.ErrorList {
 	return append(errs, pair(path, s.CertFile, s.KeyFile)...)
 }
 
-func (n *Network) validate(path *field.Path) field.ErrorList {
+// validate checks the network of a cluster with or without real nodes, whose
+// proxies have IPv4 alone.
+func (n *Network) validate(path *field.Path, realNodes bool) field.ErrorList {
 	var errs field.ErrorList
 	ranges := map[string]netip.Prefix{}
 	for _, r := range []struct {
@@ -111,6 +113,10 @@ func (n *Network) validate(path *field.Path) field.ErrorList {
 		minBits     int
 	}{{"serviceCIDR", n.ServiceCIDR, 12}, {"podCIDR", n.PodCIDR, 8}, {"linkCIDR", n.LinkCIDR, 8}} {
 		p, err := netip.ParsePrefix(r.value)
+		if err == nil && r.name == "serviceCIDR" && p.Addr().Is6() {
+			errs = append(errs, validateIPv6Services(path.Child(r.name), p, realNodes)...)
+			continue
+		}
 		if err != nil || p != p.Masked() || !p.Addr().Is4() {
 			errs = append(errs, field.Invalid(path.Child(r.name), r.value, "must be an IPv4 range such as 10.0.0.0/16"))
 			continue
@@ -144,6 +150,17 @@ func (n *Network) validate(path *field.Path) field.ErrorList {
 		errs = append(errs, field.Invalid(path.Child("clusterDomain"), n.ClusterDomain, msg))
 	}
 	return errs
+}
+
+// validateIPv6Services checks a range of ClusterIPs in IPv6.
+func validateIPv6Services(path *field.Path, p netip.Prefix, realNodes bool) field.ErrorList {
+	switch {
+	case realNodes:
+		return field.ErrorList{field.Invalid(path, p.String(), "real nodes have IPv4 alone: set nodes to 0, or choose an IPv4 range")}
+	case p != p.Masked() || p.Bits() < 64 || p.Bits() > 124:
+		return field.ErrorList{field.Invalid(path, p.String(), "must be an IPv6 range whose prefix length is between 64 and 124")}
+	}
+	return nil
 }
 
 // ProxyRanges returns Proxies, an address as a range of one. They must be valid.

@@ -25,7 +25,7 @@ const (
 	TokenPath = "/var/run/secrets/kubernetes.io/serviceaccount"
 	// VolumePrefix starts the name of the token volume.
 	VolumePrefix = "kube-api-access-"
-	// TokenSeconds is the life of the token; see tokens.WarnOnlyExpiration.
+	// TokenSeconds is the life of the token; see registry/core/serviceaccount.
 	TokenSeconds = 3607
 	// rootCA is the ConfigMap that the root CA publisher keeps in every namespace.
 	rootCA = "kube-root-ca.crt"

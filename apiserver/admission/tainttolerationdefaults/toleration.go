@@ -12,17 +12,18 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// seconds that a pod stays on such a node.
-const seconds = 300
-
 // Plugin is DefaultTolerationSeconds.
-type Plugin struct{ *admission.Handler }
+type Plugin struct {
+	*admission.Handler
+	notReady, unreachable int64
+}
 
 var _ admission.MutationInterface = &Plugin{}
 
-// New makes the plugin.
-func New() *Plugin {
-	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update)}
+// New makes the plugin, for the seconds that a pod stays on a node that is not
+// ready and on one that is unreachable.
+func New(notReady, unreachable int64) *Plugin {
+	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update), notReady: notReady, unreachable: unreachable}
 }
 
 // Admit implements admission.MutationInterface.
@@ -31,10 +32,13 @@ func (p *Plugin) Admit(_ context.Context, a admission.Attributes, _ admission.Ob
 	if !ok || a.GetResource().GroupResource() != corev1.Resource("pods") || a.GetSubresource() != "" {
 		return nil
 	}
-	for _, taint := range []string{corev1.TaintNodeNotReady, corev1.TaintNodeUnreachable} {
-		if !decided(pod.Spec.Tolerations, taint) {
+	for _, taint := range []struct {
+		key     string
+		seconds int64
+	}{{corev1.TaintNodeNotReady, p.notReady}, {corev1.TaintNodeUnreachable, p.unreachable}} {
+		if !decided(pod.Spec.Tolerations, taint.key) {
 			pod.Spec.Tolerations = append(pod.Spec.Tolerations, corev1.Toleration{
-				Key: taint, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: ptr.To[int64](seconds),
+				Key: taint.key, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoExecute, TolerationSeconds: ptr.To(taint.seconds),
 			})
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 
@@ -19,6 +20,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/request/union"
 	"k8s.io/apiserver/pkg/authentication/request/websocket"
 	"k8s.io/apiserver/pkg/authentication/request/x509"
+	"k8s.io/apiserver/pkg/authentication/token/tokenfile"
 	tokenunion "k8s.io/apiserver/pkg/authentication/token/union"
 	"k8s.io/apiserver/pkg/authentication/user"
 )
@@ -106,7 +108,7 @@ func (c Config) tokens() authenticator.Token {
 	tokens := slices.Clone(c.Tokens)
 	for i, t := range tokens {
 		switch t.(type) {
-		case *Static, Bootstrap:
+		case *Static, Bootstrap, filed:
 			if len(c.Audiences) > 0 {
 				tokens[i] = authenticator.WrapAudienceAgnosticToken(c.Audiences, t)
 			}
@@ -202,6 +204,19 @@ func (s *Static) AuthenticateToken(ctx context.Context, token string) (*authenti
 		return nil, false, nil
 	}
 	return &authenticator.Response{User: u}, true, nil
+}
+
+// filed are the tokens of a file.
+type filed struct{ authenticator.Token }
+
+// OpenTokenFile reads static tokens from a file of lines token,user,uid,"groups":
+// https://kubernetes.io/docs/reference/access-authn-authz/authentication/#static-token-file.
+func OpenTokenFile(path string) (authenticator.Token, error) {
+	tokens, err := tokenfile.NewCSV(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading the token file: %w", err)
+	}
+	return filed{tokens}, nil
 }
 
 // Node is the user of the agent of a node.

@@ -45,6 +45,7 @@ type IssuersConfig struct {
 type Issuers struct {
 	config    IssuersConfig
 	content   []byte
+	algs      []string // that tokens may be signed with
 	anonymous *apiserver.AnonymousAuthConfig
 	compiler  authenticationcel.Compiler
 	current   atomic.Pointer[issuers]
@@ -68,7 +69,7 @@ func OpenIssuers(ctx context.Context, c IssuersConfig) (*Issuers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the authentication configuration: %w", err)
 	}
-	i := &Issuers{config: c, content: content, compiler: authenticationcel.NewDefaultCompiler()}
+	i := &Issuers{config: c, content: content, algs: oidc.AllValidSigningAlgorithms(), compiler: authenticationcel.NewDefaultCompiler()}
 	parsed, err := i.parse(content)
 	if err != nil {
 		return nil, fmt.Errorf("reading the authentication configuration %s: %w", c.File, err)
@@ -128,7 +129,7 @@ func (i *Issuers) build(ctx context.Context, c *apiserver.AuthenticationConfigur
 	var all []authenticator.Token
 	for _, issuer := range c.JWT {
 		options := oidc.Options{
-			JWTAuthenticator: issuer, SupportedSigningAlgs: oidc.AllValidSigningAlgorithms(),
+			JWTAuthenticator: issuer, SupportedSigningAlgs: i.algs,
 			DisallowedIssuers: i.config.Own, APIServerID: i.config.ServerID, Compiler: i.compiler,
 		}
 		if ca := issuer.Issuer.CertificateAuthority; ca != "" {

@@ -31,6 +31,7 @@ const (
 	typeRBAC        apiserver.AuthorizerType = "RBAC"
 	typeAlwaysAllow apiserver.AuthorizerType = "AlwaysAllow"
 	typeAlwaysDeny  apiserver.AuthorizerType = "AlwaysDeny"
+	typeABAC        apiserver.AuthorizerType = "ABAC" // not in files
 )
 
 // FileConfig has what an AuthorizationConfiguration is made of.
@@ -38,6 +39,8 @@ type FileConfig struct {
 	// File is an AuthorizationConfiguration.
 	File       string
 	Node, RBAC Full
+	// ABAC is for OpenModes; nil where that mode is not named.
+	ABAC Full
 	// ServerID tells servers apart in metrics.
 	ServerID string
 	// Report is told of a changed file that is not taken.
@@ -161,6 +164,8 @@ func (f *File) one(a *apiserver.AuthorizerConfiguration) (Full, error) {
 		return f.config.RBAC, nil
 	case typeAlwaysAllow:
 		return authorizerfactory.NewAlwaysAllowAuthorizer(), nil
+	case typeABAC:
+		return f.config.ABAC, nil
 	case typeAlwaysDeny:
 		return authorizerfactory.NewAlwaysDenyAuthorizer(), nil
 	}

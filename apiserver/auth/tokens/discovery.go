@@ -24,11 +24,13 @@ type Discovery struct {
 	config, jwks []byte
 }
 
-// NewDiscovery renders the documents. The keys are at the issuer's own address,
-// where whoever found the first document has been: the server's may be one that
-// nobody else reaches, such as 127.0.0.1.
-func NewDiscovery(issuer string, keys []crypto.PublicKey) (*Discovery, error) {
-	jwksURL := strings.TrimSuffix(issuer, "/") + JWKSPath
+// NewDiscovery renders the documents. Without jwksURL the keys are at the issuer's
+// own address, where clients found the first document: the server's may be one
+// that no client reaches, such as 127.0.0.1.
+func NewDiscovery(issuer, jwksURL string, keys []crypto.PublicKey) (*Discovery, error) {
+	if jwksURL == "" {
+		jwksURL = strings.TrimSuffix(issuer, "/") + JWKSPath
+	}
 	algorithms, err := wellKnownAlgorithms(keys)
 	if err != nil {
 		return nil, err

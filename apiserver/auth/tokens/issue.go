@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,16 +11,6 @@ import (
 	"gopkg.in/go-jose/go-jose.v2/jwt"
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/utils/clock"
-)
-
-const (
-	// WarnOnlyExpiration is the expiration that the service-account admission
-	// plugin asks for its projected tokens. Clients older than token rotation
-	// read a token once; such a token therefore lives for ExtendedExpiration,
-	// and carries a claim after which its use is counted as stale.
-	WarnOnlyExpiration = 3607 * time.Second
-	// ExtendedExpiration see WarnOnlyExpiration.
-	ExtendedExpiration = 365 * 24 * time.Hour
 )
 
 // Ref names the object a token is bound to.
@@ -41,13 +30,14 @@ type TokenClaims struct {
 	Audiences []string
 	// Expiration from now.
 	Expiration time.Duration
+	// WarnAfter is the time from now after which the token's use is counted as
+	// stale; 0 is never.
+	WarnAfter time.Duration
 }
 
 // Issuer makes tokens: the serviceaccounts/token storage calls it.
 type Issuer interface {
-	// Issue signs a token. The time returned is when the caller should have a
-	// new one, now plus Expiration, which may be before the token's own end
-	// (see WarnOnlyExpiration).
+	// Issue signs a token and returns when it ends.
 	Issue(ctx context.Context, claims TokenClaims) (token string, expires time.Time, err error)
 	// Audiences are the API server's own.
 	Audiences() []string
@@ -124,21 +114,14 @@ func (s *Signer) claims(c TokenClaims, now time.Time, id string) (jwt.Claims, pr
 	private := privateClaims{Kubernetes: kubernetesClaims{
 		Namespace: c.Namespace, ServiceAccount: c.ServiceAccount, Pod: c.Pod, Secret: c.Secret, Node: c.Node,
 	}}
-	end := now.Add(c.Expiration)
-	if c.Pod != nil && c.Expiration == WarnOnlyExpiration && s.ours(audiences) {
-		private.Kubernetes.WarnAfter = jwt.NewNumericDate(end)
-		end = now.Add(ExtendedExpiration)
+	if c.WarnAfter > 0 {
+		private.Kubernetes.WarnAfter = jwt.NewNumericDate(now.Add(c.WarnAfter))
 	}
 	return jwt.Claims{
 		Issuer: s.config.Issuer, Subject: serviceaccount.MakeUsername(c.Namespace, c.ServiceAccount.Name),
 		Audience: audiences, ID: id,
-		IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(end),
+		IssuedAt: jwt.NewNumericDate(now), NotBefore: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(c.Expiration)),
 	}, private
-}
-
-// ours: every audience is the API server's.
-func (s *Signer) ours(audiences []string) bool {
-	return !slices.ContainsFunc(audiences, func(a string) bool { return !slices.Contains(s.config.Audiences, a) })
 }
 
 // legacyIssuer is the iss claim of tokens in Secrets.

@@ -121,22 +121,17 @@ func TestRoundTrip(t *testing.T) {
 	g.Expect(res.Audiences).To(Equal(authenticator.Audiences{audience}))
 }
 
-func TestProjectedTokenIsExtended(t *testing.T) {
+func TestWarnAfter(t *testing.T) {
 	g := NewWithT(t)
 	signer, _, _, _ := setup(t, newWorld())
 	c := claims()
-	c.Pod, c.Expiration = ref("pod"), tokens.WarnOnlyExpiration
+	c.Pod, c.Expiration, c.WarnAfter = ref("pod"), 365*24*time.Hour, 3607*time.Second
 	token, expires, err := signer.Issue(t.Context(), c)
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(expires).To(Equal(start.Add(3607 * time.Second)))
+	g.Expect(expires).To(Equal(start.Add(365 * 24 * time.Hour)))
 	p := payload(t, token)
 	g.Expect(p["exp"]).To(BeEquivalentTo(start.Add(365 * 24 * time.Hour).Unix()))
 	g.Expect(p["kubernetes.io"]).To(HaveKeyWithValue("warnafter", BeEquivalentTo(start.Add(3607*time.Second).Unix())))
-
-	c.Audiences = []string{"other"}
-	token, _, err = signer.Issue(t.Context(), c)
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(payload(t, token)["exp"]).To(BeEquivalentTo(start.Add(3607 * time.Second).Unix()))
 }
 
 func TestRejections(t *testing.T) {
@@ -232,7 +227,7 @@ func TestLegacy(t *testing.T) {
 func TestDiscovery(t *testing.T) {
 	g := NewWithT(t)
 	_, _, _, key := setup(t, newWorld())
-	d, err := tokens.NewDiscovery(issuer, []crypto.PublicKey{key.Public()})
+	d, err := tokens.NewDiscovery(issuer, "", []crypto.PublicKey{key.Public()})
 	g.Expect(err).NotTo(HaveOccurred())
 	mux := http.NewServeMux()
 	d.Install(mux.Handle)

@@ -49,7 +49,7 @@ func newWorld(t *testing.T, change func(*registry.Env)) *world {
 	w := &world{t: t, etcd: server, built: map[string]map[string]rest.Storage{}}
 	w.env = registry.Env{Scheme: scheme, RESTOptions: getter, Clock: clock.RealClock{},
 		Services:     registry.ServiceNetwork{CIDR: "10.96.0.0/24", NodePortBase: 30000, NodePortSize: 2768},
-		APIAudiences: []string{"api"},
+		APIAudiences: []string{"api"}, ExtendTokens: true,
 	}
 	w.env.Store = func(gr schema.GroupResource) (*genericregistry.Store, error) {
 		return registry.StoreOf(w.storage(gr.String(), "")), nil

@@ -21,8 +21,9 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
-// TTL is how long an Event is kept after it was last written, in seconds.
-const TTL = 3600
+// defaultTTL is how long an Event is kept after it was last written, in seconds,
+// by a server that does not configure it.
+const defaultTTL = 3600
 
 // New returns the resource.
 func New() *registry.Resource {
@@ -42,8 +43,13 @@ func New() *registry.Resource {
 			return events.ValidateUpdate(e, old, legacy(ctx))
 		},
 		Fields: selectable,
-		Configure: func(store *genericregistry.Store) {
-			store.TTLFunc = func(runtime.Object, uint64, bool) (uint64, error) { return TTL, nil }
+		Extend: func(env registry.Env, store *genericregistry.Store, _ map[string]rest.Storage) error {
+			ttl := uint64(env.EventTTL.Seconds())
+			if ttl == 0 {
+				ttl = defaultTTL
+			}
+			store.TTLFunc = func(runtime.Object, uint64, bool) (uint64, error) { return ttl, nil }
+			return nil
 		},
 		Table: table(),
 	}.Resource()

@@ -86,11 +86,11 @@ func (s *tokenStorage) Create(ctx context.Context, name string, obj runtime.Obje
 	if err := s.bind(ctx, req, &issue); err != nil {
 		return nil, err
 	}
-	if issue.Seconds > maxSeconds {
-		issue.Seconds = maxSeconds
+	if most := s.maxSeconds(); issue.Seconds > most {
+		issue.Seconds = most
 		warning.AddWarning(ctx, "", fmt.Sprintf("requested expiration of %d seconds shortened to %d seconds", *req.Spec.ExpirationSeconds, issue.Seconds))
 	}
-	if issue.Seconds == agentSeconds && issue.Pod != nil && s.isAPI(req.Spec.Audiences) {
+	if s.env.ExtendTokens && issue.Seconds == agentSeconds && issue.Pod != nil && s.isAPI(req.Spec.Audiences) {
 		issue.WarnAfter, issue.Seconds = agentSeconds, extendedSeconds
 	}
 	out := req.DeepCopy()
@@ -107,6 +107,13 @@ func (s *tokenStorage) Create(ctx context.Context, name string, obj runtime.Obje
 	}
 	out.Status = authenticationv1.TokenRequestStatus{Token: token, ExpirationTimestamp: metav1.NewTime(expires)}
 	return out, nil
+}
+
+func (s *tokenStorage) maxSeconds() int64 {
+	if most := int64(s.env.MaxTokenExpiration / time.Second); most > 0 {
+		return most
+	}
+	return maxSeconds
 }
 
 // isAPI says whether a token for the audiences is for this API server.

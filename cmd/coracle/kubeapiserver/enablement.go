@@ -1,4 +1,4 @@
-package main
+package kubeapiserver
 
 import (
 	"fmt"
@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/spf13/pflag"
 	cliflag "k8s.io/component-base/cli/flag"
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
@@ -14,14 +13,15 @@ import (
 
 // addEnablement adds the flags that turn API versions and feature gates on and off.
 // Each may be repeated; the last value of a key counts, over the configuration file.
-func addEnablement(flags *pflag.FlagSet, c *v1alpha1.Cluster) {
+func (f *Flags) addEnablement() {
+	c := f.config
 	versions := cliflag.ConfigurationMap(c.APIServer.RuntimeConfig)
 	if versions == nil {
 		versions = cliflag.ConfigurationMap{}
 	}
 	c.APIServer.RuntimeConfig = versions
-	flags.Var(&versions, "runtime-config", "API versions that are on or off: api/all, api/ga, api/beta, api/alpha, group/version, group/version/resource, each =true or =false")
-	flags.Var(gateFlag{c}, "feature-gates", "Kubernetes' feature gates, name=true or name=false; see docs/features.md")
+	f.set.Var(&versions, "runtime-config", "API versions that are on or off: api/all, api/ga, api/beta, api/alpha, group/version, group/version/resource, each =true or =false")
+	f.set.Var(gateFlag{c}, "feature-gates", "Kubernetes' feature gates, name=true or name=false; see docs/features.md")
 }
 
 // gateFlag sets the configuration's feature gates in the syntax of upstream's flag.
