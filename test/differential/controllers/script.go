@@ -147,15 +147,17 @@ func (g *generator) next() step {
 		i := g.IntN(len(g.made))
 		o := g.made[i]
 		g.made = slices.Delete(g.made, i, i+1)
-		return remove(o, g.pick(string(metav1.DeletePropagationBackground), string(metav1.DeletePropagationForeground), string(metav1.DeletePropagationOrphan)))
+		how := metav1.DeletionPropagation(g.pickText(string(metav1.DeletePropagationBackground), string(metav1.DeletePropagationForeground), string(metav1.DeletePropagationOrphan)))
+		if how == metav1.DeletePropagationOrphan && o.gvr.Resource == "services" {
+			// Whether an orphaned EndpointSlice goes depends on whether its controller
+			// sees it before the Service is gone.
+			how = metav1.DeletePropagationBackground
+		}
+		return remove(o, how)
 	case k == 18:
 		return patch(object{resource("nodes"), "$NS" + nodeNames()[0]}, g.pickText(`{"spec":{"taints":[{"key":"a","effect":"NoExecute"}]}}`, `{"spec":{"taints":null}}`, `{"spec":{"taints":[{"key":"b","effect":"NoSchedule"}]}}`))
 	}
 	return g.change()
-}
-
-func (g *generator) pick(list ...string) metav1.DeletionPropagation {
-	return metav1.DeletionPropagation(list[g.IntN(len(list))])
 }
 
 func (g *generator) pickText(list ...string) string { return list[g.IntN(len(list))] }
