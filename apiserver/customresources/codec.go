@@ -76,7 +76,7 @@ func (s *schemas) coerce(u *unstructured.Unstructured, how strictness) (unknown 
 			return nil, err
 		}
 		unknown = append(unknown, more...)
-		if how.stored && meta.Generation == 0 {
+		if how.stored && hasMeta && meta.Generation == 0 {
 			meta.Generation = 1
 		}
 	}

@@ -90,7 +90,7 @@ func revisionOf(pod *corev1.Pod) string { return pod.Labels[appsv1.StatefulSetRe
 // newPod returns the pod of an ordinal at a revision.
 func newPod(set *appsv1.StatefulSet, rev Revision, ordinal int) *corev1.Pod {
 	pod := owned.NewPod(set, kind, rev.Template)
-	pod.GenerateName, pod.Name = "", podName(set, ordinal)
+	pod.Name = podName(set, ordinal) // and the generateName that every owner's pods have
 	pod.Spec.Hostname = pod.Name
 	pod.Spec.Subdomain = set.Spec.ServiceName
 	identify(pod, ordinal)

@@ -81,11 +81,10 @@ func podStart(pod *corev1.Pod) time.Time {
 	return pod.CreationTimestamp.Time
 }
 
-// concerns reports whether the pod can be evicted at all: it is bound, runs and
-// is not being deleted.
+// concerns reports whether the pod can be evicted at all: it is bound and not
+// being deleted. Finished pods are evicted too, as upstream has it.
 func concerns(pod *corev1.Pod) bool {
-	return pod.Spec.NodeName != "" && pod.DeletionTimestamp == nil &&
-		pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed
+	return pod.Spec.NodeName != "" && pod.DeletionTimestamp == nil
 }
 
 // noExecute returns the taints that concern running pods.

@@ -205,7 +205,7 @@ func (m *Maker) configMapKey(ctx context.Context, namespace string, ref *corev1.
 	if !ok && !optional {
 		return "", false, fmt.Errorf("couldn't find key %v in ConfigMap %v/%v", ref.Key, namespace, ref.Name)
 	}
-	return value, ok, nil
+	return value, value != "", nil
 }
 
 func (m *Maker) secretKey(ctx context.Context, namespace string, ref *corev1.SecretKeySelector) (string, bool, error) {
@@ -236,7 +236,7 @@ func (m *Maker) fileKey(pod *corev1.Pod, ref *corev1.FileKeySelector) (string, b
 		return "", false, fmt.Errorf("opening volume %s for a fileKeyRef: %w", ref.VolumeName, err)
 	}
 	defer root.Close()
-	file, err := root.Open(ref.Path)
+	file, err := openRegular(root, ref.Path)
 	if os.IsNotExist(err) && optional {
 		return "", false, nil
 	}
@@ -244,13 +244,13 @@ func (m *Maker) fileKey(pod *corev1.Pod, ref *corev1.FileKeySelector) (string, b
 		return "", false, fmt.Errorf("opening env file %s in volume %s: %w", ref.Path, ref.VolumeName, err)
 	}
 	defer file.Close()
-	vars, err := parseEnvFile(file, maxEnvFile)
+	value, err := envFileValue(file, maxEnvFile, ref.Key)
 	if err != nil {
 		return "", false, fmt.Errorf("reading env file %s in volume %s: %w", ref.Path, ref.VolumeName, err)
 	}
-	value, ok := vars[ref.Key]
-	if !ok && !optional {
+	// An empty value counts as none.
+	if value == "" && !optional {
 		return "", false, fmt.Errorf("environment variable key %q not found in file %q", ref.Key, ref.Path)
 	}
-	return value, ok, nil
+	return value, value != "", nil
 }
