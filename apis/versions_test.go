@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	admissionv1alpha1 "k8s.io/api/admissionregistration/v1alpha1"
 	certificatesv1beta1 "k8s.io/api/certificates/v1beta1"
 	resourcev1 "k8s.io/api/resource/v1"
 	resourcev1beta1 "k8s.io/api/resource/v1beta1"
@@ -107,6 +108,20 @@ func TestVersionsHaveTheHubsDefaults(t *testing.T) {
 	requests := claim.Spec.Devices.Requests
 	if r := requests[0]; r.AllocationMode != resourcev1beta1.DeviceAllocationModeExactCount || r.Count != 1 {
 		t.Errorf("a request has mode %q and count %d", r.AllocationMode, r.Count)
+	}
+	none := &resourcev1beta1.ResourceClaim{Spec: resourcev1beta1.ResourceClaimSpec{Devices: resourcev1beta1.DeviceClaim{
+		Requests: []resourcev1beta1.DeviceRequest{{Name: "classless", Count: 2}},
+	}}}
+	s.Default(none)
+	if r := none.Spec.Devices.Requests[0]; r.AllocationMode != "" || r.Count != 2 {
+		t.Errorf("a request without a class has mode %q and count %d", r.AllocationMode, r.Count)
+	}
+	binding := &admissionv1alpha1.MutatingAdmissionPolicyBinding{Spec: admissionv1alpha1.MutatingAdmissionPolicyBindingSpec{
+		ParamRef: &admissionv1alpha1.ParamRef{Name: "p"}, MatchResources: &admissionv1alpha1.MatchResources{},
+	}}
+	s.Default(binding)
+	if a := binding.Spec.ParamRef.ParameterNotFoundAction; a == nil || *a != admissionv1alpha1.DenyAction || binding.Spec.MatchResources.MatchPolicy == nil {
+		t.Errorf("a binding has %+v", binding.Spec)
 	}
 	if r := requests[1]; r.AllocationMode != "" || r.Count != 0 || r.FirstAvailable[0].Count != 1 {
 		t.Errorf("a request for the first available has %+v", r)

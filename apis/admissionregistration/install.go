@@ -32,5 +32,10 @@ func Install(s *runtime.Scheme) error {
 	return hub.AddVersion(s, admissionv1alpha1.SchemeGroupVersion, []runtime.Object{
 		&admissionv1alpha1.MutatingAdmissionPolicy{}, &admissionv1alpha1.MutatingAdmissionPolicyList{},
 		&admissionv1alpha1.MutatingAdmissionPolicyBinding{}, &admissionv1alpha1.MutatingAdmissionPolicyBindingList{},
-	})
+	}, hub.NewDefaults(func(b *admissionv1alpha1.MutatingAdmissionPolicyBinding, hubs func()) {
+		if b.Spec.ParamRef != nil {
+			orElse(&b.Spec.ParamRef.ParameterNotFoundAction, admissionv1alpha1.DenyAction)
+		}
+		hubs()
+	}))
 }

@@ -118,9 +118,9 @@ func validateConditions(conditions []internalv1alpha1.StorageVersionCondition, p
 				fmt.Sprintf("the type of the condition is not unique, it also appears in conditions[%d]", first)))
 		}
 		seen[c.Type] = i
-		for name, value := range map[string]string{"type": string(c.Type), "status": string(c.Status)} {
-			for _, msg := range utilvalidation.IsQualifiedName(value) {
-				errs = append(errs, field.Invalid(at.Child(name), value, msg))
+		for _, name := range []struct{ field, value string }{{"type", string(c.Type)}, {"status", string(c.Status)}} {
+			for _, msg := range utilvalidation.IsQualifiedName(name.value) {
+				errs = append(errs, field.Invalid(at.Child(name.field), name.value, msg))
 			}
 		}
 		if c.Reason == "" {

@@ -17,7 +17,7 @@ import (
 // hub, and the hub's defaults. Each of objects is registered with its list.
 //
 // Fields of the same name are converted into each other. Where two types of a
-// pair differ in more, rules convert the rest.
+// pair differ in more, rules convert the rest; others set different defaults.
 func AddVersion(s *runtime.Scheme, gv schema.GroupVersion, objects []runtime.Object, rules ...Rule) error {
 	internal := schema.GroupVersion{Group: gv.Group, Version: runtime.APIVersionInternal}
 	metav1.AddToGroupVersion(s, gv)
@@ -45,12 +45,28 @@ func AddVersion(s *runtime.Scheme, gv schema.GroupVersion, objects []runtime.Obj
 // addDefaults registers the hub's defaults for objects of another version.
 func addDefaults(s *runtime.Scheme, c *Converter, obj runtime.Object, target reflect.Type) {
 	t := reflect.TypeOf(obj).Elem()
+	own := c.rules[[2]reflect.Type{t, t}].apply
 	s.AddTypeDefaultingFunc(obj, func(obj any) {
-		in, hub := reflect.ValueOf(obj).Elem(), reflect.New(target)
-		c.convert(t, target)(in, hub.Elem())
-		s.Default(hub.Interface().(runtime.Object)) //nolint:forcetypeassert // AddKnownTypes took it
-		c.convert(target, t)(hub.Elem(), in)
+		hubs := func() {
+			in, hub := reflect.ValueOf(obj).Elem(), reflect.New(target)
+			c.convert(t, target)(in, hub.Elem())
+			s.Default(hub.Interface().(runtime.Object)) //nolint:forcetypeassert // AddKnownTypes took it
+			c.convert(target, t)(hub.Elem(), in)
+		}
+		if own == nil {
+			hubs()
+			return
+		}
+		own(c, obj, hubs)
 	})
+}
+
+// NewDefaults returns the rule for a kind whose defaults differ from the hub's in a
+// version: f sets the version's own, and calls hubs for the others.
+func NewDefaults[A any](f func(obj *A, hubs func())) Rule {
+	return Rule{from: reflect.TypeFor[A](), to: reflect.TypeFor[A](), apply: func(_ *Converter, obj, hubs any) {
+		f(obj.(*A), hubs.(func())) //nolint:forcetypeassert // the rule is looked up by this type
+	}}
 }
 
 // Rule converts what differs between two types besides their fields of the same

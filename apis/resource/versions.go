@@ -1,6 +1,8 @@
 package resource
 
 import (
+	"slices"
+
 	resourcev1 "k8s.io/api/resource/v1"
 	resourcev1alpha3 "k8s.io/api/resource/v1alpha3"
 	resourcev1beta1 "k8s.io/api/resource/v1beta1"
@@ -42,6 +44,20 @@ func v1beta1Rules() []hub.Rule {
 		hub.NewRule(requestFromV1beta1), hub.NewRule(requestToV1beta1),
 		hub.NewRule(deviceFromV1beta1), hub.NewRule(deviceToV1beta1),
 		hub.NewRule(sliceFromV1beta1), hub.NewRule(sliceToV1beta1),
+		hub.NewDefaults(func(c *resourcev1beta1.ResourceClaim, hubs func()) { defaultV1beta1(&c.Spec, hubs) }),
+		hub.NewDefaults(func(t *resourcev1beta1.ResourceClaimTemplate, hubs func()) { defaultV1beta1(&t.Spec.Spec, hubs) }),
+	}
+}
+
+// defaultV1beta1 sets the hub's defaults but for requests that name no class: they may
+// have alternatives instead, and get neither a mode nor a count.
+func defaultV1beta1(spec *resourcev1beta1.ResourceClaimSpec, hubs func()) {
+	given := slices.Clone(spec.Devices.Requests)
+	hubs()
+	for i := range spec.Devices.Requests {
+		if r := &spec.Devices.Requests[i]; r.DeviceClassName == "" {
+			r.AllocationMode, r.Count = given[i].AllocationMode, given[i].Count
+		}
 	}
 }
 
