@@ -205,7 +205,7 @@ func (m *Maker) configMapKey(ctx context.Context, namespace string, ref *corev1.
 	if !ok && !optional {
 		return "", false, fmt.Errorf("couldn't find key %v in ConfigMap %v/%v", ref.Key, namespace, ref.Name)
 	}
-	return value, value != "", nil
+	return value, ok, nil
 }
 
 func (m *Maker) secretKey(ctx context.Context, namespace string, ref *corev1.SecretKeySelector) (string, bool, error) {

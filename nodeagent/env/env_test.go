@@ -149,6 +149,18 @@ func TestEnvironmentErrors(t *testing.T) {
 	}
 }
 
+// A key with an empty value is a variable with an empty value.
+func TestEmptyValues(t *testing.T) {
+	g := NewWithT(t)
+	m, _ := newMaker(objects{"c/cm": &corev1.ConfigMap{Data: map[string]string{"k": ""}}, "s/s": &corev1.Secret{Data: map[string][]byte{"k": nil}}})
+	vars, err := m.Environment(t.Context(), testPod(), &corev1.Container{Name: "main", Env: []corev1.EnvVar{
+		{Name: "CM", ValueFrom: &corev1.EnvVarSource{ConfigMapKeyRef: &corev1.ConfigMapKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: "cm"}, Key: "k"}}},
+		{Name: "SECRET", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: "s"}, Key: "k"}}},
+	}})
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(vars).To(ContainElements(nodeagent.EnvVar{Name: "CM"}, nodeagent.EnvVar{Name: "SECRET"}))
+}
+
 func TestFields(t *testing.T) {
 	for path, want := range map[string]string{
 		"metadata.name": "pod", "metadata.namespace": "ns", "metadata.uid": "u",
