@@ -229,9 +229,10 @@ func (c *Cluster) tokenKeys(config *apiserver.Config) error {
 			config.ServiceAccountKeys = append(config.ServiceAccountKeys, key)
 		}
 	}
-	if accounts.SigningKeyFile == "" {
-		key, err := c.pki.Key("service-account")
-		config.ServiceAccountKey = key
+	// The directory has a key of its own, part of its identity, also when another one signs.
+	own, err := c.pki.Key("service-account")
+	if err != nil || accounts.SigningKeyFile == "" {
+		config.ServiceAccountKey = own
 		return err
 	}
 	key, err := keyutil.PrivateKeyFromFile(accounts.SigningKeyFile)
