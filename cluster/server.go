@@ -53,9 +53,10 @@ func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) err
 		Components: map[string]func(context.Context) error{
 			"controller-manager": c.checkParts, "scheduler": c.checkParts,
 		},
-		Settings: c.config.APIServer,
-		Metrics:  []prometheus.Gatherer{c.metrics, dutyMetrics{c}},
-		Report:   func(err error) { c.options.logger.Error(err, "the API server") },
+		Settings:          c.config.APIServer,
+		UncheckedPolicies: !c.config.Controllers.Any(),
+		Metrics:           []prometheus.Gatherer{c.metrics, dutyMetrics{c}},
+		Report:            func(err error) { c.options.logger.Error(err, "the API server") },
 	}
 	if issuer := c.config.APIServer.ServiceAccounts.Issuer; issuer != "" {
 		config.Issuer = issuer
