@@ -52,6 +52,9 @@ type Config struct {
 	// Components are other parts of the control plane for ComponentStatuses;
 	// each says what is wrong with it. etcd is the server's own.
 	Components map[string]func(context.Context) error
+	// UncheckedPolicies leaves the status of validating policies alone: as with
+	// upstream's kube-apiserver, which runs no controllers.
+	UncheckedPolicies bool
 	// Extra handlers by path, behind authentication and authorization.
 	Extra map[string]http.Handler
 	// Settings are what a cluster's configuration says of its API server. They

@@ -27,12 +27,16 @@ import (
 // dynamicAdmission connects webhooks and policies to this server.
 func (a *access) dynamicAdmission() *dynamic.Config {
 	s := a.server
-	return &dynamic.Config{
+	c := &dynamic.Config{
 		Watch: a.watch, Kept: s.kept, Namespaces: a.live, Params: &params{server: s},
 		Mapper: &mapper{RESTMapper: s.Mapper(), server: s}, TypeConverter: s.typeConverter,
 		Schemas: schemas{s}, WriteStatus: s.writePolicyStatus, Clock: s.config.Clock,
 		Authorizer: a.authorizer, Services: s.services, Wrap: s.services.Wrap,
 	}
+	if s.config.UncheckedPolicies {
+		c.WriteStatus = nil
+	}
+	return c
 }
 
 // typeConverter has the merge schema of any kind that is served, nil of others.

@@ -59,8 +59,9 @@ func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) err
 		Components: map[string]func(context.Context) error{
 			"controller-manager": c.checkParts, "scheduler": c.checkParts,
 		},
-		Settings: c.config.APIServer,
-		Metrics:  []prometheus.Gatherer{c.metrics, dutyMetrics{c}},
+		Settings:          c.config.APIServer,
+		UncheckedPolicies: !c.config.Controllers.Any(),
+		Metrics:           []prometheus.Gatherer{c.metrics, dutyMetrics{c}},
 		Report: func(err error) {
 			c.options.logger.Error(err, "the API server")
 			c.options.progress(err.Error())
@@ -261,9 +262,10 @@ func (c *Cluster) tokenKeys(config *apiserver.Config) error {
 			config.ServiceAccountKeys = append(config.ServiceAccountKeys, key)
 		}
 	}
-	if accounts.SigningKeyFile == "" {
-		key, err := c.pki.Key("service-account")
-		config.ServiceAccountKey = key
+	// The directory has a key of its own, part of its identity, also when another one signs.
+	own, err := c.pki.Key("service-account")
+	if err != nil || accounts.SigningKeyFile == "" {
+		config.ServiceAccountKey = own
 		return err
 	}
 	key, err := keyutil.PrivateKeyFromFile(accounts.SigningKeyFile)

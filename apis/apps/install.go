@@ -16,16 +16,5 @@ func Install(s *runtime.Scheme) error {
 		return fmt.Errorf("registering %s: %w", appsv1.SchemeGroupVersion, err)
 	}
 	addDefaults(s)
-	if err := s.AddFieldLabelConversionFunc(appsv1.SchemeGroupVersion.WithKind("ReplicaSet"), replicaSetLabel); err != nil {
-		return fmt.Errorf("registering field labels of %s: %w", appsv1.SchemeGroupVersion, err)
-	}
 	return hub.Add(s, appsv1.SchemeGroupVersion)
-}
-
-func replicaSetLabel(label, value string) (string, string, error) {
-	switch label {
-	case "metadata.name", "metadata.namespace", "status.replicas":
-		return label, value, nil
-	}
-	return "", "", fmt.Errorf("field label not supported: %s", label)
 }

@@ -5,12 +5,14 @@ import (
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // carried says what is wrong with annotations that stand for fields of versions
 // before apps/v1. Upstream reads the fields out of them while it decodes an
-// object, so one that is no number is a bad request rather than invalid.
+// object, so one that is no number is a bad request rather than invalid, and one
+// that is missing is set before the bookkeeping of fields looks.
 func carried(obj runtime.Object) error {
 	switch o := obj.(type) {
 	case *appsv1.Deployment:
@@ -22,10 +24,13 @@ func carried(obj runtime.Object) error {
 			return fmt.Errorf("failed to parse annotation[%s]=%s as int64: %w", appsv1.DeprecatedRollbackTo, text, err)
 		}
 	case *appsv1.DaemonSet:
-		if text, ok := o.Annotations[appsv1.DeprecatedTemplateGeneration]; ok {
-			_, err := strconv.ParseInt(text, 10, 64)
-			return err //nolint:wrapcheck // upstream's words
+		text, ok := o.Annotations[appsv1.DeprecatedTemplateGeneration]
+		if !ok {
+			metav1.SetMetaDataAnnotation(&o.ObjectMeta, appsv1.DeprecatedTemplateGeneration, "0")
+			return nil
 		}
+		_, err := strconv.ParseInt(text, 10, 64)
+		return err //nolint:wrapcheck // upstream's words
 	}
 	return nil
 }

@@ -222,6 +222,10 @@ func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		d.fail(w, req, gvr, apierrors.NewMethodNotSupported(gvr.GroupResource(), info.Verb))
 		return
 	}
+	if err := d.unroutable(st, info, req); err != nil {
+		d.fail(w, req, gvr, err)
+		return
+	}
 	life := e.lifecycles[info.Subresource]
 	if life.warning != "" {
 		warning.AddWarning(req.Context(), "", life.warning)

@@ -62,7 +62,7 @@ func (d *Dispatcher) fieldManager(s *handlers.RequestScope, st rest.Storage) (*m
 	case rest.ResetFieldsStrategy:
 		reset = fieldpath.NewExcludeFilterSetMap(r.GetResetFields())
 	}
-	manager, err := managedfields.NewDefaultFieldManager(d.config.TypeConverter, s.UnsafeConvertor, s.Defaulter, s.Creater,
+	manager, err := managedfields.NewDefaultFieldManager(ownTypes{d.config.TypeConverter, s.Kind}, s.UnsafeConvertor, s.Defaulter, s.Creater,
 		s.Kind, s.HubGroupVersion, s.Subresource, reset)
 	if err != nil {
 		return nil, fmt.Errorf("making the field manager of %s: %w", s.Kind, err)

@@ -86,8 +86,10 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !t.enter() {
 		return nil, errStopped
 	}
-	ctx, cancel := context.WithCancel(context.WithValue(request.WithUser(r.Context(), t.user), inProcess{}, true))
-	stop := context.AfterFunc(t.ctx, cancel)
+	// What another request's context holds, such as its audit event, is not this
+	// one's: it only says when to end.
+	ctx, cancel := context.WithCancel(context.WithValue(request.WithUser(context.Background(), t.user), inProcess{}, true))
+	stopped, left := context.AfterFunc(t.ctx, cancel), context.AfterFunc(r.Context(), cancel)
 	pr, pw := io.Pipe()
 	w := &response{header: http.Header{}, body: pw, started: make(chan struct{})}
 	// A reader that is gone must not block the handler.
@@ -97,7 +99,8 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		t.serve(w, serverRequest(ctx, r))
 		// The reader may still have to see the end of the body.
 		unblock()
-		stop()
+		stopped()
+		left()
 		cancel()
 	}()
 	select {

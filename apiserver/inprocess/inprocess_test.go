@@ -151,3 +151,28 @@ func TestApplyIsAnsweredAsJSON(t *testing.T) {
 		g.Expect(string(body)).To(Equal(accept))
 	}
 }
+
+// TestRequestOfRequestIsItsOwn sends a request with the context of another one, as
+// handlers do: it ends with that, and shares nothing else with it.
+func TestRequestOfRequestIsItsOwn(t *testing.T) {
+	g := NewWithT(t)
+	type key struct{}
+	values, ended := make(chan any, 1), make(chan struct{})
+	_, client := serving(t, func(w http.ResponseWriter, r *http.Request) {
+		defer close(ended)
+		values <- r.Context().Value(key{})
+		<-r.Context().Done()
+	})
+	ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "the outer request's"))
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://x/", nil)
+	g.Expect(err).NotTo(HaveOccurred())
+	go func() {
+		g.Expect(<-values).To(BeNil())
+		cancel()
+	}()
+	response, err := client.Do(req)
+	if err == nil {
+		response.Body.Close()
+	}
+	g.Eventually(ended).Should(BeClosed())
+}

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"time"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -14,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 )
 
@@ -55,7 +57,7 @@ func NewSubStorage(store *genericregistry.Store, s interface {
 	rest.ResetFieldsStrategy
 }) *StatusStorage {
 	sub := *store
-	sub.UpdateStrategy = s
+	sub.UpdateStrategy = ReportOnce(s)
 	sub.ResetFieldsStrategy = s
 	return &StatusStorage{store: &sub}
 }
@@ -112,8 +114,16 @@ func (s *scaleStorage[T]) GroupVersionKind(schema.GroupVersion) schema.GroupVers
 }
 
 func (s *scaleStorage[T]) ConvertToTable(ctx context.Context, obj, options runtime.Object) (*metav1.Table, error) {
-	var none *Table[*autoscalingv1.Scale]
-	return none.convertor(s.gvk, "scales", nil).ConvertToTable(ctx, obj, options)
+	return scaleTable().Convertor(clock.RealClock{}).ConvertToTable(ctx, obj, options)
+}
+
+func scaleTable() *Table[*autoscalingv1.Scale] {
+	return &Table[*autoscalingv1.Scale]{
+		Columns: []metav1.TableColumnDefinition{Column("Name"), Integer("Desired"), Integer("Available"), Column("Age")},
+		Cells: func(s *autoscalingv1.Scale, now time.Time) []any {
+			return []any{s.Name, int64(s.Spec.Replicas), int64(s.Status.Replicas), Age(s.CreationTimestamp, now)}
+		},
+	}
 }
 
 func (s *scaleStorage[T]) of(obj T) *autoscalingv1.Scale {

@@ -6,6 +6,7 @@ import (
 	"reflect"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/operation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -86,11 +87,42 @@ func (s strategy[T]) GenerateName(base string) string {
 }
 
 func (s strategy[T]) Validate(ctx context.Context, obj runtime.Object) field.ErrorList {
-	return once(append(s.kind.Validate(ctx, obj.(T)), s.finalizers(obj.(T))...))
+	return append(s.kind.Validate(ctx, obj.(T)), s.finalizers(obj.(T))...)
 }
 
 func (s strategy[T]) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
-	return once(append(s.kind.ValidateUpdate(ctx, obj.(T), old.(T)), s.finalizers(obj.(T))...))
+	return append(s.kind.ValidateUpdate(ctx, obj.(T), old.(T)), s.finalizers(obj.(T))...)
+}
+
+// ValidateDeclaratively implements rest.DeclarativeValidationStrategy. Nothing is
+// declared here. It gets the errors of all metadata, which the library checks
+// besides the kind's own, and reports each once.
+func (s strategy[T]) ValidateDeclaratively(_ context.Context, _, _ runtime.Object, errs field.ErrorList, _ operation.Type, _ rest.DeclarativeValidationConfig) field.ErrorList {
+	return once(errs)
+}
+
+// DeclarativeValidationConfig implements rest.DeclarativeValidationStrategy.
+func (s strategy[T]) DeclarativeValidationConfig(context.Context, runtime.Object, runtime.Object) rest.DeclarativeValidationConfig {
+	return rest.DeclarativeValidationConfig{}
+}
+
+// ReportOnce returns s with a ValidateDeclaratively that reports each error once.
+// A strategy that embeds an interface loses that method.
+func ReportOnce(s rest.RESTUpdateStrategy) rest.RESTUpdateStrategy {
+	if _, ok := s.(rest.DeclarativeValidationStrategy); ok {
+		return s
+	}
+	return reportOnce{s}
+}
+
+type reportOnce struct{ rest.RESTUpdateStrategy }
+
+func (reportOnce) ValidateDeclaratively(_ context.Context, _, _ runtime.Object, errs field.ErrorList, _ operation.Type, _ rest.DeclarativeValidationConfig) field.ErrorList {
+	return once(errs)
+}
+
+func (reportOnce) DeclarativeValidationConfig(context.Context, runtime.Object, runtime.Object) rest.DeclarativeValidationConfig {
+	return rest.DeclarativeValidationConfig{}
 }
 
 // once drops errors that say the same, as upstream does where it merges what is
@@ -179,9 +211,9 @@ func (s statusStrategy[T]) PrepareForUpdate(ctx context.Context, obj, old runtim
 func (s statusStrategy[T]) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
 	errs := s.kind.Status.Validate(ctx, obj.(T), old.(T))
 	if s.kind.Status.KeepMetadata {
-		return once(errs)
+		return errs
 	}
-	return once(append(errs, s.finalizers(obj.(T))...))
+	return append(errs, s.finalizers(obj.(T))...)
 }
 
 func (s statusStrategy[T]) WarningsOnUpdate(ctx context.Context, obj, old runtime.Object) []string {

@@ -22,7 +22,8 @@ import (
 )
 
 // Config is what the plugins need of the server around them. All fields are
-// required but Wrap and Services: webhooks are reached like any host without.
+// required but WriteStatus, Wrap and Services: webhooks are reached like any host
+// without the last two.
 type Config struct {
 	// Watch lists and watches a resource in all namespaces.
 	Watch func(schema.GroupResource) cache.ListerWatcher
@@ -40,7 +41,8 @@ type Config struct {
 	TypeConverter func(schema.GroupVersionKind) managedfields.TypeConverter
 	// Schemas describes kinds, for checking the types of expressions.
 	Schemas resolver.SchemaResolver
-	// WriteStatus stores the status of a validating policy.
+	// WriteStatus stores the status of a validating policy. Without it, none is
+	// checked.
 	WriteStatus func(ctx context.Context, policy string, status admissionregistrationv1.ValidatingAdmissionPolicyStatus) error
 	Clock       clock.Clock
 	// Authorizer answers the CEL variable authorizer.

@@ -34,7 +34,9 @@ func validatingPolicies(ctx context.Context, running *sync.WaitGroup, c Config) 
 	if err := p.start(ctx, running); err != nil {
 		return nil, err
 	}
-	running.Go(func() { (&checker{config: c, policies: p.policies}).run(ctx) })
+	if c.WriteStatus != nil {
+		running.Go(func() { (&checker{config: c, policies: p.policies}).run(ctx) })
+	}
 	return p, nil
 }
 

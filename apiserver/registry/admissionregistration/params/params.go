@@ -135,7 +135,7 @@ type check func(ctx context.Context, obj, old runtime.Object) error
 
 func guard(store *genericregistry.Store, name string, c check) {
 	store.CreateStrategy = create{store.CreateStrategy, name, c}
-	store.UpdateStrategy = update{store.UpdateStrategy, name, c}
+	store.UpdateStrategy = registry.ReportOnce(update{store.UpdateStrategy, name, c})
 }
 
 type create struct {

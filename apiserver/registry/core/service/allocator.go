@@ -239,10 +239,9 @@ func (t *transaction) claim(ctx context.Context, ip netip.Addr) error {
 }
 
 func (t *transaction) takeIP(ctx context.Context, ip string) error {
-	outside := fmt.Errorf("the provided IP (%v) is not in the valid range. The range of valid IPs is %v", ip, t.a.base)
 	addr, err := netip.ParseAddr(ip)
 	if err != nil {
-		return outside
+		return errMismatched
 	}
 	ranges := []netip.Prefix{t.a.base}
 	if !t.a.base.Contains(addr) {
@@ -251,8 +250,14 @@ func (t *transaction) takeIP(ctx context.Context, ip string) error {
 		}
 	}
 	t.a.mu.Lock()
-	inside := false
+	inside, outside := false, errMismatched
+	if t.dryRun { // upstream's dry run knows one range
+		outside = notInRange(ip, t.a.base)
+	}
 	for _, r := range ranges {
+		if r.Contains(addr) { // if only as its first or last address
+			outside = notInRange(ip, r)
+		}
 		if p, err := t.a.pool(r); err == nil {
 			_, ok := p.index(addr)
 			inside = inside || ok
@@ -267,6 +272,10 @@ func (t *transaction) takeIP(ctx context.Context, ip string) error {
 		return errAllocated
 	}
 	return t.claim(ctx, addr)
+}
+
+func notInRange(ip string, r netip.Prefix) error {
+	return fmt.Errorf("the provided IP (%v) is not in the valid range. The range of valid IPs is %v", ip, r)
 }
 
 func (t *transaction) nextIP(ctx context.Context) (string, error) {

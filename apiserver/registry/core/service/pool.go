@@ -11,9 +11,10 @@ import (
 // Why a number cannot be had. The words are upstream's: they end up in answers
 // to users.
 var (
-	errFull      = errors.New("range is full")
-	errAllocated = errors.New("provided IP is already allocated")
-	errPortTaken = errors.New("provided port is already allocated")
+	errFull       = errors.New("range is full")
+	errAllocated  = errors.New("provided IP is already allocated")
+	errMismatched = errors.New("the provided network does not match the current range")
+	errPortTaken  = errors.New("provided port is already allocated")
 )
 
 // pool hands out the numbers 0 to size-1. Numbers below reserved are given

@@ -235,7 +235,7 @@ func TestAllocateWords(t *testing.T) {
 		{"taken address", corev1.ServiceSpec{ClusterIP: "10.0.0.1"},
 			`Service "x" is invalid: spec.clusterIPs: Invalid value: ["10.0.0.1"]: failed to allocate IP 10.0.0.1: provided IP is already allocated`},
 		{"foreign address", corev1.ServiceSpec{ClusterIP: "10.1.0.1"},
-			`Service "x" is invalid: spec.clusterIPs: Invalid value: ["10.1.0.1"]: failed to allocate IP 10.1.0.1: the provided IP (10.1.0.1) is not in the valid range. The range of valid IPs is 10.0.0.0/24`},
+			`Service "x" is invalid: spec.clusterIPs: Invalid value: ["10.1.0.1"]: failed to allocate IP 10.1.0.1: the provided network does not match the current range`},
 		{"taken port", corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80, NodePort: 30080}}},
 			`Service "x" is invalid: spec.ports[0].nodePort: Invalid value: 30080: provided port is already allocated`},
 		{"foreign port", corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80, NodePort: 80}}},
@@ -358,7 +358,7 @@ func TestMoreRanges(t *testing.T) {
 	if _, err := create("b", ""); err == nil || !strings.Contains(err.Error(), "range is full") {
 		t.Fatalf("a full range: %v", err)
 	}
-	if _, err := create("c", "10.1.0.9"); err == nil || !strings.Contains(err.Error(), "is not in the valid range") {
+	if _, err := create("c", "10.1.0.9"); err == nil || !strings.Contains(err.Error(), "does not match the current range") {
 		t.Fatalf("an unknown range: %v", err)
 	}
 	l.more = []netip.Prefix{netip.MustParsePrefix("10.1.0.0/24")}
