@@ -32,8 +32,23 @@ type exchange struct {
 // and expects upstream's answers, word by word. testdata/answers.json.gz is a list of
 // names and exchanges, recorded from a server without controllers.
 func TestAnswersOfUpstream(t *testing.T) {
+	s := start(t)
+	defer s.Stop()
+	s.compareAnswers(t, "testdata/answers.json.gz")
+}
+
+// TestAnswersOfUpstreamInVersions does so in beta and alpha versions.
+func TestAnswersOfUpstreamInVersions(t *testing.T) {
+	s := start(t, enabling(t, map[string]string{"api/all": "true"}))
+	defer s.Stop()
+	s.compareAnswers(t, "testdata/answers_versions.json.gz")
+}
+
+// compareAnswers sends what a file holds, and deletes what each case made.
+func (s *server) compareAnswers(t *testing.T, name string) {
+	t.Helper()
 	g := NewWithT(t)
-	file, err := os.Open("testdata/answers.json.gz")
+	file, err := os.Open(name)
 	g.Expect(err).NotTo(HaveOccurred())
 	defer file.Close()
 	data, err := gzip.NewReader(file)
@@ -45,8 +60,6 @@ func TestAnswersOfUpstream(t *testing.T) {
 	g.Expect(json.NewDecoder(data).Decode(&cases)).To(Succeed())
 	g.Expect(cases).NotTo(BeEmpty())
 
-	s := start(t)
-	defer s.Stop()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: s.authority.Pool()}, ForceAttemptHTTP2: true}
 	defer transport.CloseIdleConnections()
 	client := &http.Client{Transport: transport}

@@ -13,6 +13,7 @@ import (
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/coracle-k8s/coracle/apis/config/features"
 	"github.com/coracle-k8s/coracle/apiserver"
 	"github.com/coracle-k8s/coracle/apiserver/registry/all"
 )
@@ -20,8 +21,11 @@ import (
 // enabling returns a change of a server's configuration: which versions are on.
 func enabling(t *testing.T, runtimeConfig map[string]string) func(*apiserver.Config) {
 	t.Helper()
-	resources, err := all.Enabled(runtimeConfig, func(string) bool { return false })
-	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	g := NewWithT(t)
+	gates, err := features.New(nil)
+	g.Expect(err).NotTo(HaveOccurred())
+	resources, err := all.Enabled(runtimeConfig, gates.Enabled)
+	g.Expect(err).NotTo(HaveOccurred())
 	return func(c *apiserver.Config) { c.Resources = resources }
 }
 

@@ -23,14 +23,12 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 	"k8s.io/client-go/util/keyutil"
 
-	"github.com/coracle-k8s/coracle/apis/config/features"
 	"github.com/coracle-k8s/coracle/apiserver"
 	"github.com/coracle-k8s/coracle/apiserver/bootstrap"
 	"github.com/coracle-k8s/coracle/apiserver/datafile"
 	"github.com/coracle-k8s/coracle/apiserver/etcd"
 	"github.com/coracle-k8s/coracle/apiserver/pki"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
-	"github.com/coracle-k8s/coracle/apiserver/registry/all"
 	"github.com/coracle-k8s/coracle/cluster/keys"
 )
 
@@ -89,27 +87,6 @@ func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) err
 	config.Extra = map[string]http.Handler{joinPath: http.HandlerFunc(c.serveJoin), StatusPath: http.HandlerFunc(c.serveStatus)}
 	c.server, err = apiserver.Start(ctx, config)
 	return err
-}
-
-// resources returns what the configuration has the API server serve, and reports
-// feature gates that have no effect.
-func (c *Cluster) resources() ([]*registry.Resource, error) {
-	gates, err := features.New(c.config.FeatureGates)
-	if err != nil {
-		return nil, fmt.Errorf("setting feature gates: %w", err)
-	}
-	warnings, err := gates.Warnings(all.Gates())
-	if err != nil {
-		return nil, err
-	}
-	for _, w := range warnings {
-		c.options.progress(w)
-	}
-	resources, err := all.Enabled(c.config.APIServer.RuntimeConfig, gates.Enabled)
-	if err != nil {
-		return nil, fmt.Errorf("enabling API versions: %w", err)
-	}
-	return resources, nil
 }
 
 // checkParts says why controllers and scheduler do not run: they share a manager.

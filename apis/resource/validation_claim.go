@@ -173,6 +173,9 @@ func validateWish(w wish, path *field.Path) field.ErrorList {
 		if w.count <= 0 {
 			errs = append(errs, field.Invalid(at, w.count, "must be greater than zero"))
 		}
+	case "": // of v1beta1, which gives requests without a class no default
+		errs = append(errs, field.NotSupported(path.Child("allocationMode"), w.mode,
+			[]resourcev1.DeviceAllocationMode{resourcev1.DeviceAllocationModeAll, resourcev1.DeviceAllocationModeExactCount}))
 	}
 	return append(errs, each(w.tolerations, -1, path.Child("tolerations"), validateToleration)...)
 }

@@ -79,6 +79,8 @@ type Kind[T Object] struct {
 	// ReturnDeleted answers a delete with the object that was deleted, not with a
 	// Status; upstream differs by kind.
 	ReturnDeleted bool
+	// OthersReturnDeleted does the same in OtherVersions alone.
+	OthersReturnDeleted bool
 
 	// Fields are the selectable fields besides metadata.name and
 	// metadata.namespace.
@@ -172,6 +174,7 @@ func (k Kind[T]) in(version string) *Resource {
 		}
 		shared := *store
 		shared.DestroyFunc = func() {} // whoever opened the store closes it
+		shared.ReturnDeletedObject = shared.ReturnDeletedObject || k.OthersReturnDeleted
 		return k.storages(env, &shared)
 	}
 	return r

@@ -41,7 +41,8 @@ func join(gates []features.Gate, decisions []features.Decision) (map[string]feat
 const introduction = `# Kubernetes' feature gates
 
 What Coracle does about each feature gate that is on by default in Kubernetes
-%s. Coracle has no gates of its own: what is honoured is always on. Written by
+%s. Coracle has no gates of its own: what is honoured is always on, and feature gates
+in its configuration that ask for something else are reported. Written by
 ` + "`make features`" + `; edit [apis/config/features/decisions.txt](../apis/config/features/decisions.txt).
 
 `

@@ -113,11 +113,11 @@ func TestGatesOfTheModules(t *testing.T) {
 func TestJoin(t *testing.T) {
 	gates := []features.Gate{{Name: "On", On: true}, {Name: "Off"}}
 	for text, c := range map[string][]features.Decision{
-		"":                             {{"On", "honoured", "here"}, {"Off", "honoured", "here"}},
+		"":                             {{Gate: "On", Verdict: "honoured", Reason: "here"}, {Gate: "Off", Verdict: "honoured", Reason: "here"}},
 		"On is on by default":          nil,
-		"Gone is decided, but":         {{"On", "honoured", ""}, {"Gone", "missing", ""}},
-		"On is decided twice":          {{"On", "honoured", ""}, {"On", "missing", ""}},
-		`On: "honored" is no decision`: {{"On", "honored", ""}},
+		"Gone is decided, but":         {{Gate: "On", Verdict: "honoured", Reason: ""}, {Gate: "Gone", Verdict: "missing", Reason: ""}},
+		"On is decided twice":          {{Gate: "On", Verdict: "honoured", Reason: ""}, {Gate: "On", Verdict: "missing", Reason: ""}},
+		`On: "honored" is no decision`: {{Gate: "On", Verdict: "honored", Reason: ""}},
 	} {
 		_, err := join(gates, c)
 		if (err == nil) != (text == "") || err != nil && !strings.Contains(err.Error(), text) {

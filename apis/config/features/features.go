@@ -2,8 +2,8 @@
 // follows, and what Coracle does about each.
 //
 // Coracle has no gates of its own: what is honoured is always on, and what is not
-// is missing. So setting a gate changes which API versions may be served, for the
-// gates that upstream asks about that, and nothing else.
+// is missing. Turning a gate off hides the resources that upstream serves only with
+// it, and setting a gate changes nothing else.
 package features
 
 import (
@@ -162,7 +162,7 @@ func ineffective(name string, on bool, gates []Gate, decisions []Decision, serve
 	switch name {
 	case "AllAlpha":
 		if on {
-			return " but on API versions: features that are alpha are not in Coracle"
+			return ": features that are alpha are not in Coracle"
 		}
 		return ""
 	case "AllBeta":
@@ -177,12 +177,12 @@ func ineffective(name string, on bool, gates []Gate, decisions []Decision, serve
 	switch does := gates[i].On && !missing; {
 	case on == does, missing && !on:
 		return ""
-	case on && slices.Contains(serves, name):
-		return " but on API versions: the feature is not in Coracle"
 	case missing:
 		return ": " + decisions[d].Reason
 	case on:
 		return ": the feature is off by default and not in Coracle"
+	case slices.Contains(serves, name):
+		return " but on API versions: the feature is always on in Coracle"
 	default:
 		return ": the feature is always on in Coracle"
 	}

@@ -42,10 +42,9 @@ type Cluster struct {
 	// SimulatedNodes is how many nodes run pods without containers. Default 0.
 	SimulatedNodes int32 `json:"simulatedNodes,omitempty"`
 	// FeatureGates are Kubernetes' feature gates, AllAlpha and AllBeta among them.
-	// Unknown gates are refused. A gate adds the API versions that upstream serves
-	// with it, if apiServer.runtimeConfig turns these on; otherwise what Coracle does
-	// stays as docs/features.md lists it, and a gate that asks for something else is
-	// reported. Default: Kubernetes' own.
+	// Unknown gates are refused. A gate that is off hides the resources that upstream
+	// serves only with it; otherwise what Coracle does stays as docs/features.md lists
+	// it, and a gate that asks for something else is reported. Default: Kubernetes' own.
 	FeatureGates map[string]bool `json:"featureGates,omitempty"`
 
 	Network        Network        `json:"network,omitempty"`

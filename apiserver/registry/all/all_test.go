@@ -42,7 +42,7 @@ func build(t testing.TB) (map[schema.GroupVersionResource]map[string]rest.Storag
 
 func buildOver(t testing.TB, storages generic.RESTOptionsGetter) (map[schema.GroupVersionResource]map[string]rest.Storage, registry.Env) {
 	t.Helper()
-	resources, built := Resources(), map[schema.GroupVersionResource]map[string]rest.Storage{}
+	resources, built := everything(), map[schema.GroupVersionResource]map[string]rest.Storage{}
 	env := registry.Env{
 		Scheme: apis.NewScheme(), RESTOptions: storages, Clock: testingclock.NewFakeClock(time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)),
 		Services:    registry.ServiceNetwork{CIDR: "10.96.0.0/16", NodePortBase: 30000, NodePortSize: 2768},
@@ -78,7 +78,7 @@ func buildOver(t testing.TB, storages generic.RESTOptionsGetter) (map[schema.Gro
 
 func TestResourcesAreConsistent(t *testing.T) {
 	built, env := build(t)
-	for _, r := range Resources() {
+	for _, r := range everything() {
 		storages := built[r.GVR()]
 		if !env.Scheme.Recognizes(r.GVK) {
 			t.Errorf("%s: the scheme does not know %s", r.GVR(), r.GVK)

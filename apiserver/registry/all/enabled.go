@@ -48,20 +48,19 @@ func Gates() []string {
 // by default is left out; what is on by default, or stores what another version
 // shows, is hidden when it is off, since parts of the process may need it.
 func Enabled(runtimeConfig map[string]string, gate func(name string) bool) ([]*registry.Resource, error) {
-	if len(runtimeConfig) == 0 {
-		return Resources(), nil
-	}
-	defaults := serverstorage.NewResourceConfig()
+	config := serverstorage.NewResourceConfig()
 	for _, r := range everything() {
 		if stable(r) {
-			defaults.EnableVersions(r.GVK.GroupVersion())
+			config.EnableVersions(r.GVK.GroupVersion())
 		} else {
-			defaults.DisableVersions(r.GVK.GroupVersion())
+			config.DisableVersions(r.GVK.GroupVersion())
 		}
 	}
-	config, err := enablement.Merge(defaults, runtimeConfig)
-	if err != nil {
-		return nil, err
+	if len(runtimeConfig) > 0 {
+		var err error
+		if config, err = enablement.Merge(config, runtimeConfig); err != nil {
+			return nil, err
+		}
 	}
 	var list []*registry.Resource
 	for _, kind := range kinds() {

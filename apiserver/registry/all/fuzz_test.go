@@ -124,7 +124,7 @@ func newMill(t testing.TB) *mill {
 	m := &mill{shelves: shelves{}, of: map[schema.GroupVersionKind]*registry.Resource{}, original: map[schema.GroupVersionKind]runtime.Object{}}
 	m.built, m.env = buildOver(t, m.shelves)
 	m.codecs = serializer.NewCodecFactory(m.env.Scheme)
-	for _, r := range Resources() {
+	for _, r := range everything() {
 		m.of[r.GVK] = r
 	}
 	input, err := os.ReadFile("testdata/objects.yaml")

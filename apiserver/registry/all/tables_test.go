@@ -59,8 +59,8 @@ func TestTables(t *testing.T) {
 		}
 	}
 	w.Flush()
-	for _, r := range Resources() {
-		if len(r.Verbs) > 1 && !seen[r.GVK] {
+	for _, r := range everything() {
+		if len(r.Verbs) > 1 && !seen[r.GVK] && (stable(r) || r.StoredAs == nil) {
 			t.Errorf("testdata/objects.yaml has no %s", r.GVK)
 		}
 	}
@@ -69,7 +69,7 @@ func TestTables(t *testing.T) {
 
 func tableOf(t *testing.T, built map[schema.GroupVersionResource]map[string]rest.Storage, gvk schema.GroupVersionKind, obj runtime.Object) *metav1.Table {
 	t.Helper()
-	for _, r := range Resources() {
+	for _, r := range everything() {
 		if r.GVK != gvk && r.GVK.GroupVersion().WithKind(r.GVK.Kind+"List") != gvk {
 			continue
 		}

@@ -18,6 +18,7 @@ func New() *registry.Resource {
 	return registry.Kind[*certificatesv1.ClusterTrustBundle]{
 		GVK:                    certificatesv1.SchemeGroupVersion.WithKind("ClusterTrustBundle"),
 		OtherVersions:          []string{"v1beta1"},
+		Gate:                   "ClusterTrustBundle",
 		Plural:                 "clustertrustbundles",
 		ClusterScoped:          true,
 		NoGeneration:           true,

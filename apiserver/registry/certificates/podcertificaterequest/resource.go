@@ -30,6 +30,7 @@ func New() *registry.Resource {
 	return registry.Kind[*certificatesv1.PodCertificateRequest]{
 		GVK:                    gvk,
 		OtherVersions:          []string{"v1beta1"},
+		Gate:                   "PodCertificateRequest",
 		Plural:                 "podcertificaterequests",
 		NoGeneration:           true,
 		RequireResourceVersion: true,

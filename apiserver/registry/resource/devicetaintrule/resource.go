@@ -18,6 +18,7 @@ func New() *registry.Resource {
 	return registry.Kind[*resourcev1.DeviceTaintRule]{
 		GVK:                    resourcev1.SchemeGroupVersion.WithKind("DeviceTaintRule"),
 		OtherVersions:          []string{"v1beta2", "v1alpha3"},
+		OthersReturnDeleted:    true,
 		Plural:                 "devicetaintrules",
 		ClusterScoped:          true,
 		RequireResourceVersion: true,

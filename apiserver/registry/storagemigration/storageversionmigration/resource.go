@@ -18,6 +18,7 @@ func New() *registry.Resource {
 	return registry.Kind[*storagemigrationv1.StorageVersionMigration]{
 		GVK:                    storagemigrationv1.SchemeGroupVersion.WithKind("StorageVersionMigration"),
 		OtherVersions:          []string{"v1beta1"},
+		Gate:                   "StorageVersionMigrator",
 		Plural:                 "storageversionmigrations",
 		ClusterScoped:          true,
 		NoGeneration:           true,
