@@ -52,6 +52,9 @@ type Config struct {
 	// Components are other parts of the control plane for ComponentStatuses;
 	// each says what is wrong with it. etcd is the server's own.
 	Components map[string]func(context.Context) error
+	// Checks are of what upstream's server runs and here the cluster around it, by
+	// the names of upstream's hooks, for /healthz, /livez and /readyz.
+	Checks map[string]func() error
 	// Extra handlers by path, behind authentication and authorization.
 	Extra map[string]http.Handler
 	// Settings are what a cluster's configuration says of its API server. They
