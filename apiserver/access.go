@@ -195,9 +195,10 @@ func (a *access) install(m *mux.PathRecorderMux) { a.discovery.Install(m.Handle)
 // start feeds the authorizers, which watch nothing until somebody who is not
 // an administrator asks, and stores the default roles.
 func (a *access) start(ctx context.Context) {
-	a.running.Go(func() { _ = a.roles.Run(ctx) }) // ends with ctx, without error
+	health := &a.server.health
+	a.running.Go(func() { health.informers.during(func() { _ = a.roles.Run(ctx) }) }) // ends with ctx, without error
 	a.running.Go(func() { _ = a.graph.Run(ctx) })
-	a.running.Go(func() { _ = a.chain.Run(ctx) })
+	a.running.Go(func() { health.admission.during(func() { _ = a.chain.Run(ctx) }) })
 	for _, run := range a.runners {
 		a.running.Go(func() { _ = run(ctx) })
 	}
@@ -205,9 +206,10 @@ func (a *access) start(ctx context.Context) {
 	a.running.Go(func() {
 		if a.server.ensure(ctx, rbac.Reconcile) {
 			a.roles.Reconciled()
+			health.roles.ended.Store(true)
 		}
-		a.server.ensure(ctx, bootstrap.SystemClasses)
-		a.server.ensure(ctx, bootstrap.ServiceRange(a.server.config.Services.CIDR))
+		health.classes.ended.Store(a.server.ensure(ctx, bootstrap.SystemClasses))
+		health.services.ended.Store(a.server.ensure(ctx, bootstrap.ServiceRange(a.server.config.Services.CIDR)))
 	})
 }
 

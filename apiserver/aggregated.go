@@ -12,6 +12,7 @@ import (
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/kube-aggregator/pkg/apis/apiregistration"
+	statusmetrics "k8s.io/kube-aggregator/pkg/controllers/status/metrics"
 	stockapiservice "k8s.io/kube-aggregator/pkg/registry/apiservice"
 
 	"github.com/coracle-k8s/coracle/apiserver/aggregator"
@@ -24,6 +25,10 @@ func apiServices() schema.GroupResource { return apiregistration.Resource("apise
 // APIServices, unless one of another server is stored, or may be while this one
 // runs.
 func (s *Server) buildAggregator() error {
+	unavailable := statusmetrics.New()
+	if err := unavailable.Register(s.access.metrics.Register, s.access.metrics.CustomRegister); err != nil {
+		return fmt.Errorf("registering metrics of APIServices: %w", err)
+	}
 	s.aggregator = aggregator.New(aggregator.Config{
 		Store:       func() (*genericregistry.Store, error) { return s.dispatcher.Store(apiServices()) },
 		WriteStatus: s.writeAPIServiceStatus,
@@ -34,7 +39,7 @@ func (s *Server) buildAggregator() error {
 		},
 		Endpoints: s.endpointSlices, Network: s.services, Certificate: s.config.Proxy,
 		Discovery: s.generic.AggregatedDiscoveryGroupManager.WithSource(aggregated.AggregatorSource), Groups: s.groups.from(ofAggregator),
-		Clock: s.config.Clock, Changed: s.changes.announce, Report: s.config.Report,
+		Clock: s.config.Clock, Changed: s.changes.announce, Unavailable: unavailable, Report: s.config.Report,
 	})
 	if len(s.config.Etcd.Endpoints) > 0 {
 		s.aggregator.Demand()

@@ -100,7 +100,7 @@ func (a *access) serviceAccounts(_ context.Context, to *authn.Config) error {
 	a.signer, a.tokens = signer, issuer{signer}
 	keys := append([]crypto.PublicKey{c.ServiceAccountKey.Public()}, c.ServiceAccountKeys...)
 	checked, err := tokens.NewAuthenticator(tokens.AuthenticatorConfig{
-		Issuers: a.ownIssuers(), Audiences: a.audiences, Keys: keys, Getter: bound{a.server}, Clock: c.Clock, Used: a.tokenUsed,
+		Issuers: a.ownIssuers(), Audiences: a.audiences, Keys: keys, Getter: bound{a.server}, Clock: c.Clock, Used: a.tokenUsed, Register: a.metrics.MustRegister,
 	})
 	if err != nil {
 		return err

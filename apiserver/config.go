@@ -55,6 +55,9 @@ type Config struct {
 	// UncheckedPolicies leaves the status of validating policies alone: as with
 	// upstream's kube-apiserver, which runs no controllers.
 	UncheckedPolicies bool
+	// Checks are of what upstream's server runs and here the cluster around it, by
+	// the names of upstream's hooks, for /healthz, /livez and /readyz.
+	Checks map[string]func() error
 	// Extra handlers by path, behind authentication and authorization.
 	Extra map[string]http.Handler
 	// Settings are what a cluster's configuration says of its API server. They

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 
 	apiextensionsclient "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset/typed/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -45,7 +44,7 @@ func (s *Server) buildCustom(c *genericapiserver.Config) error {
 
 // checkCustom keeps the server from being ready before it serves the custom
 // resources whose definitions are stored.
-func (s *Server) checkCustom(*http.Request) error {
+func (s *Server) checkCustom() error {
 	if !s.custom.Ready() {
 		return errors.New("the definitions of custom resources are being read")
 	}

@@ -3,6 +3,7 @@ package apiserver
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -10,14 +11,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
+	"k8s.io/apimachinery/pkg/util/version"
 	handlersmetrics "k8s.io/apiserver/pkg/endpoints/handlers/metrics"
 	apimetrics "k8s.io/apiserver/pkg/endpoints/metrics"
 	"k8s.io/apiserver/pkg/server/mux"
 	cachermetrics "k8s.io/apiserver/pkg/storage/cacher/metrics"
 	etcd3metrics "k8s.io/apiserver/pkg/storage/etcd3/metrics"
 	storagemetrics "k8s.io/apiserver/pkg/storage/metrics"
+	utilfeature "k8s.io/apiserver/pkg/util/feature"
 	flowcontrolmetrics "k8s.io/apiserver/pkg/util/flowcontrol/metrics"
 	proxymetrics "k8s.io/apiserver/pkg/util/proxy/metrics"
+	"k8s.io/component-base/featuregate"
+	metricsfeatures "k8s.io/component-base/metrics/features"
 	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/component-base/metrics/prometheus/slis"
 )
@@ -45,7 +50,7 @@ func (s *Server) installMetrics(m *mux.PathRecorderMux) {
 func (s *Server) ownMetrics() *prometheus.Registry {
 	info := newEffectiveVersion().Info()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "kubernetes_build_info",
-		Help: "[ALPHA] A metric with a constant '1' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, and compiler from which Kubernetes was built, and platform on which it is running.",
+		Help: "[BETA] A metric with a constant '1' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, and compiler from which Kubernetes was built, and platform on which it is running.",
 		ConstLabels: prometheus.Labels{
 			"major": info.Major, "minor": info.Minor, "git_version": info.GitVersion, "git_commit": info.GitCommit, "git_tree_state": info.GitTreeState,
 			"build_date": info.BuildDate, "go_version": info.GoVersion, "compiler": info.Compiler, "platform": info.Platform,
@@ -55,8 +60,38 @@ func (s *Server) ownMetrics() *prometheus.Registry {
 		Help:        "[STABLE] Size of the storage database file physically allocated in bytes.",
 		ConstLabels: prometheus.Labels{"storage_cluster_id": "etcd-0"}}, s.databaseSize)
 	r := prometheus.NewRegistry()
-	r.MustRegister(build, size, s.connections)
+	compatible := prometheus.NewGauge(prometheus.GaugeOpts{Name: "version_info",
+		Help:        "[ALPHA] Provides the compatibility version info of the component. The component label is the name of the component, usually kube, but is relevant for aggregated-apiservers.",
+		ConstLabels: prometheus.Labels{"component": "kube", "binary": "1.37", "emulation": "1.37", "min_compat": "1.36"}})
+	compatible.Set(1)
+	r.MustRegister(build, size, compatible, features(), s.connections)
 	return r
+}
+
+// features are the feature gates of the libraries that the server is made of.
+func features() *prometheus.GaugeVec {
+	enabled := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "kubernetes_feature_enabled",
+		Help: "[BETA] This metric records the data about the stage and enablement of a k8s feature."}, []string{"name", "stage"})
+	for name, spec := range utilfeature.DefaultMutableFeatureGate.GetAll() {
+		value := 0.0
+		if utilfeature.DefaultFeatureGate.Enabled(name) {
+			value = 1
+		}
+		enabled.WithLabelValues(string(name), string(spec.PreRelease)).Set(value)
+	}
+	return enabled
+}
+
+// nativeHistograms makes histograms of the libraries native ones besides, as
+// upstream's gate NativeHistograms does, which is on. It holds for the process and
+// for histograms that are registered afterwards.
+func nativeHistograms() error {
+	gate := featuregate.NewVersionedFeatureGate(version.MustParse("1.37"))
+	if err := metricsfeatures.AddFeatureGates(gate); err != nil {
+		return fmt.Errorf("reading the gate of native histograms: %w", err)
+	}
+	metricsfeatures.ApplyFeatureGates(gate)
+	return nil
 }
 
 // databaseSize is -1 when etcd does not answer.

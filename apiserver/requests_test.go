@@ -20,6 +20,7 @@ func TestRequests(t *testing.T) {
 		}
 	})
 	defer s.Stop()
+	s.awaitReady(t)
 	for name, c := range map[string]struct {
 		path   string
 		header []string

@@ -29,7 +29,6 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/discovery/aggregated"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/filters"
-	"k8s.io/apiserver/pkg/server/healthz"
 	apistorage "k8s.io/apiserver/pkg/storage"
 	"k8s.io/client-go/rest"
 
@@ -69,6 +68,7 @@ type Server struct {
 	aggregator  *aggregator.Server
 	groups      *groups
 	changes     changes
+	health      health
 
 	ctx      context.Context // ends with the server
 	cancel   context.CancelFunc
@@ -84,6 +84,9 @@ type Server struct {
 // bounds the start only.
 func Start(ctx context.Context, c Config) (*Server, error) {
 	if err := c.complete(); err != nil {
+		return nil, err
+	}
+	if err := nativeHistograms(); err != nil {
 		return nil, err
 	}
 	s := &Server{config: c, done: make(chan struct{}), stopping: make(chan struct{}), docs: openapi.New(served(c.Resources)), connections: connections.New(c.Connections, c.Clock, c.Report)}
@@ -120,7 +123,7 @@ func (s *Server) awaitReady(ctx context.Context) error {
 	again := time.NewTicker(200 * time.Microsecond)
 	defer again.Stop()
 	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://coracle.in-process/readyz", nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://coracle.in-process"+s.readyPath(), nil)
 		if err != nil {
 			return fmt.Errorf("asking for readiness: %w", err)
 		}
@@ -185,11 +188,10 @@ func (s *Server) genericConfig() *genericapiserver.Config {
 	c.BuildHandlerChainFunc = func(h http.Handler, c *genericapiserver.Config) http.Handler {
 		return outerChain(front{s, h}, c, s.fairness)
 	}
-	// The library's own check of its log keeps a goroutine for ever.
-	checks := []healthz.HealthChecker{healthz.PingHealthz, healthz.NamedCheck("etcd", s.checkEtcd)}
-	c.HealthzChecks, c.LivezChecks = checks, checks
-	c.ReadyzChecks = append(checks[:len(checks):len(checks)], healthz.NamedCheck("etcd-readiness", s.checkEtcd),
-		healthz.NamedCheck("poststarthook/crd-informer-synced", s.checkCustom))
+	// Health checks are our own: see installHealth. Fairness counts requests itself,
+	// and sizes of lists are asked of storages.
+	c.HealthzChecks, c.LivezChecks, c.ReadyzChecks = nil, nil, nil
+	c.DisabledPostStartHooks.Insert("max-in-flight-filter", "storage-object-count-tracker-hook")
 	return c
 }
 
@@ -274,6 +276,7 @@ func (s *Server) build(c *genericapiserver.Config) error {
 		mux.Handle(path, h)
 	}
 	s.generic.PrepareRun()
+	s.installHealth(mux, c.HealthzChecks)
 	config, err := tlsConfig(s.config.Certificate, s.config.Settings)
 	if err != nil {
 		return err
@@ -314,7 +317,7 @@ func (s *Server) env() registry.Env {
 		Scheme: s.config.Scheme, RESTOptions: s.getter, Clock: s.config.Clock, Nodes: s.config.Nodes,
 		Tokens: s.access.tokens, Authenticator: s.access.authenticator, APIAudiences: s.access.audiences,
 		Authorizer: s.access.authorizer, Rules: s.access.rules, Escalation: s.access.escalation, Services: s.config.Services, Mapper: s.Mapper(), Components: components,
-		Definitions: s.custom, APIServices: s.aggregator, EventTTL: s.config.Settings.EventTTL.Duration,
+		Definitions: s.custom, APIServices: s.aggregator, EventTTL: s.config.Settings.EventTTL.Duration, RegisterMetrics: s.access.metrics.MustRegister,
 		MaxTokenExpiration: s.config.Settings.ServiceAccounts.MaxTokenExpiration.Duration, ExtendTokens: *s.config.Settings.ServiceAccounts.ExtendTokenExpiration,
 	}
 }
@@ -324,10 +327,13 @@ func (s *Server) run() {
 	if s.encryption != nil {
 		s.access.runners = append(s.access.runners, s.encryption.Run)
 	}
-	s.access.runners = append(s.access.runners, s.fairness.Run)
+	s.access.runners = append(s.access.runners, func(ctx context.Context) (err error) {
+		s.health.fairness.during(func() { err = s.fairness.Run(ctx) })
+		return err
+	})
 	s.access.start(s.ctx)
-	s.running.Go(func() { s.custom.Run(s.ctx) })
-	s.running.Go(func() { s.aggregator.Run(s.ctx) })
+	s.running.Go(func() { s.health.custom.during(func() { s.custom.Run(s.ctx) }) })
+	s.running.Go(func() { s.health.aggregator.during(func() { s.aggregator.Run(s.ctx) }) })
 	s.serving = true
 	go func() {
 		defer close(s.done)

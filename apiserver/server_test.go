@@ -82,6 +82,18 @@ func start(t *testing.T, change ...func(*apiserver.Config)) *server {
 	return &server{Server: s, url: "https://" + config.Listeners[0].Addr().String(), authority: config.Authority}
 }
 
+// awaitReady waits for what a server stores after it began to answer.
+func (s *server) awaitReady(t *testing.T) {
+	t.Helper()
+	NewWithT(t).Eventually(func() (string, error) {
+		response, body := s.do(t, http.MethodGet, "/readyz?verbose", "", "")
+		if response.StatusCode != http.StatusOK {
+			return body, nil
+		}
+		return "ready", nil
+	}).Should(Equal("ready"))
+}
+
 // do sends one request of its own connection.
 func (s *server) do(t *testing.T, method, path, token, body string, header ...string) (*http.Response, string) {
 	t.Helper()
@@ -116,8 +128,7 @@ func TestServersSideBySideLeaveNothing(t *testing.T) {
 	ignore := goleak.IgnoreCurrent()
 	one, two := start(t), start(t)
 	for _, s := range []*server{one, two} {
-		response, body := s.do(t, http.MethodGet, "/readyz?verbose", "", "")
-		NewWithT(t).Expect(response.StatusCode).To(Equal(http.StatusOK), body)
+		s.awaitReady(t)
 	}
 	one.Stop()
 	two.Stop()

@@ -60,7 +60,7 @@ func TestAuthorizationModes(t *testing.T) {
 	}
 }
 
-func TestWhoMayAsk(t *testing.T) {
+func TestTokenFileAndNobodyAnonymous(t *testing.T) {
 	g := NewWithT(t)
 	s := start(t, func(c *apiserver.Config) {
 		c.Settings.Authentication.AnonymousPaths = []string{}
@@ -163,6 +163,7 @@ func TestHTTP1Alone(t *testing.T) {
 func TestShutdownDelay(t *testing.T) {
 	g := NewWithT(t)
 	s := start(t, func(c *apiserver.Config) { c.Settings.ShutdownDelay.Duration = 2 * time.Second })
+	s.awaitReady(t)
 	stopped := make(chan struct{})
 	go func() { defer close(stopped); s.Stop() }()
 	g.Eventually(func() int {

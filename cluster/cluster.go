@@ -104,11 +104,13 @@ type Cluster struct {
 	joining      sync.Mutex
 	joinedBefore bool
 	// metrics are those of this cluster's parts, where they have any of their own.
-	metrics    *prometheus.Registry
-	parts      *parts
-	working    atomic.Pointer[parts] // for those who ask before parts are there
-	duties     []*duty
-	kubeconfig string
+	metrics *prometheus.Registry
+	parts   *parts
+	working atomic.Pointer[parts] // for those who ask before parts are there
+	// bootstrapped says that the objects of every cluster are stored.
+	bootstrapped atomic.Bool
+	duties       []*duty
+	kubeconfig   string
 
 	stop   sync.Once
 	failed chan error
@@ -172,6 +174,7 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err := bootstrap.Run(ctx, c.server.RESTConfig(), c.bootstrapConfig()); err != nil {
 		return err
 	}
+	c.bootstrapped.Store(true)
 	if err := c.noteComplete(); err != nil {
 		return err
 	}

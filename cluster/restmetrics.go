@@ -24,6 +24,8 @@ func newRequests(to prometheus.Registerer) *requests {
 			Name:    "rest_client_request_duration_seconds",
 			Help:    "[ALPHA] Request latency in seconds. Broken down by verb, and host.",
 			Buckets: []float64{0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60},
+			// As upstream's histograms, which are native ones besides.
+			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160,
 		}, []string{"verb", "host"}),
 	}
 	to.MustRegister(r.total, r.duration)

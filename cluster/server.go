@@ -57,6 +57,7 @@ func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) err
 		Components: map[string]func(context.Context) error{
 			"controller-manager": c.checkParts, "scheduler": c.checkParts,
 		},
+		Checks:            c.healthChecks(),
 		Settings:          c.config.APIServer,
 		UncheckedPolicies: !c.config.Controllers.Any(),
 		Metrics:           []prometheus.Gatherer{c.metrics, dutyMetrics{c}},
@@ -87,6 +88,26 @@ func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) err
 	config.Extra = map[string]http.Handler{joinPath: http.HandlerFunc(c.serveJoin), StatusPath: http.HandlerFunc(c.serveStatus)}
 	c.server, err = apiserver.Start(ctx, config)
 	return err
+}
+
+// healthChecks are those of what upstream's API server runs and here the cluster does.
+func (c *Cluster) healthChecks() map[string]func() error {
+	bootstrapped := func() error {
+		if !c.bootstrapped.Load() {
+			return errors.New("not finished")
+		}
+		return nil
+	}
+	runs := func() error { return c.checkParts(context.Background()) }
+	checks := map[string]func() error{
+		"start-system-namespaces-controller": bootstrapped, "bootstrap-controller": bootstrapped, "start-cluster-authentication-info-controller": bootstrapped,
+		"start-legacy-token-tracking-controller": runs, "start-service-ip-repair-controllers": runs,
+	}
+	if *c.config.LeaderElection.LeaderElect {
+		checks["start-kube-apiserver-identity-lease-controller"] = runs
+		checks["start-kube-apiserver-identity-lease-garbage-collector"] = runs
+	}
+	return checks
 }
 
 // checkParts says why controllers and scheduler do not run: they share a manager.

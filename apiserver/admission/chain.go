@@ -5,6 +5,7 @@ package admission
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -105,21 +106,34 @@ func Chain(d Deps) (*Admission, error) {
 		}
 		plugins = append(plugins, admissionmetrics.WithControllerMetrics(made, p.name))
 	}
-	a.chain = admission.NewChainHandler(plugins...)
+	// Both phases are measured as wholes, too: upstream's step metrics.
+	measured, ok := admissionmetrics.WithStepMetrics(reinvoking{admission.NewChainHandler(plugins...)}).(chain)
+	if !ok {
+		return nil, errors.New("making the admission chain: it cannot be measured")
+	}
+	a.chain = measured
 	return a, nil
 }
 
-// Admit implements admission.MutationInterface. Where a webhook or policy has
-// changed the object and others want to see that, the chain runs once more.
-func (a *Admission) Admit(ctx context.Context, attrs admission.Attributes, o admission.ObjectInterfaces) error {
-	if err := a.chain.Admit(ctx, attrs, o); err != nil {
-		return a.refusal(err)
+// reinvoking runs a chain once more where a webhook or policy has changed the object
+// and others want to see that.
+type reinvoking struct{ chain }
+
+// Admit implements admission.MutationInterface.
+func (r reinvoking) Admit(ctx context.Context, attrs admission.Attributes, o admission.ObjectInterfaces) error {
+	if err := r.chain.Admit(ctx, attrs, o); err != nil {
+		return err
 	}
 	again := attrs.GetReinvocationContext()
 	if !again.ShouldReinvoke() {
 		return nil
 	}
 	again.SetIsReinvoke()
+	return r.chain.Admit(ctx, attrs, o)
+}
+
+// Admit implements admission.MutationInterface.
+func (a *Admission) Admit(ctx context.Context, attrs admission.Attributes, o admission.ObjectInterfaces) error {
 	return a.refusal(a.chain.Admit(ctx, attrs, o))
 }
 

@@ -27,6 +27,8 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 
+	statusmetrics "k8s.io/kube-aggregator/pkg/controllers/status/metrics"
+
 	"github.com/coracle-k8s/coracle/apiserver/services"
 )
 
@@ -55,6 +57,8 @@ type Config struct {
 	Clock     clock.WithTicker
 	// Changed is called, with no lock held, when Resources changed.
 	Changed func()
+	// Unavailable counts APIServices whose server is not available.
+	Unavailable *statusmetrics.Metrics
 	// Report is told of what is tried again.
 	Report func(error)
 }
@@ -109,6 +113,19 @@ func (s *Server) Sync(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("waiting for the APIServices: %w", ctx.Err())
+	}
+}
+
+// Ready fails while the APIServices of what is served here are wanted and not stored.
+func (s *Server) Ready() error {
+	if !s.Demanded() {
+		return nil
+	}
+	select {
+	case <-s.synced:
+		return nil
+	default:
+		return errors.New("missing APIServices of what is served here")
 	}
 }
 
@@ -255,6 +272,7 @@ func (s *Server) unset(name string) {
 // drop forgets an APIService. mu is held.
 func (s *Server) drop(name string) {
 	delete(s.byName, name)
+	s.config.Unavailable.ForgetAPIService(name)
 	if r := s.remotes[name]; r != nil {
 		s.config.Discovery.RemoveGroupVersion(metav1.GroupVersion{Group: r.gv.Group, Version: r.gv.Version})
 		r.close()
@@ -270,6 +288,7 @@ func (s *Server) route(a *apiService) {
 			s.drop(a.Name)
 			s.byName[a.Name] = a
 		}
+		s.config.Unavailable.SetAPIServiceAvailable(a.Name)
 		return
 	}
 	if r != nil && equality.Semantic.DeepEqual(r.spec, a.Spec) {

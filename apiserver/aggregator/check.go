@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 	genericapi "k8s.io/apiserver/pkg/endpoints"
+	"k8s.io/kube-aggregator/pkg/apis/apiregistration"
 )
 
 // check decides whether the server behind an APIService is available: its
@@ -33,6 +34,7 @@ func (s *Server) check(ctx context.Context, r *remote, a *apiService) error {
 		result = failed(err)
 	}
 	r.available.Store(result.Status == "True")
+	s.countUnavailable(a, string(result.Status) == "True", result.Reason)
 	s.publish(r, result.Status != "True")
 	next := withCondition(a, result, metav1.NewTime(s.config.Clock.Now()))
 	if next == nil {
@@ -45,6 +47,18 @@ func (s *Server) check(ctx context.Context, r *remote, a *apiService) error {
 		return fmt.Errorf("writing the status of APIService %s: %w", a.Name, failed)
 	}
 	return err
+}
+
+// countUnavailable counts an APIService when it becomes unavailable.
+func (s *Server) countUnavailable(a *apiService, available bool, reason string) {
+	if available {
+		s.config.Unavailable.SetAPIServiceAvailable(a.Name)
+		return
+	}
+	s.config.Unavailable.SetAPIServiceUnavailable(a.Name)
+	if apiregistration.IsAPIServiceConditionTrue(a, apiregistration.Available) {
+		s.config.Unavailable.UnavailableCounter(a.Name, reason).Inc()
+	}
 }
 
 // discover asks the server for its resources and documents.

@@ -12,6 +12,7 @@ package fairness
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -89,6 +90,21 @@ func (f *Filter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.next.ServeHTTP(w, r)
 }
 
+// Ready fails while the objects that every server has are wanted and not stored.
+func (f *Filter) Ready() error {
+	select {
+	case <-f.demanded:
+	default:
+		return nil
+	}
+	select {
+	case <-f.ensured:
+		return nil
+	default:
+		return errors.New("not finished")
+	}
+}
+
 // exempt says what the flow schemas exempt and probes say.
 func exempt(ctx context.Context) bool {
 	if info, ok := request.RequestInfoFrom(ctx); ok && !info.IsResourceRequest && slices.Contains([]string{"/healthz", "/livez", "/readyz"}, info.Path) {
@@ -131,6 +147,7 @@ func (f *Filter) Run(ctx context.Context) error {
 	wait := f.config.RequestTimeout / 4
 	fair := f.inTurns(genericfilters.WithPriorityAndFairness(f.next, f.config.LongRunningFunc, control, estimate, wait), wait)
 	factory.StartWithContext(ctx)
+	genericfilters.StartPriorityAndFairnessWatermarkMaintenance(ctx.Done())
 	f.fair.Store(&fair)
 
 	var parts sync.WaitGroup

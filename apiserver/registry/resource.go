@@ -22,6 +22,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/generic"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
+	"k8s.io/component-base/metrics"
 	"k8s.io/utils/clock"
 )
 
@@ -110,6 +111,8 @@ type Env struct {
 	Definitions DefinitionObserver
 	// APIServices is told of APIServices.
 	APIServices APIServiceObserver
+	// RegisterMetrics registers metrics of the server; nil leaves them out.
+	RegisterMetrics func(...metrics.Registerable)
 	// EventTTL is how long Events are kept, 0 an hour.
 	EventTTL time.Duration
 	// MaxTokenExpiration bounds service account tokens, 0 does not; ExtendTokens

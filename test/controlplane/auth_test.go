@@ -509,7 +509,7 @@ var _ = Describe("what the API server says of itself", Ordered, func() {
 	}
 
 	It("has health checks by name", func(ctx SpecContext) {
-		Expect(get(ctx, "/readyz?verbose")).To(And(ContainSubstring("[+]ping ok\n[+]etcd ok\n[+]etcd-readiness ok\n"), HaveSuffix("readyz check passed\n")))
+		Expect(get(ctx, "/readyz?verbose")).To(And(ContainSubstring("[+]ping ok\n[+]log ok\n[+]etcd ok\n[+]etcd-readiness ok\n[+]informer-sync ok\n"), HaveSuffix("readyz check passed\n")))
 		Expect(get(ctx, "/livez?verbose&exclude=etcd")).To(And(ContainSubstring("[+]etcd excluded: ok\n"), HaveSuffix("livez check passed\n")))
 		for _, path := range []string{"/livez", "/readyz/etcd", "/readyz/shutdown", "/healthz/ping", "/livez/etcd"} {
 			Expect(get(ctx, path)).To(Equal("ok"), path)

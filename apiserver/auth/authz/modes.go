@@ -20,14 +20,14 @@ const webhookTimeout = 30 * time.Second
 // OpenModes composes the authorizers of kube-apiserver's --authorization-mode in
 // their order. The file of c is not read.
 func OpenModes(c FileConfig, a v1alpha1.Authorization) (Full, error) {
+	f := &File{config: c, compiler: authorizationcel.NewDefaultCompiler()}
 	if slices.Contains(a.Modes, string(typeABAC)) {
 		policy, err := abac.Open(a.PolicyFile)
 		if err != nil {
 			return nil, err
 		}
-		c.ABAC = policy
+		f.abac = policy
 	}
-	f := &File{config: c, compiler: authorizationcel.NewDefaultCompiler()}
 	built, err := f.build(&apiserver.AuthorizationConfiguration{Authorizers: authorizersOf(a)})
 	if err != nil {
 		return nil, fmt.Errorf("composing the authorization modes: %w", err)

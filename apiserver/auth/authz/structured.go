@@ -39,8 +39,6 @@ type FileConfig struct {
 	// File is an AuthorizationConfiguration.
 	File       string
 	Node, RBAC Full
-	// ABAC is for OpenModes; nil where that mode is not named.
-	ABAC Full
 	// ServerID tells servers apart in metrics.
 	ServerID string
 	// Report is told of a changed file that is not taken.
@@ -51,6 +49,7 @@ type FileConfig struct {
 // https://kubernetes.io/docs/reference/access-authn-authz/authorization/#using-configuration-file-for-authorization.
 type File struct {
 	config   FileConfig
+	abac     Full // of OpenModes, nil where that mode is not named
 	content  []byte
 	compiler authorizationcel.Compiler
 	required sets.Set[apiserver.AuthorizerType] // what the first content named
@@ -165,7 +164,7 @@ func (f *File) one(a *apiserver.AuthorizerConfiguration) (Full, error) {
 	case typeAlwaysAllow:
 		return authorizerfactory.NewAlwaysAllowAuthorizer(), nil
 	case typeABAC:
-		return f.config.ABAC, nil
+		return f.abac, nil
 	case typeAlwaysDeny:
 		return authorizerfactory.NewAlwaysDenyAuthorizer(), nil
 	}

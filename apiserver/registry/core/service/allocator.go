@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -37,6 +38,7 @@ type allocator struct {
 	book   book
 	random func(int) int
 	base   netip.Prefix // the configured range
+	counts *counts
 
 	mu       sync.Mutex
 	loaded   bool
@@ -59,7 +61,7 @@ func newAllocator(n registry.ServiceNetwork, random func(int) int, b book, load 
 		reserved = 0
 	}
 	return &allocator{
-		load: load, book: b, random: random, base: base.prefix, used: map[netip.Addr]bool{},
+		load: load, book: b, counts: newCounts(nil), random: random, base: base.prefix, used: map[netip.Addr]bool{},
 		pools: map[netip.Prefix]*addresses{base.prefix: base},
 		ports: newPool(n.NodePortSize, reserved, random), portBase: n.NodePortBase,
 	}, nil
@@ -176,6 +178,7 @@ func (a *allocator) release(ctx context.Context, svc *corev1.Service) error {
 			a.ports.free(n)
 		}
 	}
+	a.countUsed()
 	return errors.Join(errs...)
 }
 
@@ -222,6 +225,9 @@ func (t *transaction) end(ctx context.Context, success bool) {
 	for _, n := range ports {
 		t.a.ports.free(n)
 	}
+	if !t.dryRun {
+		t.a.countUsed()
+	}
 }
 
 // claim writes an address that memory has taken into the book.
@@ -238,7 +244,8 @@ func (t *transaction) claim(ctx context.Context, ip netip.Addr) error {
 	return nil
 }
 
-func (t *transaction) takeIP(ctx context.Context, ip string) error {
+func (t *transaction) takeIP(ctx context.Context, ip string) (err error) {
+	defer t.countIP(static, &ip, time.Now(), &err)
 	addr, err := netip.ParseAddr(ip)
 	if err != nil {
 		return errMismatched
@@ -278,7 +285,8 @@ func notInRange(ip string, r netip.Prefix) error {
 	return fmt.Errorf("the provided IP (%v) is not in the valid range. The range of valid IPs is %v", ip, r)
 }
 
-func (t *transaction) nextIP(ctx context.Context) (string, error) {
+func (t *transaction) nextIP(ctx context.Context) (ip string, err error) {
+	defer t.countIP(dynamic, &ip, time.Now(), &err)
 	more, err := t.a.book.ranges(ctx)
 	if err != nil {
 		return "", err
@@ -325,7 +333,8 @@ func (t *transaction) abandonIP(ip string) {
 	}
 }
 
-func (t *transaction) takePort(port int32) error {
+func (t *transaction) takePort(port int32) (err error) {
+	defer t.countPort(static, &err)
 	t.a.mu.Lock()
 	defer t.a.mu.Unlock()
 	n, ok := t.a.port(port)
@@ -339,7 +348,8 @@ func (t *transaction) takePort(port int32) error {
 	return nil
 }
 
-func (t *transaction) nextPort() (int32, error) {
+func (t *transaction) nextPort() (_ int32, err error) {
+	defer t.countPort(dynamic, &err)
 	t.a.mu.Lock()
 	defer t.a.mu.Unlock()
 	n, ok := t.a.ports.next()

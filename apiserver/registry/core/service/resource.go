@@ -71,6 +71,7 @@ func extend(env registry.Env, store *genericregistry.Store, storages map[string]
 	if err != nil {
 		return err
 	}
+	a.counts = newCounts(env.RegisterMetrics)
 	// The status store was made before: it allocates nothing.
 	store.BeginCreate, store.BeginUpdate, store.AfterDelete = a.beginCreate, a.beginUpdate, a.afterDelete
 	storages["proxy"] = &proxyStorage{env: env, store: store, transport: connect.DirectTransport()}
