@@ -10,8 +10,8 @@ type difference struct {
 
 func differencesOnPurpose() []difference {
 	return []difference{
-		{regexp.MustCompile(`^Deployment \S+: \.status\.conditions: upstream .*has successfully progressed.*coracle .*is progressing`),
-			"Upstream keeps the condition of the rollout before if its write that a new ReplicaSet was made meets a conflict: pkg/controller/deployment/sync.go, getNewReplicaSet."},
+		{regexp.MustCompile(`^Deployment \S+: \.status\.conditions: upstream \[\{[^]]*(has successfully progressed|is progressing)[^]]*"type":"Progressing"\}\], coracle \[\{[^]]*(has successfully progressed|is progressing)[^]]*"type":"Progressing"\}\]$`),
+			"When a Recreate rollout's new pods do not get ready, either side may keep the condition of the rollout before: it does if the write that a new ReplicaSet was made meets a conflict. See pkg/controller/deployment/sync.go, getNewReplicaSet."},
 	}
 }
 

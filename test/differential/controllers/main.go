@@ -31,7 +31,7 @@ import (
 var (
 	count    = flag.Int("n", 200, "how many scripts")
 	seed     = flag.Uint64("seed", 1, "the seed of the first one; the others follow")
-	parallel = flag.Int("parallel", 6, "how many at once")
+	parallel = flag.Int("parallel", 4, "how many at once")
 	dir      = flag.String("programs", "", "directory of etcd, kube-apiserver and kube-controller-manager")
 	coracle  = flag.String("coracle", "bin/coracle", "Coracle's binary")
 	verbose  = flag.Bool("verbose", false, "print every step")
@@ -41,7 +41,7 @@ const (
 	// restFor is how long nothing of a script may change on a side at rest.
 	restFor = 1200 * time.Millisecond
 	// patience bounds how long two sides may differ.
-	patience = 45 * time.Second
+	patience = 2 * time.Minute
 )
 
 // nodeNames end the names of a script's two nodes.

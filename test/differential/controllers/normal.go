@@ -21,6 +21,7 @@ type picture map[string]string
 var (
 	instant = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
 	address = regexp.MustCompile(`\b10\.\d{1,3}\.\d{1,3}\.\d{1,3}(/\d+)?\b`)
+	uid     = regexp.MustCompile(`\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b`)
 	volume  = regexp.MustCompile(`kube-api-access-[a-z0-9]{5}`)
 	number  = regexp.MustCompile(`\b\d+\b`)
 )
@@ -98,6 +99,7 @@ func (n *naming) text(s string) string {
 	for _, d := range n.drawn {
 		s = strings.ReplaceAll(s, d.name, d.as)
 	}
+	s = uid.ReplaceAllString(s, "UID") // of something that is gone
 	s = instant.ReplaceAllString(s, "TIME")
 	s = address.ReplaceAllString(s, "ADDRESS")
 	return volume.ReplaceAllString(s, "kube-api-access-*")
