@@ -60,6 +60,20 @@ func (l *lifetime) done() error {
 	return nil
 }
 
+// once passes for good when the check has passed: a hook of upstream's ends once,
+// while what is made on demand may begin, and be unfinished for a moment, later.
+func once(check func() error) func() error {
+	var passed atomic.Bool
+	return func() error {
+		if passed.Load() {
+			return nil
+		}
+		err := check()
+		passed.Store(err == nil)
+		return err
+	}
+}
+
 // hook is the check of what upstream starts in a hook of that name.
 type hook struct {
 	name string
@@ -80,20 +94,20 @@ func (s *Server) hooks() []hook {
 		{name: "generic-apiserver-start-informers", check: h.informers.running},
 		{name: "priority-and-fairness-config-consumer", check: h.fairness.running},
 		{name: "priority-and-fairness-filter", check: h.fairness.running},
-		{name: "storage-object-count-tracker-hook", check: s.checkStorages},
+		{name: "storage-object-count-tracker-hook", check: once(s.checkStorages)},
 		{name: "start-apiextensions-informers", check: h.custom.running},
 		{name: "start-apiextensions-controllers", check: h.custom.running},
-		{name: "crd-informer-synced", check: s.checkCustom},
+		{name: "crd-informer-synced", check: once(s.checkCustom)},
 		{name: "start-system-namespaces-controller"},
 		{name: "start-cluster-authentication-info-controller"},
 		{name: "start-kube-apiserver-identity-lease-controller"},
 		{name: "start-kube-apiserver-identity-lease-garbage-collector"},
-		{name: "storage-readiness", check: s.checkStorages},
+		{name: "storage-readiness", check: once(s.checkStorages)},
 		{name: "start-legacy-token-tracking-controller"},
 		{name: "start-service-ip-repair-controllers"},
 		{name: "rbac/bootstrap-roles", check: h.roles.done, later: true},
 		{name: "scheduling/bootstrap-system-priority-classes", check: h.classes.done, later: true},
-		{name: "priority-and-fairness-config-producer", check: s.fairness.Ready, later: true},
+		{name: "priority-and-fairness-config-producer", check: once(s.fairness.Ready), later: true},
 		{name: "bootstrap-controller"},
 		{name: "start-kubernetes-service-cidr-controller", check: h.services.done, later: true},
 		{name: "start-kube-aggregator-informers", check: aggregator},
@@ -102,7 +116,7 @@ func (s *Server) hooks() []hook {
 		{name: "apiservice-registration-controller", check: aggregator},
 		{name: "apiservice-discovery-controller", check: aggregator},
 		{name: "kube-apiserver-autoregistration", check: aggregator},
-		{name: autoregister, check: s.aggregator.Ready, later: true},
+		{name: autoregister, check: once(s.aggregator.Ready), later: true},
 		{name: "apiservice-openapi-controller", check: aggregator},
 		{name: "apiservice-openapiv3-controller", check: aggregator},
 	}
@@ -156,9 +170,10 @@ func (s *Server) installHealth(m *mux.PathRecorderMux, more []healthz.HealthChec
 	hooks := s.hookChecks()
 	healthz.InstallHandler(m, slices.Concat(first, more, hooks)...)
 	healthz.InstallLivezHandler(m, slices.Concat(first, more, s.delayed(hooks))...)
+	synced := once(s.checkCustom)
 	ready := []healthz.HealthChecker{
 		healthz.NamedCheck("etcd-readiness", s.checkEtcd),
-		healthz.NamedCheck("informer-sync", func(*http.Request) error { return s.checkCustom() }),
+		healthz.NamedCheck("informer-sync", func(*http.Request) error { return synced() }),
 	}
 	healthz.InstallReadyzHandler(m, slices.Concat(first, ready, more, hooks, []healthz.HealthChecker{healthz.NamedCheck("shutdown", s.checkShutdown)})...)
 }

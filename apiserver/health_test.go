@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/coracle-k8s/coracle/apiserver"
 )
@@ -61,5 +62,37 @@ func TestHealthChecks(t *testing.T) {
 		}
 		_, body := s.do(t, http.MethodGet, root+"?verbose", "secret", "")
 		g.Expect(body).To(HavePrefix(want), root)
+	}
+}
+
+// TestHealthDoesNotFlap asks for what is made on demand, after the server was ready:
+// the checks of what it begins stay passed.
+func TestHealthDoesNotFlap(t *testing.T) {
+	g := NewWithT(t)
+	s := start(t, func(c *apiserver.Config) {
+		c.Tokens["eve"] = &user.DefaultInfo{Name: "eve", Groups: []string{user.AllAuthenticated}}
+	})
+	defer s.Stop()
+	s.awaitReady(t)
+	for _, path := range []string{"/api/v1/pods", "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas", "/apis/apiregistration.k8s.io/v1/apiservices",
+		"/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "/apis/apps/v1/deployments"} {
+		asked := make(chan struct{})
+		go func() {
+			defer close(asked)
+			for _, token := range []string{"eve", "secret"} {
+				s.do(t, http.MethodGet, path, token, "")
+			}
+		}()
+		for done := false; !done; {
+			select {
+			case <-asked:
+				done = true
+			default:
+			}
+			for _, root := range []string{"/livez?verbose", "/readyz?verbose"} {
+				response, body := s.do(t, http.MethodGet, root, "secret", "")
+				g.Expect(response.StatusCode).To(Equal(http.StatusOK), "%s while %s: %s", root, path, body)
+			}
+		}
 	}
 }

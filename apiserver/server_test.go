@@ -156,6 +156,7 @@ func TestStopEndsWatches(t *testing.T) {
 func TestWhoMayAsk(t *testing.T) {
 	s := start(t)
 	defer s.Stop()
+	s.awaitReady(t)
 	for name, c := range map[string]struct {
 		path, token string
 		code        int

@@ -183,6 +183,7 @@ func TestTokenSettings(t *testing.T) {
 		c.Settings.ServiceAccounts.JWKSURI = "https://keys.example.com/jwks"
 	})
 	defer s.Stop()
+	s.mustPost(t, "/api/v1/namespaces", `{"metadata":{"name":"default"}}`)
 	s.mustPost(t, "/api/v1/namespaces/default/serviceaccounts", `{"metadata":{"name":"sa"}}`)
 	response, body := s.do(t, http.MethodPost, "/api/v1/namespaces/default/serviceaccounts/sa/token", "secret",
 		`{"kind":"TokenRequest","apiVersion":"authentication.k8s.io/v1","spec":{"expirationSeconds":86400}}`)
