@@ -92,7 +92,7 @@ features: ## List Kubernetes' feature gates again, and write docs/features.md.
 	cd test/conformance && $(GO) run ./features $(CURDIR)/test/features/gates.csv
 	$(GO) run ./test/features test/features docs/features.md
 
-include test/conformance/conformance.mk
+include test/conformance/conformance.mk test/differential/differential.mk
 
 verify: test conformance-ci lint ## What CI runs.
 
