@@ -43,7 +43,7 @@ var (
 	stamp    = regexp.MustCompile(`20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( \+0000 UTC|Z)?`)
 	address  = regexp.MustCompile(`10\.0\.\d+\.\d+`)
 	current  = regexp.MustCompile(`current: \d+`)
-	version  = regexp.MustCompile(`(?i)(resource ?version[^0-9]{0,40}?)(\d+)`)
+	version  = regexp.MustCompile(`(?i)(resource ?version(?: in [a-z ]+)?[^0-9a-z]{0,20})(\d+)\b`)
 	port     = regexp.MustCompile(`\b3[0-2]\d{3}\b`)
 	zero     = time.Date(2101, 1, 1, 0, 0, 0, 0, time.UTC)
 	services = netip.MustParsePrefix("10.0.0.0/16")

@@ -48,6 +48,9 @@ func (g *Generator) create() (Request, bool) {
 	case g.chance(60):
 		body["kind"] = g.pick("Pod", "", "Unknown", "ConfigMap")
 	}
+	if prefix, ok := meta["generateName"].(string); ok && r.Generated == "" && meta["name"] == nil {
+		r.Generated = prefix[:min(len(prefix), 58)]
+	}
 	return g.encoded(r, body), true
 }
 
