@@ -111,7 +111,7 @@ features: ## List Kubernetes' feature gates and kube-apiserver's flags again, an
 	cd test/conformance && $(GO) run ./flags $(CURDIR)/cmd/coracle/kubeapiserver/flags.csv
 	$(GO) run ./test/flags docs/kube-apiserver.md
 
-include test/conformance/conformance.mk
+include test/conformance/conformance.mk test/differential/differential.mk
 
 verify: test conformance-ci lint ## What CI runs.
 

@@ -1,0 +1,185 @@
+package answer
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Difference is one place in which two answers differ.
+type Difference struct {
+	// At is a path of fields, such as /status/phase, or "code" or "warnings".
+	At string
+	// Upstream and Ours are the values there, in JSON; "" where there is none.
+	Upstream, Ours string
+}
+
+// Comparison walks over two answers side by side.
+type Comparison struct {
+	symbols *Symbols
+	// Differences are what was found.
+	Differences []Difference
+	// prefix of a generated name, "" if the request asked for none.
+	generated string
+}
+
+// Compare returns upstream's answer with symbols, and where ours differs.
+// generated is the prefix of a name that the request had generated.
+func (s *Symbols) Compare(upstream, ours any, generated string) (any, []Difference) {
+	c := &Comparison{symbols: s, generated: generated}
+	out := c.walk("", settle(upstream), settle(ours))
+	return out, c.Differences
+}
+
+// age is one in a table, which goes on between two answers.
+var age = regexp.MustCompile(`^(\d+[smhdy])+$`)
+
+func (c *Comparison) differ(at string, u, o any) {
+	c.Differences = append(c.Differences, Difference{At: at, Upstream: text(u), Ours: text(o)})
+}
+
+// Absent marks a field that one of the answers has not.
+type absent struct{}
+
+func text(v any) string {
+	if _, ok := v.(absent); ok {
+		return ""
+	}
+	data, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(data)
+}
+
+func (c *Comparison) walk(at string, u, o any) any {
+	switch u := u.(type) {
+	case Raw:
+		if u == o {
+			return string(u)
+		}
+	case map[string]any:
+		if o, ok := o.(map[string]any); ok {
+			return c.object(at, u, o)
+		}
+	case []any:
+		if o, ok := o.([]any); ok {
+			return c.list(at, u, o)
+		}
+	case string:
+		if o, ok := o.(string); ok {
+			return c.text(at, u, o)
+		}
+	default:
+		if u == o {
+			return u
+		}
+		if port, ok := c.port(at, u, o); ok {
+			return port
+		}
+	}
+	c.differ(at, u, o)
+	return u
+}
+
+func (c *Comparison) object(at string, u, o map[string]any) any {
+	keys := slices.Sorted(maps.Keys(u))
+	for k := range o {
+		if _, ok := u[k]; !ok {
+			c.differ(at+"/"+k, absent{}, o[k])
+		}
+	}
+	out := make(map[string]any, len(u))
+	for _, k := range keys {
+		other, ok := o[k]
+		if !ok {
+			c.differ(at+"/"+k, u[k], absent{})
+			out[k] = u[k]
+			continue
+		}
+		out[k] = c.walk(at+"/"+k, u[k], other)
+	}
+	return out
+}
+
+func (c *Comparison) list(at string, u, o []any) any {
+	if len(u) != len(o) {
+		c.differ(at, u, o)
+		return u
+	}
+	out := make([]any, len(u))
+	for i := range u {
+		out[i] = c.walk(at+"/"+strconv.Itoa(i), u[i], o[i])
+	}
+	return out
+}
+
+func (c *Comparison) text(at, u, o string) any {
+	key := at[strings.LastIndexByte(at, '/')+1:]
+	switch {
+	case at == "/metadata/resourceVersion" || key == "resourceVersion" && strings.HasSuffix(at, "/metadata/resourceVersion"):
+		if u == "" || o == "" {
+			break
+		}
+		sym, agree := c.symbols.version(Pair{u, o})
+		if !agree {
+			c.differ(at, "resource version: changed or not", u+" "+o)
+		}
+		return sym
+	case u == o, strings.HasSuffix(at, "/status/token"):
+		return u // tokens are signed with a time and a number by chance
+	case age.MatchString(u) && age.MatchString(o) && strings.Contains(at, "/cells/"):
+		return u
+	case strings.HasSuffix(key, "name") && c.generated != "" && strings.HasPrefix(u, c.generated) && strings.HasPrefix(o, c.generated) && len(u) == len(o):
+		return c.symbols.Name(c.generated, u, o)
+	}
+	if sym, ok := c.symbols.value(u, o); ok {
+		return sym
+	}
+	if stamp.FindString(u) == u && stamp.FindString(o) == o {
+		c.differ(at, u, o) // of no server's clock
+		return u
+	}
+	if settled(u) == settled(o) {
+		return u
+	}
+	if a, b := c.symbols.abstract(0, u), c.symbols.abstract(1, o); settled(a) == settled(b) {
+		return u
+	}
+	if c.generated != "" && c.completed(u) == c.completed(o) {
+		return u
+	}
+	c.differ(at, c.symbols.abstract(0, u), c.symbols.abstract(1, o))
+	return u
+}
+
+// completed replaces what the server added to the prefix of a name.
+func (c *Comparison) completed(text string) string {
+	return regexp.MustCompile(regexp.QuoteMeta(c.generated)+"[a-z0-9]{5}").ReplaceAllString(text, c.generated+"*")
+}
+
+// port returns the symbol of two allocated ports.
+func (c *Comparison) port(at string, u, o any) (any, bool) {
+	key := at[strings.LastIndexByte(at, '/')+1:]
+	a, ok1 := u.(float64)
+	b, ok2 := o.(float64)
+	if !ok1 || !ok2 || a < 30000 || b < 30000 || a > 32767 || b > 32767 || key != "nodePort" && key != "healthCheckNodePort" {
+		return nil, false
+	}
+	pair := Pair{"p" + strconv.Itoa(int(a)), "p" + strconv.Itoa(int(b))}
+	c.symbols.n++
+	n := 40000 + c.symbols.n%10000
+	for side, v := range pair {
+		c.symbols.known[side][v] = strconv.Itoa(n)
+	}
+	sym := fmt.Sprintf("%q:%d", key, n)
+	c.symbols.values[sym] = Pair{fmt.Sprintf("%q:%d", key, int(a)), fmt.Sprintf("%q:%d", key, int(b))}
+	return float64(n), true
+}
+
+// Raw is a string that is a symbol already.
+type Raw string

@@ -1,0 +1,61 @@
+package answer
+
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
+)
+
+// unordered lists come from walks over maps, or are sorted by times that differ.
+var unordered = map[string]bool{"managedFields": true, "causes": true, "resourceRules": true, "nonResourceRules": true}
+
+// settle puts into an order what has none: owners of fields, which are sorted by
+// times that differ, and causes, which come from walks over maps.
+func settle(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, item := range v {
+			list, ok := item.([]any)
+			if ok && unordered[k] {
+				order(list)
+			}
+			settle(item)
+		}
+	case []any:
+		for _, item := range v {
+			settle(item)
+		}
+	}
+	return v
+}
+
+// order sorts by everything but times.
+func order(list []any) {
+	key := func(v any) string {
+		o, ok := v.(map[string]any)
+		if !ok {
+			return ""
+		}
+		timeless := map[string]any{}
+		for k, item := range o {
+			if k != "time" {
+				timeless[k] = item
+			}
+		}
+		data, _ := json.Marshal(timeless) // decoded from JSON
+		return string(data)
+	}
+	slices.SortStableFunc(list, func(a, b any) int { return cmp.Compare(key(a), key(b)) })
+}
+
+// settled sorts the parts of a message that lists several errors.
+func settled(message string) string {
+	head, list, ok := strings.Cut(message, ": [")
+	if !ok {
+		return message
+	}
+	parts := strings.Split(strings.TrimSuffix(list, "]"), ", ")
+	slices.Sort(parts)
+	return head + ": [" + strings.Join(parts, ", ") + "]"
+}
