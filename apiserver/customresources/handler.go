@@ -3,6 +3,7 @@ package customresources
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -41,6 +42,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		d := s.lookup(schema.GroupResource{Group: info.APIGroup, Resource: info.Resource})
 		if d == nil || !d.serves(info) {
 			s.fail(w, req, info, notFound())
+			return
+		}
+		if info.Namespace == "." || info.Namespace == ".." { // of which no key can be made
+			s.fail(w, req, info, apierrors.NewBadRequest(fmt.Sprintf("Namespace parameter invalid: %q", info.Namespace)))
 			return
 		}
 		if d.serving.enter() {

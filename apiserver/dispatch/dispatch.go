@@ -202,6 +202,10 @@ func (d *Dispatcher) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		d.fail(w, req, gvr, apierrors.NewMethodNotSupported(gvr.GroupResource(), info.Verb))
 		return
 	}
+	if info.Namespace == "." || info.Namespace == ".." { // of which no key can be made
+		d.fail(w, req, gvr, apierrors.NewBadRequest(fmt.Sprintf("Namespace parameter invalid: %q", info.Namespace)))
+		return
+	}
 	storages, err := d.open(req.Context(), e)
 	if err != nil {
 		d.fail(w, req, gvr, apierrors.NewInternalError(err))

@@ -12,6 +12,10 @@ func differencesOnPurpose() []difference {
 	return []difference{
 		{regexp.MustCompile(`^Deployment \S+: \.status\.conditions: upstream \[\{[^]]*(has successfully progressed|is progressing)[^]]*"type":"Progressing"\}\], coracle \[\{[^]]*(has successfully progressed|is progressing)[^]]*"type":"Progressing"\}\]$`),
 			"When a Recreate rollout's new pods do not get ready, either side may keep the condition of the rollout before: it does if the write that a new ReplicaSet was made meets a conflict. See pkg/controller/deployment/sync.go, getNewReplicaSet."},
+		{regexp.MustCompile(`^Event of PodDisruptionBudget \S+: Normal NoPods: `),
+			"A budget whose last pod is being replaced is looked at while there is none, or is not."},
+		{regexp.MustCompile(`^Event of \S+ \S+: Warning FailedCreate: .*exceeded quota`),
+			"Whether a replacement is tried before the quota knows that its pod is gone follows from when either looks; what comes of it is compared."},
 	}
 }
 

@@ -144,6 +144,9 @@ func (n *naming) value(v any) any {
 				continue
 			}
 			out[n.text(key)] = n.value(value)
+			if message, ok := value.(string); ok && key == "message" { // may name what was refused
+				out[key] = drawnTail.ReplaceAllString(n.text(message), "-*")
+			}
 			if list, ok := out[key].([]any); ok && slices.Contains([]string{"conditions", "endpoints", "addresses", "notReadyAddresses", "subsets", "ports", "ownerReferences", "finalizers", "rules", "active", "podIPs", "taints"}, key) {
 				sortJSON(list)
 			}

@@ -82,7 +82,7 @@ func remove(o object, how metav1.DeletionPropagation) step {
 	}}
 }
 
-// pod does something to the first by name of the pods of an app.
+// pod does something to the first, by node and name, of the pods of an app.
 func pod(app, what string, do func(context.Context, *user, *unstructured.Unstructured) error) step {
 	return step{what + " a pod of " + app, func(ctx context.Context, u *user) error {
 		var pods []*unstructured.Unstructured
@@ -94,7 +94,12 @@ func pod(app, what string, do func(context.Context, *user, *unstructured.Unstruc
 		if len(pods) == 0 {
 			return apierrors.NewNotFound(schema.GroupResource{Resource: "pods"}, app)
 		}
-		slices.SortFunc(pods, func(a, b *unstructured.Unstructured) int { return strings.Compare(a.GetName(), b.GetName()) })
+		// Pods that are alike may have other names on the other side, but not other nodes.
+		place := func(p *unstructured.Unstructured) string {
+			node, _, _ := unstructured.NestedString(p.Object, "spec", "nodeName")
+			return node + "/" + p.GetName()
+		}
+		slices.SortFunc(pods, func(a, b *unstructured.Unstructured) int { return strings.Compare(place(a), place(b)) })
 		return do(ctx, u, pods[0])
 	}}
 }
@@ -155,7 +160,13 @@ func (g *generator) next() step {
 		}
 		return remove(o, how)
 	case k == 18:
-		return patch(object{resource("nodes"), "$NS" + nodeNames()[0]}, g.pickText(`{"spec":{"taints":[{"key":"a","effect":"NoExecute"}]}}`, `{"spec":{"taints":null}}`, `{"spec":{"taints":[{"key":"b","effect":"NoSchedule"}]}}`))
+		taints := g.pickText(`[{"key":"a","effect":"NoExecute"}]`, `null`, `[{"key":"b","effect":"NoSchedule"}]`)
+		if strings.Contains(taints, "NoSchedule") && slices.ContainsFunc(g.made, func(o object) bool { return o.gvr.Resource == "daemonsets" }) {
+			// Upstream does not count again when a pod may stay where it would not be
+			// put: pkg/controller/daemon, syncNodeUpdate.
+			taints = `null`
+		}
+		return patch(object{resource("nodes"), "$NS" + nodeNames()[0]}, `{"spec":{"taints":`+taints+`}}`)
 	}
 	return g.change()
 }
@@ -262,7 +273,8 @@ func (g *generator) change() step {
 	case "deployments":
 		choices = []string{replicas, image, image, `{"spec":{"paused":true}}`, `{"spec":{"paused":false}}`, `{"spec":{"template":{"metadata":{"labels":{"outcome":"unready"}}}}}`, `{"spec":{"template":{"metadata":{"labels":{"outcome":null}}}}}`}
 	case "replicasets", "replicationcontrollers":
-		choices = []string{replicas, image}
+		// Not the template: which of pods that are alike but for it go is by their uids.
+		choices = []string{replicas}
 	case "statefulsets":
 		choices = []string{replicas, image, `{"spec":{"updateStrategy":{"rollingUpdate":{"partition":1}}}}`, `{"spec":{"updateStrategy":{"type":"OnDelete","rollingUpdate":null}}}`}
 	case "daemonsets":
