@@ -115,7 +115,9 @@ func (c *Cluster) newManager(ctx context.Context) (manager.Manager, error) {
 	return manager.New(config, manager.Options{
 		Scheme:         c.clientScheme,
 		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return c.server.Mapper(), nil },
-		NewCache:       informers.UntilStopped(ctx, c.newCache),
+		NewCache: func(config *rest.Config, options cache.Options) (cache.Cache, error) {
+			return c.newCache(ctx, config, options)
+		},
 		Cache: cache.Options{
 			// Nothing here reads managed fields, which are most of a small object.
 			DefaultTransform: cache.TransformStripManagedFields(),
@@ -128,10 +130,11 @@ func (c *Cluster) newManager(ctx context.Context) (manager.Manager, error) {
 	})
 }
 
-// newCache implements cache.NewCacheFunc.
-func (c *Cluster) newCache(config *rest.Config, options cache.Options) (cache.Cache, error) {
+// newCache makes the manager's cache, see cache.NewCacheFunc. The manager runs until
+// ctx ends.
+func (c *Cluster) newCache(ctx context.Context, config *rest.Config, options cache.Options) (cache.Cache, error) {
 	return informers.New(config, options, informers.Config{
-		Scheme: c.clientScheme, Logger: c.options.logger, Share: c.share, BeforeFirst: c.server.BeforeFirst,
+		Stopped: ctx, Scheme: c.clientScheme, Logger: c.options.logger, Share: c.share, BeforeFirst: c.server.BeforeFirst,
 	})
 }
 

@@ -42,6 +42,8 @@ type Cache struct {
 // are required.
 type Config struct {
 	Scheme *runtime.Scheme
+	// Stopped ends when the cache's manager is told to stop, see UntilStopped.
+	Stopped context.Context
 	// Logger gets the errors of informers that do not wake.
 	Logger logr.Logger
 	Share  Sharing
@@ -56,7 +58,7 @@ func New(c *rest.Config, options cache.Options, config Config) (*Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cache{Cache: prompt, config: config}, nil
+	return &Cache{Cache: untilStopped{prompt, config.Stopped}, config: config}, nil
 }
 
 // kind is what an informer is of. There is one for typed objects and another

@@ -63,4 +63,4 @@ func (f gateFlag) Set(text string) error {
 func (f gateFlag) String() string { return "" }
 
 // Type implements pflag.Value.
-func (f gateFlag) Type() string { return "name=bool,..." }
+func (f gateFlag) Type() string { return "colonSeparatedMultimapStringString" }

@@ -71,7 +71,7 @@ func kind(typ string) string {
 // effect is a flag's value that changes the configuration. Flags that need others
 // have these, too.
 var effects = map[string][]string{
-	"admission-control": {"NamespaceLifecycle"}, "advertise-address": {"10.0.0.1"}, "anonymous-auth": {"true"},
+	"admission-control": {"NamespaceLifecycle"}, "advertise-address": {"10.0.0.1"}, "feature-gates": {"AllAlpha=true"}, "runtime-config": {"api/all=true"}, "anonymous-auth": {"true"},
 	"service-node-port-range": {"30000-30010"}, "service-cluster-ip-range": {"fd00::/112"}, "oidc-required-claim": {"a=b"},
 	"tls-sni-cert-key": {"a,b:c"}, "audit-policy-file": {"p", "--audit-log-path=l"}, "audit-log-path": {"l", "--audit-policy-file=p"},
 	"audit-webhook-config-file": {"w", "--audit-policy-file=p"}, "authorization-mode": {"AlwaysDeny"}, "authentication-config": {"c"},
@@ -80,7 +80,7 @@ var effects = map[string][]string{
 
 // beside are honoured flags that set nothing in the configuration.
 var beside = []string{"allow-metric-labels", "allow-metric-labels-manifest", "disabled-metrics", "contention-profiling", "enable-aggregator-routing",
-	"feature-gates", "runtime-config", "help", "version"}
+	"help", "version"}
 
 // TestHonouredFlagsSetTheConfiguration gives each a value that is not its default.
 func TestHonouredFlagsSetTheConfiguration(t *testing.T) {

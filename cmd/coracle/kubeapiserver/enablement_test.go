@@ -1,4 +1,4 @@
-package main
+package kubeapiserver
 
 import (
 	"maps"
@@ -12,7 +12,7 @@ import (
 
 func enablementFlags(config *v1alpha1.Cluster) *pflag.FlagSet {
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	addEnablement(flags, config)
+	(&Flags{set: flags, config: config}).addEnablement()
 	return flags
 }
 
