@@ -17,7 +17,6 @@ ROUNDS   ?= 50
 PAIRS    ?= 0
 SEED     ?= 0
 TIME     ?= 30s
-N        ?= 200
 # What `coracle kubectl version` says of itself; a plain go build leaves it at v0.0.0.
 KUBEVER  := $(shell sed -n 's/^const KubernetesVersion = "\(.*\)"/\1/p' apis/version.go)
 KUBECTL  := -X k8s.io/component-base/version.gitVersion=$(KUBEVER) -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=$(word 2,$(subst ., ,$(KUBEVER)))
@@ -26,7 +25,7 @@ KUBECTL  := -X k8s.io/component-base/version.gitVersion=$(KUBEVER) -X k8s.io/com
 RACE     := ./apiserver ./apiserver/etcd ./apiserver/inprocess ./apiserver/connections ./apiserver/dispatch ./apiserver/auth/... ./apiserver/admission/... \
 	./controllers/... ./scheduler/... ./nodeagent/simulated ./nodeagent/objects ./nodeagent/probes ./nodeagent/pods ./proxy/model
 
-.PHONY: help up build test race lint bench crash fuzz differential-controllers verify generate features clean packages
+.PHONY: help up build test race lint bench crash fuzz verify generate features clean packages
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t12
@@ -89,18 +88,6 @@ crash: ## Kill the process at random points of everything and compare the end: R
 
 fuzz: ## Fuzz every decoder, parser and validator in turn; go test runs the kept inputs: TIME=30s (for each) ONLY=regex.
 	GO="$(GO)" hack/fuzz.sh $(TIME) '$(ONLY)'
-
-# Upstream's programs are built from the conformance suite's module.
-UPSTREAM := build/upstream
-$(UPSTREAM)/kube-%: test/conformance/go.mod test/conformance/go.sum
-	@mkdir -p $(UPSTREAM)
-	cd test/conformance && $(GO) build -ldflags "-s -w" -o $(CURDIR)/$@ k8s.io/kubernetes/cmd/kube-$*
-$(UPSTREAM)/etcd: go.mod go.sum
-	@mkdir -p $(UPSTREAM)
-	$(GO) build -ldflags "-s -w" -o $@ go.etcd.io/etcd/server/v3
-
-differential-controllers: build $(UPSTREAM)/etcd $(UPSTREAM)/kube-apiserver $(UPSTREAM)/kube-controller-manager ## Play random scripts on upstream's controllers and ours, and compare at rest: N=200 SEED=1.
-	$(GO) run ./test/differential/controllers -programs $(UPSTREAM) -coracle $(BIN) -n $(N) -seed $(if $(filter 0,$(SEED)),1,$(SEED))
 
 generate: ## Render the OpenAPI documents again.
 	hack/generate-openapi.sh
