@@ -110,20 +110,25 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 		return nil, err
 	}
 	s.run()
-	if err := s.awaitReady(ctx); err != nil {
+	if err := s.await(ctx, s.readyPath()); err != nil {
 		s.Stop()
 		return nil, err
 	}
 	return s, nil
 }
 
-// awaitReady asks for /readyz until it is: the library's start hooks run
-// beside us for a moment and tell nobody but readyz.
-func (s *Server) awaitReady(ctx context.Context) error {
-	again := time.NewTicker(200 * time.Microsecond)
+// AwaitReady waits until /readyz passes with all its checks, of which some begin to
+// pass after Start has returned: those of default roles, and those of Config.Checks.
+// The error has the answer of the last attempt.
+func (s *Server) AwaitReady(ctx context.Context) error { return s.await(ctx, "/readyz") }
+
+// await asks for path until it answers OK. The library's start hooks run beside the
+// server for a moment, and only health checks report their end.
+func (s *Server) await(ctx context.Context, path string) error {
+	again := time.NewTicker(500 * time.Microsecond)
 	defer again.Stop()
 	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://coracle.in-process"+s.readyPath(), nil)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://coracle.in-process"+path, nil)
 		if err != nil {
 			return fmt.Errorf("asking for readiness: %w", err)
 		}

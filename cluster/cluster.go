@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -187,7 +188,24 @@ func (c *Cluster) start(ctx context.Context) error {
 	}
 	c.working.Store(c.parts)
 	go c.watch()
-	return nil
+	return c.awaitReady(ctx)
+}
+
+// readyPatience bounds the wait for what becomes ready after the server answers, such
+// as the default roles: tens of milliseconds, unless a stored object is damaged.
+const readyPatience = 5 * time.Second
+
+// awaitReady waits until /readyz passes. A cluster that is not ready in time runs all
+// the same, since only its API can mend what is wrong.
+func (c *Cluster) awaitReady(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(ctx, readyPatience)
+	defer cancel()
+	err := c.server.AwaitReady(limited)
+	if err != nil && ctx.Err() == nil {
+		c.options.progress("not ready yet: /readyz says why")
+		return nil
+	}
+	return err
 }
 
 // watch reports the first part that ends by itself.
