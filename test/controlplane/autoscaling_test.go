@@ -15,12 +15,14 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/ptr"
 
+	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/test/env"
 )
 
-// TestAutoscalersInBothVersions writes and reads one object as v1 and v2.
+// TestAutoscalersInBothVersions writes and reads one object as v1 and v2. No
+// controller writes it meanwhile.
 func TestAutoscalersInBothVersions(t *testing.T) {
-	e, g := env.Start(t, env.WithNodes(0)), NewWithT(t)
+	e, g := env.Start(t, env.WithNodes(0), env.WithConfig(func(c *v1alpha1.Cluster) { c.Controllers.Enabled = []string{} })), NewWithT(t)
 	kube, err := kubernetes.NewForConfig(e.Config)
 	g.Expect(err).NotTo(HaveOccurred())
 	ctx, v1, v2 := t.Context(), kube.AutoscalingV1().HorizontalPodAutoscalers("default"), kube.AutoscalingV2().HorizontalPodAutoscalers("default")
