@@ -16,15 +16,16 @@ import (
 func answer(conn net.Conn, head []byte, endless bool) (written int) {
 	defer conn.Close()
 	go func() { _, _ = io.Copy(io.Discard, conn) }()
-	n, err := conn.Write(head)
+	_, err := conn.Write(head)
 	for chunk := make([]byte, 4096); endless && err == nil; {
+		var n int
 		n, err = conn.Write(chunk)
 		written += n
 	}
 	return written
 }
 
-// target probes what serve answers on the other end of a pipe.
+// probed probes what answer sends on the other end of a pipe.
 func probed(t *testing.T, head []byte, endless bool) (Result, string, int) {
 	taken := make(chan int, 16)
 	p := &Prober{UserAgent: "kube-probe/1.37", Dial: func(context.Context, string, string) (net.Conn, error) {
