@@ -12,7 +12,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
-// podScope is what validating one container needs to know of its pod.
+// podScope holds what the validation of one container needs of its pod.
 type podScope struct {
 	spec    *corev1.PodSpec
 	volumes map[string]*corev1.Volume

@@ -42,7 +42,7 @@ func limitType(fldPath *field.Path, t corev1.LimitType) field.ErrorList {
 	case corev1.LimitTypePod, corev1.LimitTypeContainer, corev1.LimitTypePersistentVolumeClaim:
 		return nil
 	}
-	if !strings.Contains(string(t), "/") { // with one, it is somebody else's to enforce
+	if !strings.Contains(string(t), "/") { // a qualified type is enforced by other components
 		return field.ErrorList{field.Invalid(fldPath, t, "must be a standard limit type or fully qualified")}
 	}
 	return nil

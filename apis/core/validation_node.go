@@ -30,7 +30,7 @@ func ValidateNode(n *corev1.Node) field.ErrorList {
 	return append(errs, podCIDRs(n)...)
 }
 
-// taintPath is what upstream's messages say of spec.taints.
+// taintPath stands for spec.taints in upstream's messages.
 func taintPath() *field.Path { return field.NewPath("metadata", "taints") }
 
 // NodeWarnings returns warnings about what is legal in a Node but means nothing.

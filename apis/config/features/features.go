@@ -39,7 +39,7 @@ type Gate struct {
 	Requires string
 }
 
-// Verdict is what Coracle does about a gate.
+// Verdict classifies how far Coracle honours a gate.
 type Verdict string
 
 // The verdicts.
@@ -50,8 +50,8 @@ const (
 	NotApplicable       Verdict = "not applicable"
 )
 
-// Decision is what Coracle does about a gate that is on by default, and where, or
-// what is missing.
+// Decision holds the verdict on a gate that is on by default, with the place that
+// honours it, or what is missing.
 type Decision struct {
 	Gate    string
 	Verdict Verdict

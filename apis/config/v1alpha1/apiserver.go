@@ -7,7 +7,7 @@ import (
 // APIServer configures the API server. Its files have upstream's formats, so
 // what is written for kube-apiserver is good here.
 type APIServer struct {
-	// Certificate is what the server shows. Default: one of the cluster's own
+	// Certificate is the one that the server presents. Default: one of the cluster's own
 	// authority.
 	Certificate Certificate `json:"certificate,omitempty"`
 	// ServiceAccounts configures their tokens.
@@ -118,7 +118,7 @@ type HTTP2 struct {
 }
 
 // Kubelet configures how the server reaches agents of other processes. The
-// defaults are what agents of this cluster ask for.
+// defaults are the settings that agents of this cluster ask for.
 type Kubelet struct {
 	// CAFile has the authorities of what agents show, PEM. Default the cluster's own
 	// of agents. With it the certificate must be for the address of the node.
@@ -148,7 +148,7 @@ type ServiceAccounts struct {
 	// AcceptedIssuers are further issuers whose tokens are believed, if one of the
 	// keys signed them. Default none.
 	AcceptedIssuers []string `json:"acceptedIssuers,omitempty"`
-	// JWKSURI is where the discovery document says that the keys are, https.
+	// JWKSURI is the https address of the keys in the discovery document.
 	// Default openid/v1/jwks below the issuer.
 	JWKSURI string `json:"jwksURI,omitempty"`
 	// MaxTokenExpiration bounds how long a requested token is good, at least 1h.

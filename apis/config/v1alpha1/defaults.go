@@ -67,7 +67,7 @@ func set[T comparable](field *T, value T) {
 	}
 }
 
-// DefaultDataDir is where a cluster lives unless it is told otherwise:
+// DefaultDataDir returns the data directory of a cluster that configures none:
 // /var/lib/coracle as root, else below the user's data directory.
 func DefaultDataDir() string {
 	if os.Geteuid() == 0 {

@@ -83,7 +83,7 @@ type Network struct {
 	ClusterDNS []string `json:"clusterDNS,omitempty"`
 	// LoadBalancer says what makes the load balancers of Services that name no
 	// class: NodeAddress gives them the addresses of nodes, None leaves them to
-	// somebody else. Default NodeAddress.
+	// another controller. Default NodeAddress.
 	LoadBalancer LoadBalancer `json:"loadBalancer,omitempty"`
 	// MTU of pod interfaces in bytes; 0 takes the host's default route's. Default 0.
 	MTU int32 `json:"mtu,omitempty"`
@@ -134,8 +134,8 @@ type Node struct {
 	// ContainerRuntimeEndpoint is the CRI socket of a running containerd to
 	// use instead of starting one; only with one node. Default none.
 	ContainerRuntimeEndpoint string `json:"containerRuntimeEndpoint,omitempty"`
-	// BinDir is where containerd, containerd-shim-runc-v2, runc and the CNI
-	// plugins are. Default: those carried in the binary, else PATH.
+	// BinDir is the directory of containerd, containerd-shim-runc-v2, runc and the
+	// CNI plugins. Default: those carried in the binary, else PATH.
 	BinDir string `json:"binDir,omitempty"`
 	// SandboxImage is the image of pod sandboxes. Default the built-in one.
 	SandboxImage string `json:"sandboxImage,omitempty"`
@@ -194,8 +194,8 @@ type LeaderElection struct {
 	// runs elsewhere (storage.endpoints). Without it there is no Lease, and this
 	// server runs everything.
 	LeaderElect *bool `json:"leaderElect,omitempty"`
-	// LeaseDuration is how long a Lease that nobody renews keeps others out, at
-	// least 1s. Default 15s.
+	// LeaseDuration bounds how long a Lease that is not renewed keeps other servers
+	// from leading, at least 1s. Default 15s.
 	LeaseDuration metav1.Duration `json:"leaseDuration,omitempty"`
 	// RenewDeadline is how long a leader tries to renew before it stops leading;
 	// shorter than LeaseDuration. Default 10s.
