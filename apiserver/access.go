@@ -208,7 +208,9 @@ func (a *access) start(ctx context.Context) {
 			a.roles.Reconciled()
 			health.roles.ended.Store(true)
 		}
-		health.classes.ended.Store(a.server.ensure(ctx, bootstrap.SystemClasses))
+	})
+	a.running.Go(func() { health.classes.ended.Store(a.server.ensure(ctx, bootstrap.SystemClasses)) })
+	a.running.Go(func() {
 		health.services.ended.Store(a.server.ensure(ctx, bootstrap.ServiceRange(a.server.config.Services.CIDR)))
 	})
 }

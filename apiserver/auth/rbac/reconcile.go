@@ -52,8 +52,9 @@ func Reconcile(ctx context.Context, c client.Client) error {
 	return reconcileKind(ctx, c, d.roleBindings, pointers(bindings.Items), planRoleBinding)
 }
 
-// parallelWrites leaves room for the requests of others.
-const parallelWrites = 4
+// parallelWrites bounds the writes at once, which etcd puts on the disk together. A
+// first start waits for all of them, 140, before it is ready.
+const parallelWrites = 16
 
 // defaults is the policy by name, aggregated roles filled in.
 type defaults struct {
