@@ -18,7 +18,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/storage"
 )
 
-// health is what the checks of /healthz, /livez and /readyz are bound to.
+// health holds what the checks of /healthz, /livez and /readyz are bound to.
 type health struct {
 	// admission, informers, custom, aggregator and fairness run for as long as the
 	// server does.
@@ -79,7 +79,7 @@ type hook struct {
 	name string
 	// check is nil for what the cluster around this server runs: see Config.Checks.
 	check func() error
-	// later says that the server answers before it is done.
+	// later is set if the server answers before it is done.
 	later bool
 }
 

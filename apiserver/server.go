@@ -164,7 +164,7 @@ func served(resources []*registry.Resource) func(schema.GroupVersionResource) bo
 	return func(gvr schema.GroupVersionResource) bool { return shown[gvr] }
 }
 
-// storedAs says which resources of different groups are the same objects, so
+// storedAs returns which resources of different groups are the same objects, so
 // that a webhook or policy for one sees the others. The empty string is itself.
 func storedAs(gr schema.GroupResource) string {
 	if gr == (schema.GroupResource{Group: "events.k8s.io", Resource: "events"}) {

@@ -34,7 +34,7 @@ import (
 	"github.com/coracle-k8s/coracle/cluster/jointoken"
 )
 
-// AgentConfig is what a node that is a process of its own needs.
+// AgentConfig holds what a node that is a process of its own needs.
 type AgentConfig struct {
 	// Server is the API server's URL.
 	Server string

@@ -16,7 +16,7 @@ import (
 	"github.com/coracle-k8s/coracle/cluster/jointoken"
 )
 
-// agentIdentity is what an agent keeps of its membership in its data directory: the
+// agentIdentity holds what an agent keeps of its membership in its data directory: the
 // key and certificate by which the server knows it, and the cluster's authority, by
 // which it knows the server. With them it joins again, whatever became of the token
 // that it came with.

@@ -55,7 +55,7 @@ type options struct {
 	machine func() ([]netip.Addr, error)
 }
 
-// WithProgress reports what the start is doing, a short phrase a step, one at a
+// WithProgress calls a function with what the start is doing, a short phrase a step, one at a
 // time. Nodes go on reporting after Start has returned.
 func WithProgress(report func(step string)) Option {
 	var mu sync.Mutex
@@ -71,7 +71,7 @@ func WithProgress(report func(step string)) Option {
 // WithClock gives all parts another clock, for tests.
 func WithClock(c clock.WithTicker) Option { return func(o *options) { o.clock = c } }
 
-// WithLogger says where the parts log. The default is nowhere.
+// WithLogger sets the logger of the parts. Default: nothing is logged.
 func WithLogger(l logr.Logger) Option { return func(o *options) { o.logger = l } }
 
 // WithCloudProvider lets a cloud make the load balancers of Services, if it has
@@ -108,7 +108,7 @@ type Cluster struct {
 	metrics *prometheus.Registry
 	parts   *parts
 	working atomic.Pointer[parts] // for those who ask before parts are there
-	// bootstrapped says that the objects of every cluster are stored.
+	// bootstrapped reports that the objects of every cluster are stored.
 	bootstrapped atomic.Bool
 	duties       []*duty
 	kubeconfig   string

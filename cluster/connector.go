@@ -29,7 +29,7 @@ type connector struct {
 
 	mu    sync.Mutex
 	local map[string]*localAgent
-	// added is closed, and made anew, when an agent is added.
+	// added is closed, and made again, when an agent is added.
 	added  chan struct{}
 	remote *http.Transport
 }

@@ -79,7 +79,7 @@ func LocalNodes(dir string) ([]LocalNode, error) {
 	return nodes, nil
 }
 
-// ResetConfig says what Reset may do.
+// ResetConfig holds what Reset may do.
 type ResetConfig struct {
 	// Stop ends a process that runs in the directory; otherwise that is an
 	// *InUseError.

@@ -27,12 +27,12 @@ import (
 //     the kubeconfig is there. So etcd's files are lost or damaged if it is; if
 //     not, nobody could write to etcd, which is begun again.
 type identity struct {
-	// known says that there was a file.
+	// known is set if there was a file.
 	known bool
 	// fingerprints are those of the files, by name.
 	fingerprints map[string]string
 	complete     bool
-	// continued says that it was complete at the start.
+	// continued is set if it was complete at the start.
 	continued bool
 }
 

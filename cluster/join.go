@@ -44,7 +44,7 @@ const (
 	nodeUser = "system:node:"
 )
 
-// joinRequest is what an agent sends: two certificate requests.
+// joinRequest holds what an agent sends: two certificate requests.
 type joinRequest struct {
 	// Node is the node's name and Address its IP address.
 	Node    string `json:"node"`

@@ -39,7 +39,7 @@ type joiner struct {
 	first *ecdsa.PrivateKey
 }
 
-// membership is what a node got by joining.
+// membership holds what a node got by joining.
 type membership struct {
 	joinResponse
 	client, serving tls.Certificate
@@ -96,7 +96,7 @@ func (j *joiner) joinPatiently(ctx context.Context, report func(string)) (*membe
 	}
 }
 
-// joinProof is what the server is shown, and by what it is known.
+// joinProof holds what the server is shown, and by what it is known.
 type joinProof struct {
 	pin jointoken.Pin
 	// bearer is a bootstrap token; without, member has the certificate.

@@ -37,7 +37,7 @@ import (
 	"github.com/coracle-k8s/coracle/proxy"
 )
 
-// nodeHost is what a real node needs of the process that runs it: a whole
+// nodeHost holds what a real node needs of the process that runs it: a whole
 // cluster, or an agent that joined one.
 type nodeHost struct {
 	// id is in the names of everything on this machine, dir holds the files.

@@ -110,7 +110,7 @@ func (c *Cluster) healthChecks() map[string]func() error {
 	return checks
 }
 
-// checkParts says why controllers and scheduler do not run: they share a manager.
+// checkParts returns why controllers and scheduler do not run: they share a manager.
 func (c *Cluster) checkParts(context.Context) error {
 	p := c.working.Load()
 	if p == nil {

@@ -147,7 +147,7 @@ func (a *Agent) Start(ctx context.Context) error {
 // missed some, until ctx is done.
 func (a *Agent) watchRuntime(ctx context.Context) error {
 	for ctx.Err() == nil {
-		// The stream is made anew now and then on purpose: each time the workers
+		// The stream is made again now and then on purpose: each time the workers
 		// look at everything, which is the safety relist.
 		bounded, cancel := context.WithTimeout(ctx, relistInterval)
 		err := runtime.Events(bounded, a.runtime, func() { a.nodeStatus.Kick(); a.lookAtAll() }, a.runtimeEvent)
@@ -353,7 +353,7 @@ func (a *Agent) Ready() <-chan struct{} { return a.ready }
 
 // Shutdown takes away what pods hold on the host after Start returned and their
 // containers are gone (see containerd.Shutdown): volumes, cgroups, directories.
-// Pod objects stay; a later agent runs them anew.
+// Pod objects stay; a later agent runs them again.
 func (a *Agent) Shutdown(ctx context.Context) error {
 	mounted, err := a.config.Volumes.Mounted()
 	errs := []error{err}

@@ -78,7 +78,7 @@ func TrustBundleNameFaults(name string) []string {
 	return bundleName(signer)(name, false)
 }
 
-// builtIn says that a signer belongs to Kubernetes.
+// builtIn reports that a signer belongs to Kubernetes.
 func builtIn(signer string) bool {
 	host, _, _ := strings.Cut(signer, "/")
 	return host == "kubernetes.io" || strings.HasSuffix(host, ".kubernetes.io")

@@ -75,7 +75,7 @@ func DropDisabledPodFields(s, old *corev1.PodSpec) {
 	})
 }
 
-// alphaFields says which features a stored spec uses.
+// alphaFields holds the features that a stored spec uses.
 type alphaFields struct {
 	responders, group, emptyDirMode, users, bindOptions, probes, stopSignal bool
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
-// PodOptions says what a pod is validated for, and what is let pass because
+// PodOptions holds what a pod is validated for, and what is let pass because
 // the stored object has it already. Zero is a new template.
 type PodOptions struct {
 	// ResourceIsPod is for a pod itself, as opposed to a template of pods.

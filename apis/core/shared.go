@@ -15,7 +15,7 @@ func ValidateResourceRequirements(r *corev1.ResourceRequirements, fldPath *field
 	return requirements(fldPath, r, containerResourceName, nil, PodOptions{})
 }
 
-// DeprecatedNodeLabel says what to use instead of a node label, or that it is
+// DeprecatedNodeLabel returns what to use instead of a node label, or that it is
 // deprecated; "" for labels that are fine.
 func DeprecatedNodeLabel(key string) string { return instead(key) }
 

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// fieldUse says where a field of the pod is handed to a container: the
+// fieldUse holds where a field of the pod is handed to a container: the
 // environment and volumes offer different ones.
 type fieldUse string
 

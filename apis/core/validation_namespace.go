@@ -38,7 +38,7 @@ func ValidateNamespaceUpdate(ns, old *corev1.Namespace) field.ErrorList {
 }
 
 // ValidateNamespaceStatusUpdate validates the subresource status: the phase
-// says whether the namespace is being deleted.
+// reports whether the namespace is being deleted.
 func ValidateNamespaceStatusUpdate(ns, old *corev1.Namespace) field.ErrorList {
 	errs := objectMetaUpdate(&ns.ObjectMeta, &old.ObjectMeta)
 	at := field.NewPath("status", "Phase")

@@ -142,7 +142,7 @@ func appArmorAnnotation(fldPath *field.Path, container, v string, spec *corev1.P
 	return errs
 }
 
-// podAnnotationsUpdate says which annotations stay as they are for a pod's
+// podAnnotationsUpdate validates which annotations stay as they are for a pod's
 // life, and validates the others.
 func podAnnotationsUpdate(p, old *corev1.Pod, opts PodOptions) field.ErrorList {
 	var errs field.ErrorList

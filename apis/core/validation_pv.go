@@ -26,7 +26,7 @@ func persistentVolume(pv *corev1.PersistentVolume, lax bool) field.ErrorList {
 	return append(errs, mountOptions(pv)...)
 }
 
-// mountOptions says which volumes may have their options in an annotation.
+// mountOptions validates which volumes may have their options in an annotation.
 func mountOptions(pv *corev1.PersistentVolume) field.ErrorList {
 	s := &pv.Spec.PersistentVolumeSource
 	_, ok := pv.Annotations[corev1.MountOptionAnnotation]

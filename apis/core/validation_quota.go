@@ -58,7 +58,7 @@ func isQuotaScope(scope corev1.ResourceQuotaScope) bool {
 	return false
 }
 
-// quotaScope says which resources of the quota a scope cannot count; value is
+// quotaScope refuses resources of the quota that a scope cannot count; value is
 // what the errors show.
 func quotaScope(fldPath *field.Path, scope corev1.ResourceQuotaScope, s *corev1.ResourceQuotaSpec, value any) field.ErrorList {
 	var errs field.ErrorList

@@ -144,7 +144,7 @@ func (s *podScope) hostNetworkPorts(fldPath *field.Path) field.ErrorList {
 	return errs
 }
 
-// ownUsers says what a pod with users of its own cannot share with its node.
+// ownUsers refuses what a pod with users of its own cannot share with its node.
 // Two fields are written as upstream's messages have them.
 func (s *podScope) ownUsers(spec *field.Path) field.ErrorList {
 	const why = "when `hostUsers` is false"

@@ -107,7 +107,7 @@ const (
 	naaFormat = `^naa.[[:alnum:]]{32}$`
 )
 
-// iscsi is what iSCSI volumes of pods and PersistentVolumes have in common.
+// iscsi holds what iSCSI volumes of pods and PersistentVolumes have in common.
 type iscsi struct {
 	portal, iqn string
 	lun         int32

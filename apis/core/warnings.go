@@ -114,7 +114,7 @@ func (w *warner) deprecatedLabel(fldPath *field.Path, key string) {
 	}
 }
 
-// instead says which label took the place of key, and since when, or nothing.
+// instead returns which label took the place of key, and since when, or nothing.
 func instead(key string) string {
 	since := func(version, label string) string {
 		return fmt.Sprintf("deprecated since %s; use %q instead", version, label)

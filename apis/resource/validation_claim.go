@@ -154,7 +154,7 @@ func validateRequest(r *resourcev1.DeviceRequest, path *field.Path) field.ErrorL
 		})...)
 }
 
-// wish is what a request and an alternative have in common.
+// wish holds what a request and an alternative have in common.
 type wish struct {
 	selectors   []resourcev1.DeviceSelector
 	mode        resourcev1.DeviceAllocationMode

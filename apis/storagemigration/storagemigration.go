@@ -1,5 +1,5 @@
 // Package storagemigration installs and validates the group
-// storagemigration.k8s.io: requests to store all objects of a resource anew.
+// storagemigration.k8s.io: requests to store all objects of a resource again.
 package storagemigration
 
 import (

@@ -22,7 +22,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/admission/dynamic"
 )
 
-// Deps is what the chain is made from.
+// Deps holds what the chain is made from.
 type Deps struct {
 	// Live gives the plugins their objects. The chain runs it.
 	Live  *Live

@@ -47,7 +47,7 @@ import (
 type plugin struct {
 	// name is upstream's.
 	name string
-	// off says that the plugin must be enabled by name.
+	// off is set if the plugin must be enabled by name.
 	off bool
 	// make returns nil if the chain's dependencies leave the plugin out. A
 	// plugin with a method Run(context.Context) error is run with the chain.

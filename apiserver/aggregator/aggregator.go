@@ -32,7 +32,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/services"
 )
 
-// Config is what a Server needs. All fields are required.
+// Config holds what a Server needs. All fields are required.
 type Config struct {
 	// Store keeps the APIServices; it is opened by Demand.
 	Store func() (*genericregistry.Store, error)
@@ -94,7 +94,7 @@ func New(c Config) *Server {
 // Demand starts the server if nobody has yet, and does not wait.
 func (s *Server) Demand() { s.demand.Do(func() { close(s.demands) }) }
 
-// Demanded says whether it was started.
+// Demanded reports whether it was started.
 func (s *Server) Demanded() bool {
 	select {
 	case <-s.demands:

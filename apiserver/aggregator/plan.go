@@ -23,7 +23,7 @@ const managedLabel = "kube-aggregator.kubernetes.io/automanaged"
 // Local is a group and version that is served here.
 type Local struct {
 	schema.GroupVersion
-	// Custom says that a CustomResourceDefinition has it.
+	// Custom is set if a CustomResourceDefinition has it.
 	Custom bool
 }
 
@@ -77,7 +77,7 @@ func localService(l Local, now metav1.Time) *apiService {
 	}
 }
 
-// planLocal says what to write and what to delete, so that the APIServices of
+// planLocal returns what to write and what to delete, so that the APIServices of
 // what is served here are there. One that somebody pointed at a Service is his.
 func planLocal(locals []Local, have map[string]*apiService, now metav1.Time) (create []*apiService, remove []string) {
 	want := map[string]bool{}
@@ -100,7 +100,7 @@ func planLocal(locals []Local, have map[string]*apiService, now metav1.Time) (cr
 	return create, remove
 }
 
-// observed is what is known of the Service behind an APIService.
+// observed holds what is known of the Service behind an APIService.
 type observed struct {
 	service      *corev1.Service
 	serviceErr   error

@@ -18,7 +18,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/generic"
 )
 
-// schemas are what objects of one definition are cut to. What is done here for
+// schemas hold what objects of one definition are cut to. What is done here for
 // unstructured objects, Go's decoder does for typed ones.
 type schemas struct {
 	kind schema.GroupKind

@@ -29,7 +29,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/services"
 )
 
-// Config is what a Server needs. All fields are required.
+// Config holds what a Server needs. All fields are required.
 type Config struct {
 	// RESTOptions opens storages of unstructured objects.
 	RESTOptions generic.RESTOptionsGetter
@@ -74,7 +74,7 @@ type Server struct {
 	changed   chan struct{} // closed at the next change
 }
 
-// definition is what is known of one CustomResourceDefinition. Requests read
+// definition holds what is known of one CustomResourceDefinition. Requests read
 // it without a lock: it is replaced, not changed.
 type definition struct {
 	// crd has the status that it is to have, if unwritten says so.
@@ -82,7 +82,7 @@ type definition struct {
 	unwritten bool
 	// serving is nil while the names are not accepted.
 	serving *serving
-	// used says that there are objects, or have been.
+	// used is set if there are objects, or have been.
 	used bool
 }
 
@@ -117,7 +117,7 @@ func (s *Server) Sync(ctx context.Context) error {
 	}
 }
 
-// Demanded says whether the machinery was started.
+// Demanded reports whether the machinery was started.
 func (s *Server) Demanded() bool {
 	select {
 	case <-s.demands:
@@ -259,7 +259,7 @@ func (s *Server) settle(groups map[string]bool) {
 	}
 }
 
-// anyStored tells whether a definition that is new has objects already.
+// anyStored reports whether a definition that is new has objects already.
 func (s *Server) anyStored(crd *definitionCRD) bool {
 	s.mu.RLock()
 	old := s.byName[crd.Name]

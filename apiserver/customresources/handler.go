@@ -63,7 +63,7 @@ func (s *Server) fail(w http.ResponseWriter, req *http.Request, info *request.Re
 	responsewriters.ErrorNegotiated(err, s.codecs, schema.GroupVersion{Group: info.APIGroup, Version: info.APIVersion}, w, req)
 }
 
-// serves says whether the path exists: the version is served, and there is a
+// serves reports whether the path exists: the version is served, and there is a
 // namespace where there must be one, or a list across all.
 func (d *definition) serves(info *request.RequestInfo) bool {
 	if !apihelpers.HasServedCRDVersion(d.crd, info.APIVersion) {

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// carried says what is wrong with annotations that stand for fields of versions
+// carried returns what is wrong with annotations that stand for fields of versions
 // before apps/v1. Upstream reads the fields out of them while it decodes an
 // object, so one that is no number is a bad request rather than invalid, and one
 // that is missing is set before the bookkeeping of fields looks.

@@ -32,7 +32,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/storage"
 )
 
-// Config is what a Dispatcher needs; all fields but Authorizer are required.
+// Config holds what a Dispatcher needs; all fields but Authorizer are required.
 type Config struct {
 	Scheme    *runtime.Scheme
 	Resources []*registry.Resource
@@ -127,7 +127,7 @@ func (d *Dispatcher) Store(gr schema.GroupResource) (*genericregistry.Store, err
 	return store, nil
 }
 
-// Stores says whether the resource is stored, and read by Store in that version.
+// Stores reports whether the resource is stored, and read by Store in that version.
 func (d *Dispatcher) Stores(gvr schema.GroupVersionResource) bool {
 	e := d.resources[gvr]
 	if e == nil || d.stores[gvr.GroupResource()] != e {
@@ -248,7 +248,7 @@ func (e *resource) learn(subresource string, l lifecycle) {
 	e.lifecycles[subresource] = l
 }
 
-// serves says whether the path exists: namespaced kinds may be listed across
+// serves reports whether the path exists: namespaced kinds may be listed across
 // namespaces but nothing else, and cluster-scoped ones have no namespace.
 func (e *resource) serves(info *request.RequestInfo) bool {
 	if info.Subresource != "" {
@@ -264,7 +264,7 @@ func (e *resource) serves(info *request.RequestInfo) bool {
 	return info.Namespace != "" || info.Name == "" || info.Verb == "list" || info.Verb == "watch"
 }
 
-// allows says whether the verb fits the path: across namespaces there is only
+// allows reports whether the verb fits the path: across namespaces there is only
 // reading, and what changes one object needs its name.
 func (e *resource) allows(info *request.RequestInfo) bool {
 	switch info.Verb {

@@ -25,7 +25,7 @@ import (
 	"k8s.io/apiserver/pkg/storage/feature"
 )
 
-// Config is what a member needs.
+// Config holds what a member needs.
 type Config struct {
 	// Endpoints are URLs of an etcd that runs elsewhere; with any, no member
 	// runs here and of the other fields only TLS counts.

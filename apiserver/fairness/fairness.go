@@ -105,7 +105,7 @@ func (f *Filter) Ready() error {
 	}
 }
 
-// exempt says what the flow schemas exempt and probes say.
+// exempt returns what the flow schemas exempt and probes say.
 func exempt(ctx context.Context) bool {
 	if info, ok := request.RequestInfoFrom(ctx); ok && !info.IsResourceRequest && slices.Contains([]string{"/healthz", "/livez", "/readyz"}, info.Path) {
 		return true
@@ -114,7 +114,7 @@ func exempt(ctx context.Context) bool {
 	return ok && slices.Contains(u.GetGroups(), user.SystemPrivilegedGroup)
 }
 
-// concerns says that a request is about the objects of this package.
+// concerns reports that a request is about the objects of this package.
 func concerns(ctx context.Context) bool {
 	info, ok := request.RequestInfoFrom(ctx)
 	return ok && info.IsResourceRequest && info.APIGroup == flowcontrolv1.GroupName

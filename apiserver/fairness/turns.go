@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// turnLimit is how long a request keeps a turn. A piece of an answer takes a
+	// turnLimit is the time for which a request keeps a turn. A piece of an answer takes a
 	// millisecond; what takes longer waits for something, such as a seat or a storage
 	// that does not answer, and others go on beside it.
 	turnLimit = time.Second

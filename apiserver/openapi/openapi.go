@@ -61,7 +61,7 @@ func (d *Documents) TypeConverter() *TypeConverter { return d.types }
 // called before Install.
 func (d *Documents) AddSource(s Source) { d.sources.list = append(d.sources.list, s) }
 
-// Index says where each group version's document is: URL path below
+// Index holds the place where each group version's document is: URL path below
 // /openapi/v3 to file and hash.
 type Index map[string]Entry
 

@@ -29,7 +29,7 @@ const identityLabel, identityValue = "apiserver.kubernetes.io/identity", "kube-a
 // Selector selects Leases of API servers.
 const Selector = identityLabel + "=" + identityValue
 
-// Config is what a member is. All fields but Address are required.
+// Config holds what a member is. All fields but Address are required.
 type Config struct {
 	// Server connects to the member's own API server.
 	Server *rest.Config
@@ -38,7 +38,7 @@ type Config struct {
 	Host, Instance string
 	// Address is where pods reach the server; not valid if nowhere.
 	Address netip.AddrPort
-	// LeaseDuration is how long a server that died is still led to; whole seconds.
+	// LeaseDuration is the time for which a server that died is still led to; whole seconds.
 	LeaseDuration time.Duration
 	Clock         clock.WithTicker
 	// Report is told what goes wrong; it is tried again.

@@ -44,7 +44,7 @@ type Authority struct {
 	dir  string
 	cert *x509.Certificate
 	key  crypto.Signer
-	// made says that it was made by Open.
+	// made is set if it was made by Open.
 	made bool
 	// PEM is the authority's certificate.
 	PEM []byte
@@ -157,7 +157,7 @@ func makeAuthority(dir string, now time.Time) error {
 	return datafile.Write(filepath.Join(dir, "ca.crt"), pair.Cert)
 }
 
-// Request says what a certificate is for.
+// Request holds what a certificate is for.
 type Request struct {
 	// Name of the files in the directory, without ending.
 	Name string

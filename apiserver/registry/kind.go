@@ -61,7 +61,7 @@ type Kind[T Object] struct {
 
 	// StatusOnCreate keeps the status a create brings: nodes register with theirs.
 	StatusOnCreate bool
-	// NoGeneration says that metadata.generation is not kept for this kind.
+	// NoGeneration is set if metadata.generation is not kept for this kind.
 	NoGeneration bool
 	// Counts reports whether an update counts generation up; nil compares the specs.
 	// It is called after PrepareForUpdate.
@@ -101,7 +101,7 @@ type Kind[T Object] struct {
 	// value is background. For orphan see upstream's batch/v1 jobs and core
 	// ReplicationController.
 	GarbageCollection func(ctx context.Context) rest.GarbageCollectionPolicy
-	// CheckGracefulDelete sets options.GracePeriodSeconds and says whether the
+	// CheckGracefulDelete sets options.GracePeriodSeconds and reports whether the
 	// delete is graceful.
 	CheckGracefulDelete func(ctx context.Context, obj T, options *metav1.DeleteOptions) bool
 

@@ -62,7 +62,7 @@ func (r *Resource) GVR() schema.GroupVersionResource {
 	return r.GVK.GroupVersion().WithResource(r.Plural)
 }
 
-// Subresource is what discovery says of a subresource.
+// Subresource holds what discovery says of a subresource.
 type Subresource struct {
 	// Name is the path segment after the object's name.
 	Name string
@@ -73,7 +73,7 @@ type Subresource struct {
 	Verbs []string
 }
 
-// Env is what a resource may need of the server around it. Fields that a
+// Env holds what a resource may need of the server around it. Fields that a
 // server does not offer are nil; a resource says clearly what it misses.
 type Env struct {
 	// Scheme holds wire and hub types.
@@ -113,7 +113,7 @@ type Env struct {
 	APIServices APIServiceObserver
 	// RegisterMetrics registers metrics of the server; nil leaves them out.
 	RegisterMetrics func(...metrics.Registerable)
-	// EventTTL is how long Events are kept, 0 an hour.
+	// EventTTL is the time for which Events are kept, 0 an hour.
 	EventTTL time.Duration
 	// MaxTokenExpiration bounds service account tokens, 0 does not; ExtendTokens
 	// makes those of pods good for a year.

@@ -14,7 +14,7 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// Table is what `kubectl get` shows of T. The words are contract: people parse
+// Table holds what `kubectl get` shows of T. The words are contract: people parse
 // these columns.
 type Table[T Object] struct {
 	// Columns in order; priority 1 is shown with -o wide only.

@@ -23,7 +23,7 @@ import (
 // the same process.
 const lookupTimeout = 5 * time.Second
 
-// Config is what a Network needs. All fields are required but Self.
+// Config holds what a Network needs. All fields are required but Self.
 type Config struct {
 	// Service reads a Service; errors are API errors.
 	Service func(ctx context.Context, namespace, name string) (*corev1.Service, error)

@@ -29,9 +29,9 @@ import (
 const (
 	// Prefix is where everything is stored, as upstream has it.
 	Prefix = "/registry"
-	// compaction is how long old revisions are kept, upstream's default.
+	// compaction is the time for which old revisions are kept, upstream's default.
 	compaction = 5 * time.Minute
-	// history is how long a watch may resume from the cache.
+	// history is the time for which a watch may resume from the cache.
 	history = 75 * time.Second
 )
 
@@ -292,7 +292,7 @@ type bareStore interface {
 type Waiter interface {
 	// Wait blocks until the watch cache has read what is stored.
 	Wait(ctx context.Context) error
-	// Cached says whether there is a watch cache.
+	// Cached reports whether there is a watch cache.
 	Cached() bool
 }
 

@@ -38,7 +38,7 @@ type Cache struct {
 	making  sync.Mutex
 }
 
-// Config is what a Cache needs beside controller-runtime's options. All fields
+// Config holds what a Cache needs beside controller-runtime's options. All fields
 // are required.
 type Config struct {
 	Scheme *runtime.Scheme
@@ -47,7 +47,7 @@ type Config struct {
 	// Logger gets the errors of informers that do not wake.
 	Logger logr.Logger
 	Share  Sharing
-	// BeforeFirst says whether there is no object of a kind yet. Then it calls
+	// BeforeFirst reports whether there is no object of a kind yet. Then it calls
 	// wake before it lets the first one be written.
 	BeforeFirst func(ctx context.Context, kind schema.GroupVersionKind, wake func()) (asleep bool, err error)
 }
@@ -61,7 +61,7 @@ func New(c *rest.Config, options cache.Options, config Config) (*Cache, error) {
 	return &Cache{Cache: untilStopped{prompt, config.Stopped}, config: config}, nil
 }
 
-// kind is what an informer is of. There is one for typed objects and another
+// kind holds what an informer is of. There is one for typed objects and another
 // one for their metadata.
 type kind struct {
 	schema.GroupVersionKind
@@ -155,7 +155,7 @@ func (c *Cache) RemoveInformer(ctx context.Context, obj client.Object) error {
 	return c.Cache.RemoveInformer(ctx, obj)
 }
 
-// Asleep says whether there is no informer of an object's kind, because there
+// Asleep reports whether there is no informer of an object's kind, because there
 // is no such object.
 func (c *Cache) Asleep(ctx context.Context, obj client.Object) (bool, error) {
 	d, err := c.of(ctx, obj)

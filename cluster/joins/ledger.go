@@ -23,7 +23,7 @@ const (
 	AllBurst, AllRefill = 32, 3 * time.Second
 )
 
-// Ledger is what servers remember of joins.
+// Ledger holds what servers remember of joins.
 type Ledger struct {
 	// Reserved are the nodes that joined and have not registered yet, by name.
 	Reserved map[string]Reservation `json:"reserved,omitempty"`

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// Request is what an agent asks for, and who it is. Either Token or Certificate
+// Request holds what an agent asks for, and who it is. Either Token or Certificate
 // is set.
 type Request struct {
 	// Token is the ID of the bootstrap token that was shown.
@@ -26,7 +26,7 @@ type Request struct {
 	Node, Address, Key string
 }
 
-// Known is what the server knows. Addresses are unmapped and have no zone.
+// Known holds what the server knows. Addresses are unmapped and have no zone.
 type Known struct {
 	Now    time.Time
 	Ledger Ledger

@@ -23,7 +23,7 @@ const TokenFile = "server-token"
 // key is where etcd has the keys.
 const key = storage.Prefix + "/coracle/keys"
 
-// Config is what it takes to share keys. All fields are required.
+// Config holds what it takes to share keys. All fields are required.
 type Config struct {
 	// Dir is the data directory.
 	Dir string

@@ -45,7 +45,7 @@ func Files() []string {
 	return append(names, "pki/service-account.key")
 }
 
-// Fingerprint tells keys and certificates apart, however they are written.
+// Fingerprint distinguishes keys and certificates, however they are written.
 func Fingerprint(data []byte) string {
 	if block, _ := pem.Decode(data); block != nil {
 		data = block.Bytes
@@ -54,7 +54,7 @@ func Fingerprint(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// record is what etcd has.
+// record holds what etcd has.
 type record struct {
 	// Fingerprints of all files, by name.
 	Fingerprints map[string]string `json:"fingerprints"`
@@ -75,7 +75,7 @@ const (
 	extend              // etcd lacks some that are new in this version: make those, and tell
 )
 
-// plan says what a server with the files in local does, given what etcd has, or
+// plan returns what a server with the files in local does, given what etcd has, or
 // which of its files is another cluster's.
 func plan(there *record, local map[string][]byte) (next step, foreign string) {
 	if there == nil {

@@ -66,7 +66,7 @@ func damages() []damage {
 	}
 }
 
-// decision is what happens with a file: the outcome of most damages, and of some.
+// decision holds what happens with a file: the outcome of most damages, and of some.
 type decision struct {
 	usual  outcome
 	others map[string]outcome

@@ -148,7 +148,7 @@ func etcd(args []string) {
 	etcdmain.Main(args)
 }
 
-// clustered says that an argument makes etcd do something else than run a
+// clustered reports that an argument makes etcd do something else than run a
 // member alone.
 func clustered(a string) bool {
 	a = strings.TrimLeft(a, "-")

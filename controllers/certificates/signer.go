@@ -27,7 +27,7 @@ type Authority interface {
 	NotAfter() time.Time
 }
 
-// Authorities are what the Signer signs with.
+// Authorities hold what the Signer signs with.
 type Authorities struct {
 	// Clients signs client certificates: of kubernetes.io/kube-apiserver-client and
 	// kubernetes.io/kube-apiserver-client-kubelet.

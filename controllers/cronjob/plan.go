@@ -68,7 +68,7 @@ func byStart(a, b *batchv1.Job) int {
 	return cmp.Compare(a.Name, b.Name)
 }
 
-// Unexpected says whether a Job runs that the status does not list.
+// Unexpected reports whether a Job runs that the status does not list.
 func Unexpected(status *batchv1.CronJobStatus, jobs []*batchv1.Job) bool {
 	return slices.ContainsFunc(jobs, func(j *batchv1.Job) bool { return !batch.IsFinished(&j.Status) && !lists(status, j.UID) })
 }
@@ -118,11 +118,11 @@ func end(j *batchv1.Job) batchv1.JobConditionType {
 	return batchv1.JobFailed
 }
 
-// Decision is what is to be done now.
+// Decision holds what is to be done now.
 type Decision struct {
 	// Start is the time to make a Job for, zero for none.
 	Start time.Time
-	// Replace says that the active Jobs go first.
+	// Replace is set if the active Jobs go first.
 	Replace bool
 	// Again is when to look again, 0 for when something changes.
 	Again time.Duration

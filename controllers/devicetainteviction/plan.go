@@ -53,7 +53,7 @@ func (e *eviction) because(rule *resourcev1.DeviceTaintRule) bool {
 	return slices.ContainsFunc(e.rules, func(r *resourcev1.DeviceTaintRule) bool { return r.UID == rule.UID })
 }
 
-// view is what taints and allocations there are.
+// view holds what taints and allocations there are.
 type view struct {
 	// rules are those with effect NoExecute.
 	rules []*resourcev1.DeviceTaintRule
@@ -83,7 +83,7 @@ func (v *view) ofPod(pod *corev1.Pod) *eviction {
 	return found
 }
 
-// concerns says whether a pod can be evicted at all.
+// concerns reports whether a pod can be evicted at all.
 func concerns(pod *corev1.Pod) bool {
 	return pod.Spec.NodeName != "" && len(pod.Spec.ResourceClaims) > 0 && pod.DeletionTimestamp == nil && !podstate.Finished(pod)
 }
@@ -138,7 +138,7 @@ func until(taint *resourcev1.DeviceTaint, tolerations []resourcev1.DeviceTolerat
 	return at.Add(podapi.Seconds(max(0, shortest))), true
 }
 
-// progress is what is known of a rule's work.
+// progress holds what is known of a rule's work.
 type progress struct {
 	// pods in namespaces have to go, or would if the effect was NoExecute.
 	pods, namespaces int

@@ -35,14 +35,14 @@ func Mirrored(e *corev1.Endpoints, svc *corev1.Service) bool {
 	return svc != nil && svc.Spec.Selector == nil && e.Labels[discoveryv1.LabelSkipMirror] != "true" && !leads
 }
 
-// Plan is what is to be done.
+// Plan holds what is to be done.
 type Plan struct {
 	Create, Update, Delete []*discoveryv1.EndpointSlice
 	// Invalid is how many addresses are none, Skipped how many were too many.
 	Invalid, Skipped int
 }
 
-// key tells slices apart.
+// key distinguishes slices.
 type key struct {
 	family discoveryv1.AddressType
 	ports  endpointsliceutil.PortMapKey

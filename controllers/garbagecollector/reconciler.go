@@ -32,7 +32,7 @@ const DefaultConcurrency = 20
 // without those that are missing.
 const syncLimit = 30 * time.Second
 
-// Config is what a Reconciler needs. All fields but the last are required.
+// Config holds what a Reconciler needs. All fields but the last are required.
 type Config struct {
 	// Client writes: deletes, and patches of metadata.
 	Client client.Client

@@ -19,7 +19,7 @@ const (
 	maxBackoff = 10 * time.Minute
 )
 
-// Backoff is what delays the next pods of a Job: failures since the last success.
+// Backoff holds what delays the next pods of a Job: failures since the last success.
 type Backoff struct {
 	// Failures in a row.
 	Failures int32

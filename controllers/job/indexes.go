@@ -93,7 +93,7 @@ func (x Indexes) Len() int {
 	return n
 }
 
-// Has says whether i is in the set.
+// Has reports whether i is in the set.
 func (x Indexes) Has(i int) bool {
 	at := sort.Search(len(x), func(k int) bool { return x[k].last >= i })
 	return at < len(x) && x[at].first <= i

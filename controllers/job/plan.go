@@ -19,12 +19,12 @@ import (
 // stay below 20 KiB.
 const burst = 500
 
-// Plan is what is to be done with the pods before they are counted.
+// Plan holds what is to be done with the pods before they are counted.
 type Plan struct {
 	// Finish is why the Job comes to its end, FailureTarget or
 	// SuccessCriteriaMet; nil while it goes on.
 	Finish *batchv1.JobCondition
-	// Managed says that the number of pods was looked at.
+	// Managed is set if the number of pods was looked at.
 	Managed bool
 	// Delete are pods to delete; Untrack says that they are not counted.
 	Delete  []*corev1.Pod

@@ -31,7 +31,7 @@ const (
 	messageStatus = "Node %s status is now: %s"
 )
 
-// Config is what a Reconciler needs. Fields without a default are required.
+// Config holds what a Reconciler needs. Fields without a default are required.
 type Config struct {
 	Client client.Client
 	// Recorder receives events about nodes (component "cidrAllocator").
@@ -42,7 +42,7 @@ type Config struct {
 	// their own, wherever they got them. It is called before a range is chosen.
 	// Default: none are.
 	Expect func(context.Context) error
-	// Optional says that a node does without if there is nothing left; then no
+	// Optional reports that a node does without if there is nothing left; then no
 	// event is made of it. Default: none does.
 	Optional func(*corev1.Node) bool
 }

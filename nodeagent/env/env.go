@@ -24,7 +24,7 @@ type ObjectReader interface {
 	Secret(ctx context.Context, namespace, name string) (*corev1.Secret, error)
 }
 
-// Config is what environments are made of.
+// Config holds what environments are made of.
 type Config struct {
 	// Objects reads ConfigMaps and Secrets. Required.
 	Objects ObjectReader

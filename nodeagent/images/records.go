@@ -45,9 +45,9 @@ type record struct {
 	Access   map[string]credential `json:"access,omitempty"`
 }
 
-// credential is what a repository's images were pulled with.
+// credential holds what a repository's images were pulled with.
 type credential struct {
-	// Everyone says that none were needed.
+	// Everyone is set if none were needed.
 	Everyone bool         `json:"everyone,omitempty"`
 	Secrets  []pullSecret `json:"secrets,omitempty"`
 }

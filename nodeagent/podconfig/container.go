@@ -12,7 +12,7 @@ import (
 // KeyValue is one environment variable.
 type KeyValue struct{ Name, Value string }
 
-// ContainerInput is what a container depends on.
+// ContainerInput holds what a container depends on.
 type ContainerInput struct {
 	Pod       *corev1.Pod
 	Container *corev1.Container

@@ -40,7 +40,7 @@ func Make(in Input) Plan {
 	return p.plan
 }
 
-// ending tells whether the pod must end, and with which grace in seconds.
+// ending reports whether the pod must end, and with which grace in seconds.
 func (p *planner) ending() (int64, bool) {
 	pod, s := p.Pod, p.State
 	own := int64(corev1.DefaultTerminationGracePeriodSeconds)
@@ -80,7 +80,7 @@ func (p *planner) keepReason() {
 	p.reason, p.message = p.Pod.Status.Reason, p.Pod.Status.Message
 }
 
-// Terminal tells whether a phase is never left.
+// Terminal reports whether a phase is never left.
 func Terminal(phase corev1.PodPhase) bool { return terminal(phase) }
 
 func terminal(phase corev1.PodPhase) bool {
@@ -100,7 +100,7 @@ func (p *planner) pastDeadline() bool {
 	return true
 }
 
-// finished tells whether the pod came to its own end: every ordinary container
+// finished reports whether the pod came to its own end: every ordinary container
 // exited and none restarts, or initialization failed for good.
 func (p *planner) finished() bool {
 	if p.initFailed() {
@@ -133,7 +133,7 @@ func (p *planner) initFailed() bool {
 	return false
 }
 
-// prepare gets volumes and a sandbox; it tells whether containers may run.
+// prepare gets volumes and a sandbox; it reports whether containers may run.
 func (p *planner) prepare() bool {
 	s := p.State
 	if !s.Prepared {
@@ -164,7 +164,7 @@ func (p *planner) prepare() bool {
 }
 
 // discardOldSandbox ends what is left in sandboxes that are not ready any more;
-// it tells whether there was anything, which must be gone before a new one.
+// it reports whether there was anything, which must be gone before a new one.
 func (p *planner) discardOldSandbox() bool {
 	left := false
 	for i := range p.Observed.Containers {
@@ -211,7 +211,7 @@ func (p *planner) run() {
 	p.runEphemeral()
 }
 
-// initialized tells whether an ordinary container was ever started in the
+// initialized reports whether an ordinary container was ever started in the
 // current sandbox, after which init containers are a thing of the past.
 func (p *planner) initialized() bool {
 	s := p.Observed.Current()
@@ -221,7 +221,7 @@ func (p *planner) initialized() bool {
 	})
 }
 
-// runInit advances init containers and tells whether ordinary ones may run.
+// runInit advances init containers and reports whether ordinary ones may run.
 func (p *planner) runInit() bool {
 	over := p.initialized()
 	inits := p.Pod.Spec.InitContainers
@@ -277,7 +277,7 @@ func (p *planner) advance(c *corev1.Container, init bool) {
 	}
 }
 
-// again tells whether a container that exited is to be started again; an init
+// again reports whether a container that exited is to be started again; an init
 // container of an earlier sandbox always is.
 func (p *planner) again(c *corev1.Container, o *Container, init bool) bool {
 	if init && o.SandboxID != p.sandbox.ID {
@@ -359,7 +359,7 @@ func (p *planner) nextAttempt(name string) uint32 {
 	return next
 }
 
-// image makes sure of a container's image and tells whether it is there.
+// image makes sure of a container's image and reports whether it is there.
 func (p *planner) image(c *corev1.Container) bool {
 	m := p.State.Of(c.Name)
 	if m.ImageRef != "" && m.Image == c.Image {
@@ -405,7 +405,7 @@ func (p *planner) anyInFlight(kinds ...Kind) bool {
 	return false
 }
 
-// wait tells whether t is still to come, and if so has the plan made again then.
+// wait reports whether t is still to come, and if so has the plan made again then.
 func (p *planner) wait(t time.Time) bool {
 	if !p.Now.Before(t) {
 		return false

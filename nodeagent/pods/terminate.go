@@ -43,7 +43,7 @@ func (p *planner) terminate(seconds int64) {
 	}
 }
 
-// killOrdinary kills all that are not sidecars and tells whether any runs still.
+// killOrdinary kills all that are not sidecars and reports whether any runs still.
 func (p *planner) killOrdinary(grace time.Duration) bool {
 	sidecars := map[string]bool{}
 	for i := range p.Pod.Spec.InitContainers {

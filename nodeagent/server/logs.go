@@ -73,7 +73,7 @@ func readOptions(o *corev1.PodLogOptions, now time.Time) *crilogs.LogOptions {
 	return out
 }
 
-// whyNoLog says why there is no log, in the kubelet's words.
+// whyNoLog returns why there is no log, in the kubelet's words.
 func whyNoLog(pod *corev1.Pod, name string, found *corev1.ContainerStatus, previous bool) (int, string) {
 	switch {
 	case found == nil && !hasContainer(pod, name):
@@ -124,7 +124,7 @@ func (f *flushing) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// statusOnly is what reading logs needs of a runtime: whether the container runs.
+// statusOnly holds what reading logs needs of a runtime: whether the container runs.
 type statusOnly struct {
 	criapi.RuntimeService // nil: nothing else is called
 	service               runtime.Service

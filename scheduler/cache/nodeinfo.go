@@ -158,7 +158,7 @@ func (n *NodeInfo) account(p fwk.PodInfo, sign int64) {
 	n.changed()
 }
 
-// accountPorts counts anew after a removal: two pods may hold the same port where
+// accountPorts counts again after a removal: two pods may hold the same port where
 // somebody else than a scheduler placed them.
 func (n *NodeInfo) accountPorts(pod *v1.Pod, sign int64) {
 	add := func(port *v1.ContainerPort) { n.usedPorts.Add(port.HostIP, string(port.Protocol), port.HostPort) }

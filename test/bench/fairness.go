@@ -22,7 +22,7 @@ import (
 const (
 	// floodClients are those of one user, floodPods what a list has.
 	floodClients, floodPods = 80, 2000
-	// floodTime is how long each kind of flood lasts, askEvery how often another
+	// floodTime is the time for which each kind of flood lasts, askEvery how often another
 	// user asks for an object meanwhile.
 	floodTime, askEvery = 10 * time.Second, 50 * time.Millisecond
 )

@@ -71,7 +71,7 @@ func names() string {
 	return strings.Join(all, ", ")
 }
 
-// bench is what the scenarios share.
+// bench holds what the scenarios share.
 type bench struct {
 	// binary is the coracle to run.
 	binary string

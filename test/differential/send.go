@@ -17,7 +17,7 @@ import (
 	"github.com/coracle-k8s/coracle/test/differential/sides"
 )
 
-// reply is what one server answered.
+// reply holds what one server answered.
 type reply struct {
 	Code     int
 	Type     string

@@ -35,7 +35,7 @@ type APIServer struct {
 	// StrictTransportSecurity are directives of that header, such as
 	// max-age=31536000. Default none: no header.
 	StrictTransportSecurity []string `json:"strictTransportSecurity,omitempty"`
-	// EventTTL is how long Events are kept after they were last written, at least
+	// EventTTL is the time for which Events are kept after they were last written, at least
 	// 1s. Default 1h.
 	EventTTL metav1.Duration `json:"eventTTL,omitempty"`
 	// DeleteCollectionWorkers is how many objects of one deletecollection are
@@ -44,7 +44,7 @@ type APIServer struct {
 	// MinRequestTimeout is the shortest time after which a watch without a timeout
 	// is ended; the longest is twice that. Default 30m.
 	MinRequestTimeout metav1.Duration `json:"minRequestTimeout,omitempty"`
-	// ShutdownDelay is how long the server goes on to answer after it was told to
+	// ShutdownDelay is the time for which the server goes on to answer after it was told to
 	// stop, while /readyz fails. Default 0s.
 	ShutdownDelay metav1.Duration `json:"shutdownDelay,omitempty"`
 	// LivezGracePeriod is how long after the start /livez passes over hooks that
@@ -213,12 +213,12 @@ type OIDC struct {
 
 // TokenWebhook is a server that knows bearer tokens.
 type TokenWebhook struct {
-	// KubeconfigFile says where the server is and how to log in there.
+	// KubeconfigFile has the server's address and credentials.
 	KubeconfigFile string `json:"kubeconfigFile,omitempty"`
 	// Version of authentication.k8s.io that the server speaks: v1 or v1beta1.
 	// Default v1.
 	Version string `json:"version,omitempty"`
-	// CacheTTL is how long answers are kept. Default 2m.
+	// CacheTTL is the time for which answers are kept. Default 2m.
 	CacheTTL metav1.Duration `json:"cacheTTL,omitempty"`
 }
 
@@ -258,7 +258,7 @@ type Authorization struct {
 
 // AuthorizationWebhook is a server that decides who may do what.
 type AuthorizationWebhook struct {
-	// KubeconfigFile says where the server is and how to log in there.
+	// KubeconfigFile has the server's address and credentials.
 	KubeconfigFile string `json:"kubeconfigFile,omitempty"`
 	// Version of authorization.k8s.io that the server speaks: v1 or v1beta1.
 	// Default v1.
@@ -330,7 +330,7 @@ type AuditBatch struct {
 	// MaxSize is how many events are written at once. Default 1 of the log, 400 of
 	// the webhook.
 	MaxSize int32 `json:"maxSize,omitempty"`
-	// MaxWait is how long events wait for MaxSize. Default 0s of the log (no bound),
+	// MaxWait is the time for which events wait for MaxSize. Default 0s of the log (no bound),
 	// 30s of the webhook.
 	MaxWait metav1.Duration `json:"maxWait,omitempty"`
 	// Throttle bounds the batches by ThrottleQPS a second with bursts of

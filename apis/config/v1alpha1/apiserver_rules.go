@@ -102,7 +102,7 @@ func (a *APIServer) Validate(at *field.Path) field.ErrorList {
 	return errs
 }
 
-// pair says that a certificate and its key come together.
+// pair reports that a certificate and its key come together.
 func pair(at *field.Path, cert, key string) field.ErrorList {
 	switch {
 	case cert != "" && key == "":

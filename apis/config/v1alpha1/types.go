@@ -81,7 +81,7 @@ type Network struct {
 	// ClusterFirst ask. Default none: real nodes answer such pods themselves, at
 	// the tenth address of ServiceCIDR.
 	ClusterDNS []string `json:"clusterDNS,omitempty"`
-	// LoadBalancer says what makes the load balancers of Services that name no
+	// LoadBalancer selects what makes the load balancers of Services that name no
 	// class: NodeAddress gives them the addresses of nodes, None leaves them to
 	// another controller. Default NodeAddress.
 	LoadBalancer LoadBalancer `json:"loadBalancer,omitempty"`
@@ -172,7 +172,7 @@ type Controllers struct {
 	Enabled []string `json:"enabled"`
 	// Concurrency is how many objects each controller works on at once. Default 5.
 	Concurrency int32 `json:"concurrency,omitempty"`
-	// NodeMonitorGracePeriod is how long a node may be silent before it is
+	// NodeMonitorGracePeriod is the time for which a node may be silent before it is
 	// Unknown. Default 50s.
 	NodeMonitorGracePeriod metav1.Duration `json:"nodeMonitorGracePeriod,omitempty"`
 	// TerminatedPodThreshold is how many finished pods are kept. Default 12500.
@@ -190,14 +190,14 @@ type Scheduler struct {
 // the controllers, and which the scheduler: the holders of the Leases
 // kube-controller-manager and kube-scheduler in kube-system, as upstream.
 type LeaderElection struct {
-	// LeaderElect says that there may be other servers. Default: whether etcd
+	// LeaderElect is set if there may be other servers. Default: whether etcd
 	// runs elsewhere (storage.endpoints). Without it there is no Lease, and this
 	// server runs everything.
 	LeaderElect *bool `json:"leaderElect,omitempty"`
 	// LeaseDuration bounds how long a Lease that is not renewed keeps other servers
 	// from leading, at least 1s. Default 15s.
 	LeaseDuration metav1.Duration `json:"leaseDuration,omitempty"`
-	// RenewDeadline is how long a leader tries to renew before it stops leading;
+	// RenewDeadline is the time for which a leader tries to renew before it stops leading;
 	// shorter than LeaseDuration. Default 10s.
 	RenewDeadline metav1.Duration `json:"renewDeadline,omitempty"`
 	// RetryPeriod is the time between tries to get or renew; 1.2 times it is

@@ -21,13 +21,13 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// Config is what the plugins need of the server around them. All fields are
+// Config holds what the plugins need of the server around them. All fields are
 // required but WriteStatus, Wrap and Services: webhooks are reached like any host
 // without the last two.
 type Config struct {
 	// Watch lists and watches a resource in all namespaces.
 	Watch func(schema.GroupResource) cache.ListerWatcher
-	// Kept says whether the storage holds an object of the resource, without
+	// Kept reports whether the storage holds an object of the resource, without
 	// opening a watch cache.
 	Kept func(ctx context.Context, gr schema.GroupResource) (bool, error)
 	// Namespaces looks namespaces up; errors are API errors.

@@ -96,7 +96,7 @@ func (i *informer) handled() <-chan struct{} {
 	return i.registration.HasSyncedChecker().Done()
 }
 
-// listed says that the source does not stream lists.
+// listed reports that the source does not stream lists.
 type listed struct{ cache.ListerWatcher }
 
 func (listed) IsWatchListSemanticsUnSupported() bool { return true }

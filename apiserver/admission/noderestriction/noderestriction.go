@@ -44,7 +44,7 @@ func New(objects Objects, authorizer authorizer.UnconditionalAuthorizer) *Plugin
 	return &Plugin{authorizer: authorizer, Handler: admission.NewHandler(admission.Create, admission.Update, admission.Delete), objects: objects}
 }
 
-// request is what an agent asks.
+// request holds what an agent asks.
 type request struct {
 	admission.Attributes
 	node string

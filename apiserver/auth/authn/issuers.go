@@ -25,7 +25,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/follow"
 )
 
-// IssuersConfig says where the configuration of issuers is.
+// IssuersConfig holds the source of the configuration of issuers.
 type IssuersConfig struct {
 	// File is an AuthenticationConfiguration.
 	File string
@@ -33,7 +33,7 @@ type IssuersConfig struct {
 	Own []string
 	// Audiences of this server.
 	Audiences authenticator.Audiences
-	// ServerID tells servers apart in metrics.
+	// ServerID distinguishes servers in metrics.
 	ServerID string
 	// Report is told of a changed file that is not taken.
 	Report func(error)

@@ -39,7 +39,7 @@ type FileConfig struct {
 	// File is an AuthorizationConfiguration.
 	File       string
 	Node, RBAC Full
-	// ServerID tells servers apart in metrics.
+	// ServerID distinguishes servers in metrics.
 	ServerID string
 	// Report is told of a changed file that is not taken.
 	Report func(error)

@@ -35,7 +35,7 @@ type Graph struct {
 	named   map[string]named // by kind
 }
 
-// Watches are what a Graph follows. All but Pods may be nil, where the server
+// Watches hold what a Graph follows. All but Pods may be nil, where the server
 // has no such resource.
 type Watches struct {
 	Pods, PersistentVolumes                                   cache.ListerWatcher

@@ -22,7 +22,7 @@ import (
 // Reconcile writes the default policy: it creates what is missing and adds
 // missing rules and subjects to what has the annotation
 // rbac.authorization.kubernetes.io/autoupdate other than "false"; what others
-// added stays. A binding that refers to another role is made anew. It costs one
+// added stays. A binding that refers to another role is made again. It costs one
 // list per kind and only the writes needed. The server may be ready before: see
 // the package's invariants.
 //
@@ -88,7 +88,7 @@ type object interface {
 	client.Object
 }
 
-// plan says what to write of a default object: nothing (nil), an update, or,
+// plan returns what to write of a default object: nothing (nil), an update, or,
 // with replace, the deletion of what is stored and a create.
 type plan[T object] func(stored, wanted T) (update T, replace bool)
 

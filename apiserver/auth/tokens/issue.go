@@ -19,7 +19,7 @@ type Ref struct {
 	UID  string `json:"uid,omitempty"`
 }
 
-// TokenClaims is what a token shall say.
+// TokenClaims holds what a token shall say.
 type TokenClaims struct {
 	Namespace      string
 	ServiceAccount Ref

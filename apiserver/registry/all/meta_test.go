@@ -14,7 +14,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
-// TestFinalizers says which kinds let a finalizer be a single word.
+// TestFinalizers checks which kinds let a finalizer be a single word.
 func TestFinalizers(t *testing.T) {
 	m := newMill(t)
 	for gvk, want := range map[schema.GroupVersionKind]bool{
@@ -37,7 +37,7 @@ func TestFinalizers(t *testing.T) {
 	}
 }
 
-// TestStatusMetadata says what of the metadata a status carries along.
+// TestStatusMetadata checks what of the metadata a status carries along.
 func TestStatusMetadata(t *testing.T) {
 	m := newMill(t)
 	owner := []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "o", UID: "1"}}
@@ -73,7 +73,7 @@ func TestStatusMetadata(t *testing.T) {
 	}
 }
 
-// TestDeletedObjects says which kinds answer a delete with what was deleted.
+// TestDeletedObjects checks which kinds answer a delete with what was deleted.
 func TestDeletedObjects(t *testing.T) {
 	built, _ := build(t)
 	full := map[string]bool{}

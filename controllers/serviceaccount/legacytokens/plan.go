@@ -68,7 +68,7 @@ func generated(secret *corev1.Secret, sa *corev1.ServiceAccount) bool {
 		slices.ContainsFunc(sa.Secrets, func(r corev1.ObjectReference) bool { return r.Name == secret.Name })
 }
 
-// end says what becomes of a generated token that is unused.
+// end returns what becomes of a generated token that is unused.
 func end(secret *corev1.Secret, now time.Time, period time.Duration) action {
 	marked := secret.Labels[InvalidSinceLabel]
 	if _, err := time.Parse(time.DateOnly, marked); err != nil {

@@ -30,7 +30,7 @@ type TokenGenerator interface {
 	Generate(sa *corev1.ServiceAccount, secret *corev1.Secret) (string, error)
 }
 
-// Config is what a Reconciler needs.
+// Config holds what a Reconciler needs.
 type Config struct {
 	// Client reads Secrets and ServiceAccounts from a cache, and writes
 	// Secrets. Required.

@@ -65,7 +65,7 @@ func (p *NodeDeclaredFeatures) nodeFits(_ klog.Logger, pod *v1.Pod, _, newObj an
 	return fwk.QueueSkip, nil
 }
 
-// needed is what a pod needs.
+// needed holds what a pod needs.
 type needed struct{ features.FeatureSet }
 
 // Clone implements fwk.StateData. The set does not change.

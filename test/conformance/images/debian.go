@@ -160,7 +160,7 @@ func unpackPackage(t *tree, file string) error {
 	}
 }
 
-// commandError says what a failed command wrote.
+// commandError returns what a failed command wrote.
 func commandError(doing string, err error) error {
 	if exit := new(exec.ExitError); errors.As(err, &exit) {
 		return fmt.Errorf("%s: %w: %s", doing, err, bytes.TrimSpace(exit.Stderr))

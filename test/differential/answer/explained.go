@@ -11,7 +11,7 @@ import (
 
 // Rule explains differences that are there on purpose. Empty patterns match all.
 type Rule struct {
-	// Reason says why the servers differ.
+	// Reason names why the servers differ.
 	Reason string `json:"reason"`
 	// Request matches "METHOD PATH".
 	Request string `json:"request,omitempty"`

@@ -38,7 +38,7 @@ var (
 )
 
 const (
-	// restFor is how long nothing of a script may change on a side at rest.
+	// restFor is the time for which nothing of a script may change on a side at rest.
 	restFor = 1200 * time.Millisecond
 	// patience bounds how long two sides may differ.
 	patience = 2 * time.Minute

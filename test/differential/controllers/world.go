@@ -43,7 +43,7 @@ func scriptOf(u *unstructured.Unstructured) string {
 	return u.GetLabels()[scriptLabel]
 }
 
-// world is what one side has, as its watches tell.
+// world holds what one side has, as its watches tell.
 type world struct {
 	*side
 	client    dynamic.Interface

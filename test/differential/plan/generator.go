@@ -14,7 +14,7 @@ import (
 	"github.com/coracle-k8s/coracle/test/mangle"
 )
 
-// Request is what both servers get. Path, Query and Body may have symbols.
+// Request holds what both servers get. Path, Query and Body may have symbols.
 type Request struct {
 	Method, Path string
 	Query        url.Values `json:",omitempty"`
@@ -31,13 +31,13 @@ type Request struct {
 	Until string `json:",omitempty"`
 	// About names the object that the request is about, for its history.
 	About string
-	// Lasting says that other parts of a server take time to see the effect.
+	// Lasting is set if other parts of a server take time to see the effect.
 	Lasting bool `json:",omitempty"`
 
 	target target
 }
 
-// target is what an answer tells of.
+// target holds what an answer tells of.
 type target struct {
 	kind   *Kind
 	name   string
@@ -53,7 +53,7 @@ type Object struct {
 	Body map[string]any
 }
 
-// Config is what a Generator plans for.
+// Config holds what a Generator plans for.
 type Config struct {
 	Seed uint64
 	// Worker is its number of Workers: each has a namespace of its own, and a

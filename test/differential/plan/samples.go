@@ -18,7 +18,7 @@ type Sample struct {
 	schema.GroupVersionKind
 	// Body is its JSON.
 	Body []byte
-	// Bad says that it was refused when it was recorded.
+	// Bad is set if it was refused when it was recorded.
 	Bad bool
 }
 

@@ -42,7 +42,7 @@ func Policy[T registry.Object](of func(T) *admissionv1.ParamKind) func(registry.
 	}
 }
 
-// Use is what a binding says of parameters.
+// Use holds what a binding says of parameters.
 type Use struct {
 	Policy string
 	Ref    *admissionv1.ParamRef
@@ -130,7 +130,7 @@ func ask(ctx context.Context, env registry.Env, a authorizer.AttributesRecord, w
 	return who, decision == authorizer.DecisionAllow, err
 }
 
-// check says why obj may not be stored; old is nil for a create.
+// check returns why obj may not be stored; old is nil for a create.
 type check func(ctx context.Context, obj, old runtime.Object) error
 
 func guard(store *genericregistry.Store, name string, c check) {

@@ -59,7 +59,7 @@ func upgrade(location *url.URL, transport http.RoundTripper, responder rest.Resp
 	return proxy.NewUpgradeAwareHandler(location, transport, false, true, proxy.NewErrorResponder(responder))
 }
 
-// Streams is what of a container's standard streams the client wants.
+// Streams holds what of a container's standard streams the client wants.
 type Streams struct{ Stdin, Stdout, Stderr, TTY bool }
 
 // Remote connects to a command or a container: SPDY is passed on, websocket

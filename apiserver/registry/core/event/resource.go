@@ -55,7 +55,7 @@ func New() *registry.Resource {
 	}.Resource()
 }
 
-// legacy says whether the request came through core/v1, which asks for less
+// legacy reports whether the request came through core/v1, which asks for less
 // than events.k8s.io/v1.
 func legacy(ctx context.Context) bool {
 	info, ok := request.RequestInfoFrom(ctx)

@@ -245,7 +245,7 @@ func takeDisruption(b *policyv1.PodDisruptionBudget, pod string, now time.Time) 
 	return nil
 }
 
-// whyNot says why a budget allows no disruption.
+// whyNot returns why a budget allows no disruption.
 func whyNot(b *policyv1.PodDisruptionBudget) string {
 	c := meta.FindStatusCondition(b.Status.Conditions, policyv1.DisruptionAllowedCondition)
 	told := c != nil && c.Status == metav1.ConditionFalse && c.Message != ""

@@ -72,7 +72,7 @@ func defaultPolicy(old *corev1.Service, manual bool) *corev1.IPFamilyPolicy {
 	return ptr.To(corev1.IPFamilyPolicySingleStack)
 }
 
-// policyFits says that addresses and families are as many as the policy has, and
+// policyFits validates that addresses and families are as many as the policy has, and
 // completes the families by the addresses. An update to a single stack alone
 // takes away the second.
 func (t *transaction) policyFits(s, old *corev1.Service) field.ErrorList {

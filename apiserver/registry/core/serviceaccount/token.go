@@ -116,7 +116,7 @@ func (s *tokenStorage) maxSeconds() int64 {
 	return maxSeconds
 }
 
-// isAPI says whether a token for the audiences is for this API server.
+// isAPI reports whether a token for the audiences is for this API server.
 func (s *tokenStorage) isAPI(audiences []string) bool {
 	if len(audiences) != len(s.env.APIAudiences) {
 		return false
@@ -129,7 +129,7 @@ func (s *tokenStorage) isAPI(audiences []string) bool {
 	return true
 }
 
-// ofAccount says that the request, as far as it names one, names the account.
+// ofAccount reports that the request, as far as it names one, names the account.
 func ofAccount(ctx context.Context, req *authenticationv1.TokenRequest, name string) field.ErrorList {
 	meta := field.NewPath("metadata")
 	if req.Name != "" && req.Name != name {

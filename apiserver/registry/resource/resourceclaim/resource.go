@@ -75,7 +75,7 @@ func state(c *resourcev1.ResourceClaim) string {
 	return strings.Join(states, ",")
 }
 
-// status is what schedulers and drivers write.
+// status holds what schedulers and drivers write.
 type status struct {
 	rest.RESTUpdateStrategy
 	registry.Resets
