@@ -12,9 +12,13 @@ import (
 )
 
 // answer serves one connection with bytes, whatever is asked, and reports how many
-// were taken.
+// were taken. It waits for the request: a client drops a connection that answers
+// before it was asked.
 func answer(conn net.Conn, head []byte, endless bool) (written int) {
 	defer conn.Close()
+	if _, err := conn.Read(make([]byte, 1)); err != nil {
+		return 0
+	}
 	go func() { _, _ = io.Copy(io.Discard, conn) }()
 	_, err := conn.Write(head)
 	for chunk := make([]byte, 4096); endless && err == nil; {
