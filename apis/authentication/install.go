@@ -11,10 +11,11 @@ import (
 	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
-// Install registers authentication.k8s.io/v1 and its hub in s.
+// Install registers authentication.k8s.io/v1, its hub and its defaults in s.
 func Install(s *runtime.Scheme) error {
 	if err := authenticationv1.AddToScheme(s); err != nil {
 		return fmt.Errorf("registering %s: %w", authenticationv1.SchemeGroupVersion, err)
 	}
+	s.AddTypeDefaultingFunc(&authenticationv1.TokenRequest{}, func(obj any) { SetTokenRequestDefaults(obj.(*authenticationv1.TokenRequest)) })
 	return hub.Add(s, authenticationv1.SchemeGroupVersion)
 }

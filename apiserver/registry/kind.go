@@ -128,6 +128,9 @@ type Status[T Object] struct {
 	// KeepMetadata puts labels, annotations, finalizers and owners back too;
 	// upstream differs by kind (older kinds may change all of them by status).
 	KeepMetadata bool
+	// AnyFinalizer accepts finalizers of a single word, where upstream checks the
+	// status alone.
+	AnyFinalizer bool
 }
 
 // Resource gives the server's view of the kind.

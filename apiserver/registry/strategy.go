@@ -210,7 +210,7 @@ func (s statusStrategy[T]) PrepareForUpdate(ctx context.Context, obj, old runtim
 
 func (s statusStrategy[T]) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
 	errs := s.kind.Status.Validate(ctx, obj.(T), old.(T))
-	if s.kind.Status.KeepMetadata {
+	if s.kind.Status.KeepMetadata || s.kind.Status.AnyFinalizer {
 		return errs
 	}
 	return append(errs, s.finalizers(obj.(T))...)

@@ -79,7 +79,10 @@ type tableConvertor[T Object] struct {
 
 // ConvertToTable implements rest.TableConvertor.
 func (c *tableConvertor[T]) ConvertToTable(ctx context.Context, obj, options runtime.Object) (*metav1.Table, error) {
-	out := &metav1.Table{Rows: []metav1.TableRow{}} // none is an empty list, not null
+	out := &metav1.Table{}
+	if columns := c.table.Columns; len(columns) != 2 || columns[1] != CreatedAt() {
+		out.Rows = []metav1.TableRow{} // upstream's default table alone has null for none
+	}
 	if o, ok := options.(*metav1.TableOptions); !ok || o == nil || !o.NoHeaders {
 		out.ColumnDefinitions = c.table.Columns
 	}

@@ -81,19 +81,24 @@ func (o *options) run(ctx context.Context) error {
 	}
 	defer upstream.Stop()
 	defer ours.Stop()
-	kinds, err := discovered(ctx, upstream, samples)
+	scheme := apis.NewScheme()
+	d, err := newDecoder(scheme)
+	if err != nil {
+		return err
+	}
+	kinds, err := discovered(ctx, upstream, d, samples)
 	if err != nil {
 		return err
 	}
 	r := newReport(os.Stdout, o.out)
-	if err := o.workersRun(ctx, [2]*sides.Side{upstream, ours}, kinds, explained, r); err != nil {
+	if err := o.workersRun(ctx, [2]*sides.Side{upstream, ours}, d, kinds, explained, r); err != nil {
 		return errors.Join(err, r.end(explained, false), logs(o.dir))
 	}
 	return r.end(explained, o.n >= 200000)
 }
 
 // workersRun runs all workers, or the one that is replayed.
-func (o *options) workersRun(ctx context.Context, both [2]*sides.Side, kinds []*plan.Kind, explained answer.Explained, r *report) error {
+func (o *options) workersRun(ctx context.Context, both [2]*sides.Side, d *decoder, kinds []*plan.Kind, explained answer.Explained, r *report) error {
 	only, from, to := -1, 0, o.n/o.workers
 	if o.replay != "" {
 		if _, err := fmt.Sscanf(o.replay, "%d:%d-%d", &only, &from, &to); err != nil {
@@ -101,7 +106,6 @@ func (o *options) workersRun(ctx context.Context, both [2]*sides.Side, kinds []*
 		}
 		to++
 	}
-	scheme := apis.NewScheme()
 	ends := make(chan error)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -110,8 +114,8 @@ func (o *options) workersRun(ctx context.Context, both [2]*sides.Side, kinds []*
 		if only >= 0 && n != only {
 			continue
 		}
-		p := &pair{sides: both, clients: [2]*http.Client{both[0].Client(), both[1].Client()}, symbols: answer.NewSymbols(time.Now())}
-		g := plan.New(plan.Config{Seed: o.seed, Worker: n, Workers: o.workers, Kinds: kinds, Scheme: scheme})
+		p := &pair{sides: both, clients: [2]*http.Client{both[0].Client(), both[1].Client()}, symbols: answer.NewSymbols(time.Now()), decoder: d}
+		g := plan.New(plan.Config{Seed: o.seed, Worker: n, Workers: o.workers, Kinds: kinds, Scheme: d.scheme})
 		w := &worker{number: n, pair: p, generator: g, explained: explained, report: r, history: map[string][]sent{}}
 		running++
 		go func() {
@@ -133,8 +137,8 @@ func (o *options) workersRun(ctx context.Context, both [2]*sides.Side, kinds []*
 }
 
 // discovered asks upstream for its kinds.
-func discovered(ctx context.Context, upstream *sides.Side, samples []plan.Sample) ([]*plan.Kind, error) {
-	p := &pair{sides: [2]*sides.Side{upstream, upstream}, clients: [2]*http.Client{upstream.Client(), upstream.Client()}, symbols: answer.NewSymbols(time.Now())}
+func discovered(ctx context.Context, upstream *sides.Side, d *decoder, samples []plan.Sample) ([]*plan.Kind, error) {
+	p := &pair{sides: [2]*sides.Side{upstream, upstream}, clients: [2]*http.Client{upstream.Client(), upstream.Client()}, symbols: answer.NewSymbols(time.Now()), decoder: d}
 	var groups metav1.APIGroupList
 	if err := into(p.one(ctx, 0, plan.Request{Method: http.MethodGet, Path: "/apis"}, ""), &groups); err != nil {
 		return nil, fmt.Errorf("asking for groups: %w", err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -9,8 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-
-	"sigs.k8s.io/yaml"
 
 	"github.com/coracle-k8s/coracle/test/differential/answer"
 	"github.com/coracle-k8s/coracle/test/differential/plan"
@@ -24,6 +21,7 @@ type reply struct {
 	Warnings []string
 	// Body is decoded JSON, a list of a watch's events, or text.
 	Body any
+	uri  string // path and query as they were sent
 	err  error
 }
 
@@ -32,6 +30,7 @@ type pair struct {
 	sides   [2]*sides.Side
 	clients [2]*http.Client
 	symbols *answer.Symbols
+	decoder *decoder
 }
 
 // send sends r to both at once.
@@ -45,11 +44,11 @@ func (p *pair) send(ctx context.Context, r plan.Request, id string) (replies [2]
 }
 
 func (p *pair) one(ctx context.Context, side int, r plan.Request, id string) reply {
-	url := p.sides[side].URL + p.symbols.For(side, r.Path)
+	uri := p.symbols.For(side, r.Path)
 	if query := r.Query.Encode(); query != "" {
-		url += "?" + p.symbols.For(side, query)
+		uri += "?" + p.symbols.For(side, query)
 	}
-	req, err := http.NewRequestWithContext(ctx, r.Method, url, strings.NewReader(p.symbols.For(side, r.Body)))
+	req, err := http.NewRequestWithContext(ctx, r.Method, p.sides[side].URL+uri, strings.NewReader(p.symbols.For(side, r.Body)))
 	if err != nil {
 		return reply{err: err}
 	}
@@ -66,50 +65,14 @@ func (p *pair) one(ctx context.Context, side int, r plan.Request, id string) rep
 		return reply{err: err}
 	}
 	defer response.Body.Close()
-	out := reply{Code: response.StatusCode, Type: response.Header.Get("Content-Type"), Warnings: response.Header.Values("Warning")}
+	out := reply{Code: response.StatusCode, Type: response.Header.Get("Content-Type"), Warnings: response.Header.Values("Warning"), uri: uri}
 	if r.Until != "" && out.Code == http.StatusOK {
-		out.Body, out.err = events(response.Body, p.symbols.For(side, r.Until))
+		out.Body, out.err = p.decoder.events(out.Type, response.Body, p.symbols.For(side, r.Until))
 		return out
 	}
 	data, err := io.ReadAll(response.Body)
-	out.Body, out.err = decoded(out.Type, data), err
+	out.Body, out.err = p.decoder.body(out.Type, data), err
 	return out
-}
-
-func decoded(contentType string, data []byte) any {
-	var v any
-	switch {
-	case strings.HasPrefix(contentType, "application/json") && json.Unmarshal(data, &v) == nil:
-		return v
-	case strings.HasPrefix(contentType, "application/yaml"):
-		if asJSON, err := yaml.YAMLToJSON(data); err == nil && json.Unmarshal(asJSON, &v) == nil {
-			return v
-		}
-	}
-	return string(data)
-}
-
-// events reads those of a watch until the one with version.
-func events(stream io.Reader, version string) (any, error) {
-	var out []any
-	decoder := json.NewDecoder(stream)
-	for {
-		var event map[string]any
-		if err := decoder.Decode(&event); err != nil {
-			return out, fmt.Errorf("reading a watch after %d events: %w", len(out), err)
-		}
-		if event["type"] == "BOOKMARK" {
-			continue // they come by time
-		}
-		out = append(out, event)
-		data, err := json.Marshal(event)
-		if err != nil {
-			return out, err
-		}
-		if event["type"] == "ERROR" || bytes.Contains(data, []byte(`"resourceVersion":"`+version+`"`)) {
-			return out, nil
-		}
-	}
 }
 
 // into fills v with a JSON answer.

@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/coracle-k8s/coracle/test/differential/answer"
 	"github.com/coracle-k8s/coracle/test/differential/plan"
+	"github.com/coracle-k8s/coracle/test/differential/sides"
 )
 
 const (
@@ -20,6 +23,8 @@ const (
 	pause = 100 * time.Millisecond
 	// lag of what follows objects within a server, such as its authorizer.
 	lag = 150 * time.Millisecond
+	// policyLag of admission policies, which servers look for every second.
+	policyLag = 2500 * time.Millisecond
 	// remembered requests about one object.
 	remembered = 40
 )
@@ -64,22 +69,37 @@ func (w *worker) step(ctx context.Context, step int, r plan.Request) error {
 	w.report.count(replies[0].Code)
 	if len(differences) > 0 {
 		w.report.difference(w, step, r, replies, differences)
+		if r.Settling {
+			return wait(ctx, policyLag)
+		}
 		return w.heal(ctx, r)
 	}
 	w.generator.Learn(r, replies[0].Code, out)
+	if r.Settling {
+		return wait(ctx, policyLag)
+	}
 	if !r.Lasting || replies[0].Code >= http.StatusBadRequest || r.Query.Has("dryRun") {
 		return nil
 	}
-	time.Sleep(lag)
+	if err := wait(ctx, lag); err != nil {
+		return err
+	}
 	return w.refresh(ctx, step, r)
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
 }
 
 // exchange sends r and compares, again if it is a read that differs.
 func (w *worker) exchange(ctx context.Context, r plan.Request, id string) (replies [2]reply, out any, differences []answer.Difference) {
 	for try := range tries {
-		replies = w.pair.send(ctx, r, id)
-		out, differences = w.compare(r, replies)
-		differences = w.explained.Unexplained(r.Method+" "+r.Path, differences)
+		replies, out, differences = w.once(ctx, r, fmt.Sprintf("%s-%d", id, try))
 		if try >= shortTries && !r.Lasting {
 			break
 		}
@@ -89,9 +109,65 @@ func (w *worker) exchange(ctx context.Context, r plan.Request, id string) (repli
 		if try > 0 {
 			w.report.retried()
 		}
-		time.Sleep(pause)
+		if wait(ctx, pause) != nil {
+			break
+		}
 	}
 	return replies, out, differences
+}
+
+// once sends r and compares answers, and audit events if answers are the same.
+func (w *worker) once(ctx context.Context, r plan.Request, id string) (replies [2]reply, out any, differences []answer.Difference) {
+	var audited [2]*sides.Audited
+	for side, s := range w.pair.sides {
+		audited[side] = s.Audit(id)
+	}
+	replies = w.pair.send(ctx, r, id)
+	out, differences = w.compare(r, replies)
+	differences = w.explained.Unexplained(r.Method+" "+r.Path, differences)
+	if len(differences) > 0 || replies[0].err != nil || ctx.Err() != nil {
+		return replies, out, differences
+	}
+	return replies, out, w.explained.Unexplained(r.Method+" "+r.Path, w.audits(ctx, r, replies, audited))
+}
+
+// audits compares the audit events of one request, below /audit.
+func (w *worker) audits(ctx context.Context, r plan.Request, replies [2]reply, audited [2]*sides.Audited) []answer.Difference {
+	var events [2]any
+	for side, a := range audited {
+		some, err := a.Events(ctx)
+		if err != nil {
+			events[side] = err.Error()
+			continue
+		}
+		events[side] = timeless(some, replies[side].uri, r.Path)
+	}
+	_, differences := w.pair.symbols.Compare(events[0], events[1], r.Generated)
+	for i := range differences {
+		differences[i].At = "/audit" + differences[i].At
+	}
+	return differences
+}
+
+// timeless drops from audit events when something happened and how long it took. A
+// URI that was sent becomes what was planned.
+func timeless(events []map[string]any, sent, planned string) any {
+	out := make([]any, len(events))
+	for i, event := range events {
+		delete(event, "requestReceivedTimestamp")
+		delete(event, "stageTimestamp")
+		if event["requestURI"] == sent {
+			event["requestURI"] = planned
+		}
+		if annotations, ok := event["annotations"].(map[string]any); ok {
+			maps.DeleteFunc(annotations, func(key string, _ any) bool { return strings.HasPrefix(key, "apiserver.latency.k8s.io/") })
+			if len(annotations) == 0 {
+				delete(event, "annotations")
+			}
+		}
+		out[i] = event
+	}
+	return out
 }
 
 // refresh waits until what the servers add to an object is the same.

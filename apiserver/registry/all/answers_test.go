@@ -3,6 +3,7 @@ package all
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
@@ -55,19 +56,42 @@ func TestErrorsOfMetadataOnce(t *testing.T) {
 	}
 }
 
-// TestTableOfNothing expects an empty list of rows of an empty list: null is no list.
+// TestTableOfNothing expects an empty list of rows of an empty list, and null where
+// upstream has the library's default table.
 func TestTableOfNothing(t *testing.T) {
 	m := newMill(t)
 	for gvk := range m.original {
 		r := m.of[gvk]
 		tables, ok := m.built[r.GVR()][""].(rest.TableConvertor)
 		lister, lists := m.built[r.GVR()][""].(rest.Lister)
-		if !ok || !lists || libraries[r.Plural] || r.Plural == "csistoragecapacities" { // the last has the library's default
+		if !ok || !lists || libraries[r.Plural] {
 			continue
 		}
 		table, err := tables.ConvertToTable(context.Background(), lister.NewList(), nil)
-		if err != nil || table.Rows == nil {
+		usual := len(table.ColumnDefinitions) == 2 && table.ColumnDefinitions[1].Name == "Created At"
+		if err != nil || (table.Rows == nil) != usual {
 			t.Errorf("%s: rows %v, %v", r.Plural, table, err)
+		}
+	}
+}
+
+// TestStatusOfFlowControl changes metadata through the status: it is put back, all of it.
+func TestStatusOfFlowControl(t *testing.T) {
+	m := newMill(t)
+	for gvk, old := range m.original {
+		if gvk.Group != "flowcontrol.apiserver.k8s.io" {
+			continue
+		}
+		r, old := m.of[gvk], old.DeepCopyObject()
+		old.(metav1.Object).SetResourceVersion("1")
+		m.shelves[r.GVR().GroupResource()].held = old
+		changed := old.DeepCopyObject()
+		seconds := int64(0)
+		changed.(metav1.Object).SetDeletionGracePeriodSeconds(&seconds)
+		u := m.built[r.GVR()]["status"].(rest.Updater)
+		_, _, err := u.Update(m.context(r, changed), old.(metav1.Object).GetName(), rest.DefaultUpdatedObjectInfo(changed), rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
+		if err != nil && strings.Contains(err.Error(), "metadata") {
+			t.Errorf("%s: %v", r.Plural, err)
 		}
 	}
 }

@@ -37,6 +37,27 @@ func TestFinalizers(t *testing.T) {
 	}
 }
 
+// TestFinalizersOfStatus checks which kinds let a status carry any finalizer.
+func TestFinalizersOfStatus(t *testing.T) {
+	m := newMill(t)
+	for gvk, want := range map[schema.GroupVersionKind]bool{
+		{Group: "apps", Version: "v1", Kind: "Deployment"}:            false,
+		{Group: "batch", Version: "v1", Kind: "CronJob"}:              true,
+		{Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"}: true,
+	} {
+		r, old := m.of[gvk], m.original[gvk].DeepCopyObject()
+		stored(old, old)
+		now := old.DeepCopyObject()
+		now.(metav1.Object).SetFinalizers([]string{"hold"})
+		m.shelves[r.GVR().GroupResource()].held = old
+		_, _, err := m.built[r.GVR()]["status"].(rest.Updater).Update(m.context(r, now), old.(metav1.Object).GetName(), rest.DefaultUpdatedObjectInfo(now),
+			rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
+		if (err == nil) != want {
+			t.Errorf("%s: %v", gvk.Kind, err)
+		}
+	}
+}
+
 // TestStatusMetadata checks what of the metadata a status carries along.
 func TestStatusMetadata(t *testing.T) {
 	m := newMill(t)

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
@@ -407,8 +408,11 @@ func TestTokens(t *testing.T) {
 	p := newPod("p")
 	p.Spec.ServiceAccountName = "sa"
 	w.mustCreate("pods", p)
+	uid := types.UID("")
 	request := func(spec authenticationv1.TokenRequestSpec) (*authenticationv1.TokenRequest, error) {
-		obj, err := w.createSub("serviceaccounts", "token", "default", "sa", &authenticationv1.TokenRequest{Spec: spec})
+		req := &authenticationv1.TokenRequest{ObjectMeta: metav1.ObjectMeta{UID: uid}, Spec: spec}
+		apis.NewScheme().Default(req)
+		obj, err := w.createSub("serviceaccounts", "token", "default", "sa", req)
 		if err != nil {
 			return nil, err
 		}
@@ -429,6 +433,13 @@ func TestTokens(t *testing.T) {
 	}
 	if _, err = request(authenticationv1.TokenRequestSpec{ExpirationSeconds: ptr.To(int64(60))}); !apierrors.IsInvalid(err) {
 		t.Fatalf("a short token: %v", err)
+	}
+	uid = "another"
+	if _, err = request(authenticationv1.TokenRequestSpec{}); !apierrors.IsConflict(err) {
+		t.Fatalf("a token of an account that is gone: %v", err)
+	}
+	if p, ok := w.storage("serviceaccounts", "token").(rest.SubresourceObjectMetaPreserver); !ok || !p.PreserveRequestObjectMetaSystemFieldsOnSubresourceCreate() {
+		t.Error("the UID of a request does not arrive")
 	}
 }
 

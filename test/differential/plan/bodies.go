@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
 	"sigs.k8s.io/yaml"
 
 	"github.com/coracle-k8s/coracle/test/mangle"
@@ -198,6 +199,21 @@ func (g *Generator) tameHooks(k *Kind, body map[string]any) {
 			spec[field] = map[string]any{"objectSelector": selector}
 		}
 	}
+}
+
+// compacted gives a body without symbols, whose length may not change, the media
+// type that Kubernetes' own clients use; bodies that no Go type has stay JSON.
+func (g *Generator) compacted(r Request, body map[string]any) Request {
+	r.Body, r.ContentType = encode(body), runtime.ContentTypeJSON
+	obj, err := runtime.Decode(g.decoder, []byte(r.Body))
+	if err != nil {
+		return r
+	}
+	var b strings.Builder
+	if err := protobuf.NewSerializer(g.config.Scheme, g.config.Scheme).Encode(obj, &b); err == nil {
+		r.Body, r.ContentType, r.Accept = b.String(), runtime.ContentTypeProtobuf, g.pick("", compact)
+	}
+	return r
 }
 
 // encoded gives a body a media type, and now and then another form.

@@ -33,6 +33,8 @@ type Request struct {
 	About string
 	// Lasting is set if other parts of a server take time to see the effect.
 	Lasting bool `json:",omitempty"`
+	// Settling is set if the effect takes them some seconds, and no object shows it.
+	Settling bool `json:",omitempty"`
 
 	target target
 }
@@ -76,6 +78,7 @@ type Generator struct {
 	queue     []Request
 	own       map[string][]definition // by the name of a CustomResourceDefinition
 	words     []string
+	planned   int // requests, but for queued ones
 	decoder   runtime.Decoder
 }
 
@@ -121,10 +124,13 @@ type operation struct {
 	plan   func(*Generator) (Request, bool)
 }
 
+// policyEvery is how many requests a policy lasts.
+const policyEvery = 150
+
 func operations() []operation {
 	return []operation{
 		{26, (*Generator).create}, {14, (*Generator).update}, {14, (*Generator).patch}, {9, (*Generator).apply}, {8, (*Generator).remove}, {1, (*Generator).removeAll},
-		{12, (*Generator).subresource}, {5, (*Generator).get}, {7, (*Generator).list}, {2, (*Generator).watch}, {2, (*Generator).review}, {1, (*Generator).define},
+		{12, (*Generator).subresource}, {5, (*Generator).get}, {7, (*Generator).list}, {2, (*Generator).watch}, {2, (*Generator).review}, {1, (*Generator).define}, {2, (*Generator).grant},
 	}
 }
 
@@ -134,6 +140,9 @@ func (g *Generator) Next() Request {
 		next := g.queue[0]
 		g.queue = g.queue[1:]
 		return next
+	}
+	if g.planned++; g.planned%policyEvery == 0 {
+		return g.policy()
 	}
 	ops, total := operations(), 0
 	for _, o := range ops {
@@ -161,7 +170,7 @@ func (g *Generator) finish(r Request) Request {
 		r.Query.Set("dryRun", g.pick("All", "All", "All", "", "Some"))
 		r.target.dry = true
 	}
-	if !r.target.marked && g.chance(15) {
+	if !r.target.marked && g.chance(8) {
 		r.User, r.Groups = g.pick("u-"+g.namespace, "v-"+g.namespace, "system:serviceaccount:"+g.namespace+":a"), []string{g.pick("g-"+g.namespace, "system:authenticated", "system:serviceaccounts")}
 	}
 	if r.Agent == "" {
@@ -192,7 +201,7 @@ func (g *Generator) Learn(r Request, code int, answer any) {
 		if r.target.sub == "" && r.Method == http.MethodGet && r.target.name != "" && r.Accept == "" && r.User == "" {
 			g.forget(k, r.target.name)
 		}
-	case r.target.dry || r.Accept != "":
+	case r.target.dry || r.Accept != "" && r.Accept != compact:
 	case r.target.name == "" && r.Method == http.MethodGet:
 		g.listed(r, version, meta)
 	case r.Method == http.MethodDelete:

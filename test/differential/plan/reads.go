@@ -3,6 +3,9 @@ package plan
 import (
 	"net/http"
 	"net/url"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime"
 )
 
 // continued is a list that has more.
@@ -15,6 +18,7 @@ type continued struct {
 const (
 	table   = "application/json;as=Table;g=meta.k8s.io;v=v1"
 	partial = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+	compact = runtime.ContentTypeProtobuf + ", application/json"
 )
 
 func (g *Generator) accept() string {
@@ -24,6 +28,8 @@ func (g *Generator) accept() string {
 	case 2:
 		return partial
 	case 3:
+		return g.pick(compact, runtime.ContentTypeProtobuf, strings.Replace(partial, "application/json", runtime.ContentTypeProtobuf, 1), strings.Replace(table, "application/json", runtime.ContentTypeProtobuf, 1))
+	case 4:
 		return g.pick("application/yaml", "*/*", "application/json;as=Table;g=meta.k8s.io;v=v1beta1", "text/html", "application/json;as=Other;g=meta.k8s.io;v=v1", "application/json;pretty=1")
 	}
 	return ""
@@ -144,5 +150,5 @@ func (g *Generator) watched(k *Kind, version string) {
 		q.Set("allowWatchBookmarks", "true")
 	}
 	delete(g.versions, k)
-	g.queue = append(g.queue, Request{Method: http.MethodGet, Path: k.Path(g.namespace), Query: q, Accept: g.pick("", "", table, partial), Until: version, target: target{kind: k}})
+	g.queue = append(g.queue, Request{Method: http.MethodGet, Path: k.Path(g.namespace), Query: q, Accept: g.pick("", compact, table, partial), Until: version, target: target{kind: k}})
 }

@@ -51,6 +51,9 @@ func (g *Generator) create() (Request, bool) {
 	if prefix, ok := meta["generateName"].(string); ok && r.Generated == "" && meta["name"] == nil {
 		r.Generated = prefix[:min(len(prefix), 58)]
 	}
+	if g.chance(12) {
+		return g.compacted(r, body), true
+	}
 	return g.encoded(r, body), true
 }
 

@@ -55,7 +55,7 @@ func newKeys(dir string) (*keys, error) {
 	if err != nil {
 		return nil, err
 	}
-	admin := &x509.Certificate{Subject: pkix.Name{CommonName: "admin", Organization: []string{"system:masters", "audited"}}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
+	admin := &x509.Certificate{Subject: pkix.Name{CommonName: "admin", Organization: []string{"system:masters"}}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
 	der, err = k.sign(admin, k.ca, key.Public())
 	k.admin = tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 	return k, err

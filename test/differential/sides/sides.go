@@ -36,9 +36,8 @@ type Side struct {
 	Name string
 	// URL has no path.
 	URL string
-	// AuditLog is the file of audit events.
-	AuditLog string
 
+	audit audit
 	keys  *keys
 	stops []func()
 }
@@ -50,6 +49,10 @@ var flags = []string{
 	"--bind-address=127.0.0.1",
 }
 
+func newSide(name string, k *keys) *Side {
+	return &Side{Name: name, keys: k, audit: audit{pending: map[string]*Audited{}}}
+}
+
 // Start starts both servers with their data below dir and waits until both are
 // ready. The caller stops both.
 func Start(ctx context.Context, dir string, p Programs) (upstream, ours *Side, err error) {
@@ -57,7 +60,7 @@ func Start(ctx context.Context, dir string, p Programs) (upstream, ours *Side, e
 	if err != nil {
 		return nil, nil, fmt.Errorf("making keys: %w", err)
 	}
-	upstream, ours = &Side{Name: "upstream", keys: k}, &Side{Name: "coracle", keys: k}
+	upstream, ours = newSide("upstream", k), newSide("coracle", k)
 	if err := errors.Join(upstream.upstream(ctx, dir, p), ours.coracle(ctx, dir, p)); err != nil {
 		upstream.Stop()
 		ours.Stop()
@@ -118,9 +121,8 @@ func (s *Side) coracle(ctx context.Context, dir string, p Programs) error {
 
 func (s *Side) apiserver(ctx context.Context, dir, program string, port int, more ...string) error {
 	s.URL = "https://127.0.0.1:" + strconv.Itoa(port)
-	s.AuditLog = filepath.Join(dir, s.Name+".audit")
 	policy := filepath.Join(dir, "audit-policy.yaml")
-	if err := os.WriteFile(policy, []byte("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: RequestResponse, userGroups: [audited]}, {level: None}]\n"), 0o600); err != nil {
+	if err := os.WriteFile(policy, []byte(auditPolicy), 0o600); err != nil {
 		return fmt.Errorf("writing the audit policy: %w", err)
 	}
 	certs := filepath.Join(dir, s.Name)
@@ -129,23 +131,33 @@ func (s *Side) apiserver(ctx context.Context, dir, program string, port int, mor
 	}
 	args := append([]string{"--secure-port=" + strconv.Itoa(port), "--cert-dir=" + certs, "--client-ca-file=" + s.keys.caFile,
 		"--service-account-signing-key-file=" + s.keys.signing, "--service-account-key-file=" + s.keys.signing,
-		"--audit-policy-file=" + policy, "--audit-log-path=" + s.AuditLog}, flags...)
+		"--audit-policy-file=" + policy, "--audit-log-path=-"}, flags...)
 	return s.run(ctx, dir, s.Name, program, append(args, more...)...)
 }
 
-// run starts a program whose output goes to a file.
+// run starts a program. Its output goes to a file, but for events of its audit.
 func (s *Side) run(ctx context.Context, dir, name, program string, args ...string) error {
 	log, err := os.Create(filepath.Join(dir, name+".log"))
 	if err != nil {
 		return fmt.Errorf("making the log of %s: %w", name, err)
 	}
 	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Stdout, cmd.Stderr, cmd.SysProcAttr = log, log, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.Stderr, cmd.SysProcAttr = log, &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	events, err := cmd.StdoutPipe()
+	if err != nil {
+		return errors.Join(fmt.Errorf("starting %s: %w", name, err), log.Close())
+	}
 	if err := cmd.Start(); err != nil {
 		return errors.Join(fmt.Errorf("starting %s: %w", name, err), log.Close())
 	}
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		s.audit.read(events, log)
+	}()
 	s.stops = append(s.stops, func() {
 		_ = cmd.Process.Kill() // it may have ended
+		<-read
 		_ = cmd.Wait()
 		_ = log.Close()
 	})

@@ -33,7 +33,7 @@ func New() *registry.Resource {
 		ValidateUpdate: registry.PureUpdate(batch.ValidateCronJobUpdate),
 		Warnings:       func(_ context.Context, c, old *batchv1.CronJob) []string { return batch.CronJobWarnings(c, old) },
 		Table:          table(),
-		Status:         &registry.Status[*batchv1.CronJob]{Validate: registry.PureUpdate(batch.ValidateCronJobStatusUpdate)},
+		Status:         &registry.Status[*batchv1.CronJob]{AnyFinalizer: true, Validate: registry.PureUpdate(batch.ValidateCronJobStatusUpdate)},
 	}.Resource()
 }
 

@@ -50,6 +50,10 @@ func (s *tokenStorage) GroupVersionKind(schema.GroupVersion) schema.GroupVersion
 // Destroy implements rest.Storage.
 func (s *tokenStorage) Destroy() {}
 
+// PreserveRequestObjectMetaSystemFieldsOnSubresourceCreate implements
+// rest.SubresourceObjectMetaPreserver: the UID is compared with the account's.
+func (s *tokenStorage) PreserveRequestObjectMetaSystemFieldsOnSubresourceCreate() bool { return true }
+
 // Create implements rest.NamedCreater.
 func (s *tokenStorage) Create(ctx context.Context, name string, obj runtime.Object, validate rest.ValidateObjectFunc, o *metav1.CreateOptions) (runtime.Object, error) {
 	req, ok := obj.(*authenticationv1.TokenRequest)
@@ -141,17 +145,14 @@ func ofAccount(ctx context.Context, req *authenticationv1.TokenRequest, name str
 	return nil
 }
 
-// complete takes name, namespace, UID and time of the request from the account.
+// complete takes name, namespace and UID from the account, and drops the status.
 func complete(req *authenticationv1.TokenRequest, sa *corev1.ServiceAccount) error {
 	if req.UID != "" && req.UID != sa.UID {
 		return apierrors.NewConflict(schema.GroupResource{Group: authenticationv1.GroupName, Resource: "TokenRequest"}, sa.Name,
 			fmt.Errorf("the UID in the token request (%s) does not match the UID of the service account (%s)", req.UID, sa.UID))
 	}
-	if req.Spec.ExpirationSeconds == nil {
-		hour := int64(60 * 60)
-		req.Spec.ExpirationSeconds = &hour
-	}
 	req.Name, req.Namespace, req.UID, req.CreationTimestamp = sa.Name, sa.Namespace, sa.UID, metav1.Now()
+	req.Status = authenticationv1.TokenRequestStatus{}
 	return nil
 }
 

@@ -29,7 +29,7 @@ func New() *registry.Resource {
 		PrepareForUpdate:       func(_ context.Context, p, old *policyv1.PodDisruptionBudget) { policy.DropLegacyLabel(p, old) },
 		Validate:               registry.Pure(policy.ValidatePodDisruptionBudget),
 		ValidateUpdate:         registry.PureUpdate(policy.ValidatePodDisruptionBudgetUpdate),
-		Status:                 &registry.Status[*policyv1.PodDisruptionBudget]{Validate: registry.PureUpdate(policy.ValidatePodDisruptionBudgetStatusUpdate)},
+		Status:                 &registry.Status[*policyv1.PodDisruptionBudget]{AnyFinalizer: true, Validate: registry.PureUpdate(policy.ValidatePodDisruptionBudgetStatusUpdate)},
 		Table: &registry.Table[*policyv1.PodDisruptionBudget]{
 			Columns: []metav1.TableColumnDefinition{
 				registry.NameColumn(), registry.Column("Min Available"), registry.Column("Max Unavailable"), registry.Integer("Allowed Disruptions"), registry.Column("Age"),
