@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -60,13 +61,10 @@ func SelectorCell(s *metav1.LabelSelector) string {
 // an empty list is empty.
 func FirstOf(items []string, empty string) string {
 	const shown = 3
-	switch {
-	case len(items) == 0:
-		return empty
-	case len(items) > shown:
+	if len(items) > shown {
 		return fmt.Sprintf("%s + %d more...", strings.Join(items[:shown], ","), len(items)-shown)
 	}
-	return strings.Join(items, ",")
+	return cmp.Or(strings.Join(items, ","), empty)
 }
 
 // CreatedAt is the column and CreatedAtCell the cell of kinds that show when

@@ -378,6 +378,34 @@ spec:
 			g.Expect(m.Data).To(HaveKeyWithValue("by", "policy"))
 			g.Expect(m.Labels).To(HaveKeyWithValue("shaped", "yes"))
 		}).WithPolling(time.Millisecond).Should(Succeed())
+
+		By("leaving the generation of what a policy annotates")
+		must(&admissionregistrationv1.MutatingAdmissionPolicy{
+			ObjectMeta: metav1.ObjectMeta{Name: "annotate"},
+			Spec: admissionregistrationv1.MutatingAdmissionPolicySpec{
+				MatchConstraints: &admissionregistrationv1.MatchResources{
+					NamespaceSelector: in("shaped"),
+					ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{RuleWithOperations: admissionregistrationv1.RuleWithOperations{
+						Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Update},
+						Rule:       admissionregistrationv1.Rule{APIGroups: []string{"discovery.k8s.io"}, APIVersions: []string{"v1"}, Resources: []string{"endpointslices"}},
+					}}},
+				},
+				ReinvocationPolicy: admissionregistrationv1.NeverReinvocationPolicy,
+				Mutations: []admissionregistrationv1.Mutation{{
+					PatchType:          admissionregistrationv1.PatchTypeApplyConfiguration,
+					ApplyConfiguration: &admissionregistrationv1.ApplyConfiguration{Expression: `Object{metadata: Object.metadata{annotations: {"annotated": "yes"}}}`},
+				}},
+			},
+		})
+		must(&admissionregistrationv1.MutatingAdmissionPolicyBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: "annotate"},
+			Spec:       admissionregistrationv1.MutatingAdmissionPolicyBindingSpec{PolicyName: "annotate"},
+		})
+		k := w.in("shaped")
+		k.apply(`{"apiVersion":"discovery.k8s.io/v1","kind":"EndpointSlice","metadata":{"name":"e"},"addressType":"IPv4","endpoints":[{"addresses":["10.1.2.3"]}]}`)
+		Eventually(func() string {
+			return k.ok("annotate", "endpointslice/e", "--overwrite", "at="+time.Now().Format(time.RFC3339Nano), "-o", "jsonpath={.metadata.annotations.annotated} {.metadata.generation}")
+		}).Should(Equal("yes 1"))
 	})
 
 	It("asks webhooks about connections and subresources", func() {

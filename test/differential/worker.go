@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,8 +24,9 @@ const (
 	pause = 100 * time.Millisecond
 	// lag of what follows objects within a server, such as its authorizer.
 	lag = 150 * time.Millisecond
-	// policyLag of admission policies, which servers look for every second.
-	policyLag = 2500 * time.Millisecond
+	// settlingLag of admission policies, which servers look for every second, and
+	// of handlers of custom resources.
+	settlingLag = 2500 * time.Millisecond
 	// remembered requests about one object.
 	remembered = 40
 )
@@ -69,14 +71,19 @@ func (w *worker) step(ctx context.Context, step int, r plan.Request) error {
 	w.report.count(replies[0].Code)
 	if len(differences) > 0 {
 		w.report.difference(w, step, r, replies, differences)
-		if r.Settling {
-			return wait(ctx, policyLag)
+		if err := w.heal(ctx, r); err != nil {
+			return err
 		}
-		return w.heal(ctx, r)
+	} else {
+		w.generator.Learn(r, replies[0].Code, out)
 	}
-	w.generator.Learn(r, replies[0].Code, out)
 	if r.Settling {
-		return wait(ctx, policyLag)
+		if err := wait(ctx, settlingLag); err != nil {
+			return err
+		}
+	}
+	if len(differences) > 0 {
+		return nil
 	}
 	if !r.Lasting || replies[0].Code >= http.StatusBadRequest || r.Query.Has("dryRun") {
 		return nil
@@ -123,12 +130,16 @@ func (w *worker) once(ctx context.Context, r plan.Request, id string) (replies [
 		audited[side] = s.Audit(id)
 	}
 	replies = w.pair.send(ctx, r, id)
-	out, differences = w.compare(r, replies)
-	differences = w.explained.Unexplained(r.Method+" "+r.Path, differences)
+	out, raw := w.compare(r, replies)
+	differences = w.explained.Unexplained(r.Method+" "+r.Path, raw)
 	if len(differences) > 0 || replies[0].err != nil || ctx.Err() != nil {
 		return replies, out, differences
 	}
-	return replies, out, w.explained.Unexplained(r.Method+" "+r.Path, w.audits(ctx, r, replies, audited))
+	events := w.audits(ctx, r, replies, audited)
+	if len(raw) > 0 { // events have what is explained in the answer
+		events = slices.DeleteFunc(events, func(d answer.Difference) bool { return strings.Contains(d.At, "/response") })
+	}
+	return replies, out, w.explained.Unexplained(r.Method+" "+r.Path, events)
 }
 
 // audits compares the audit events of one request, below /audit.

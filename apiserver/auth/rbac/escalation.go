@@ -70,6 +70,10 @@ func (c *EscalationChecker) checkBinding(ctx context.Context, resource, namespac
 		return nil
 	}
 	rules, err := c.Resolver.RoleRules(ctx, ref, namespace)
+	if apierrors.IsNotFound(err) {
+		// Upstream reads the role in the name of the request, so it is called after that.
+		return apierrors.NewNotFound(rbacv1.Resource(resource), ref.Name)
+	}
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,9 @@ import (
 	"github.com/google/uuid"
 	jose "gopkg.in/go-jose/go-jose.v2"
 	"gopkg.in/go-jose/go-jose.v2/jwt"
+	"k8s.io/apiserver/pkg/audit"
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
+	authenticationjwt "k8s.io/apiserver/pkg/authentication/token/jwt"
 	"k8s.io/utils/clock"
 )
 
@@ -96,13 +98,14 @@ type privateClaims struct {
 func (s *Signer) Audiences() []string { return s.config.Audiences }
 
 // Issue implements Issuer.
-func (s *Signer) Issue(_ context.Context, c TokenClaims) (string, time.Time, error) {
+func (s *Signer) Issue(ctx context.Context, c TokenClaims) (string, time.Time, error) {
 	now := s.config.Clock.Now()
 	public, private := s.claims(c, now, uuid.NewString())
 	token, err := jwt.Signed(s.signer).Claims(private).Claims(public).CompactSerialize()
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("signing a token for service account %s/%s: %w", c.Namespace, c.ServiceAccount.Name, err)
 	}
+	audit.AddAuditAnnotation(ctx, serviceaccount.IssuedCredentialIDAuditAnnotationKey, authenticationjwt.CredentialIDForJTI(public.ID))
 	return token, now.Add(c.Expiration), nil
 }
 

@@ -16,6 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apiserver/pkg/audit"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	testclock "k8s.io/utils/clock/testing"
 
@@ -101,9 +102,12 @@ func TestRoundTrip(t *testing.T) {
 	signer, auth, _, _ := setup(t, newWorld())
 	c := claims()
 	c.Pod, c.Node = ref("pod"), ref("node")
-	token, expires, err := signer.Issue(t.Context(), c)
+	ctx := audit.WithAuditContext(t.Context())
+	token, expires, err := signer.Issue(ctx, c)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(expires).To(Equal(start.Add(time.Hour)))
+	id, _ := audit.AuditContextFrom(ctx).GetEventAnnotation("authentication.kubernetes.io/issued-credential-id")
+	g.Expect(id).To(Equal("JTI=" + payload(t, token)["jti"].(string)))
 
 	res, ok, err := auth.AuthenticateToken(t.Context(), token)
 	g.Expect(err).NotTo(HaveOccurred())

@@ -33,6 +33,7 @@ func TestCompare(t *testing.T) {
 		{`{"a":1}`, `{"b":1}`, "", "/b /a"},
 		{`{"details":{"causes":[{"field":"a"},{"field":"b"}]},"message":"x: [a: no, b: no]"}`, `{"details":{"causes":[{"field":"b"},{"field":"a"}]},"message":"x: [b: no, a: no]"}`, "", ""},
 		{`{"details":{"causes":[{"field":"a"}]}}`, `{"details":{"causes":[{"field":"a"},{"field":"a"}]}}`, "", "/details/causes"},
+		{`{"items":[{"metadata":{"name":"gen-aaaaa"},"data":1},{"metadata":{"name":"gen-kgrvd"},"data":2}]}`, `{"items":[{"metadata":{"name":"gen-79xf4"},"data":2},{"metadata":{"name":"gen-aaaaa"},"data":1}]}`, "", ""},
 		{`{"time":"2026-01-01T00:00:00Z"}`, `{"time":"2026-01-01T00:00:01Z"}`, "", "/time"},
 	} {
 		_, differences := s.Compare(decode(t, c.upstream), decode(t, c.ours), c.generated)

@@ -52,6 +52,9 @@ func order(list []any) {
 // settled sorts the parts of a message that lists several errors.
 func settled(message string) string {
 	head, list, ok := strings.Cut(message, ": [")
+	if !ok && strings.HasPrefix(message, "[") {
+		list, ok = message[1:], true
+	}
 	if !ok {
 		return message
 	}

@@ -170,6 +170,9 @@ func (g *Generator) tameHooks(k *Kind, body map[string]any) {
 	selector := map[string]any{"matchLabels": map[string]any{"hooked": g.namespace}}
 	switch k.Resource {
 	case "rolebindings", "clusterrolebindings":
+		if role, _ := body["roleRef"].(map[string]any); slices.Contains([]any{"view", "edit", "admin"}, role["name"]) {
+			role["name"] = "system:aggregate-to-" + role["name"].(string)
+		}
 		subjects, _ := body["subjects"].([]any)
 		for _, s := range subjects {
 			subject, _ := s.(map[string]any)

@@ -95,9 +95,12 @@ func (g *Generator) customResource(plural string) map[string]any {
 		second["deprecated"] = g.chance(2)
 		versions = append(versions, second)
 	}
+	// A kind keeps its scope: one that comes again with another leaves upstream with
+	// objects under keys that it cannot list.
+	scope := map[string]string{"boats": "Namespaced", "cars": "Cluster"}[plural]
 	return map[string]any{
 		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": map[string]any{"name": plural + "." + g.group()},
-		"spec": map[string]any{"group": g.group(), "scope": g.pick("Namespaced", "Namespaced", "Cluster"), "names": map[string]any{"plural": plural, "kind": kind}, "versions": versions},
+		"spec": map[string]any{"group": g.group(), "scope": scope, "names": map[string]any{"plural": plural, "kind": kind}, "versions": versions},
 	}
 }
 

@@ -166,7 +166,7 @@ func (g *Generator) finish(r Request) Request {
 	if r.Method != http.MethodGet && r.Query == nil {
 		r.Query = url.Values{}
 	}
-	if r.Method != http.MethodGet && g.chance(8) {
+	if r.Method != http.MethodGet && r.target.sub != "token" && g.chance(8) { // ours gives no token in a dry run
 		r.Query.Set("dryRun", g.pick("All", "All", "All", "", "Some"))
 		r.target.dry = true
 	}
@@ -175,6 +175,9 @@ func (g *Generator) finish(r Request) Request {
 	}
 	if r.Agent == "" {
 		r.Agent = g.pick("differential", "kubectl/v1.37", "controller")
+	}
+	if k := r.target.kind; k != nil && k.Resource == "customresourcedefinitions" && r.Method != http.MethodGet {
+		r.Settling = true
 	}
 	r.About = r.target.about()
 	return r
@@ -332,6 +335,6 @@ func (g *Generator) Heal(r Request) []Request {
 	path := k.Path(g.namespace) + "/" + name
 	return []Request{
 		{Method: http.MethodPatch, Path: path, ContentType: "application/merge-patch+json", Body: `{"metadata":{"finalizers":null}}`},
-		{Method: http.MethodDelete, Path: path, ContentType: "application/json", Body: `{"gracePeriodSeconds":0}`},
+		{Method: http.MethodDelete, Path: path, ContentType: "application/json", Body: `{"gracePeriodSeconds":0,"propagationPolicy":"Background"}`},
 	}
 }

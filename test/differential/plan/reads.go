@@ -126,7 +126,7 @@ func (g *Generator) listed(r Request, version string, meta map[string]any) {
 		g.continues = append(g.continues, continued{kind: r.target.kind, query: r.Query, token: token})
 		return
 	}
-	if r.Query.Get("labelSelector") == "" && r.Query.Get("fieldSelector") == "" && r.Query.Get("resourceVersion") == "" {
+	if r.Query.Get("labelSelector") == "" && r.Query.Get("fieldSelector") == "" && r.Query.Get("resourceVersion") == "" && r.Query.Get("continue") == "" {
 		g.versions[r.target.kind] = version
 	}
 }

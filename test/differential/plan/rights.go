@@ -32,7 +32,8 @@ func (g *Generator) grant() (Request, bool) {
 }
 
 func (g *Generator) roleRef(resource string) map[string]any {
-	kind, names := "ClusterRole", []string{"view", "edit", "cluster-admin", "system:basic-user", "a-" + g.namespace, "b-" + g.namespace}
+	// view, edit and admin are filled by a controller, which upstream does not run here.
+	kind, names := "ClusterRole", []string{"system:aggregate-to-view", "system:aggregate-to-edit", "cluster-admin", "system:basic-user", "a-" + g.namespace, "b-" + g.namespace}
 	if resource == "rolebindings" && g.chance(2) {
 		kind, names = "Role", []string{"a", "b", "c", "none"}
 	}
