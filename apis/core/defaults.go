@@ -37,7 +37,8 @@ func SetServiceDefaults(svc *corev1.Service) {
 	if externallyAccessible(svc) {
 		setIfZero(&s.ExternalTrafficPolicy, corev1.ServiceExternalTrafficPolicyCluster)
 	}
-	if s.Type != corev1.ServiceTypeExternalName {
+	switch s.Type {
+	case corev1.ServiceTypeClusterIP, corev1.ServiceTypeNodePort, corev1.ServiceTypeLoadBalancer:
 		setIfNil(&s.InternalTrafficPolicy, corev1.ServiceInternalTrafficPolicyCluster)
 	}
 	if s.Type == corev1.ServiceTypeLoadBalancer {

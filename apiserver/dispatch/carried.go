@@ -14,6 +14,16 @@ import (
 // object, so one that is no number is a bad request rather than invalid, and one
 // that is missing is set before the bookkeeping of fields looks.
 func carried(obj runtime.Object) error {
+	if o, ok := obj.(*appsv1.DaemonSet); ok {
+		if _, ok := o.Annotations[appsv1.DeprecatedTemplateGeneration]; !ok {
+			metav1.SetMetaDataAnnotation(&o.ObjectMeta, appsv1.DeprecatedTemplateGeneration, "0")
+		}
+	}
+	return countable(obj)
+}
+
+// countable reports annotations that stand for numbers and are none.
+func countable(obj runtime.Object) error {
 	switch o := obj.(type) {
 	case *appsv1.Deployment:
 		text := o.Annotations[appsv1.DeprecatedRollbackTo]
@@ -24,13 +34,22 @@ func carried(obj runtime.Object) error {
 			return fmt.Errorf("failed to parse annotation[%s]=%s as int64: %w", appsv1.DeprecatedRollbackTo, text, err)
 		}
 	case *appsv1.DaemonSet:
-		text, ok := o.Annotations[appsv1.DeprecatedTemplateGeneration]
-		if !ok {
-			metav1.SetMetaDataAnnotation(&o.ObjectMeta, appsv1.DeprecatedTemplateGeneration, "0")
-			return nil
+		if text, ok := o.Annotations[appsv1.DeprecatedTemplateGeneration]; ok {
+			_, err := strconv.ParseInt(text, 10, 64)
+			return err //nolint:wrapcheck // upstream's words
 		}
-		_, err := strconv.ParseInt(text, 10, 64)
-		return err //nolint:wrapcheck // upstream's words
 	}
 	return nil
+}
+
+// carriedConvertor refuses them where patches and the bookkeeping of fields convert an
+// object, which no decoder has seen if it was applied or merged strategically.
+type carriedConvertor struct{ runtime.ObjectConvertor }
+
+// ConvertToVersion implements runtime.ObjectConvertor.
+func (c carriedConvertor) ConvertToVersion(obj runtime.Object, gv runtime.GroupVersioner) (runtime.Object, error) {
+	if err := countable(obj); err != nil {
+		return nil, err
+	}
+	return c.ObjectConvertor.ConvertToVersion(obj, gv) //nolint:wrapcheck // a wrapper
 }

@@ -93,9 +93,11 @@ func (p *report) difference(w *worker, step int, r plan.Request, replies [2]repl
 		data, _ := json.MarshalIndent(replies[side], "", " ") // decoded from JSON
 		fmt.Fprintf(&b, "\n%s answered %s\n", name, data)
 	}
-	fmt.Fprintf(&b, "\nhistory of %s:\n", r.About)
-	for _, s := range w.history[r.About] {
-		fmt.Fprintf(&b, "-> %d %s\n", s.code, describe(s.step, s.request))
+	for _, about := range slices.Compact([]string{"", r.About}) { // "" has admission policies
+		fmt.Fprintf(&b, "\nhistory of %q:\n", about)
+		for _, s := range w.history[about] {
+			fmt.Fprintf(&b, "-> %d %s\n", s.code, describe(s.step, s.request))
+		}
 	}
 	if err := os.WriteFile(file, []byte(b.String()), 0o600); err != nil {
 		fmt.Fprintln(p.out, err)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -214,10 +213,20 @@ func (w *worker) compare(r plan.Request, replies [2]reply) (any, []answer.Differ
 	if u.Type != o.Type {
 		differences = append(differences, answer.Difference{At: "content type", Upstream: u.Type, Ours: o.Type})
 	}
-	if !reflect.DeepEqual(u.Warnings, o.Warnings) {
-		differences = append(differences, answer.Difference{At: "warnings", Upstream: fmt.Sprintf("%q", u.Warnings), Ours: fmt.Sprintf("%q", o.Warnings)})
+	_, warnings := w.pair.symbols.Compare(list(u.Warnings), list(o.Warnings), r.Generated)
+	for _, d := range warnings {
+		d.At = "warnings" + d.At
+		differences = append(differences, d)
 	}
 	return out, differences
+}
+
+func list(texts []string) []any {
+	out := make([]any, len(texts))
+	for i, text := range texts {
+		out[i] = text
+	}
+	return out
 }
 
 // message is that of a Status, or the kind of another answer.

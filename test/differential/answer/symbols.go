@@ -42,7 +42,8 @@ var (
 	uuid     = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 	stamp    = regexp.MustCompile(`20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( \+0000 UTC|Z)?`)
 	address  = regexp.MustCompile(`10\.0\.\d+\.\d+`)
-	selfType = regexp.MustCompile(`selfType\d+`)       // of a rule in CEL, with a number from the clock
+	selfType = regexp.MustCompile(`selfType\d+`) // of a rule in CEL, with a number from the clock
+	expired  = regexp.MustCompile(`too old resource version: \d+ \(\d+\)`)
 	recorded = regexp.MustCompile(`in record \(\d+\)`) // which a controller may have changed
 	current  = regexp.MustCompile(`current: \d+`)
 	version  = regexp.MustCompile(`(?i)(resource ?version(?: in [a-z ]+)?[^0-9a-z]{0,20})(\d+)\b`)
@@ -174,6 +175,7 @@ func (s *Symbols) abstract(side int, text string) string {
 	text = uuid.ReplaceAllStringFunc(text, known("", "UID"))
 	text = stamp.ReplaceAllString(text, "TIME")
 	text = current.ReplaceAllString(text, "current: VERSION")
+	text = expired.ReplaceAllString(text, "too old resource version: VERSION (VERSION)")
 	text = recorded.ReplaceAllString(text, "in record (VERSION)")
 	text = address.ReplaceAllStringFunc(text, known("", ""))
 	text = port.ReplaceAllStringFunc(text, known("p", ""))
