@@ -134,10 +134,15 @@ func once(errs field.ErrorList) field.ErrorList {
 	return errs.Filter(func(error) bool { return false })
 }
 
-func (s strategy[T]) finalizers(obj T) (errs field.ErrorList) {
+func (s strategy[T]) finalizers(obj T) field.ErrorList {
 	if s.kind.AnyFinalizer {
 		return nil
 	}
+	return StandardFinalizers(obj)
+}
+
+// StandardFinalizers validates the finalizers of an object of most kinds.
+func StandardFinalizers(obj metav1.Object) (errs field.ErrorList) {
 	for i, name := range obj.GetFinalizers() {
 		errs = append(errs, core.StandardFinalizer(field.NewPath("metadata", "finalizers").Index(i), name)...)
 	}

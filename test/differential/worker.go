@@ -15,10 +15,9 @@ import (
 )
 
 const (
-	// tries of a read that differs: what other parts of a server do about an
-	// object, such as conditions of definitions, takes its time.
-	tries      = 50
-	shortTries = 12
+	// shortTries of a read that differs, tries if other parts of a server follow the
+	// object, and longTries if they take seconds for it.
+	shortTries, tries, longTries = 12, 50, 300
 	// pause between them.
 	pause = 100 * time.Millisecond
 	// lag of what follows objects within a server, such as its authorizer.
@@ -104,11 +103,15 @@ func wait(ctx context.Context, d time.Duration) error {
 
 // exchange sends r and compares, again if it is a read that differs.
 func (w *worker) exchange(ctx context.Context, r plan.Request, id string) (replies [2]reply, out any, differences []answer.Difference) {
-	for try := range tries {
+	most := shortTries
+	switch {
+	case r.Settling:
+		most = longTries // upstream takes its time to remove the objects of a definition
+	case r.Lasting:
+		most = tries
+	}
+	for try := range most {
 		replies, out, differences = w.once(ctx, r, fmt.Sprintf("%s-%d", id, try))
-		if try >= shortTries && !r.Lasting {
-			break
-		}
 		if len(differences) == 0 || r.Method != http.MethodGet || r.Until != "" || ctx.Err() != nil {
 			break
 		}

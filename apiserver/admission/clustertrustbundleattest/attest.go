@@ -54,6 +54,7 @@ func onlyCollected(a admission.Attributes, bundle *certificatesv1.ClusterTrustBu
 		return false
 	}
 	same := bundle.DeepCopy()
+	same.TypeMeta = old.TypeMeta // an applied object has none
 	same.OwnerReferences, same.Finalizers, same.ManagedFields = old.OwnerReferences, old.Finalizers, old.ManagedFields
 	return equality.Semantic.DeepEqual(same, old)
 }

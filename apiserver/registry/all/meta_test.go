@@ -37,23 +37,30 @@ func TestFinalizers(t *testing.T) {
 	}
 }
 
-// TestFinalizersOfStatus checks which kinds let a status carry any finalizer.
+// TestFinalizersOfStatus checks which kinds let a status or approval carry any finalizer.
 func TestFinalizersOfStatus(t *testing.T) {
 	m := newMill(t)
 	for gvk, want := range map[schema.GroupVersionKind]bool{
-		{Group: "apps", Version: "v1", Kind: "Deployment"}:            false,
-		{Group: "batch", Version: "v1", Kind: "CronJob"}:              true,
-		{Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"}: true,
+		{Group: "apps", Version: "v1", Kind: "Deployment"}:                               false,
+		{Group: "batch", Version: "v1", Kind: "CronJob"}:                                 true,
+		{Group: "policy", Version: "v1", Kind: "PodDisruptionBudget"}:                    true,
+		{Group: "certificates.k8s.io", Version: "v1", Kind: "CertificateSigningRequest"}: false,
 	} {
 		r, old := m.of[gvk], m.original[gvk].DeepCopyObject()
 		stored(old, old)
 		now := old.DeepCopyObject()
 		now.(metav1.Object).SetFinalizers([]string{"hold"})
 		m.shelves[r.GVR().GroupResource()].held = old
-		_, _, err := m.built[r.GVR()]["status"].(rest.Updater).Update(m.context(r, now), old.(metav1.Object).GetName(), rest.DefaultUpdatedObjectInfo(now),
-			rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
-		if (err == nil) != want {
-			t.Errorf("%s: %v", gvk.Kind, err)
+		for _, sub := range []string{"status", "approval"} {
+			u, ok := m.built[r.GVR()][sub].(rest.Updater)
+			if !ok {
+				continue
+			}
+			_, _, err := u.Update(m.context(r, now), old.(metav1.Object).GetName(), rest.DefaultUpdatedObjectInfo(now),
+				rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
+			if (err == nil) != want {
+				t.Errorf("%s/%s: %v", gvk.Kind, sub, err)
+			}
 		}
 	}
 }

@@ -239,7 +239,7 @@ func (g *Generator) deleted(r Request, body, meta map[string]any) {
 		if name != "" {
 			path += "/" + name
 		}
-		g.queue = append(g.queue, Request{Method: http.MethodGet, Path: path, About: r.About, Lasting: r.Lasting, target: target{kind: k, name: name}})
+		g.queue = append(g.queue, Request{Method: http.MethodGet, Path: path, About: r.About, Lasting: r.Lasting, Settling: r.Settling, target: target{kind: k, name: name}})
 	}
 }
 

@@ -32,7 +32,8 @@ func (a approval) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 
 // ValidateUpdate lets conditions come and change.
 func (approval) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
-	return certificates.ValidateCertificateSigningRequestApprovalUpdate(obj.(*certificatesv1.CertificateSigningRequest), old.(*certificatesv1.CertificateSigningRequest))
+	r := obj.(*certificatesv1.CertificateSigningRequest)
+	return append(certificates.ValidateCertificateSigningRequestApprovalUpdate(r, old.(*certificatesv1.CertificateSigningRequest)), registry.StandardFinalizers(r)...)
 }
 
 // status is the subresource of who signs: it sets the certificate, or says
@@ -55,7 +56,8 @@ func (s status) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 
 // ValidateUpdate lets the certificate come.
 func (status) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
-	return certificates.ValidateCertificateSigningRequestStatusUpdate(obj.(*certificatesv1.CertificateSigningRequest), old.(*certificatesv1.CertificateSigningRequest))
+	r := obj.(*certificatesv1.CertificateSigningRequest)
+	return append(certificates.ValidateCertificateSigningRequestStatusUpdate(r, old.(*certificatesv1.CertificateSigningRequest)), registry.StandardFinalizers(r)...)
 }
 
 // keep puts conditions of a type back, unless there are more or fewer than

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -44,6 +45,9 @@ func (s *namespaceStorage) Delete(ctx context.Context, name string, validate res
 	if o.Preconditions.UID == nil {
 		o.Preconditions.UID = &ns.UID
 	}
+	if err := precondition(ns, o.Preconditions); err != nil {
+		return nil, false, apierrors.NewConflict(schema.GroupResource{Resource: "namespaces"}, name, err)
+	}
 	switch {
 	case ns.DeletionTimestamp.IsZero():
 		out, err := s.terminate(ctx, name, validate, o)
@@ -52,6 +56,18 @@ func (s *namespaceStorage) Delete(ctx context.Context, name string, validate res
 		return ns, false, nil
 	}
 	return s.Store.Delete(ctx, name, validate, o)
+}
+
+// precondition reports what a deletion asks for and the namespace is not, in
+// upstream's words.
+func precondition(ns *corev1.Namespace, p *metav1.Preconditions) error {
+	if *p.UID != ns.UID {
+		return fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", *p.UID, ns.UID) //nolint:staticcheck // upstream's words
+	}
+	if p.ResourceVersion != nil && *p.ResourceVersion != ns.ResourceVersion {
+		return fmt.Errorf("Precondition failed: ResourceVersion in precondition: %v, ResourceVersion in object meta: %v", *p.ResourceVersion, ns.ResourceVersion) //nolint:staticcheck // upstream's words
+	}
+	return nil
 }
 
 func (s *namespaceStorage) terminate(ctx context.Context, name string, validate rest.ValidateObjectFunc, o *metav1.DeleteOptions) (runtime.Object, error) {
@@ -150,11 +166,7 @@ func (finalizeStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Obj
 
 func (finalizeStrategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
 	ns := obj.(*corev1.Namespace)
-	errs := core.ValidateNamespaceFinalizeUpdate(ns, old.(*corev1.Namespace))
-	for i, name := range ns.Finalizers {
-		errs = append(errs, core.StandardFinalizer(field.NewPath("metadata", "finalizers").Index(i), name)...)
-	}
-	return errs
+	return append(core.ValidateNamespaceFinalizeUpdate(ns, old.(*corev1.Namespace)), registry.StandardFinalizers(ns)...)
 }
 
 func (finalizeStrategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {
