@@ -41,15 +41,3 @@ func countable(obj runtime.Object) error {
 	}
 	return nil
 }
-
-// carriedConvertor refuses them where patches and the bookkeeping of fields convert an
-// object, which no decoder has seen if it was applied or merged strategically.
-type carriedConvertor struct{ runtime.ObjectConvertor }
-
-// ConvertToVersion implements runtime.ObjectConvertor.
-func (c carriedConvertor) ConvertToVersion(obj runtime.Object, gv runtime.GroupVersioner) (runtime.Object, error) {
-	if err := countable(obj); err != nil {
-		return nil, err
-	}
-	return c.ObjectConvertor.ConvertToVersion(obj, gv) //nolint:wrapcheck // a wrapper
-}

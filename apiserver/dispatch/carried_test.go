@@ -29,7 +29,7 @@ func TestCarriedNumbers(t *testing.T) {
 	} {
 		c.obj.SetAnnotations(map[string]string{c.key: c.value})
 		obj := c.obj.(runtime.Object)
-		_, err := carriedConvertor{scheme}.ConvertToVersion(obj, appsv1.SchemeGroupVersion)
+		_, err := unsafeConvertor{scheme}.ConvertToVersion(obj, appsv1.SchemeGroupVersion)
 		if (err == nil) != c.fine || (carried(obj) == nil) != c.fine {
 			t.Errorf("%T with %s=%q: %v, %v", c.obj, c.key, c.value, err, carried(obj))
 		}

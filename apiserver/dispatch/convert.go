@@ -7,6 +7,27 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
+// unsafeConvertor converts objects for patches and for the bookkeeping of fields: what
+// it returns shares its parts with the original. It leaves that one as it is, where
+// schemes would write into an object of the hub which kind it has in a version: a
+// write that changes nothing must find both objects alike.
+//
+// It refuses what no decoder has seen if it was applied or merged strategically.
+type unsafeConvertor struct{ runtime.ObjectConvertor }
+
+// ConvertToVersion implements runtime.ObjectConvertor.
+func (c unsafeConvertor) ConvertToVersion(obj runtime.Object, gv runtime.GroupVersioner) (runtime.Object, error) {
+	if err := countable(obj); err != nil {
+		return nil, err
+	}
+	if from := reflect.ValueOf(obj); from.Kind() == reflect.Pointer && from.Elem().Kind() == reflect.Struct {
+		same := reflect.New(from.Type().Elem())
+		same.Elem().Set(from.Elem())
+		obj = same.Interface().(runtime.Object)
+	}
+	return c.ObjectConvertor.ConvertToVersion(obj, gv) //nolint:wrapcheck // a wrapper
+}
+
 // convertor converts objects of one Go type to that type too, which schemes
 // refuse: the hub's types are the wire's, and webhooks and policies want
 // objects of requests in a version of their own.

@@ -62,6 +62,8 @@ func (d sayableDecoder) Decode(data []byte, defaults *schema.GroupVersionKind, i
 	if wrong != nil {
 		return nil, gvk, wrong
 	}
+	// Objects of the hub do not say which kind they are: stored ones do not either.
+	obj.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
 	return obj, gvk, err
 }
 

@@ -31,7 +31,7 @@ func (d *Dispatcher) scope(e *resource, sub string, st rest.Storage) (*handlers.
 		Namer:      handlers.ContextBasedNaming{Namer: runtime.Namer(meta.NewAccessor()), ClusterScoped: e.ClusterScoped},
 		Serializer: d.sayable, ParameterCodec: d.parameterCodec,
 		Creater: scheme, Convertor: convertor{scheme}, Defaulter: scheme, Typer: scheme,
-		UnsafeConvertor:             carriedConvertor{runtime.UnsafeObjectConvertor(scheme)},
+		UnsafeConvertor:             unsafeConvertor{runtime.UnsafeObjectConvertor(scheme)},
 		Authorizer:                  d.config.Authorizer,
 		EquivalentResourceMapper:    d.config.Equivalents,
 		TableConvertor:              table,

@@ -54,7 +54,6 @@ func onlyCollected(a admission.Attributes, bundle *certificatesv1.ClusterTrustBu
 		return false
 	}
 	same := bundle.DeepCopy()
-	same.TypeMeta = old.TypeMeta // an applied object has none
 	same.OwnerReferences, same.Finalizers, same.ManagedFields = old.OwnerReferences, old.Finalizers, old.ManagedFields
 	return equality.Semantic.DeepEqual(same, old)
 }

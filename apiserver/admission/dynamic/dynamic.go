@@ -120,21 +120,13 @@ func ValidatingPolicies(c Config) Validating {
 	}, "validatingadmissionpolicies", "validatingadmissionpolicybindings")}
 }
 
-// Admit implements admission.MutationInterface. An object goes on to say of which
-// kind it is: stored ones do, and whole objects are compared.
+// Admit implements admission.MutationInterface.
 func (m Mutating) Admit(ctx context.Context, a admission.Attributes, o admission.ObjectInterfaces) error {
 	inner, err := m.awake(ctx, a)
 	if inner == nil || err != nil {
 		return err
 	}
-	obj := a.GetObject()
-	if obj == nil {
-		return inner.Admit(ctx, a, o)
-	}
-	kind := obj.GetObjectKind().GroupVersionKind()
-	err = inner.Admit(ctx, a, o)
-	obj.GetObjectKind().SetGroupVersionKind(kind)
-	return err
+	return inner.Admit(ctx, a, o)
 }
 
 // Validate implements admission.ValidationInterface.

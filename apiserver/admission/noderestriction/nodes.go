@@ -7,7 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/diff"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/admission"
@@ -115,7 +114,6 @@ func claimStatus(r *request) error {
 // what differs between any two versions.
 func withoutResize(claim *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaim {
 	c := claim.DeepCopy()
-	c.TypeMeta = metav1.TypeMeta{} // an applied object has none
 	c.ResourceVersion, c.ManagedFields = "", nil
 	c.Status.Capacity, c.Status.Conditions = nil, nil
 	c.Status.AllocatedResourceStatuses, c.Status.AllocatedResources = nil, nil

@@ -52,7 +52,6 @@ func prepareForCreate(_ context.Context, s *discoveryv1.EndpointSlice) {
 func prepareForUpdate(_ context.Context, s, old *discoveryv1.EndpointSlice) {
 	s.Generation = old.Generation
 	now, was := s.DeepCopy(), old.DeepCopy()
-	now.TypeMeta, was.TypeMeta = metav1.TypeMeta{}, metav1.TypeMeta{} // an applied object has none
 	now.ObjectMeta, was.ObjectMeta = metav1.ObjectMeta{Labels: s.Labels}, metav1.ObjectMeta{Labels: old.Labels}
 	if !equality.Semantic.DeepEqual(now, was) {
 		s.Generation++
