@@ -24,7 +24,7 @@ const (
 	lag = 150 * time.Millisecond
 	// settlingLag of admission policies, which servers look for every second, and
 	// of handlers of custom resources.
-	settlingLag = 2500 * time.Millisecond
+	settlingLag = 4 * time.Second
 	// remembered requests about one object.
 	remembered = 40
 )

@@ -266,7 +266,7 @@ func (g *Generator) Refresh(r Request) (Request, bool) {
 	if k == nil || r.target.name == "" || !k.Can("get") {
 		return Request{}, false
 	}
-	return Request{Method: http.MethodGet, Path: k.Path(g.namespace) + "/" + r.target.name, About: r.About, Lasting: true, target: target{kind: k, name: r.target.name}}, true
+	return Request{Method: http.MethodGet, Path: k.Path(g.namespace) + "/" + r.target.name, About: r.About, Lasting: true, Settling: r.Settling, target: target{kind: k, name: r.target.name}}, true
 }
 
 func (g *Generator) chance(oneIn int) bool { return g.random.IntN(oneIn) == 0 }
