@@ -212,7 +212,7 @@ func TestFloodOfConnections(t *testing.T) {
 		g.Expect(f.descriptors(t)).To(BeNumerically("<", descriptors-reserve(descriptors)), kind)
 	}
 	g.Expect(len(all)).To(BeNumerically(">", flood*9/10))
-	g.Expect(f.status(t, "VmRSS")-memory).To(BeNumerically("<", 64<<10), "kilobytes more than before")
+	g.Expect(f.status(t, "VmRSS")-memory).To(BeNumerically("<", memoryFactor*64<<10), "kilobytes more than before")
 
 	for _, c := range all {
 		c.Close()
