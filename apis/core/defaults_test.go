@@ -109,6 +109,8 @@ func TestDefaultsOfOtherKinds(t *testing.T) {
 				Ports: []corev1.ServicePort{{Port: 80, Protocol: corev1.ProtocolTCP, TargetPort: intstr.FromInt32(80)}, {Port: 81, Protocol: corev1.ProtocolTCP, TargetPort: intstr.FromString("x")}}},
 				Status: corev1.ServiceStatus{LoadBalancer: corev1.LoadBalancerStatus{Ingress: []corev1.LoadBalancerIngress{{IP: "1.2.3.4", IPMode: &vip}}}}},
 		},
+		"Service of no type": {&corev1.Service{Spec: corev1.ServiceSpec{Type: "x"}},
+			&corev1.Service{Spec: corev1.ServiceSpec{Type: "x", SessionAffinity: corev1.ServiceAffinityNone}}},
 		"Service of ClusterIP": {&corev1.Service{},
 			&corev1.Service{Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeClusterIP, SessionAffinity: corev1.ServiceAffinityNone, InternalTrafficPolicy: &internal}}},
 		"Namespace": {&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "n"}},

@@ -179,7 +179,7 @@ func TestEscalation(t *testing.T) {
 	g.Expect(check.CheckClusterRoleBinding(bob, binding)).To(Succeed(), "bob has bind")
 	g.Expect(apierrors.IsForbidden(check.CheckClusterRoleBinding(dev, binding))).To(BeTrue())
 	binding.RoleRef.Name = "gone"
-	g.Expect(apierrors.IsNotFound(check.CheckClusterRoleBinding(dev, binding))).To(BeTrue())
+	g.Expect(check.CheckClusterRoleBinding(dev, binding)).To(MatchError(`clusterrolebindings.rbac.authorization.k8s.io "gone" not found`))
 }
 
 var rewrite = flag.Bool("rewrite", false, "write the golden file anew")
