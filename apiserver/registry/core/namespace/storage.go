@@ -129,7 +129,7 @@ func orphans(o *metav1.DeleteOptions, has bool) bool {
 
 func foreground(o *metav1.DeleteOptions, has bool) bool {
 	if o.OrphanDependents != nil { //nolint:staticcheck // see above
-		return false
+		return !*o.OrphanDependents
 	}
 	if o.PropagationPolicy != nil {
 		return *o.PropagationPolicy == metav1.DeletePropagationForeground
