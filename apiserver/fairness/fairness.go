@@ -1,9 +1,9 @@
 // Package fairness puts Kubernetes' API priority and fairness before the server,
-// when there is somebody to be fair to.
+// once a request can be held back.
 //
 // The stock implementation watches two resources, keeps queues and rebalances
 // them every ten seconds. None of that exists until the first request that a
-// flow schema would hold back, which is one of anybody but system:masters, or
+// flow schema would hold back, which is one of a user outside system:masters, or
 // the first about flow schemas and priority levels themselves. Requests of the
 // parts of this process never pass here.
 //
@@ -21,6 +21,7 @@ import (
 
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/apiserver/pkg/endpoints/metrics"
 	"k8s.io/apiserver/pkg/endpoints/request"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	genericfilters "k8s.io/apiserver/pkg/server/filters"
@@ -34,7 +35,8 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// Filter is the filter and what keeps its objects. Wrap first, then Run.
+// Filter holds requests back and keeps the objects of priority and fairness.
+// Wrap first, then Run.
 type Filter struct {
 	client *rest.Config
 	size   func(resource string) (storage.Stats, error)
@@ -105,7 +107,8 @@ func (f *Filter) Ready() error {
 	}
 }
 
-// exempt returns what the flow schemas exempt and probes say.
+// exempt reports that the flow schemas named exempt and probes let a request
+// through.
 func exempt(ctx context.Context) bool {
 	if info, ok := request.RequestInfoFrom(ctx); ok && !info.IsResourceRequest && slices.Contains([]string{"/healthz", "/livez", "/readyz"}, info.Path) {
 		return true
@@ -123,6 +126,10 @@ func concerns(ctx context.Context) bool {
 // Run waits for the first request that wants fairness and keeps it going until
 // ctx is done.
 func (f *Filter) Run(ctx context.Context) error {
+	// Dashboards ask for these; until the queues are made nothing is in them.
+	for _, phase := range []string{metrics.WaitingPhase, metrics.ExecutingPhase} {
+		metrics.UpdateInflightRequestMetrics(phase, 0, 0)
+	}
 	select {
 	case <-f.demanded:
 	case <-ctx.Done():

@@ -213,6 +213,20 @@ func (s statusStrategy[T]) PrepareForUpdate(ctx context.Context, obj, old runtim
 	}
 }
 
+// PutMetadataBack is a Status.Prepare that keeps all metadata of old but the
+// managed fields, its UID and resource version among them.
+func PutMetadataBack[T Object](_ context.Context, obj, old T) {
+	now, was := metadata(obj), metadata(old)
+	managers := now.ManagedFields
+	*now = *was.DeepCopy()
+	now.ManagedFields = managers
+}
+
+// metadata of a kind of k8s.io/api, which embeds it.
+func metadata(obj metav1.Object) *metav1.ObjectMeta {
+	return obj.(metav1.ObjectMetaAccessor).GetObjectMeta().(*metav1.ObjectMeta)
+}
+
 func (s statusStrategy[T]) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
 	errs := s.kind.Status.Validate(ctx, obj.(T), old.(T))
 	if s.kind.Status.KeepMetadata || s.kind.Status.AnyFinalizer {

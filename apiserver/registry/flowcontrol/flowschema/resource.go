@@ -2,7 +2,6 @@
 package flowschema
 
 import (
-	"context"
 	"time"
 
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
@@ -23,7 +22,7 @@ func New() *registry.Resource {
 		NewList:        func() runtime.Object { return &flowcontrolv1.FlowSchemaList{} },
 		Validate:       registry.Pure(flowcontrol.ValidateFlowSchema),
 		ValidateUpdate: registry.PureUpdate(flowcontrol.ValidateFlowSchemaUpdate),
-		Status:         &registry.Status[*flowcontrolv1.FlowSchema]{KeepMetadata: true, Prepare: keepMetadata, Validate: registry.PureUpdate(flowcontrol.ValidateFlowSchemaStatusUpdate)},
+		Status:         &registry.Status[*flowcontrolv1.FlowSchema]{KeepMetadata: true, Prepare: registry.PutMetadataBack[*flowcontrolv1.FlowSchema], Validate: registry.PureUpdate(flowcontrol.ValidateFlowSchemaStatusUpdate)},
 		Table: &registry.Table[*flowcontrolv1.FlowSchema]{
 			Columns: []metav1.TableColumnDefinition{
 				registry.NameColumn(), registry.Column("PriorityLevel"), registry.Column("MatchingPrecedence"),
@@ -44,11 +43,4 @@ func New() *registry.Resource {
 			},
 		},
 	}.Resource()
-}
-
-// keepMetadata puts all metadata back but who manages which field.
-func keepMetadata(_ context.Context, schema, old *flowcontrolv1.FlowSchema) {
-	managers := schema.ManagedFields
-	schema.ObjectMeta = *old.ObjectMeta.DeepCopy()
-	schema.ManagedFields = managers
 }

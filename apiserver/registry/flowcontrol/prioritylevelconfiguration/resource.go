@@ -3,7 +3,6 @@
 package prioritylevelconfiguration
 
 import (
-	"context"
 	"time"
 
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
@@ -27,12 +26,8 @@ func New() *registry.Resource {
 		ValidateUpdate: registry.PureUpdate(flowcontrol.ValidatePriorityLevelConfigurationUpdate),
 		Status: &registry.Status[*flowcontrolv1.PriorityLevelConfiguration]{
 			KeepMetadata: true,
-			Prepare: func(_ context.Context, pl, old *flowcontrolv1.PriorityLevelConfiguration) {
-				managers := pl.ManagedFields
-				pl.ObjectMeta = *old.ObjectMeta.DeepCopy()
-				pl.ManagedFields = managers
-			},
-			Validate: registry.PureUpdate(flowcontrol.ValidatePriorityLevelConfigurationStatusUpdate),
+			Prepare:      registry.PutMetadataBack[*flowcontrolv1.PriorityLevelConfiguration],
+			Validate:     registry.PureUpdate(flowcontrol.ValidatePriorityLevelConfigurationStatusUpdate),
 		},
 		Table: &registry.Table[*flowcontrolv1.PriorityLevelConfiguration]{
 			Columns: []metav1.TableColumnDefinition{
