@@ -26,6 +26,8 @@ func TestCompare(t *testing.T) {
 		{`{"message":"x \"gen-kgrvd\" is invalid: u459: field is immutable"}`, `{"message":"x \"gen-79xf4\" is invalid: u459: field is immutable"}`, "", ""},
 		{`{"message":"[{\\\"resourceVersion\\\":\\\"447\\\",\\\"uid\\\":\\\"504b1405-6209-4fe8-85d0-211c5ac14071\\\"}]"}`, `{"message":"[{\\\"resourceVersion\\\":\\\"440\\\",\\\"uid\\\":\\\"987715e3-0f5d-4d5e-bd1b-ad0c3969a47a\\\"}]"}`, "", ""},
 		{`{"metadata":{"resourceVersion":"447"}}`, `{"metadata":{"resourceVersion":"440"}}`, "", ""},
+		{`{"message":"patch: Invalid value: \"map[metadata:map[x:447]]\""}`, `{"message":"patch: Invalid value: \"map[metadata:map[x:440]]\""}`, "", ""},
+		{`{"message":"map[metadata:map[x:447]]"}`, `{"message":"map[metadata:map[x:441]]"}`, "", "/message"},
 		{`{"metadata":{"resourceVersion":"448"}}`, `{"metadata":{"resourceVersion":"440"}}`, "", "/metadata/resourceVersion"},
 		{`{"spec":{"clusterIP":"10.0.3.4","ports":[{"nodePort":31000}]}}`, `{"spec":{"clusterIP":"10.0.9.4","ports":[{"nodePort":32000}]}}`, "", ""},
 		{`{"spec":{"clusterIP":"10.0.3.4"}}`, `{"spec":{"clusterIP":"10.0.9.5"}}`, "", "/spec/clusterIP"},

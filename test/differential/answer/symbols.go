@@ -46,7 +46,8 @@ var (
 	expired  = regexp.MustCompile(`too old resource version: \d+ \(\d+\)`)
 	recorded = regexp.MustCompile(`in record \(\d+\)`) // which a controller may have changed
 	current  = regexp.MustCompile(`current: \d+`)
-	version  = regexp.MustCompile(`(?i)(resource ?version(?: in [a-z ]+)?[^0-9a-z]{0,20})(\d+)\b`)
+	// A changed request may have its version under the key x.
+	version  = regexp.MustCompile(`(?i)(resource ?version(?: in [a-z ]+)?[^0-9a-z]{0,20}|\bmap\[x:)(\d+)\b`)
 	port     = regexp.MustCompile(`\b3[0-2]\d{3}\b`)
 	zero     = time.Date(2101, 1, 1, 0, 0, 0, 0, time.UTC)
 	services = netip.MustParsePrefix("10.0.0.0/16")

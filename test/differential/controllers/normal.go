@@ -47,6 +47,10 @@ func draw(objects []*unstructured.Unstructured) picture {
 		}
 	}
 	for _, u := range objects {
+		own := u.GetLabels()["pod-template-hash"]
+		if own != "" && !slices.ContainsFunc(n.drawn, func(d drawn) bool { return d.name == own }) {
+			n.drawn = append(n.drawn, drawn{own, "hash of what is gone"})
+		}
 		if own := u.GetLabels()["controller-revision-hash"]; own != "" && u.GetKind() == "ControllerRevision" {
 			n.drawn = append(n.drawn, drawn{own, contentHash(u, own, "data")})
 		}

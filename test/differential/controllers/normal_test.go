@@ -31,6 +31,10 @@ func TestCompare(t *testing.T) {
 	if diff := compare(one, draw(sample("789d5d9bc8", "zzzzz"))); len(diff) == 0 {
 		t.Error("a pod less is no difference")
 	}
+	// A pod may outlive its ReplicaSet.
+	if diff := compare(draw(sample("b5757f7bc", "x7k2q")[1:]), draw(sample("789d5d9bc8", "zzzzz")[1:])); len(diff) > 0 {
+		t.Errorf("the hash of a template that is gone matters: %v", diff)
+	}
 	changed := sample("789d5d9bc8", "zzzzz", "c4c4c")
 	changed[0].Object["spec"].(map[string]any)["replicas"] = int64(3)
 	if diff := compare(one, draw(changed)); len(diff) != 1 {

@@ -19,6 +19,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/endpoints/filters"
+	"k8s.io/apiserver/pkg/endpoints/handlers/responsewriters"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/utils/ptr"
@@ -152,10 +153,13 @@ func ask(ctx context.Context, env registry.Env, a authorizer.AttributesRecord) e
 	if decision == authorizer.DecisionAllow {
 		return nil
 	}
-	if err != nil {
+	switch {
+	case err != nil && reason != "":
+		reason = fmt.Sprintf("%v: %s", err, reason)
+	case err != nil:
 		reason = err.Error()
 	}
-	return fmt.Errorf("User %q cannot %s resource %q in API group %q: %s", a.User.GetName(), a.Verb, a.Resource+"/"+a.Subresource, a.APIGroup, reason)
+	return responsewriters.ForbiddenStatusError(a, reason)
 }
 
 func changed(now, old []resourcev1.AllocatedDeviceStatus) sets.Set[string] {
