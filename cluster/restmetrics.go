@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/coracle-k8s/coracle/apis/histogram"
 )
 
 // requests counts what the parts ask of the API server, under upstream's names.
@@ -20,12 +22,10 @@ func newRequests(to prometheus.Registerer) *requests {
 			Name: "rest_client_requests_total",
 			Help: "[ALPHA] Number of HTTP requests, partitioned by status code, method, and host.",
 		}, []string{"code", "method", "host"}),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		duration: histogram.NewVec(prometheus.HistogramOpts{
 			Name:    "rest_client_request_duration_seconds",
 			Help:    "[ALPHA] Request latency in seconds. Broken down by verb, and host.",
 			Buckets: []float64{0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60},
-			// As upstream's histograms, which are native ones besides.
-			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 160,
 		}, []string{"verb", "host"}),
 	}
 	to.MustRegister(r.total, r.duration)

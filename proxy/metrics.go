@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/coracle-k8s/coracle/apis/histogram"
 )
 
 // metrics have the names of upstream's kube-proxy.
@@ -20,7 +22,7 @@ type metrics struct {
 func newMetrics(registerer prometheus.Registerer, node string) (*metrics, error) {
 	labels := prometheus.Labels{"node": node}
 	histogram := func(name, help string) prometheus.Histogram {
-		return prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "kubeproxy", Name: name, Help: help,
+		return histogram.New(prometheus.HistogramOpts{Namespace: "kubeproxy", Name: name, Help: help,
 			ConstLabels: labels, Buckets: prometheus.ExponentialBuckets(0.001, 2, 15)})
 	}
 	gauge := func(name, help string) prometheus.Gauge {

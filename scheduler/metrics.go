@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/coracle-k8s/coracle/apis/histogram"
 	"github.com/coracle-k8s/coracle/scheduler/queue"
 )
 
@@ -29,19 +30,19 @@ func newMetrics(profile string) *metrics {
 		profile: profile,
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scheduler_schedule_attempts_total",
 			Help: "Number of attempts to schedule pods, by the result. 'unschedulable' means a pod could not be scheduled, while 'error' means an internal scheduler problem."}, []string{"result", "profile"}),
-		attemptTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "scheduler_scheduling_attempt_duration_seconds",
+		attemptTime: histogram.NewVec(prometheus.HistogramOpts{Name: "scheduler_scheduling_attempt_duration_seconds",
 			Help: "Scheduling attempt latency in seconds (scheduling algorithm + binding)", Buckets: latency}, []string{"result", "profile"}),
-		algorithm: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "scheduler_scheduling_algorithm_duration_seconds",
+		algorithm: histogram.New(prometheus.HistogramOpts{Name: "scheduler_scheduling_algorithm_duration_seconds",
 			Help: "Scheduling algorithm latency in seconds", Buckets: latency}),
-		sli: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "scheduler_pod_scheduling_sli_duration_seconds",
+		sli: histogram.NewVec(prometheus.HistogramOpts{Name: "scheduler_pod_scheduling_sli_duration_seconds",
 			Help: "E2e latency for a pod being scheduled, from the time the pod enters the scheduling queue and might involve multiple scheduling attempts.", Buckets: prometheus.ExponentialBuckets(0.01, 2, 20)}, []string{"attempts"}),
-		podAttempts: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "scheduler_pod_scheduling_attempts",
+		podAttempts: histogram.New(prometheus.HistogramOpts{Name: "scheduler_pod_scheduling_attempts",
 			Help: "Number of attempts to successfully schedule a pod.", Buckets: prometheus.ExponentialBuckets(1, 2, 5)}),
 		incoming: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "scheduler_queue_incoming_pods_total",
 			Help: "Number of pods added to scheduling queues by event and queue type."}, []string{"event", "queue"}),
 		preemptions: prometheus.NewCounter(prometheus.CounterOpts{Name: "scheduler_preemption_attempts_total",
 			Help: "Total preemption attempts in the cluster till now"}),
-		victims: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "scheduler_preemption_victims",
+		victims: histogram.New(prometheus.HistogramOpts{Name: "scheduler_preemption_victims",
 			Help: "Number of selected preemption victims", Buckets: prometheus.ExponentialBuckets(1, 2, 7)}),
 	}
 }

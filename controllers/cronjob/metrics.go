@@ -1,10 +1,14 @@
 package cronjob
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/coracle-k8s/coracle/apis/histogram"
+)
 
 // newSkew is upstream's metric of how late Jobs are.
 func newSkew() prometheus.Histogram {
-	return prometheus.NewHistogram(prometheus.HistogramOpts{
+	return histogram.New(prometheus.HistogramOpts{
 		Subsystem: "cronjob_controller", Name: "job_creation_skew_duration_seconds",
 		Help:    "[STABLE] Time between when a cronjob is scheduled to be run, and when the corresponding job is created",
 		Buckets: prometheus.ExponentialBuckets(1, 2, 10),

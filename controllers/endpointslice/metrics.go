@@ -8,6 +8,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	"k8s.io/utils/ptr"
 
+	"github.com/coracle-k8s/coracle/apis/histogram"
 	"github.com/coracle-k8s/coracle/controllers/internal/scrape"
 	"github.com/coracle-k8s/coracle/controllers/internal/slicecount"
 )
@@ -23,12 +24,12 @@ type metrics struct {
 
 func newMetrics() metrics {
 	perSync := func(name, help string) prometheus.Histogram {
-		return prometheus.NewHistogram(prometheus.HistogramOpts{Subsystem: subsystem, Name: name, Help: "[BETA] " + help, Buckets: prometheus.ExponentialBuckets(2, 2, 15)})
+		return histogram.New(prometheus.HistogramOpts{Subsystem: subsystem, Name: name, Help: "[BETA] " + help, Buckets: prometheus.ExponentialBuckets(2, 2, 15)})
 	}
 	return metrics{
 		added:   perSync("endpoints_added_per_sync", "Number of endpoints added on each Service sync"),
 		removed: perSync("endpoints_removed_per_sync", "Number of endpoints removed on each Service sync"),
-		changed: prometheus.NewHistogramVec(prometheus.HistogramOpts{Subsystem: subsystem, Name: "endpointslices_changed_per_sync", Help: "[ALPHA] Number of EndpointSlices changed on each Service sync"},
+		changed: histogram.NewVec(prometheus.HistogramOpts{Subsystem: subsystem, Name: "endpointslices_changed_per_sync", Help: "[ALPHA] Number of EndpointSlices changed on each Service sync"},
 			[]string{"topology", "traffic_distribution"}),
 		changes: prometheus.NewCounterVec(prometheus.CounterOpts{Subsystem: subsystem, Name: "changes", Help: "[ALPHA] Number of EndpointSlice changes"}, []string{"operation"}),
 		syncs:   prometheus.NewCounterVec(prometheus.CounterOpts{Subsystem: subsystem, Name: "syncs", Help: "[ALPHA] Number of EndpointSlice syncs"}, []string{"result"}),

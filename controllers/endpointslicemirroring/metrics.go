@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
+	"github.com/coracle-k8s/coracle/apis/histogram"
 	"github.com/coracle-k8s/coracle/controllers/internal/slicecount"
 )
 
@@ -19,7 +20,7 @@ type metrics struct {
 
 func newMetrics() metrics {
 	histogram := func(name, help string, first float64) prometheus.Histogram {
-		return prometheus.NewHistogram(prometheus.HistogramOpts{Subsystem: subsystem, Name: name, Help: "[ALPHA] " + help, Buckets: prometheus.ExponentialBuckets(first, 2, 15)})
+		return histogram.New(prometheus.HistogramOpts{Subsystem: subsystem, Name: name, Help: "[ALPHA] " + help, Buckets: prometheus.ExponentialBuckets(first, 2, 15)})
 	}
 	return metrics{
 		added:    histogram("endpoints_added_per_sync", "Number of endpoints added on each Endpoints sync", 2),

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 
+	"github.com/coracle-k8s/coracle/apis/histogram"
 	"github.com/coracle-k8s/coracle/controllers/internal/scrape"
 )
 
@@ -25,7 +26,7 @@ func newTallies() tallies {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Subsystem: subsystem, Name: name, Help: "[BETA] " + help + labelled}, labels)
 	}
 	histogram := func(name, help string, labels ...string) *prometheus.HistogramVec {
-		return prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		return histogram.NewVec(prometheus.HistogramOpts{
 			Subsystem: subsystem, Name: name, Help: "[BETA] " + help + labelled, Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
 		}, labels)
 	}

@@ -11,6 +11,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/apis/batch"
+	"github.com/coracle-k8s/coracle/apis/histogram"
 )
 
 // metrics have upstream's names, labels and values.
@@ -25,7 +26,7 @@ func newMetrics() *metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Subsystem: "job_controller", Name: name, Help: help}, labels)
 	}
 	return &metrics{
-		syncDuration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		syncDuration: histogram.NewVec(prometheus.HistogramOpts{
 			Subsystem: "job_controller", Name: "job_sync_duration_seconds", Help: "[STABLE] The time it took to sync a job",
 			Buckets: prometheus.ExponentialBuckets(0.004, 2, 15),
 		}, []string{"completion_mode", "result", "action"}),

@@ -1,6 +1,10 @@
 package nodelifecycle
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/coracle-k8s/coracle/apis/histogram"
+)
 
 // metrics has upstream's names.
 type metrics struct {
@@ -18,7 +22,7 @@ func newMetrics(fares func() []fare) metrics {
 			Subsystem: "node_collector", Name: "evictions_total",
 			Help: "Number of Node evictions that happened since current instance of NodeController started.",
 		}, []string{"zone"}),
-		health: prometheus.NewHistogram(prometheus.HistogramOpts{
+		health: histogram.New(prometheus.HistogramOpts{
 			Subsystem: "node_collector", Name: "update_node_health_duration_seconds",
 			Help:    "[ALPHA] Duration in seconds for NodeController to update the health of a single node.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 8),

@@ -6,13 +6,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/coracle-k8s/coracle/apis/histogram"
 	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
 )
 
 // newAgeRatio is upstream's metric of how old the pods are that scaling down
 // takes, next to the youngest ready one.
 func newAgeRatio() prometheus.Histogram {
-	return prometheus.NewHistogram(prometheus.HistogramOpts{
+	return histogram.New(prometheus.HistogramOpts{
 		Subsystem: "replicaset_controller", Name: "sorting_deletion_age_ratio",
 		Help:    "[ALPHA] The ratio of chosen deleted pod's ages to the current youngest pod's age (at the time). Should be <2. The intent of this metric is to measure the rough efficacy of the sorting (and deletion) of pods when a replicaset scales down. This only considers Ready pods when calculating and reporting.",
 		Buckets: prometheus.ExponentialBuckets(0.25, 2, 6),

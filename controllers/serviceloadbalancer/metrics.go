@@ -2,6 +2,8 @@ package serviceloadbalancer
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/coracle-k8s/coracle/apis/histogram"
 )
 
 // metrics have upstream's names.
@@ -22,7 +24,7 @@ func newMetrics() metrics {
 			Subsystem: subsystem, Name: "nodesync_error_total",
 			Help: "Times configuring a load balancer failed, as an effect of node changes.",
 		}),
-		update: prometheus.NewHistogram(prometheus.HistogramOpts{
+		update: histogram.New(prometheus.HistogramOpts{
 			Subsystem: subsystem, Name: "update_loadbalancer_host_latency_seconds",
 			Help: "Latency of updating the hosts of one load balancer.", Buckets: prometheus.ExponentialBuckets(1, 2, 15),
 		}),

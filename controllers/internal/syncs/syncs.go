@@ -10,6 +10,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/coracle-k8s/coracle/apis/histogram"
 )
 
 // Counter is two metrics, sync_total and sync_duration_seconds.
@@ -22,7 +24,7 @@ type Counter struct {
 func New(subsystem, total, duration string) Counter {
 	return Counter{
 		total: prometheus.NewCounterVec(prometheus.CounterOpts{Subsystem: subsystem, Name: "sync_total", Help: "[ALPHA] " + total}, []string{"code"}),
-		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		duration: histogram.NewVec(prometheus.HistogramOpts{
 			Subsystem: subsystem, Name: "sync_duration_seconds", Help: "[ALPHA] " + duration, Buckets: prometheus.ExponentialBuckets(0.001, 2, 15),
 		}, []string{"code"}),
 	}

@@ -14,6 +14,8 @@ func differencesOnPurpose() []difference {
 			"When a Recreate rollout's new pods do not get ready, either side may keep the condition of the rollout before: it does if the write that a new ReplicaSet was made meets a conflict. See pkg/controller/deployment/sync.go, getNewReplicaSet."},
 		{regexp.MustCompile(`^Event of PodDisruptionBudget \S+: Normal NoPods: `),
 			"A budget whose last pod is being replaced is looked at while there is none, or is not."},
+		{regexp.MustCompile(`^Event of Job \S+: Normal SuccessfulDelete: Deleted pod: `),
+			"A Job that fails deletes the pods that still run. Whether one does follows from when the pods of the script end; the Job's status is compared."},
 		{regexp.MustCompile(`^Event of \S+ \S+: Warning FailedCreate: .*exceeded quota`),
 			"Whether a replacement is tried before the quota knows that its pod is gone follows from when either looks; what comes of it is compared."},
 	}

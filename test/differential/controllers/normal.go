@@ -122,6 +122,13 @@ func (n *naming) object(u *unstructured.Unstructured) string {
 	for _, field := range []string{"uid", "resourceVersion", "creationTimestamp", "managedFields", "generation", "name", "selfLink"} {
 		delete(meta, field)
 	}
+	// Not every change of Endpoints has a time that triggered it.
+	if annotations, ok := meta["annotations"].(map[string]any); ok {
+		delete(annotations, "endpoints.kubernetes.io/last-change-trigger-time")
+		if len(annotations) == 0 {
+			delete(meta, "annotations")
+		}
+	}
 	u.Object["metadata"] = meta
 	if u.GetKind() == "CertificateSigningRequest" {
 		unstructured.RemoveNestedField(u.Object, "status", "certificate")
@@ -144,7 +151,7 @@ func (n *naming) value(v any) any {
 			switch key {
 			case "resourceVersion", "uid", "nodePort", "healthCheckNodePort":
 				continue
-			case "endpoints.kubernetes.io/last-change-trigger-time", "pod-template-generation":
+			case "pod-template-generation":
 				continue
 			}
 			out[n.text(key)] = n.value(value)
@@ -175,10 +182,11 @@ func sortJSON(list []any) {
 // follows from when its pods become ready.
 func (n *naming) event(e *unstructured.Unstructured) string {
 	get := func(path ...string) string { s, _, _ := unstructured.NestedString(e.Object, path...); return s }
-	message := number.ReplaceAllString(n.text(get("message")), "N")
-	name := number.ReplaceAllString(n.text(get("involvedObject", "name")), "N")
-	// Of pods that are gone the names are not known any more.
-	message, name = drawnTail.ReplaceAllString(message, "-*"), drawnTail.ReplaceAllString(name, "-*")
+	// The names of deleted pods are unknown, and such a name may end in digits only.
+	plain := func(s string) string {
+		return number.ReplaceAllString(drawnTail.ReplaceAllString(n.text(s), "-*"), "N")
+	}
+	message, name := plain(get("message")), plain(get("involvedObject", "name"))
 	return fmt.Sprintf("Event of %s %s: %s %s: %s", get("involvedObject", "kind"), name, get("type"), get("reason"), message)
 }
 

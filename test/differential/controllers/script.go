@@ -94,12 +94,19 @@ func pod(app, what string, do func(context.Context, *user, *unstructured.Unstruc
 		if len(pods) == 0 {
 			return apierrors.NewNotFound(schema.GroupResource{Resource: "pods"}, app)
 		}
-		// Pods that are alike may have other names on the other side, but not other nodes.
-		place := func(p *unstructured.Unstructured) string {
+		// Pods that are alike may have other names on the other side.
+		order := func(p *unstructured.Unstructured) string {
 			node, _, _ := unstructured.NestedString(p.Object, "spec", "nodeName")
-			return node + "/" + p.GetName()
+			phase, _, _ := unstructured.NestedString(p.Object, "status", "phase")
+			containers, _, _ := unstructured.NestedSlice(p.Object, "spec", "containers")
+			images := ""
+			for _, c := range containers {
+				image, _, _ := unstructured.NestedString(c.(map[string]any), "image")
+				images += image + " "
+			}
+			return strings.Join([]string{node, phase, p.GetLabels()[outcome], images, p.GetName()}, "/")
 		}
-		slices.SortFunc(pods, func(a, b *unstructured.Unstructured) int { return strings.Compare(place(a), place(b)) })
+		slices.SortFunc(pods, func(a, b *unstructured.Unstructured) int { return strings.Compare(order(a), order(b)) })
 		return do(ctx, u, pods[0])
 	}}
 }
