@@ -40,8 +40,8 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
-// access is who may do what: authentication, authorization, admission and the
-// issuing of tokens, over the server's own storages.
+// access holds authentication, authorization, admission and the issuing of
+// tokens, over the server's own storages.
 type access struct {
 	authenticator authenticator.Request
 	authorizer    authorizer.Authorizer
@@ -54,7 +54,7 @@ type access struct {
 
 	// runners follow files while the server runs.
 	runners []func(context.Context) error
-	// requestHeader is what a front proxy tells, nil without one.
+	// requestHeader configures the trust in a front proxy's headers, nil without one.
 	requestHeader *authenticatorfactory.RequestHeaderConfig
 
 	server *Server
@@ -192,8 +192,8 @@ func (a *access) createNamespace(ctx context.Context, name string) error {
 
 func (a *access) install(m *mux.PathRecorderMux) { a.discovery.Install(m.Handle) }
 
-// start feeds the authorizers, which watch nothing until somebody who is not
-// an administrator asks, and stores the default roles.
+// start feeds the authorizers and stores the default roles. The authorizers
+// watch nothing until the first request of a user who is not an administrator.
 func (a *access) start(ctx context.Context) {
 	health := &a.server.health
 	a.running.Go(func() { health.informers.during(func() { _ = a.roles.Run(ctx) }) }) // ends with ctx, without error

@@ -142,7 +142,7 @@ func (p *params) list(ctx context.Context, gvr schema.GroupVersionResource, name
 	return c.Resource(gvr).Namespace(namespace).List(ctx, options)
 }
 
-// mapper knows the built-in kinds, and asks discovery for others.
+// mapper maps the built-in kinds itself, and uses discovery for others.
 type mapper struct {
 	meta.RESTMapper
 	server *Server

@@ -11,8 +11,8 @@ import (
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
 )
 
-// TestFairnessStartsWhenWanted asks as an administrator, who is exempt, then for
-// the objects themselves, and last as somebody whose flow schema is of the test.
+// TestFairnessStartsWhenWanted sends requests as an administrator, who is exempt, then
+// for the objects themselves, and last as a user whose flow schema the test made.
 func TestFairnessStartsWhenWanted(t *testing.T) {
 	g := NewWithT(t)
 	ignore := goleak.IgnoreCurrent()

@@ -22,8 +22,8 @@ const (
 )
 
 // groups is the legacy discovery of groups. A group may be built in, have
-// versions by definitions, and be served elsewhere in part; nobody who goes
-// takes with him what others have.
+// versions by definitions, and be served elsewhere in part. Removing one
+// provider keeps the versions that other providers serve.
 type groups struct {
 	all    discovery.GroupManager
 	codecs runtime.NegotiatedSerializer

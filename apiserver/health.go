@@ -158,8 +158,8 @@ func (s *Server) readyPath() string {
 	return "/readyz?" + excluded.Encode()
 }
 
-// installHealth serves the checks in upstream's order, in place of the library's,
-// which knows its own hooks alone. more are checks of encryption at rest.
+// installHealth serves the checks in upstream's order. It replaces the library's endpoints,
+// which check the library's own hooks only. more are checks of encryption at rest.
 func (s *Server) installHealth(m *mux.PathRecorderMux, more []healthz.HealthChecker) {
 	for _, path := range m.ListedPaths() {
 		if root, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/"); slices.Contains([]string{"healthz", "livez", "readyz"}, root) {

@@ -163,8 +163,8 @@ func constraints(t *testing.T, path string) []string {
 	return all
 }
 
-// TestImpersonationVerbsInRoles are verbs like others: reviews answer for them, and
-// nobody grants what he does not hold.
+// TestImpersonationVerbsInRoles checks that these verbs are verbs like others:
+// access reviews answer for them, and a user cannot grant one that he does not hold.
 func TestImpersonationVerbsInRoles(t *testing.T) {
 	g := NewWithT(t)
 	s := start(t, impersonators)

@@ -27,9 +27,8 @@ import (
 	"k8s.io/component-base/metrics/prometheus/slis"
 )
 
-// installMetrics serves /metrics under upstream's names. What the libraries
-// count is counted for the whole process; what is asked of this server's
-// storage is asked when somebody scrapes.
+// installMetrics serves /metrics under upstream's names. The libraries' metrics are
+// of the whole process. Metrics of this server's storage are read at each scrape.
 func (s *Server) installMetrics(m *mux.PathRecorderMux) {
 	for _, register := range []func(){
 		apimetrics.Register, storagemetrics.Register, cachermetrics.Register, etcd3metrics.Register,
@@ -117,8 +116,8 @@ func (s *Server) observeSizes(ctx context.Context) {
 	}
 }
 
-// merged gathers from all, as one. Of what describes the process the first one
-// that says it is heard.
+// merged gathers from all, as one. A metric that describes the process is taken
+// from the first gatherer that has it.
 type merged []prometheus.Gatherer
 
 var _ prometheus.Gatherer = merged{}

@@ -200,7 +200,7 @@ func (s *Server) genericConfig() *genericapiserver.Config {
 	return c
 }
 
-// externalAddress is what discovery tells clients to connect to.
+// externalAddress returns the address that discovery gives clients to connect to.
 func (s *Server) externalAddress() string {
 	own := s.config.Listeners[0].Addr().String()
 	host := s.config.Settings.ExternalHostname
@@ -312,7 +312,7 @@ func (s *Server) openFiles(c *genericapiserver.Config) error {
 	return s.audit.Start()
 }
 
-// id tells the servers of a process apart in metrics.
+// id returns the label that distinguishes the servers of a process in metrics.
 func (s *Server) id() string { return s.config.Listeners[0].Addr().String() }
 
 func (s *Server) env() registry.Env {

@@ -27,12 +27,12 @@ var plainCompiler = sync.OnceValue(func() plugincel.Compiler {
 
 // expressions compiles the expressions of one object.
 type expressions struct {
-	// params says that the object has parameters.
+	// params is set if the object has parameters.
 	params bool
 	// stored are expressions that the object had before: they may use what this
 	// version of Kubernetes reads but does not let new objects use yet.
 	stored sets.Set[string]
-	// composed knows the object's variables; nil without any.
+	// composed compiles with the object's variables; nil without any.
 	composed *plugincel.CompositedCompiler
 }
 
@@ -50,7 +50,7 @@ func newExpressions(params *admissionv1.ParamKind, variables bool, stored sets.S
 	return e, nil
 }
 
-// expression is what the library wants to know of one.
+// expression is one CEL expression, as the library's compiler takes it.
 type expression struct {
 	name, text string
 	types      []*celgo.Type

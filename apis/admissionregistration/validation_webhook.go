@@ -26,7 +26,7 @@ func harmless() []admissionv1.SideEffectClass {
 // allowances are what a stored configuration may keep, though it could not be made today.
 type allowances struct {
 	sideEffects, unknownReviewVersions, duplicateNames, badSelectors bool
-	// conditions says that match conditions did not change and are not looked at.
+	// conditions is set if the match conditions did not change; they are not validated then.
 	conditions bool
 	stored     sets.Set[string] // expressions
 }

@@ -51,7 +51,7 @@ func withoutKind(claims []corev1.PersistentVolumeClaim) []corev1.PersistentVolum
 	return claims
 }
 
-// statefulSetOptions says what of a StatefulSet is validated.
+// statefulSetOptions selects which parts of a StatefulSet are validated.
 type statefulSetOptions struct {
 	asNew       bool                    // serviceName and claim templates, which never change
 	template    *corev1.PodTemplateSpec // the stored one, nil of a new object

@@ -14,7 +14,7 @@ var specPath = field.NewPath("spec")
 
 const exactlyOne = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
 
-// ValidateSubjectAccessReview checks a question about somebody.
+// ValidateSubjectAccessReview validates a review of any user's access.
 func ValidateSubjectAccessReview(r *authorizationv1.SubjectAccessReview) field.ErrorList {
 	return append(validateSpec(r.Spec), emptyMeta(r.ObjectMeta, false, "must be empty")...)
 }

@@ -45,7 +45,7 @@ func withoutCarried(in map[string]string, extra map[string]string) map[string]st
 	return out
 }
 
-// isCPU says whether v1 has fields for the metric.
+// isCPU reports whether v1 has fields for the metric.
 func isCPU(m *autoscalingv2.MetricSpec) bool {
 	return m.Type == autoscalingv2.ResourceMetricSourceType && m.Resource != nil && m.Resource.Name == corev1.ResourceCPU && m.Resource.Target.AverageUtilization != nil
 }

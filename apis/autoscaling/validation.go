@@ -82,7 +82,7 @@ func declared(s *autoscalingv2.HorizontalPodAutoscalerSpec, at *field.Path) fiel
 	return errs
 }
 
-// reference says what the apiVersion of a reference may be.
+// reference holds which values the apiVersion of a reference may have.
 type reference struct {
 	coreGroup  bool // nothing, or the core group
 	anyVersion bool // anything, because it is stored so

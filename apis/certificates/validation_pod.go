@@ -90,7 +90,7 @@ func validateKey(r *certificatesv1.PodCertificateRequest) field.ErrorList {
 	return validateStub(r.Spec.StubPKCS10Request)
 }
 
-// keyFault says what is wrong with a public key and how it looks.
+// keyFault returns what is wrong with a public key, and the value to show for it.
 func keyFault(key any) (value any, fault string) {
 	switch k := key.(type) {
 	case ed25519.PublicKey:

@@ -51,7 +51,7 @@ func SetServiceDefaults(svc *corev1.Service) {
 	}
 }
 
-// externallyAccessible tells whether clients outside the cluster may reach svc.
+// externallyAccessible reports whether clients outside the cluster may reach svc.
 func externallyAccessible(svc *corev1.Service) bool {
 	switch svc.Spec.Type {
 	case corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeNodePort:

@@ -84,7 +84,7 @@ func SetPodSpecDefaults(s *corev1.PodSpec) {
 }
 
 // SyncServiceAccount keeps serviceAccount, the old name of the field, equal to
-// serviceAccountName. To be called again after whoever changes the latter.
+// serviceAccountName. Code that changes the latter later must call it again.
 func SyncServiceAccount(s *corev1.PodSpec) {
 	setIfZero(&s.ServiceAccountName, s.DeprecatedServiceAccount)
 	s.DeprecatedServiceAccount = s.ServiceAccountName

@@ -258,8 +258,8 @@ func externalIPs(fldPath *field.Path, list, old []string) field.ErrorList {
 	return errs
 }
 
-// notSpecialIP validates that ip is nobody's own address: not loopback, not link
-// local, not unspecified. Services and endpoints must not lead there.
+// notSpecialIP validates that ip is none of a host's own addresses: not loopback,
+// not link local, not unspecified. Services and endpoints must not lead there.
 func notSpecialIP(fldPath *field.Path, ip string) field.ErrorList {
 	addr := netutils.ParseIPSloppy(ip)
 	if addr == nil {

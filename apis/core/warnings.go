@@ -94,8 +94,8 @@ func (w *warner) add(fldPath *field.Path, format string, args ...any) {
 	w.list = append(w.list, fmt.Sprintf("%s: %s", fldPath, fmt.Sprintf(format, args...)))
 }
 
-// ip warns of an address that is written in an ambiguous way. What is no
-// address at all is for validation, or nobody, to complain of.
+// ip adds a warning for an address that is written in an ambiguous way. A value
+// that is no address gets no warning: reporting it is validation's task.
 func (w *warner) ip(fldPath *field.Path, v string) {
 	if netutils.ParseIPSloppy(v) != nil {
 		w.list = append(w.list, validation.GetWarningsForIP(fldPath, v)...)

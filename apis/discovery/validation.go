@@ -59,8 +59,8 @@ func declared(slice, old *discoveryv1.EndpointSlice) field.ErrorList {
 	return errs
 }
 
-// ValidateEndpointSliceUpdate validates a changed EndpointSlice. Endpoints that
-// stay as they are were valid for whoever stored them.
+// ValidateEndpointSliceUpdate validates a changed EndpointSlice. Unchanged
+// endpoints are not validated again: they were valid when they were stored.
 func ValidateEndpointSliceUpdate(slice, old *discoveryv1.EndpointSlice) field.ErrorList {
 	return validateSlice(slice, old)
 }

@@ -32,19 +32,19 @@ func AddressOf(svc *corev1.Service, ip netip.Addr) *networkingv1.IPAddress {
 	}
 }
 
-// Managed says whether the allocator wrote the address.
+// Managed reports whether the allocator wrote the address.
 func Managed(ip *networkingv1.IPAddress) bool {
 	return ip.Labels[networkingv1.LabelManagedBy] == AllocatorName
 }
 
-// BelongsTo says whether the allocator gave the address to svc.
+// BelongsTo reports whether the allocator gave the address to svc.
 func BelongsTo(ip *networkingv1.IPAddress, svc *corev1.Service) bool {
 	r := ip.Spec.ParentRef
 	return Managed(ip) && r != nil && *r == networkingv1.ParentReference{Resource: "services", Namespace: svc.Namespace, Name: svc.Name}
 }
 
-// Ready says whether addresses may be taken from a range. One that no
-// controller has looked at yet is ready.
+// Ready reports whether addresses may be taken from a range. A range without
+// the condition Ready, which its controller has not looked at yet, is ready.
 func Ready(c *networkingv1.ServiceCIDR) bool {
 	if c.DeletionTimestamp != nil {
 		return false

@@ -87,7 +87,7 @@ func DropSlice(spec, old *resourcev1.ResourceSliceSpec) {
 	}
 }
 
-// lists says that an attribute of the device is a list.
+// lists reports whether an attribute of the device is a list.
 func lists(d *resourcev1.Device) bool {
 	for _, a := range d.Attributes {
 		if a.BoolValues != nil || a.IntValues != nil || a.StringValues != nil || a.VersionValues != nil {

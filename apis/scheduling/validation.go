@@ -71,7 +71,8 @@ func ValidatePriorityClass(c *schedulingv1.PriorityClass) field.ErrorList {
 	return errs
 }
 
-// notSystem says in what a class differs from the system's class of its name.
+// notSystem returns how a class differs from the system's class of its name, ""
+// if it does not.
 func notSystem(c *schedulingv1.PriorityClass) string {
 	system, ok := SystemClass(c.Name)
 	switch {

@@ -36,7 +36,7 @@ type Deps struct {
 	// those out.
 	Authorizer authorizer.UnconditionalAuthorizer
 	Mapper     meta.RESTMapper
-	// Dynamic is what webhooks and policies need; nil leaves them out.
+	// Dynamic configures webhooks and policies; nil leaves them out.
 	Dynamic *dynamic.Config
 	// Selection turns plugins on and off.
 	Selection Selection

@@ -91,7 +91,7 @@ func New(c Config) *Server {
 		byName: map[string]*apiService{}, remotes: map[string]*remote{}, groups: map[string]bool{}}
 }
 
-// Demand starts the server if nobody has yet, and does not wait.
+// Demand starts the server if it was not started yet, and does not wait.
 func (s *Server) Demand() { s.demand.Do(func() { close(s.demands) }) }
 
 // Demanded reports whether it was started.

@@ -77,8 +77,8 @@ func localService(l Local, now metav1.Time) *apiService {
 	}
 }
 
-// planLocal returns what to write and what to delete, so that the APIServices of
-// what is served here are there. One that somebody pointed at a Service is his.
+// planLocal returns which APIServices to write and which to delete, so that there is
+// one for each group served here. One that a user pointed at a Service is left alone.
 func planLocal(locals []Local, have map[string]*apiService, now metav1.Time) (create []*apiService, remove []string) {
 	want := map[string]bool{}
 	for _, l := range locals {

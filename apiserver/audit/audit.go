@@ -23,7 +23,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 )
 
-// Log is where events go, and the policy of which.
+// Log writes events to a backend, and holds the policy that selects them.
 type Log struct {
 	audit.Backend
 	audit.PolicyRuleEvaluator

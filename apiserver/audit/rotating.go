@@ -22,7 +22,7 @@ type rotation struct {
 	Compress   bool
 }
 
-// rotating is a log file that begins anew when it is full.
+// rotating is a log file that is renamed and started again when it is full.
 type rotating struct {
 	rotation
 	now func() time.Time

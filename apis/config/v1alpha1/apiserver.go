@@ -159,8 +159,8 @@ type ServiceAccounts struct {
 	ExtendTokenExpiration *bool `json:"extendTokenExpiration,omitempty"`
 }
 
-// Authentication says whom the API server believes, besides client certificates
-// of the cluster's authority, service accounts and agents.
+// Authentication configures which clients the API server authenticates, besides
+// client certificates of the cluster's authority, service accounts and agents.
 type Authentication struct {
 	// ClientCAFile has authorities of client certificates besides the cluster's
 	// own, PEM. It is read again when it changes. Default none.
@@ -238,7 +238,7 @@ type RequestHeader struct {
 	ExtraHeaderPrefixes []string `json:"extraHeaderPrefixes,omitempty"`
 }
 
-// Authorization says who may do what.
+// Authorization configures the authorizers of the API server.
 type Authorization struct {
 	// ConfigFile is an AuthorizationConfiguration (apiserver.config.k8s.io):
 	// the authorizers in their order, webhooks among them. It is read again when
@@ -312,7 +312,7 @@ type Audit struct {
 	// LogBatch is how events are buffered in the mode batch, LogTruncate bounds them.
 	LogBatch    AuditBatch    `json:"logBatch,omitempty"`
 	LogTruncate AuditTruncate `json:"logTruncate,omitempty"`
-	// WebhookKubeconfigFile says to which server events are sent.
+	// WebhookKubeconfigFile names the kubeconfig of the server that events are sent to.
 	WebhookKubeconfigFile string `json:"webhookKubeconfigFile,omitempty"`
 	// WebhookMode is as LogMode. Default batch.
 	WebhookMode string `json:"webhookMode,omitempty"`

@@ -34,8 +34,7 @@ type Config struct {
 	Namespaces Namespaces
 	// Params reads what policies are parametrized with.
 	Params Params
-	// Mapper knows the resources of all kinds served, also of those defined
-	// by users.
+	// Mapper maps the resources of all kinds served, also of those defined by users.
 	Mapper meta.RESTMapper
 	// TypeConverter has the merge schema of a kind, nil if it is not served.
 	TypeConverter func(schema.GroupVersionKind) managedfields.TypeConverter

@@ -47,7 +47,8 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	if equality.Semantic.DeepEqual(after, before) {
 		return nil
 	}
-	// Creating with owners harms nobody but the creator.
+	// Creating an object with owners needs no permission to delete it: it harms
+	// the creator only.
 	if a.GetOperation() != admission.Create {
 		if ok, reason, err := p.allowed(ctx, a, "delete", a.GetResource().GroupResource(), "", a.GetNamespace(), a.GetName()); !ok {
 			return admission.NewForbidden(a, fmt.Errorf("cannot set an ownerRef on a resource you can't delete: %v, %v", reason, err))

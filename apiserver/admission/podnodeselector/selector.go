@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// annotation is where a namespace has its selector.
+// annotation names the annotation that holds a namespace's selector.
 const annotation = "scheduler.alpha.kubernetes.io/node-selector"
 
 // clusterDefault is the key of the selector for namespaces without one.

@@ -125,7 +125,8 @@ var _ generic.QuotaAccessor = &accessor{}
 func (a *accessor) UpdateQuotaStatus(q *corev1.ResourceQuota) error {
 	stored, err := a.quotas.UpdateQuotaStatus(a.ctx, q)
 	if apierrors.IsConflict(err) {
-		// Somebody wrote it whom the next try would not see, either.
+		// Another server wrote it. The next try might not see that write
+		// either, so it reads the stored quota.
 		var failed error
 		if stored, failed = a.quotas.LatestQuota(a.ctx, q.Namespace, q.Name); failed != nil {
 			return err

@@ -21,7 +21,7 @@ import (
 const (
 	// DefaultName is the account of pods that name none.
 	DefaultName = "default"
-	// TokenPath is where containers find token, ca.crt and namespace.
+	// TokenPath is the directory of token, ca.crt and namespace in containers.
 	TokenPath = "/var/run/secrets/kubernetes.io/serviceaccount"
 	// VolumePrefix starts the name of the token volume.
 	VolumePrefix = "kube-api-access-"

@@ -1,6 +1,6 @@
-// Package authn composes who a request is from: a caller in the same process,
-// a front proxy, a client certificate, a bearer token, or, for health
-// endpoints only, nobody.
+// Package authn composes the authentication of requests: of a caller in the
+// same process, by a front proxy, a client certificate or a bearer token, or,
+// for health endpoints only, as the anonymous user.
 package authn
 
 import (
@@ -25,7 +25,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 )
 
-// Config says whom to believe. Every field may be left empty.
+// Config holds the sources of identities that are trusted. Every field may be left empty.
 type Config struct {
 	// ClientCA gives the roots that client certificates are checked against,
 	// asked for every request so that they may change. Common name and

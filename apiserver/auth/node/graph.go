@@ -27,7 +27,7 @@ const (
 	byVolumeSecrets = "secret"
 )
 
-// Graph knows which objects the pods of each node use. It watches pods, and
+// Graph holds which objects the pods of each node use. It watches pods, and
 // volumes when given, from the first question on; Run must be running.
 type Graph struct {
 	pods    *mirror.Mirror[*corev1.Pod]

@@ -15,8 +15,8 @@ import (
 
 const userPrefix = "system:node:"
 
-// Name tells whether u is the agent of a node, and of which: the user
-// system:node:NAME in the group system:nodes.
+// Name returns the name of the node whose agent u is: the user system:node:NAME
+// in the group system:nodes. It reports whether u is an agent.
 func Name(u user.Info) (node string, isNode bool) {
 	if u == nil {
 		return "", false

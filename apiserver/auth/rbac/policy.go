@@ -260,7 +260,7 @@ func ClusterRoleBindings() []rbacv1.ClusterRoleBinding {
 		bind("system:volume-scheduler", asUser(user.KubeScheduler)),
 		bind("system:service-account-issuer-discovery", group("system:serviceaccounts")),
 		bind("system:cluster-trust-bundle-discovery", group("system:serviceaccounts")),
-		// Nobody by default: the node authorizer decides.
+		// No subjects by default: the node authorizer decides.
 		bind("system:node"),
 	}
 	for _, r := range controllerRoles() {

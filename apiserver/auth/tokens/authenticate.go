@@ -299,7 +299,7 @@ func (a *Authenticator) used(ctx context.Context, secret *corev1.Secret, now tim
 	}
 }
 
-// invalidSince marks Secrets whose token nobody used for long; the cleaner sets it.
+// invalidSince marks Secrets whose token was not used for long; the cleaner sets it.
 const invalidSince = "kubernetes.io/legacy-token-invalid-since"
 
 // wellKnownAlgorithms keeps the order of the discovery document stable.

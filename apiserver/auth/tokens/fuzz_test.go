@@ -13,7 +13,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/auth/tokens"
 )
 
-// FuzzToken authenticates tokens that nobody signed: none is anyone's.
+// FuzzToken checks that tokens which were not signed are refused.
 func FuzzToken(f *testing.F) {
 	data, err := tokens.NewKeyPEM()
 	if err != nil {
