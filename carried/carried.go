@@ -39,7 +39,7 @@ func Carried() []string {
 	return names
 }
 
-// ErrMissing says that a program is neither carried nor on PATH.
+// ErrMissing is returned for a program that is neither carried nor on PATH.
 var ErrMissing = errors.New("is missing")
 
 // Install returns a directory with all of Programs: given, if that is not

@@ -115,8 +115,8 @@ func (i Image) build(program []byte) (v1.Image, error) {
 	return mutate.ConfigFile(image, config)
 }
 
-// labelled tells versions apart: images of one program under several names have
-// IDs of their own, so that a pod's status tells which one it runs.
+// labelled labels the image with its version. Images of one program under several
+// names then have different IDs, so that a pod's status shows which one it runs.
 func labelled(image v1.Image, version string) (v1.Image, error) {
 	config, err := image.ConfigFile()
 	if err != nil {

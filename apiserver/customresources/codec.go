@@ -194,7 +194,7 @@ func (creator) New(kind schema.GroupVersionKind) (runtime.Object, error) {
 	return u, nil
 }
 
-// typer knows unstructured objects and the option kinds of a version.
+// typer recognizes unstructured objects and the option kinds of a version.
 type typer struct {
 	options      *runtime.Scheme
 	unstructured runtime.ObjectTyper

@@ -35,8 +35,8 @@ func scaleColumns(v *apiextensionsv1.CustomResourceDefinitionVersion) []apiexten
 	return append(list, age())
 }
 
-// deprecation is what users of a deprecated version are warned with: its own
-// words, else a pointer to the newest version that is not.
+// deprecation returns the warning for users of a deprecated version: its own
+// text, else a pointer to the newest version that is not deprecated.
 func deprecation(crd *definitionCRD, v *apiextensionsv1.CustomResourceDefinitionVersion) string {
 	if v.DeprecationWarning != nil {
 		return *v.DeprecationWarning

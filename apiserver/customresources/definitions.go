@@ -102,8 +102,8 @@ func New(c Config) (*Server, error) {
 	}, nil
 }
 
-// Demand starts the machinery if nobody has yet, and does not wait. Without
-// it the server knows of no definition.
+// Demand starts the machinery if it was not started yet, and does not wait.
+// Before that the server has no definitions.
 func (s *Server) Demand() { s.demand.Do(func() { close(s.demands) }) }
 
 // Sync is Demand, and returns when every stored definition is served.

@@ -35,7 +35,7 @@ func byPreference(versions []string) []string {
 	return slices.Compact(versions)
 }
 
-// group is what a group serves: resources by version. mu is held.
+// group returns the resources that a group serves, by version. mu is held.
 func (s *Server) group(name string) map[string][]metav1.APIResource {
 	versions := map[string][]metav1.APIResource{}
 	for _, d := range s.byName {

@@ -17,7 +17,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 )
 
-// finalizing says that the definition waits for us before it goes.
+// finalizing reports whether the definition is being deleted and waits for this server.
 func finalizing(crd *definitionCRD) bool {
 	return crd.DeletionTimestamp != nil && apihelpers.CRDHasFinalizer(crd, apiextensionsv1.CustomResourceCleanupFinalizer)
 }

@@ -35,8 +35,8 @@ func planStatus(crd *definitionCRD, others []*definitionCRD, now metav1.Time) ap
 	return status
 }
 
-// planNames gives the names the definition may have: each that it asks for and
-// nobody else has, else the one it had.
+// planNames returns the names that the definition may have: each that it asks
+// for and no other definition has, else the one it had.
 func planNames(crd *definitionCRD, others []*definitionCRD) (apiextensionsv1.CustomResourceDefinitionNames, condition) {
 	resources, kinds := claimed(others)
 	wanted, names := crd.Spec.Names, *crd.Status.AcceptedNames.DeepCopy()

@@ -327,7 +327,7 @@ func (s *serving) managed(scope handlers.RequestScope, resets map[fieldpath.APIV
 	return &scope, nil
 }
 
-// statusResets is what the status subresource does not take, in every version.
+// statusResets returns, for every version, the fields that the status subresource ignores.
 func (s *serving) statusResets() map[fieldpath.APIVersion]*fieldpath.Set {
 	resets := map[fieldpath.APIVersion]*fieldpath.Set{}
 	for _, v := range s.crd.Spec.Versions {

@@ -118,7 +118,7 @@ func (s *sayable) fields(v reflect.Value, path string) error {
 	return nil
 }
 
-// unsayable says what is wrong with a value that JSON cannot say.
+// unsayable returns what is wrong with a value that JSON cannot express.
 func unsayable(value any) string {
 	var raw []byte
 	switch v := value.(type) {

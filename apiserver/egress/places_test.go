@@ -54,9 +54,9 @@ const (
 	memory   = "in-process transport: opens no connection"
 )
 
-// places are where the server dials, by file and what is used there, each with the
-// reason why it may. Whoever adds one decides whether somebody else can write the
-// address: if so, egress.Dial connects.
+// places lists where the server dials, by file and what is used there, each with
+// the reason why it may. For a new entry, decide whether a user can write the
+// address: if so, egress.Dial must connect.
 var places = map[string]string{
 	"apiserver/egress/egress.go net.Dialer":                                            "the rule itself",
 	"apiserver/registry/core/connect/connect.go http.Transport":                        byRule,

@@ -18,13 +18,13 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/follow"
 )
 
-// Config says where the configuration is.
+// Config locates the configuration.
 type Config struct {
 	// File is an EncryptionConfiguration.
 	File string
 	// Reload follows changes of File.
 	Reload bool
-	// ServerID tells servers apart in metrics.
+	// ServerID distinguishes servers in metrics.
 	ServerID string
 	// Report is told of a changed file that is not taken.
 	Report func(error)
@@ -105,7 +105,7 @@ func (t *Transformers) Run(ctx context.Context) error {
 	return nil
 }
 
-// answers says whether the KMS plugins do.
+// answers returns an error unless the KMS plugins answer.
 func (g *generation) answers(ctx context.Context) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "/healthz", nil)
 	if err != nil {

@@ -283,7 +283,7 @@ func TestKMS(t *testing.T) {
 	g.Expect(text).To(Equal("from before"))
 	g.Expect(stale).To(BeTrue())
 
-	// A server that starts anew has the plugin open what is stored.
+	// A restarted server has the plugin decrypt what is stored.
 	w.stop()
 	again := open(t, providers(provider))
 	text, _, err = again.read(data)
@@ -291,7 +291,7 @@ func TestKMS(t *testing.T) {
 	g.Expect(text).To(Equal("hidden"))
 	again.stop()
 
-	// And one that starts after the plugin changed its key has it written anew.
+	// A server that starts after the plugin changed its key has it encrypted again.
 	v.set("key-2", nil)
 	later := open(t, providers(provider))
 	text, stale, err = later.read(data)

@@ -24,7 +24,7 @@ const (
 )
 
 // processors returns how many large lists compute at once: one processor stays
-// free for whoever needs one for a moment, if there is another.
+// free for other requests, if there is another.
 func processors() int { return max(1, runtime.GOMAXPROCS(0)-1) }
 
 // inTurns makes large lists take turns. Others go to next as they are. A list has

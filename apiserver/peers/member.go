@@ -36,7 +36,7 @@ type Config struct {
 	// Host is the machine's name, and Instance tells servers on it apart: the
 	// same one after a restart.
 	Host, Instance string
-	// Address is where pods reach the server; not valid if nowhere.
+	// Address is the server's address for pods; not valid if they cannot reach it.
 	Address netip.AddrPort
 	// LeaseDuration is the time for which a server that died is still led to; whole seconds.
 	LeaseDuration time.Duration
@@ -150,7 +150,7 @@ func (m *Member) lease(l *coordinationv1.Lease) *coordinationv1.Lease {
 	return l
 }
 
-// attempts are how often somebody may come between reading and writing.
+// attempts limits how often publish reads and writes when another server writes in between.
 const attempts = 5
 
 // publish writes the addresses of all servers that live, and removes the Leases

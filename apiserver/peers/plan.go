@@ -1,20 +1,19 @@
-// Package peers keeps the Service kubernetes leading to every server of a cluster
-// that lives.
+// Package peers keeps the Service kubernetes leading to every live server of a cluster.
 //
-// Each of several servers has a Lease in kube-system, with upstream's label of API
-// servers (https://kubernetes.io/docs/concepts/architecture/leases/#api-server-identity),
-// which also says at what address pods reach it. A server that stops takes both
-// away at once; one that dies is taken away by another, a LeaseDuration after its
-// last renewal. A server that is alone has no Lease: see Publish.
+// Each of several servers has a Lease in kube-system, with upstream's label of API servers
+// (https://kubernetes.io/docs/concepts/architecture/leases/#api-server-identity),
+// which also holds the address at which pods reach it. A server that stops removes both
+// at once. Those of one that dies are removed by another, a LeaseDuration after its last
+// renewal. A server that is alone has no Lease: see Publish.
 //
 // Invariants:
 //
 //  1. A Lease is dead when it has not changed for four fifths of its duration by
-//     the clock of who looks; it is renewed, and looked at, every fifth. So clocks
-//     of different machines are not compared.
+//     the clock of the server that looks at it; it is renewed, and looked at, every
+//     fifth. So clocks of different machines are not compared.
 //  2. Addresses are written only over what was read before the Leases were:
 //     an older view never replaces a newer one.
-//  3. The last address stays: a Service without any helps nobody.
+//  3. The last address stays: a Service without any is of no use.
 package peers
 
 import (
@@ -44,9 +43,9 @@ type sight struct {
 	since   time.Time
 }
 
-// look sorts Leases by whether their servers live, given what was seen before,
-// and says what is seen now and when the next of the others is dead unless it
-// changes; own is the looker's.
+// look sorts Leases by whether their servers live, given what was seen before.
+// It returns what is seen now, and when the next Lease of another server is
+// dead unless it changes. own names the Lease of the server that looks.
 func look(before map[string]sight, leases []coordinationv1.Lease, own string, now time.Time) (after map[string]sight, live, dead []coordinationv1.Lease, next time.Time) {
 	after = map[string]sight{}
 	for _, l := range leases {

@@ -15,9 +15,9 @@ import (
 	"github.com/coracle-k8s/coracle/apis"
 )
 
-// Servers die at random; whoever looks at its pace, or when it was told to, takes
-// each away within the duration of its Lease after its last renewal, and none that
-// renews at its pace.
+// Servers die at random. A server that looks at its pace, or when look told it to,
+// removes each dead one within the duration of its Lease after its last renewal,
+// and none that renews at its pace.
 func TestLook(t *testing.T) {
 	const duration, step = 15 * time.Second, 100 * time.Millisecond
 	for seed := range uint64(200) {

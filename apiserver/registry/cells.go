@@ -23,7 +23,7 @@ func PureUpdate[T any](f func(obj, old T) field.ErrorList) func(context.Context,
 	return func(_ context.Context, obj, old T) field.ErrorList { return f(obj, old) }
 }
 
-// None is what kubectl shows for nothing.
+// None is kubectl's text for an empty value.
 const None = "<none>"
 
 // Containers are the cells of a workload's containers and their images.

@@ -105,7 +105,7 @@ type Env struct {
 	// Components are the parts of the control plane by their names in
 	// ComponentStatuses; each says what is wrong with it.
 	Components map[string]func(context.Context) error
-	// Mapper knows the resource of a kind.
+	// Mapper returns the resource of a kind.
 	Mapper meta.RESTMapper
 	// Definitions is told of CustomResourceDefinitions.
 	Definitions DefinitionObserver

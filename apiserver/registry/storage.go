@@ -28,7 +28,7 @@ type objectStorage struct {
 func (s *objectStorage) ShortNames() []string { return s.shortNames }
 func (s *objectStorage) Categories() []string { return s.categories }
 
-// UnderlyingStore is what StoreOf returns.
+// UnderlyingStore returns the store for StoreOf.
 func (s *objectStorage) UnderlyingStore() *genericregistry.Store { return s.Store }
 
 // StoreOf returns the store behind a resource's own storage, nil if it stores
@@ -44,7 +44,7 @@ func StoreOf(s rest.Storage) *genericregistry.Store {
 // Wrapped is for storages that change some methods of a store.
 type Wrapped struct{ *genericregistry.Store }
 
-// UnderlyingStore is what StoreOf returns.
+// UnderlyingStore returns the store for StoreOf.
 func (w Wrapped) UnderlyingStore() *genericregistry.Store { return w.Store }
 
 // StatusStorage serves status or another subresource that is the whole object

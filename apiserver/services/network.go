@@ -90,8 +90,8 @@ func (n *Network) DialService(namespace, name string, port int32) func(ctx conte
 	}
 }
 
-// own is what egress's rule does not hold for when a Service is called: the
-// server itself, which may listen on loopback, is the Service default/kubernetes.
+// own returns the address that a call of a Service may reach against egress's rule:
+// the server itself, which may listen on loopback, is the Service default/kubernetes.
 func (n *Network) own(namespace, name string) string {
 	if namespace == "default" && name == "kubernetes" {
 		return n.config.Self
@@ -138,7 +138,7 @@ func (n *Network) Stop() {
 	}
 }
 
-// conn tells the network when it is closed.
+// conn notifies the network when it is closed.
 type conn struct {
 	net.Conn
 	network *Network
@@ -193,7 +193,7 @@ func with(c *rest.Config, dial egress.DialFunc, via *url.URL) *rest.Config {
 	return c
 }
 
-// proxyAddress is where http.Transport connects to for a proxy.
+// proxyAddress returns the address that http.Transport dials for a proxy.
 func proxyAddress(via *url.URL) string {
 	if via == nil {
 		return ""

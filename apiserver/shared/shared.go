@@ -28,8 +28,8 @@ type Source struct {
 	// Open returns the store at the first use, or nil if there is none whose
 	// objects are of the wanted type; it may wait for the store.
 	Open func() *genericregistry.Store
-	// Cached says whether a store has a watch cache. Objects of one that has none
-	// are the informer's alone.
+	// Cached reports whether a store has a watch cache. Objects of a store
+	// without one belong to the informer alone.
 	Cached func(*genericregistry.Store) bool
 	// Otherwise is asked where there is no such store.
 	Otherwise cache.ListerWatcherWithContext

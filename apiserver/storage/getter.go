@@ -27,7 +27,7 @@ import (
 )
 
 const (
-	// Prefix is where everything is stored, as upstream has it.
+	// Prefix begins the keys of all objects, as upstream has it.
 	Prefix = "/registry"
 	// compaction is the time for which old revisions are kept, upstream's default.
 	compaction = 5 * time.Minute
@@ -67,8 +67,8 @@ func NewGetter(newClient func() *kubernetes.Client, scheme *runtime.Scheme, seri
 // Encrypt makes storages opened from now on pass what they store through t.
 func (g *Getter) Encrypt(t value.ResourceTransformers) { g.transformers = t }
 
-// Transformer is what the objects of a resource are stored through, custom
-// resources too. Without encryption it refuses to read what is encrypted.
+// Transformer encrypts and decrypts the objects of a resource, custom resources
+// too. Without encryption it refuses to read what is encrypted.
 func (g *Getter) Transformer(gr schema.GroupResource) value.Transformer {
 	if g.transformers == nil {
 		return identity.NewEncryptCheckTransformer()

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// sizeAge is how old an estimate may be. Upstream polls every storage once a
-	// minute; here the next list asks, so that kinds that nobody lists cost nothing.
+	// sizeAge limits the age of an estimate. Upstream polls every storage once a minute. Here
+	// the next list renews the estimate, so that kinds that are never listed cost nothing.
 	sizeAge = 10 * time.Second
 	// sizePatience bounds the count of a storage without a watch cache.
 	sizePatience = time.Second

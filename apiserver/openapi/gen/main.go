@@ -209,7 +209,7 @@ type single interface {
 	rest.GracefulDeleter
 }
 
-// closed gives stores a storage that nobody opens.
+// closed gives stores a storage that is never opened.
 type closed struct{}
 
 func (closed) GetRESTOptions(gr schema.GroupResource, _ runtime.Object) (generic.RESTOptions, error) {

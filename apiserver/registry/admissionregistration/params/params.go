@@ -189,7 +189,7 @@ func RefCell(ref *admissionv1.ParamRef) string {
 	case ref.Name != "" && ref.Namespace != "":
 		return ref.Namespace + "/" + ref.Name
 	case ref.Name != "":
-		// Nobody knows here whether the kind has namespaces.
+		// It is not known here whether the kind is namespaced.
 		return "*/" + ref.Name
 	case ref.Selector != nil:
 		return ref.Selector.String()

@@ -43,7 +43,7 @@ type storage struct {
 	observer registry.DefinitionObserver
 }
 
-// UnderlyingStore is what registry.StoreOf returns.
+// UnderlyingStore returns the store for registry.StoreOf.
 func (s storage) UnderlyingStore() *genericregistry.Store { return s.REST.Store }
 
 // Create implements rest.Creater.

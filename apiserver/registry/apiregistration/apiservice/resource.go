@@ -41,7 +41,7 @@ type storage struct {
 	observer registry.APIServiceObserver
 }
 
-// UnderlyingStore is what registry.StoreOf returns.
+// UnderlyingStore returns the store for registry.StoreOf.
 func (s storage) UnderlyingStore() *genericregistry.Store { return s.REST.Store }
 
 // Get implements rest.Getter.

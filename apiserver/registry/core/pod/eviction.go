@@ -276,7 +276,7 @@ func tooManyRequests(why string, seconds int) error {
 	return err
 }
 
-// remove says in the pod's conditions why it goes, and deletes it.
+// remove writes the reason for the eviction into the pod's conditions, and deletes the pod.
 func (s *evictionStorage) remove(ctx context.Context, pod *corev1.Pod, o *metav1.DeleteOptions) error {
 	if !dryrun.IsDryRun(o.DryRun) {
 		marked, err := s.mark(ctx, pod, o)

@@ -59,7 +59,7 @@ func (o objects) claim(ctx context.Context, ip netip.Addr, svc *corev1.Service) 
 	return nil
 }
 
-// errNotOurs stops the delete of an address that was given to somebody else.
+// errNotOurs stops the delete of an address that was given to another object.
 var errNotOurs = errors.New("the address belongs to another object")
 
 func (o objects) release(ctx context.Context, ip netip.Addr, svc *corev1.Service) error {

@@ -159,7 +159,7 @@ func keepAllocated(s, old *corev1.Service) {
 	}
 }
 
-// keepNodePorts knows ports by their names: everything else of one may change.
+// keepNodePorts matches ports by their names: everything else of one may change.
 func keepNodePorts(s, old *corev1.Service) {
 	was, kept := map[string]int32{}, map[int32]bool{}
 	for _, p := range old.Spec.Ports {

@@ -25,10 +25,9 @@ import (
 // Lifetimes of tokens, in seconds.
 const (
 	maxSeconds = 1 << 32
-	// agentSeconds is what agents ask for on behalf of pods that want the
-	// default: an hour and the margin that tells it from a user's choice.
-	// Such tokens last a year, for clients that read their token only once, and
-	// using one beyond the hour is reported.
+	// agentSeconds is requested by agents for pods that want the default: an hour and a
+	// margin that distinguishes it from a user's choice. Such tokens last a year, for
+	// clients that read their token only once, and using one beyond the hour is reported.
 	agentSeconds    = 60*60 + 7
 	extendedSeconds = 365 * 24 * 60 * 60
 )

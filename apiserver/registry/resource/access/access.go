@@ -41,7 +41,8 @@ func (g guarded[T]) Validate(ctx context.Context, obj runtime.Object) field.Erro
 	return append(g.check(ctx, obj.(T)), g.RESTCreateStrategy.Validate(ctx, obj)...)
 }
 
-// Requested is where requests ask for administrators' access, nil if nowhere.
+// Requested returns the path at which requests ask for administrators' access,
+// nil if none does.
 func Requested(requests []resourcev1.DeviceRequest) *field.Path {
 	for i := range requests {
 		if e := requests[i].Exactly; e != nil && ptr.Deref(e.AdminAccess, false) {
@@ -51,7 +52,8 @@ func Requested(requests []resourcev1.DeviceRequest) *field.Path {
 	return nil
 }
 
-// Granted is where an allocation gives administrators' access, nil if nowhere.
+// Granted returns the path at which an allocation gives administrators' access,
+// nil if none does.
 func Granted(a *resourcev1.AllocationResult) *field.Path {
 	if a == nil {
 		return nil
@@ -197,7 +199,7 @@ func nodeOf(a *resourcev1.AllocationResult) string {
 	return f.Values[0]
 }
 
-// onNode says that the user is a service account of a pod on the node.
+// onNode reports whether the user is a service account of a pod on the node.
 func onNode(u user.Info, node string) bool {
 	if _, _, err := serviceaccount.SplitUsername(u.GetName()); err != nil || node == "" {
 		return false
