@@ -38,15 +38,15 @@ import (
 type AgentConfig struct {
 	// Server is the API server's URL.
 	Server string
-	// Token is what coracle token create prints (jointoken.Join): the hash of the
-	// cluster's authority, by which the agent knows the server, and a bootstrap
-	// token, by which the server knows the agent until that has a certificate. It may
-	// be empty when DataDir has the certificate from an earlier run.
+	// Token is the output of coracle token create (jointoken.Join): the hash of the
+	// cluster's authority, which authenticates the server to the agent, and a bootstrap
+	// token, which authenticates the agent to the server until it has a certificate. It
+	// may be empty when DataDir has the certificate from an earlier run.
 	Token string
 	// DataDir is for the agent alone. Default: DefaultAgentDir.
 	DataDir string
-	// Listen is where the agent answers the server (logs, exec and the like).
-	// Default: the node's address, on a port that the kernel picks.
+	// Listen is the address of the agent's API (logs, exec and the like) for
+	// the server. Default: the node's address, on a port that the kernel picks.
 	Listen string
 	// Node is the node; its address defaults to the one from which this machine
 	// reaches the server.
@@ -55,11 +55,11 @@ type AgentConfig struct {
 	MTU int32
 }
 
-// DefaultAgentDir is where an agent lives unless it is told otherwise: beside
-// a server's directory, not in it.
+// DefaultAgentDir returns the default of AgentConfig.DataDir: beside a server's
+// directory, not in it.
 func DefaultAgentDir() string { return v1alpha1.DefaultDataDir() + "-agent" }
 
-// complete fills defaults in and says what is wrong.
+// complete fills defaults in and returns an error for what is wrong.
 func (c AgentConfig) complete() (AgentConfig, error) {
 	server, err := url.Parse(c.Server)
 	if err != nil || server.Scheme != "https" || server.Hostname() == "" {

@@ -90,18 +90,18 @@ type Cluster struct {
 	lock                 *dirLock
 	identity             identity
 	pki                  *pki.Authority
-	// proxyAuthentication tells aggregated API servers how to know this one.
+	// proxyAuthentication holds what aggregated API servers need to authenticate this one.
 	proxyAuthentication map[string]string
 	serverCA            []byte // PEM of what clients trust the server by
 	address             netip.AddrPort
 	server              *apiserver.Server
 	nodes               *connector
 	podRanges           *nodeipam.Ranges
-	// nodeCA signs what agents serve with. Nobody takes its certificates for those
-	// of the API server.
+	// nodeCA signs the serving certificates of agents. Clients do not accept them
+	// as those of the API server.
 	nodeCA *pki.Authority
-	// joining is held while a join is decided; joinedBefore says that podRanges
-	// knows of the joins before this process started.
+	// joining is held while a join is decided; joinedBefore is set once
+	// podRanges has the joins before this process started.
 	joining      sync.Mutex
 	joinedBefore bool
 	// metrics are those of this cluster's parts, where they have any of their own.
@@ -296,8 +296,8 @@ func (c *Cluster) AwaitNodes(ctx context.Context) iter.Seq2[int, string] {
 	}
 }
 
-// watchReady sends the number of ready nodes when it changes; a number that
-// nobody took is replaced.
+// watchReady sends the number of ready nodes when it changes; it replaces a
+// number that was not received yet.
 func watchReady(ctx context.Context, objects cache.Cache, ready chan int) error {
 	informer, err := objects.GetInformer(ctx, &corev1.Node{})
 	if err != nil {

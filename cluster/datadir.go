@@ -86,13 +86,13 @@ type ResetConfig struct {
 	Stop bool
 	// StopTimeout bounds the wait for its end. Default: one minute.
 	StopTimeout time.Duration
-	// Report takes a phrase for everything that was removed, Progress one for
-	// what is waited for. Default: nobody.
+	// Report is called with a phrase for everything that was removed, Progress
+	// with one for what Reset waits for. Default: no calls.
 	Report, Progress func(string)
 }
 
-// ErrNotDataDir says that a directory is not of a cluster or agent, so that
-// Reset does not touch it.
+// ErrNotDataDir is returned for a directory that is not of a cluster or agent,
+// so that Reset does not touch it.
 var ErrNotDataDir = errors.New("is not a data directory of coracle")
 
 // Reset removes every trace of the cluster or agent in dir: processes, mounts,
@@ -185,8 +185,8 @@ func (c *ResetConfig) await(ctx context.Context, dir string, pid int) (*dirLock,
 		}
 		return lock, nil
 	case <-ctx.Done():
-		// The goroutine gets the lock when the process ends after all; nobody else
-		// can be waiting for it, so it may keep it until this process ends.
+		// The goroutine gets the lock when the process ends after all. There can
+		// be no other waiter, so it may keep the lock until this process ends.
 		return nil, fmt.Errorf("stopping process %d: it has not ended: %w", pid, ctx.Err())
 	}
 }

@@ -33,7 +33,7 @@ func startPlain(t *testing.T, dir string) *Cluster {
 	return c
 }
 
-// asleep says whether the cluster has no informer of the object's kind.
+// asleep reports whether the cluster has no informer of the object's kind.
 func asleep(t *testing.T, c *Cluster, obj client.Object) bool {
 	t.Helper()
 	sleeps, err := c.Cache().(*informers.Cache).Asleep(t.Context(), obj)
@@ -48,8 +48,8 @@ func told(names chan<- string) toolscache.ResourceEventHandler {
 	return toolscache.ResourceEventHandlerFuncs{AddFunc: func(o any) { names <- o.(client.Object).GetName() }}
 }
 
-// A kind costs an informer from its first object on, whoever asked for it
-// before, and after a restart at once.
+// A kind costs an informer from its first object on, whichever part asked for
+// it before, and after a restart at once.
 func TestKindsSleepUntilTheirFirstObject(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	g := NewWithT(t)

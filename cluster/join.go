@@ -31,8 +31,7 @@ import (
 )
 
 const (
-	// joinPath is where an agent gets its certificates, with a join token, or with
-	// those that it has.
+	// joinPath issues an agent's certificates, for a join token, or for those that it has.
 	joinPath = "/coracle/v1/join"
 	// joinRole lets its subjects join.
 	joinRole = "coracle:join"
@@ -127,9 +126,9 @@ func (c *Cluster) join(r *http.Request, req joinRequest) (*joinResponse, error) 
 		ClusterDomain: c.config.Network.ClusterDomain, ClusterDNS: c.config.Network.ClusterDNS}, nil
 }
 
-// requester returns who asks and from where: the holder of a join token, or a
-// node that showed its certificate itself, so that nobody who may speak for users
-// (impersonation, another authenticator) renews for it.
+// requester returns the client that joins and its address: the holder of a join
+// token, or a node that showed its certificate itself. A client that may act as other
+// users (impersonation, another authenticator) cannot renew a node's certificate.
 func requester(r *http.Request) (joins.Request, error) {
 	var asked joins.Request
 	u, ok := request.UserFrom(r.Context())

@@ -92,9 +92,9 @@ func TestLostAnswer(t *testing.T) {
 	g.Expect(again.NodePodCIDR).To(Equal(first.NodePodCIDR))
 }
 
-// What an agent gets is good for nothing but being that agent: clients of the
-// cluster do not take it for the API server, nor the API server for another agent,
-// and nobody serves with its client certificate or is a client with the other.
+// An agent's certificates are good for nothing but being that agent. Clients of the
+// cluster do not accept it as the API server, nor the API server as another agent.
+// The client certificate cannot serve, nor the serving certificate be a client's.
 func TestCertificatesOfAgents(t *testing.T) {
 	g := NewWithT(t)
 	c := start(t)

@@ -99,8 +99,7 @@ func (l *dirLock) undo() {
 
 func (l *dirLock) release() { l.file.Close() }
 
-// InUseError says that another process runs a cluster or an agent in a data
-// directory.
+// InUseError is returned when another process runs a cluster or an agent in a data directory.
 type InUseError struct {
 	Dir string
 	// PID is 0 if it is not known.

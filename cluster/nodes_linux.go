@@ -73,7 +73,7 @@ func (c *Cluster) addNodes(_ context.Context, p *parts) error {
 	return nil
 }
 
-// nodeHost is what all nodes of this process share.
+// nodeHost returns what all nodes of this process share.
 func (c *Cluster) nodeHost(mgr manager.Manager) (*nodeHost, error) {
 	live, err := client.NewWithWatch(c.server.RESTConfig(), client.Options{Scheme: c.clientScheme, Mapper: c.server.Mapper()})
 	if err != nil {

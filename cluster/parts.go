@@ -46,7 +46,7 @@ type parts struct {
 
 func (c *Cluster) startParts(ctx context.Context) (*parts, error) {
 	// The libraries log to the context's logger, else to a global one that
-	// complains when nobody set it.
+	// complains when it was not set.
 	run, cancel := context.WithCancel(logr.NewContext(context.WithoutCancel(ctx), c.options.logger))
 	mgr, err := c.newManager(run)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/simulated"
 )
 
-// podRange is what nodes' ranges are taken from.
+// podRange returns the range that nodes' ranges are taken from.
 func podRange(n v1alpha1.Network) (nodeipam.Range, error) {
 	all, err := netip.ParsePrefix(n.PodCIDR)
 	if err != nil {

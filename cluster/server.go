@@ -130,7 +130,7 @@ func closeAll(listeners []net.Listener) {
 	}
 }
 
-// etcd is where the server keeps its objects.
+// etcd returns the configuration of the server's storage.
 func (c *Cluster) etcd() (etcd.Config, error) {
 	s := c.config.Storage
 	config := etcd.Config{Dir: c.path("etcd"), UnsafeNoFsync: s.UnsafeNoFsync, Endpoints: s.Endpoints, Errors: func(msg string) { c.options.logger.Info(msg) }}
@@ -332,7 +332,7 @@ func bind(address string, config net.ListenConfig) (net.Listener, error) {
 	return l, nil
 }
 
-// advertised is where pods reach the server, not valid if nowhere.
+// advertised returns the server's address for pods, not valid if they cannot reach it.
 func (c *Cluster) advertised() netip.AddrPort {
 	address := c.address.Addr()
 	if c.config.AdvertiseAddress != "" || address.IsLoopback() {
@@ -345,9 +345,9 @@ func (c *Cluster) advertised() netip.AddrPort {
 	return netip.AddrPortFrom(address, c.address.Port())
 }
 
-// outwardAddress is where others reach the server when its own address is
-// loopback: where it is told, at the first node's address, or where it listens on
-// all of them.
+// outwardAddress returns the server's address for other machines when its own
+// address is loopback: the configured one, that of the first node, or, when it
+// listens on all addresses, the one from which this machine reaches others.
 func (c *Cluster) outwardAddress() string {
 	if c.config.AdvertiseAddress != "" {
 		return c.config.AdvertiseAddress

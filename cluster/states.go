@@ -24,7 +24,7 @@ type states struct {
 
 type controllerState struct {
 	numbers func() queue.Numbers
-	// own says that it has metrics of its own for its queue.
+	// own is set if the controller has metrics of its own for its queue.
 	own     bool
 	failure *ControllerError
 }
@@ -96,7 +96,8 @@ func (s *states) logger(l logr.Logger) logr.Logger {
 	return l.WithSink(noting{inner: inner, states: s})
 }
 
-// noting tells of errors. inner is nil where nobody else wants to know.
+// noting records the errors that controllers log, and passes all on to inner,
+// which is nil if there is no logger.
 type noting struct {
 	inner                       logr.LogSink
 	states                      *states

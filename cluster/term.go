@@ -17,16 +17,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 )
 
-// duty is what one server of a cluster does for all: the controllers, or the
-// scheduler.
+// duty is work that one server of a cluster does for all: that of the
+// controllers, or of the scheduler.
 type duty struct {
-	// lease is the Lease of who does it, component whom its events are of.
+	// lease is the Lease of the server that does it, component the source of its events.
 	lease, component string
 	// begin sets the parts up, on a term of their own.
 	begin func(*term) error
 	// current is the term that runs here, if any.
 	current atomic.Pointer[term]
-	// election is how it is found out who does it; nil without others.
+	// election elects the server that does it; nil without other servers.
 	election *candidate
 }
 

@@ -73,9 +73,9 @@ var unset = map[string]string{
 	"scheduler.Config.Seed":                     "for reproducible tests",
 }
 
-// TestEveryFieldIsWired fails when a cluster makes a part without filling in a
-// field of its Config: what a part can do and nobody asks of it is not there for
-// users. It reads the source, so it holds for nodes of every kind and for agents.
+// TestEveryFieldIsWired fails when a cluster makes a part without setting a field
+// of its Config: a feature that is never configured does not exist for users. It
+// reads the source, so it holds for nodes of every kind and for agents.
 func TestEveryFieldIsWired(t *testing.T) {
 	// The API server composes its parts itself.
 	files := parseDir(t, ".")

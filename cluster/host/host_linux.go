@@ -23,7 +23,7 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/runtime/containerd"
 )
 
-// RunDir is where a cluster keeps what must not outlive a boot.
+// RunDir returns the directory for what must not outlive a boot.
 func RunDir(id string) string { return filepath.Join("/run/coracle", id) }
 
 // Cgroup is the cgroup above all of a cluster's.

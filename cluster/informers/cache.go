@@ -184,7 +184,7 @@ func (c *Cache) of(ctx context.Context, obj runtime.Object) (*dormant, error) {
 	return c.meet(ctx, k), nil
 }
 
-// meet asks the server about a kind that nobody asked for before.
+// meet asks the server about a kind at its first use.
 func (c *Cache) meet(ctx context.Context, k kind) *dormant {
 	c.making.Lock()
 	defer c.making.Unlock()

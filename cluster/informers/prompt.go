@@ -55,7 +55,7 @@ type listing struct {
 	toolscache.ListerWatcherWithContext
 }
 
-// IsWatchListSemanticsUnSupported tells the reflector to list.
+// IsWatchListSemanticsUnSupported makes the reflector list.
 func (listing) IsWatchListSemanticsUnSupported() bool { return true }
 
 // List implements toolscache.ListerWatcher.

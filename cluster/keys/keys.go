@@ -20,7 +20,7 @@ import (
 // TokenFile has the server token, in the data directory.
 const TokenFile = "server-token"
 
-// key is where etcd has the keys.
+// key is the key in etcd that holds the keys.
 const key = storage.Prefix + "/coracle/keys"
 
 // Config holds what it takes to share keys. All fields are required.
@@ -69,7 +69,7 @@ func Share(ctx context.Context, c Config) error {
 		if err != nil || won {
 			return err
 		}
-		for _, name := range Files() { // what was made just now is nobody's
+		for _, name := range Files() { // those made just now are not the cluster's
 			if _, before := local[name]; before {
 				continue
 			}

@@ -130,8 +130,7 @@ func TestKeysByHand(t *testing.T) {
 	s.refused(second, "copy the file server-token")
 }
 
-// Of two that start at once on an empty etcd one is the first: the other one's keys
-// are nobody's.
+// Of two that start at once on an empty etcd one is the first: the other one's keys are removed.
 func TestTwoAtOnce(t *testing.T) {
 	for _, same := range []bool{false, true} {
 		s := newSite(t)

@@ -65,7 +65,7 @@ type record struct {
 	revision int64
 }
 
-// step is what to do about the keys.
+// step is an action on the keys.
 type step int
 
 const (

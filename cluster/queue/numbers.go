@@ -85,7 +85,7 @@ func (n Numbers) Plus(m Numbers) Numbers {
 	return n
 }
 
-// Idle says that there is nothing to do before some delay is over.
+// Idle reports whether there is nothing to do before some delay is over.
 func (n Numbers) Idle() bool { return n.Ready == 0 && n.Busy == 0 }
 
 // Numbers are the queue's of now.

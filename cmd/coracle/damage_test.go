@@ -92,7 +92,7 @@ func decide(name string) (decision, bool) {
 		{"pki/ca.crt", decision{refused, map[string]outcome{"open": starts}}},
 		{"pki/front-proxy/ca.crt", decision{refused, map[string]outcome{"open": starts}}},
 		{"pki/node-ca/ca.crt", decision{refused, map[string]outcome{"open": starts}}},
-		// A key has its public half, too, which nobody reads.
+		// A key's file also has its public half, which is never read.
 		{"pki/*.key", withFlips(made, starts)},
 		{"pki/front-proxy/*.key", withFlips(made, starts)},
 		{"pki/*.crt", withOpen(made, starts)},

@@ -73,7 +73,7 @@ func serve(port int, drain time.Duration) error {
 	return nil
 }
 
-// answer sends the host name back to whoever sends a datagram.
+// answer sends the host name back to the sender of each datagram.
 func answer(c net.PacketConn) error {
 	host, err := os.Hostname()
 	if err != nil {

@@ -23,7 +23,7 @@ const (
 	forcedOutOfService = "out-of-service"
 )
 
-// observed is what concerns one node.
+// observed holds the state of one node.
 type observed struct {
 	name string
 	// node is nil if it is gone.
@@ -58,13 +58,13 @@ type note struct {
 	key, eventType, reason, text, when string
 }
 
-// plan is what to do, in this order.
+// plan holds the actions on a node, in this order.
 type plan struct {
 	// report replaces status.volumesAttached if changed.
 	report  []corev1.AttachedVolume
 	changed bool
 	detach  []*storagev1.VolumeAttachment
-	// forced says of each that is detached while it may be mounted why it is.
+	// forced holds the reason of each detach of a volume that may still be mounted.
 	forced []string
 	attach []newAttachment
 	notes  []note
@@ -139,8 +139,8 @@ func (p *plan) attachTo(o observed, w want, name string) {
 	}})
 }
 
-// multiAttach tells each pod what keeps its volume: pods of its namespace by
-// name, others by number only.
+// multiAttach reports to each pod what keeps its volume: pods of its namespace
+// by name, others by number only.
 func (p *plan) multiAttach(w want) {
 	tell := func(pods []*corev1.Pod, text string) {
 		p.notes = append(p.notes, note{pods: pods, key: "attach " + w.volume.Name, eventType: corev1.EventTypeWarning, reason: "FailedAttachVolume",
@@ -207,8 +207,8 @@ func (p *plan) unwanted(o observed, a attachment, now time.Time) {
 	p.detach = append(p.detach, a.VolumeAttachment)
 }
 
-// inUse says whether a node has a volume mounted, as far as it told. Nobody
-// knows it of a node that is gone.
+// inUse reports whether a node has a volume mounted, by its status. The mounts
+// of a node that is gone are unknown: it counts as having them.
 func inUse(node *corev1.Node, pv *corev1.PersistentVolume) bool {
 	switch {
 	case pv == nil:
@@ -233,8 +233,8 @@ func outOfService(node *corev1.Node) bool {
 	return node != nil && slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool { return t.Key == corev1.TaintNodeOutOfService })
 }
 
-// exclusive says whether one node at a time may have the volume. One that names
-// no modes is its driver's to judge.
+// exclusive reports whether one node at a time may have the volume. For one
+// without access modes the driver decides.
 func exclusive(pv *corev1.PersistentVolume) bool {
 	return len(pv.Spec.AccessModes) > 0 && !slices.Contains(pv.Spec.AccessModes, corev1.ReadWriteMany) && !slices.Contains(pv.Spec.AccessModes, corev1.ReadOnlyMany)
 }
@@ -242,14 +242,14 @@ func exclusive(pv *corev1.PersistentVolume) bool {
 // managedAnnotation is on nodes whose agent leaves attaching to this controller.
 const managedAnnotation = "volumes.kubernetes.io/controller-managed-attach-detach"
 
-// attachmentName is what agents of nodes look for, too.
+// attachmentName returns the name of a VolumeAttachment; agents of nodes compute it, too.
 func attachmentName(pv *corev1.PersistentVolume, node string) string {
 	return fmt.Sprintf("csi-%x", sha256.Sum256([]byte(pv.Spec.CSI.VolumeHandle+pv.Spec.CSI.Driver+node)))
 }
 
 var madeHere = regexp.MustCompile(`^csi-[0-9a-f]{64}$`)
 
-// ours says whether an attachment was made here, or would be.
+// ours reports whether an attachment was made here, or would be.
 func ours(a *storagev1.VolumeAttachment, pv *corev1.PersistentVolume) bool {
 	if pv != nil && pv.Spec.CSI != nil {
 		return a.Name == attachmentName(pv, a.Spec.NodeName)
@@ -266,7 +266,7 @@ func message(prefix string, pv *corev1.PersistentVolume, suffix string) string {
 	return fmt.Sprintf("%s for volume %q %s", prefix, pv.Name, suffix)
 }
 
-// over says that a pod needs no volumes any more.
+// over reports whether a pod needs no volumes any more.
 func over(pod *corev1.Pod) bool {
 	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 		return true

@@ -144,7 +144,7 @@ func (r *Reconciler) volumesOf(ctx context.Context, pod *corev1.Pod) ([]*corev1.
 		if client.IgnoreNotFound(err) != nil {
 			return nil, fmt.Errorf("reading driver %s: %w", pv.Spec.CSI.Driver, err)
 		}
-		// A driver that nobody tells about is one that attaches.
+		// A driver without a CSIDriver object attaches.
 		if err != nil || ptr.Deref(driver.Spec.AttachRequired, true) {
 			volumes = append(volumes, pv)
 		}

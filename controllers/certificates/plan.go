@@ -11,11 +11,11 @@ import (
 	"github.com/coracle-k8s/coracle/apis/certificates"
 )
 
-// permission is what whoever asks needs, so that nobody has to look.
+// permission is a right with which the requester needs no approval by a person.
 type permission struct{ subresource, message string }
 
-// permissions are the rights of which one suffices to have r approved, nil if
-// it is not for the Approver. err tells of a request that nobody can read.
+// permissions returns the rights of which one suffices to have r approved, nil
+// if r is not for the Approver. err is set if r cannot be parsed.
 func permissions(r *certificatesv1.CertificateSigningRequest) ([]permission, error) {
 	if len(r.Status.Certificate) > 0 || certificates.HasCondition(r, certificatesv1.CertificateApproved) || certificates.HasCondition(r, certificatesv1.CertificateDenied) ||
 		r.Spec.SignerName != certificatesv1.KubeAPIServerClientKubeletSignerName {
@@ -35,14 +35,14 @@ func permissions(r *certificatesv1.CertificateSigningRequest) ([]permission, err
 	return some, nil
 }
 
-// Rights may be granted after they were asked for, and nothing tells.
+// Rights may be granted after they were asked for, without an event.
 const soonestAsk, latestAsk = time.Second, 15 * time.Minute
 
-// askAgain is how long to wait before the rights to a request of that age are
-// asked for again: as long as it has waited already.
+// askAgain returns how long to wait before the rights to a request of that age
+// are asked for again: as long as it has waited already.
 func askAgain(age time.Duration) time.Duration { return min(max(age, soonestAsk), latestAsk) }
 
-// toSign says that r waits for the Signer.
+// toSign reports whether r waits for the Signer.
 func toSign(r *certificatesv1.CertificateSigningRequest) bool {
 	switch r.Spec.SignerName {
 	case certificatesv1.KubeletServingSignerName, certificatesv1.KubeAPIServerClientKubeletSignerName, certificatesv1.KubeAPIServerClientSignerName:

@@ -25,7 +25,7 @@ const (
 	port             = 53
 )
 
-// plan is what is to be done; nil and empty fields are nothing.
+// plan holds the writes to make; nil and empty fields are none.
 type plan struct {
 	createService  *corev1.Service
 	create, update []*discoveryv1.EndpointSlice

@@ -30,7 +30,7 @@ func (r *rollout) growNew() {
 
 // shrinkOld takes pods away from old sets: as many as leaves the minimum
 // available even if none of the new pods that are on their way arrives.
-// Unhealthy pods go first, which costs nobody anything.
+// Unhealthy pods go first, which costs no availability.
 func (r *rollout) shrinkOld() {
 	if sum(r.old, size) == 0 {
 		return

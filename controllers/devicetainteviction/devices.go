@@ -10,7 +10,7 @@ import (
 
 type poolID struct{ driver, pool string }
 
-// devices knows the slices that there are by pool. It is safe for concurrent use.
+// devices holds the existing slices by pool. It is safe for concurrent use.
 type devices struct {
 	mu    sync.Mutex
 	pools map[poolID]map[string]*resourcev1.ResourceSlice
@@ -123,7 +123,7 @@ func noExecute(d *resourcev1.Device) []*resourcev1.DeviceTaint {
 	return found
 }
 
-// means says whether a rule is about a device. Without a selector it is about none.
+// means reports whether a rule applies to a device. Without a selector it applies to none.
 func means(r *resourcev1.DeviceTaintRule, pool poolID, device string) bool {
 	s := r.Spec.DeviceSelector
 	is := func(wanted *string, have string) bool { return wanted == nil || *wanted == have }

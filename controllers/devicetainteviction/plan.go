@@ -148,7 +148,7 @@ type progress struct {
 	published, allocated int
 }
 
-// condition is what a rule's status should say, in upstream's words.
+// condition returns the condition for a rule's status, in upstream's words.
 func condition(rule *resourcev1.DeviceTaintRule, p progress, now time.Time) metav1.Condition {
 	c := metav1.Condition{
 		Type: resourcev1.DeviceTaintConditionEvictionInProgress, Status: metav1.ConditionFalse,

@@ -20,7 +20,7 @@ const deletionTimeout = 2 * time.Minute
 // staleTimeout is how long a pod may be a disruption's target without being deleted.
 const staleTimeout = 2 * time.Minute
 
-// Observed is what a reconcile knows.
+// Observed holds what a reconcile has read.
 type Observed struct {
 	Budget *policyv1.PodDisruptionBudget
 	// Pods are those that the budget selects.
@@ -38,7 +38,7 @@ type Scale struct {
 	Replicas int32
 }
 
-// Plan is what is to be done.
+// Plan holds the actions of a reconcile.
 type Plan struct {
 	Status policyv1.PodDisruptionBudgetStatus
 	// Events are about the budget.

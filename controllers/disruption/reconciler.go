@@ -67,7 +67,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		}
 	}
 	if plan.Failure != nil {
-		// A pod may be known before its controller, whose coming wakes nobody.
+		// A pod may be in the cache before its controller, whose arrival
+		// triggers no reconcile.
 		return reconcile.Result{}, fmt.Errorf("counting the pods that there should be: %w", plan.Failure)
 	}
 	return reconcile.Result{RequeueAfter: plan.RequeueAfter}, nil

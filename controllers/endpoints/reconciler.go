@@ -105,9 +105,9 @@ func (r *Reconciler) pods(ctx context.Context, svc *corev1.Service) ([]*corev1.P
 	return pods, nil
 }
 
-// remove deletes the Endpoints of a Service that is gone. A cache that tells of
-// Endpoints before their Service must not cost somebody theirs: only what we
-// manage, or what a Service had, is ours to delete, and a leader's record never.
+// remove deletes the Endpoints of a Service that is gone, if this controller
+// manages them. The cache may have Endpoints before their Service, so those of
+// other writers stay, and so does the record of a leader election.
 func (r *Reconciler) remove(ctx context.Context, e *corev1.Endpoints) error {
 	if e == nil || e.Labels[labelManagedBy] != managedBy {
 		return nil

@@ -36,7 +36,7 @@ type changes struct {
 	create, update, remove []*discoveryv1.EndpointSlice
 	// unchanged are the slices that stay as they are, shared with the cache.
 	unchanged []*discoveryv1.EndpointSlice
-	// missingNodes tells that a pod was left out because its node is not known
+	// missingNodes is set if a pod was left out because its node is not known
 	// (yet): the Service must be looked at again.
 	missingNodes bool
 }

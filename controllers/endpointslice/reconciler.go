@@ -29,7 +29,7 @@ const Name = "endpointslice-controller"
 // --max-endpoints-per-slice.
 const DefaultMaxEndpointsPerSlice = 100
 
-// Config is what a Reconciler needs.
+// Config holds the dependencies and settings of a Reconciler.
 type Config struct {
 	// Client reads Services, Pods, Nodes and EndpointSlices from a cache, and
 	// writes EndpointSlices. Required.

@@ -8,21 +8,21 @@ import (
 	"k8s.io/utils/lru"
 )
 
-// Identity says where an object is, by the words of an owner reference.
-// Namespace is empty for cluster-scoped objects.
+// Identity locates an object, with the fields of an owner reference. Namespace
+// is empty for cluster-scoped objects.
 type Identity struct {
 	APIVersion, Kind, Namespace, Name string
 	UID                               types.UID
 }
 
-// Object is what the graph needs to know of an object.
+// Object holds the fields of an object that the graph needs.
 type Object struct {
 	Identity
 	ResourceVersion string
 	Owners          []metav1.OwnerReference
-	// Deleting tells that the deletion timestamp is set.
+	// Deleting is set if the deletion timestamp is.
 	Deleting bool
-	// Orphan and Foreground tell that the finalizers orphan and
+	// Orphan and Foreground are set if the finalizers orphan and
 	// foregroundDeletion are there.
 	Orphan, Foreground bool
 }
@@ -49,13 +49,13 @@ type work struct {
 	Release bool
 }
 
-// invalidRef tells of an owner reference to an object in another namespace.
+// invalidRef is an owner reference to an object in another namespace.
 type invalidRef struct {
 	Dependent Identity
 	Owner     metav1.OwnerReference
 }
 
-// outcome is what follows from an event.
+// outcome holds the consequences of an event.
 type outcome struct {
 	look    []work
 	invalid []invalidRef

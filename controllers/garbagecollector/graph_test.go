@@ -188,10 +188,9 @@ func check(t *testing.T, g *graph) {
 	}
 }
 
-// oracle says which objects survive: the dumb fixpoint of the documented rules.
-// An object goes if it was deleted, or if it had owners and all are gone,
-// where an orphaning owner counts as released and a namespaced owner counts
-// only in its own namespace.
+// oracle returns which objects survive: the dumb fixpoint of the documented rules. An
+// object goes if it was deleted, or if it had owners and all are gone, where an orphaning
+// owner counts as released and a namespaced owner counts only in its own namespace.
 func oracle(before map[types.UID]Object, deleted map[types.UID]metav1.DeletionPropagation) map[types.UID]bool {
 	alive := map[types.UID]bool{}
 	for uid := range before {

@@ -48,7 +48,7 @@ type Config struct {
 	NewQueue func(name string, limiter workqueue.TypedRateLimiter[Work]) workqueue.TypedRateLimitingInterface[Work]
 }
 
-// Work is what the queue holds.
+// Work is the type of the queue's items.
 type Work = work
 
 // Reconciler is the garbage collector. Requests are nodes of its graph.

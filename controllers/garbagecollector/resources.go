@@ -17,9 +17,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
-// Resources tells which kinds the collector monitors: every one whose objects
-// can be listed, watched and deleted, but for events, which own nothing. It may
-// leave out kinds that have no objects, until they do.
+// Resources lists the kinds that the collector monitors: every one whose
+// objects can be listed, watched and deleted, but for events, which own
+// nothing. It may leave out kinds that have no objects, until they do.
 type Resources interface {
 	// Kinds returns the kinds to monitor now.
 	Kinds() []schema.GroupVersionKind
@@ -137,8 +137,8 @@ func (m *monitors) tell(gvk schema.GroupVersionKind, o any, f func(schema.GroupV
 	}
 }
 
-// stop removes the handler, and the informer if nobody else has use for it: the
-// typed ones are shared.
+// stop removes the handler, and the informer unless it is a typed one: other
+// controllers share those.
 func (m *monitors) stop(ctx context.Context, gvk schema.GroupVersionKind) {
 	mon := m.running[gvk]
 	delete(m.running, gvk)

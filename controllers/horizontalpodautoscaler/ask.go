@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// proposal is what one metric asks for.
+// proposal is the number of replicas that one metric asks for.
 type proposal struct {
 	replicas int32
 	name     string
@@ -77,7 +77,7 @@ func (p *planner) checkSelector() error {
 	return nil
 }
 
-// wrap says of an error which metric it is of, in upstream's words, some twice.
+// wrap adds to an error which metric it is of, in upstream's words, some twice.
 func wrap(spec *autoscalingv2.MetricSpec, err error) error {
 	switch spec.Type {
 	case autoscalingv2.ObjectMetricSourceType:

@@ -17,8 +17,8 @@ const (
 	upFactor, upMinimum = 2, 4
 )
 
-// Memory is what of an autoscaler's past decides about its future. Its slices
-// are never written to once made.
+// Memory is the part of an autoscaler's past that its decisions depend on. Its
+// slices are never written to once made.
 type Memory struct {
 	// Recommendations are what metrics asked for.
 	Recommendations []Recommendation

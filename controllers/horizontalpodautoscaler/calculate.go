@@ -71,7 +71,7 @@ func groupPods(pods []*corev1.Pod, metrics map[string]Sample, resource corev1.Re
 	return g
 }
 
-// unready tells of a pod whether its CPU usage is that of its start.
+// unready reports whether a pod's CPU usage is that of its start.
 func unready(p *corev1.Pod, sample Sample, now time.Time) bool {
 	c := podstate.Condition(p, corev1.PodReady)
 	if c == nil || p.Status.StartTime == nil {
@@ -88,7 +88,7 @@ func unready(p *corev1.Pod, sample Sample, now time.Time) bool {
 // report of them.
 type measure func(metrics map[string]Sample) (ratio float64, reading reading, err error)
 
-// reading is what a metric's status reports, in thousandths; of pods' usage it
+// reading is the value in a metric's status, in thousandths; of pods' usage it
 // is the average.
 type reading struct {
 	value       int64
@@ -97,7 +97,7 @@ type reading struct {
 
 var errNoPods = errors.New("no pods returned by selector while calculating replica count")
 
-// check tells whether there is anything to go by.
+// check returns an error if there are no pods or no metrics.
 func (g group) check(pods []*corev1.Pod) error {
 	switch {
 	case len(pods) == 0:

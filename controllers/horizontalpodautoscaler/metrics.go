@@ -49,7 +49,7 @@ type Metrics interface {
 type API struct {
 	// Client sends requests to the server, to absolute paths.
 	Client rest.Interface
-	// Mapper tells which resource an object's kind is.
+	// Mapper returns the resource of an object's kind.
 	Mapper meta.RESTMapper
 }
 
@@ -70,8 +70,8 @@ func (a API) get(ctx context.Context, out any, params map[string]string, path ..
 	return json.Unmarshal(body, out)
 }
 
-// asked says of an error that is nobody's own answer, but that of a server which
-// does not know the path, what was asked for: as clients of a resource do.
+// asked adds the resource that was asked for to an error of a server which does
+// not serve the path, as clients of a resource do.
 func asked(err error, resource, group string) error {
 	if apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) {
 		return fmt.Errorf("%w (get %s.%s)", err, resource, group)
@@ -113,8 +113,8 @@ func usage(m *resources.PodMetrics, resource corev1.ResourceName, container stri
 	return sum, ok
 }
 
-// custom tries the versions of the custom metrics API, the newest first. That a
-// version knows no such metric is an answer.
+// custom tries the versions of the custom metrics API, the newest first. A
+// version's answer that there is no such metric is final.
 func (a API) custom(ctx context.Context, params map[string]string, path ...string) ([]custom.MetricValue, error) {
 	for _, version := range []string{"v1beta2", "v1beta1"} {
 		var list custom.MetricValueList

@@ -32,7 +32,7 @@ const ControllerName = "horizontal-pod-autoscaler-controller"
 // DefaultPeriod is how often metrics are looked at.
 const DefaultPeriod = 15 * time.Second
 
-// Config is what New needs; all but Period is required.
+// Config holds the dependencies of a Reconciler; all but Period is required.
 type Config struct {
 	Client   client.Client
 	Clock    clock.PassiveClock

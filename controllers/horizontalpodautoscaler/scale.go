@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// target is what an autoscaler scales, of any kind, and its scale.
+// target is the object that an autoscaler scales, of any kind, and its scale.
 type target struct {
 	object, subresource *unstructured.Unstructured
 }

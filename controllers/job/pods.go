@@ -16,7 +16,7 @@ import (
 func kind() schema.GroupVersionKind { return batchv1.SchemeGroupVersion.WithKind("Job") }
 
 const (
-	// indexVariable tells containers the completion index of their pod.
+	// indexVariable is the environment variable with the completion index of a pod.
 	indexVariable = "JOB_COMPLETION_INDEX"
 	// maxPrefix is how much of a pod's name is not random.
 	maxPrefix = 58

@@ -49,7 +49,7 @@ func New(c client.Client, clk clock.Clock, rec record.EventRecorder) *Reconciler
 		expected: expect.New(clk), pacer: pace.New(clk, podEventInterval), memory: newMemory(), metrics: newMetrics()}
 }
 
-// ours says whether the Job is for this controller.
+// ours reports whether the Job is for this controller.
 func ours(j *batchv1.Job) bool {
 	return j.Spec.ManagedBy == nil || *j.Spec.ManagedBy == batchv1.JobControllerName
 }

@@ -27,9 +27,9 @@ const ControllerName = "job-controller"
 
 type queue = podevents.Queue
 
-// SetupWithManager registers the controller and the one that lets go pods that
-// nobody counts. Jobs wake it when they change, pods their Job, at most once
-// per podEventInterval.
+// SetupWithManager registers the controller and the one that removes the
+// finalizer of pods that will not be counted. Jobs wake it when they change,
+// pods their Job, at most once per podEventInterval.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
 	r.live = mgr.GetAPIReader()
 	mine, orphaned := opts, opts

@@ -14,9 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// growth is what is left to do for a claim that asks for more: its states as
-// resizers of CSI drivers write them, and between them the volume's capacity. A
-// directory has as much room as its disk, so nothing happens on the node.
+// growth holds the remaining writes for a claim that asks for more: its states
+// as resizers of CSI drivers write them, and between them the volume's capacity.
+// A directory has as much room as its disk, so nothing happens on the node.
 type growth struct {
 	begin  *corev1.PersistentVolumeClaim
 	volume *corev1.PersistentVolume

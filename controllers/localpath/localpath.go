@@ -52,7 +52,7 @@ func defaultClass() *storagev1.StorageClass {
 	}
 }
 
-// mine says that a claim which is not bound waits for this provisioner.
+// mine reports whether a claim is not bound and waits for this provisioner.
 func mine(c *corev1.PersistentVolumeClaim, class *storagev1.StorageClass) bool {
 	return c.Spec.VolumeName == "" && c.DeletionTimestamp == nil && class != nil && class.Provisioner == Provisioner
 }
@@ -67,7 +67,7 @@ func consumer(pods []corev1.Pod) string {
 	return ""
 }
 
-// refusal says why a claim cannot have a directory, "" if it can.
+// refusal returns why a claim cannot have a directory, "" if it can.
 func refusal(c *corev1.PersistentVolumeClaim) string {
 	if ptr.Deref(c.Spec.VolumeMode, corev1.PersistentVolumeFilesystem) == corev1.PersistentVolumeBlock {
 		return "a directory is no block device"
@@ -81,7 +81,7 @@ func refusal(c *corev1.PersistentVolumeClaim) string {
 	return ""
 }
 
-// volume is what the claim gets on node, in a directory below dir.
+// volume returns the claim's volume on node, in a directory below dir.
 func volume(c *corev1.PersistentVolumeClaim, class *storagev1.StorageClass, node *corev1.Node, dir string) *corev1.PersistentVolume {
 	name := "pvc-" + string(c.UID)
 	host := node.Labels[corev1.LabelHostname]
@@ -114,9 +114,9 @@ func directory(volume, namespace, claim string) string {
 	return strings.Join([]string{volume, namespace, claim}, "_")
 }
 
-// released says that a volume was made by a provisioner of this kind and is to
-// go: one that has failed to may be within reach now. Its path is looked at
-// closely, since who writes volumes must not be able to remove anything else.
+// released reports whether a volume was made by a provisioner of this kind and is to
+// be removed. One whose removal failed may be within reach now. Its path is checked
+// closely: a user who writes volumes must not be able to remove anything else.
 func released(pv *corev1.PersistentVolume) bool {
 	if pv.Spec.HostPath == nil || pv.Spec.ClaimRef == nil || pv.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimDelete {
 		return false
@@ -127,5 +127,5 @@ func released(pv *corev1.PersistentVolume) bool {
 		path.Base(parent) == Class && path.IsAbs(parent) && last == directory(pv.Name, pv.Spec.ClaimRef.Namespace, pv.Spec.ClaimRef.Name)
 }
 
-// onServer says that a node is in a server's process: agents answer at a port.
+// onServer reports whether a node is in a server's process: agents answer at a port.
 func onServer(node *corev1.Node) bool { return node.Status.DaemonEndpoints.KubeletEndpoint.Port == 0 }

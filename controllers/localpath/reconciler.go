@@ -28,7 +28,7 @@ import (
 // Name is the controller's name.
 const Name = "local-path-provisioner"
 
-// Host is what the provisioner does to directories.
+// Host makes and removes the directories of volumes.
 type Host interface {
 	// Make makes a directory that every user may write to, on the named node.
 	// It does nothing where the node has no directories or does it itself.
@@ -38,7 +38,7 @@ type Host interface {
 	Remove(node, path string) (bool, error)
 }
 
-// Config is what the provisioner needs to know. All fields are required.
+// Config holds the dependencies and settings of the provisioner. All fields are required.
 type Config struct {
 	Client   client.Client
 	Recorder record.EventRecorder
@@ -47,7 +47,7 @@ type Config struct {
 	// Dir is the absolute path below which volumes are made, on every node. It
 	// ends in Class.
 	Dir string
-	// Removers says that other servers may have nodes, each with a Remover.
+	// Removers is set if other servers may have nodes, each with a Remover.
 	Removers bool
 }
 
@@ -143,7 +143,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	} else {
 		err = r.provision(ctx, req.NamespacedName)
 	}
-	if apierrors.IsConflict(err) { // somebody was quicker; the cache will tell
+	if apierrors.IsConflict(err) { // another client was quicker; the cache will show it
 		return reconcile.Result{RequeueAfter: conflictRetry}, nil
 	}
 	return reconcile.Result{}, err

@@ -55,7 +55,7 @@ func TestFlagsAreUpstreams(t *testing.T) {
 	})
 }
 
-// kind is what values of the type are written like.
+// kind returns the notation of values of the type.
 func kind(typ string) string {
 	switch typ {
 	case "int32", "int64", "int", "uint":

@@ -17,8 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Check compares got with testdata/name.golden, which it writes first if
-// rewrite says so.
+// Check compares got with testdata/name.golden, which it writes first if rewrite is set.
 func Check(t *testing.T, rewrite bool, name, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", name+".golden")

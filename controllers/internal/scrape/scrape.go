@@ -1,5 +1,5 @@
-// Package scrape has metrics that are counted when somebody asks for them, so
-// that they cost nothing until then.
+// Package scrape has metrics that are counted at each scrape, so that they cost
+// nothing otherwise.
 package scrape
 
 import (

@@ -61,8 +61,8 @@ func (k Kept) fewest(all []discoveryv1.EndpointSlice) int {
 	return n
 }
 
-// Moves says how many endpoints came, changed and went when the slices of before
-// became those of after.
+// Moves returns how many endpoints were added, updated and removed when the
+// slices of before became those of after.
 func Moves(before, after []*discoveryv1.EndpointSlice) (added, updated, removed int) {
 	was, is := byPlace(before), byPlace(after)
 	for place, e := range is {

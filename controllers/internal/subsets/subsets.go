@@ -13,12 +13,12 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Pack returns the same endpoints in as few subsets as possible: the addresses that
-// offer a port and those that offer another share a subset of both ports if they
-// are the same and equally ready, and no port of an address is in two subsets. An
-// address is known by its IP and the UID of its target; where it is listed as ready and as not ready for
-// one port, it is not ready. Subsets, ports and addresses are sorted, so that equal
-// endpoints give equal results. The subsets given are not changed.
+// Pack returns the same endpoints in as few subsets as possible. The addresses that offer a port
+// and those that offer another share a subset of both ports if they are the same and equally ready,
+// and no port of an address is in two subsets. An address is identified by its IP and the UID of
+// its target; where it is listed as ready and as not ready for one port, it is not ready. Subsets,
+// ports and addresses are sorted, so that equal endpoints give equal results. The subsets given are
+// not changed.
 //
 // This is what EndpointSubset defines:
 // https://kubernetes.io/docs/reference/kubernetes-api/service-resources/endpoints-v1/.
