@@ -43,7 +43,7 @@ func (p port) matches(labels []string) bool {
 	return len(labels) < 2 || labels[1] == "_"+p.name
 }
 
-// isPort says whether labels are those of a port and not a host's.
+// isPort reports whether labels are those of a port and not a host's.
 func isPort(labels []string) bool {
 	return len(labels) <= 2 && !slices.ContainsFunc(labels, func(l string) bool { return !strings.HasPrefix(l, "_") })
 }

@@ -23,7 +23,7 @@ const (
 	rewordInterval = time.Second
 )
 
-// Step is what a namespace needs next.
+// Step is the next action on a namespace.
 type Step int
 
 const (
@@ -59,7 +59,7 @@ func Retry(n int) time.Duration {
 	return min(d, lastRetry)
 }
 
-// Report is what was found when emptying a namespace.
+// Report holds the results of emptying a namespace.
 type Report struct {
 	// DiscoveryError is why not all resources are known.
 	DiscoveryError error
@@ -141,7 +141,7 @@ func counts[K comparable](m map[K]int, word func(K, int) string) string {
 	return strings.Join(words, ", ")
 }
 
-// ConditionChange says how much new conditions differ from the old.
+// ConditionChange is the difference between new conditions and the old.
 type ConditionChange int
 
 const (
@@ -153,7 +153,7 @@ const (
 	Different
 )
 
-// Conditions returns the conditions that tell the report.
+// Conditions returns the conditions for the report.
 func Conditions(old []corev1.NamespaceCondition, r *Report, now time.Time) ([]corev1.NamespaceCondition, ConditionChange) {
 	out, change := slices.Clone(old), Same
 	for _, v := range r.verdicts() {

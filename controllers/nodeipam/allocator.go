@@ -21,7 +21,7 @@ type Range struct {
 // not safe for concurrent use.
 type Allocator struct {
 	pools []*pool
-	// nodes is what each node has.
+	// nodes holds the ranges of each node.
 	nodes map[string][]netip.Prefix
 }
 
@@ -98,8 +98,8 @@ func (a *Allocator) count(ranges []netip.Prefix, by int32) {
 // pool has the ranges of one family.
 type pool struct {
 	Range
-	// used says of every range how many nodes have some of it. More than one is
-	// somebody's mistake, but none of ours.
+	// used counts for every range the nodes that have some of it. More than one
+	// is a user's mistake, and not one of the allocator.
 	used []int32
 	// next is where the search for a free range begins.
 	next int

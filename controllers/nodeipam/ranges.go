@@ -20,8 +20,8 @@ type Ranges struct {
 }
 
 // NewRanges returns the cluster's ranges, one of each family, the primary first,
-// or an error if they make no sense. Nobody but the nodes named gets what is
-// reserved, whether they exist or not.
+// or an error if they make no sense. What is reserved is given only to the nodes
+// named, whether they exist or not.
 func NewRanges(reserved map[string][]netip.Prefix, ranges ...Range) (*Ranges, error) {
 	allocator, err := NewAllocator(ranges...)
 	if err != nil {

@@ -97,9 +97,9 @@ var conditionTaints = []struct {
 	{corev1.NodePIDPressure, corev1.ConditionTrue, corev1.TaintNodePIDPressure},
 }
 
-// taintsFor returns the taints the node has to have. granted tells that it may
-// be given its first NoExecute taint; asks tells that it waits to be granted.
-// evict is false while nobody may be evicted: then such taints go.
+// taintsFor returns the taints the node has to have. granted is set if it may
+// be given its first NoExecute taint; asks reports that it waits to be granted.
+// While evict is false no pod may be evicted, and such taints are removed.
 func taintsFor(node *corev1.Node, granted, evict bool, now time.Time) (taints []corev1.Taint, asks bool) {
 	wanted := map[string]bool{}
 	for _, t := range conditionTaints {

@@ -166,7 +166,7 @@ func TestEverythingDown(t *testing.T) {
 			t.Errorf("%s has %s though nobody can be heard", n, got)
 		}
 	}
-	// One is heard again: the other's silence counts anew.
+	// One is heard again: the other's silence counts from now.
 	f.clk.Step(time.Minute)
 	var a corev1.Node
 	if err := f.c.Get(context.Background(), types.NamespacedName{Name: "a"}, &a); err != nil {

@@ -15,7 +15,7 @@ const (
 	statePartialDisruption zoneState = "PartialDisruption"
 )
 
-// rates says how fast nodes of a zone may be given NoExecute taints.
+// rates limits how fast nodes of a zone may be given NoExecute taints.
 type rates struct {
 	// primary and secondary are nodes per second.
 	primary, secondary float64
@@ -35,10 +35,10 @@ type rates struct {
 type zones struct {
 	rates rates
 	zones map[string]*zone
-	// of says which zone a node is in.
+	// of holds the zone of each node.
 	of map[string]string
-	// counted are the nodes that say how zones fare, unready those of them that
-	// are not ready.
+	// counted is the number of nodes that count for their zones' health,
+	// unready that of those which are not ready.
 	counted, unready int
 }
 
@@ -64,8 +64,8 @@ func newZones(r rates) *zones {
 	return &zones{rates: r, zones: map[string]*zone{}, of: map[string]string{}}
 }
 
-// put records the zone and standing of a node and reports whether that changed
-// whether anybody may be evicted. served tells that the node needs no token.
+// put records the zone and standing of a node and reports whether that stopped
+// all evictions or let them go on. served is set if the node needs no token.
 func (z *zones) put(node, name string, s standing, served bool) (flipped bool) {
 	before := z.allDown()
 	z.take(node, name)

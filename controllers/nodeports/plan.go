@@ -18,7 +18,7 @@ type Range struct {
 
 func (r Range) has(port int32) bool { return int(port) >= r.Base && int(port) < r.Base+r.Size }
 
-// String is what upstream shows: first and last port.
+// String returns the range as upstream shows it: first and last port.
 func (r Range) String() string { return fmt.Sprintf("%d-%d", r.Base, r.Base+r.Size-1) }
 
 // wrong is a port of a Service that the Service should not have.

@@ -151,7 +151,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	} else {
 		again, err = r.reconcileVolume(ctx, req.Name)
 	}
-	if apierrors.IsConflict(err) { // somebody was quicker; the cache will tell
+	if apierrors.IsConflict(err) { // another client was quicker; the cache will show it
 		return reconcile.Result{RequeueAfter: conflictRetry}, nil
 	}
 	return reconcile.Result{RequeueAfter: again}, err

@@ -31,7 +31,7 @@ const (
 	usedRetry = 15 * time.Second
 )
 
-// recyclable says whether a pod can empty a volume: other kinds want a driver.
+// recyclable reports whether a pod can empty a volume: other kinds need a driver.
 func recyclable(pv *corev1.PersistentVolume) bool {
 	return pv.Spec.HostPath != nil || pv.Spec.NFS != nil
 }

@@ -16,7 +16,7 @@ import (
 	"k8s.io/dynamic-resource-allocation/resourceclaim"
 )
 
-// observed is what is known of a pod's claims.
+// observed holds what has been read of a pod's claims.
 type observed struct {
 	pod *corev1.Pod
 	// claims that the pod owns or names, by name.

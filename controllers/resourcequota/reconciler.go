@@ -56,7 +56,7 @@ type Reconciler struct {
 }
 
 // New returns a Reconciler. Its client reads from a cache and has a RESTMapper
-// that knows every resource a quota may count.
+// for every resource that a quota may count.
 func New(c client.Client, clk clock.Clock) *Reconciler {
 	return &Reconciler{client: c, clock: clk, watched: sets.New[schema.GroupResource](), lower: map[types.NamespacedName]string{}}
 }

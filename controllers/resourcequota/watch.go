@@ -150,8 +150,8 @@ func (r *Reconciler) wake(ctx context.Context, gr schema.GroupResource, namespac
 	}
 	for i := range list.Items {
 		if limits(&list.Items[i], evaluator) {
-			// Always after the interval, not at once: what is being deleted comes in
-			// numbers, and the recount is not what anybody waits for.
+			// Always after the interval, not at once: deletions come in numbers, and
+			// no client waits for the recount.
 			q.AddAfter(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])}, eventInterval)
 		}
 	}

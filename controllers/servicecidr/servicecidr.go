@@ -150,7 +150,7 @@ func (r *Reconciler) setReady(ctx context.Context, cidr *networkingv1.ServiceCID
 	return nil
 }
 
-// needed says whether an address would be in no range any more without cidr.
+// needed reports whether an address would be in no range any more without cidr.
 func needed(cidr *networkingv1.ServiceCIDR, all []networkingv1.ServiceCIDR, addresses []networkingv1.IPAddress) bool {
 	var others []netip.Prefix
 	for i := range all {

@@ -33,12 +33,11 @@ type Follower interface {
 	cloudprovider.LoadBalancer
 	// Sources wake the Services to look at again.
 	Sources() []source.Source
-	// Stale tells whether the balancer would answer differently from the
-	// Service's status.
+	// Stale reports whether the balancer would answer differently from the Service's status.
 	Stale(ctx context.Context, service *corev1.Service, nodes []*corev1.Node) (bool, error)
 }
 
-// Config is what a Reconciler needs.
+// Config holds the dependencies and settings of a Reconciler.
 type Config struct {
 	// Client reads Services and Nodes from a cache, and writes Services. Required.
 	Client client.Client
@@ -192,7 +191,7 @@ func (r *Reconciler) updateHosts(ctx context.Context, key types.NamespacedName, 
 	start := r.Clock.Now()
 	err := r.Balancer.UpdateLoadBalancer(ctx, r.ClusterName, svc, nodes)
 	r.metrics.update.Observe(r.Clock.Since(start).Seconds())
-	// What fails is ensured anew.
+	// After a failure the balancer is ensured again.
 	done := &memory{service: svc.DeepCopy(), nodes: identities(nodes), ensured: err == nil || errors.Is(err, cloudprovider.ImplementedElsewhere)}
 	switch {
 	case err == nil && len(nodes) == 0:

@@ -30,7 +30,7 @@ func (e events) CreateFailed(pod *corev1.Pod, err error) {
 	}
 }
 
-// did says how verb (Create, Update, Delete) went for a pod.
+// did records the result of verb (Create, Update, Delete) for a pod.
 func (e events) did(verb, pod string, err error) {
 	if err == nil {
 		e.recorder.Event(e.set, corev1.EventTypeNormal, "Successful"+verb, fmt.Sprintf("%s Pod %s in StatefulSet %s successful", verb, pod, e.set.Name))

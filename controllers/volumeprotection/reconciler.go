@@ -78,7 +78,7 @@ func (r *Claims) Reconcile(ctx context.Context, req reconcile.Request) (reconcil
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	told, err := r.tell(ctx, &claim)
-	if apierrors.IsConflict(err) { // somebody was quicker; the cache will tell
+	if apierrors.IsConflict(err) { // another client was quicker; the cache will show it
 		return reconcile.Result{RequeueAfter: conflictRetry}, nil
 	}
 	if told || err != nil { // what was written brings it here again
@@ -205,7 +205,7 @@ func protect(ctx context.Context, c client.Client, req reconcile.Request, obj cl
 		return reconcile.Result{}, nil
 	}
 	err := c.Update(ctx, obj)
-	if apierrors.IsConflict(err) { // somebody was quicker; the cache will tell
+	if apierrors.IsConflict(err) { // another client was quicker; the cache will show it
 		return reconcile.Result{RequeueAfter: conflictRetry}, nil
 	}
 	if client.IgnoreNotFound(err) != nil {

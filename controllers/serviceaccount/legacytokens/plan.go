@@ -23,7 +23,7 @@ const (
 	InvalidSinceLabel = "kubernetes.io/legacy-token-invalid-since"
 )
 
-// action is what becomes of a Secret.
+// action is the Cleaner's action on a Secret.
 type action int
 
 const (
@@ -32,8 +32,8 @@ const (
 	remove
 )
 
-// trackedFrom is the first moment of whose uses all are noted: the day after
-// the one in the ConfigMap.
+// trackedFrom returns the first moment of whose uses all are recorded: the day
+// after the one in the ConfigMap.
 func trackedFrom(tracking *corev1.ConfigMap) (time.Time, error) {
 	since, err := time.Parse(time.DateOnly, tracking.Data[SinceKey])
 	if err != nil {

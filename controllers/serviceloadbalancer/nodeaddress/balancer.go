@@ -17,9 +17,9 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/serviceloadbalancer"
 )
 
-// Config is what a Balancer needs.
+// Config holds the dependencies of a Balancer.
 type Config struct {
-	// Cache reads Services, Nodes and EndpointSlices, and tells of them. Required.
+	// Cache reads Services, Nodes and EndpointSlices, and notifies of their changes. Required.
 	Cache cache.Cache
 	// Reserved are TCP ports of this machine that Services must not take.
 	Reserved []netip.AddrPort
@@ -70,7 +70,7 @@ func (b *Balancer) EnsureLoadBalancerDeleted(context.Context, string, *corev1.Se
 	return nil
 }
 
-// Stale tells whether the status of a Service does not say what it should.
+// Stale reports whether the status of a Service is out of date.
 func (b *Balancer) Stale(ctx context.Context, svc *corev1.Service, nodes []*corev1.Node) (bool, error) {
 	share, err := b.share(ctx, svc, nodes)
 	if err != nil {

@@ -31,13 +31,13 @@ type observed struct {
 	reserved []netip.AddrPort
 }
 
-// TakenError says why a Service has to wait.
+// TakenError is why a Service has to wait.
 type TakenError struct {
 	Address  netip.Addr
 	Port     int32
 	Protocol corev1.Protocol
-	// Holder is what has the port: a Service as namespace/name, or a part of
-	// the cluster.
+	// Holder names the owner of the port: a Service as namespace/name, or a
+	// part of the cluster.
 	Holder string
 }
 
@@ -110,7 +110,7 @@ func assign(o observed) map[types.NamespacedName]assignment {
 	return out
 }
 
-// ingress is what a Service's status says of its addresses.
+// ingress returns the addresses as a Service's status lists them.
 func ingress(addresses []netip.Addr) []corev1.LoadBalancerIngress {
 	mode := corev1.LoadBalancerIPModeVIP
 	var out []corev1.LoadBalancerIngress
@@ -225,7 +225,7 @@ func placesOf(svc *corev1.Service, a netip.Addr) []place {
 	return out
 }
 
-// holder names who has a place, "" if nobody.
+// holder names the owner of a place, "" if it is free.
 func (o *observed) holder(claims map[place]string, p place) string {
 	if holder := claims[p]; holder != "" || p.protocol != corev1.ProtocolTCP {
 		return holder
@@ -244,7 +244,7 @@ func (o *observed) holder(claims map[place]string, p place) string {
 	return ""
 }
 
-// balanced tells whether a Service has or waits for addresses of ours.
+// balanced reports whether a Service has or waits for addresses of this balancer.
 func balanced(svc *corev1.Service) bool {
 	return svc.Spec.Type == corev1.ServiceTypeLoadBalancer && svc.Spec.LoadBalancerClass == nil && svc.DeletionTimestamp == nil
 }
@@ -253,7 +253,7 @@ func has(svc *corev1.Service, a netip.Addr) bool {
 	return slices.ContainsFunc(svc.Status.LoadBalancer.Ingress, func(i corev1.LoadBalancerIngress) bool { return i.IP == a.String() })
 }
 
-// rivals tells whether two Services may want the same port of an address.
+// rivals reports whether two Services may want the same port of an address.
 func rivals(a, b *corev1.Service) bool {
 	return slices.ContainsFunc(a.Spec.Ports, func(p corev1.ServicePort) bool {
 		return slices.ContainsFunc(b.Spec.Ports, func(q corev1.ServicePort) bool {

@@ -17,10 +17,9 @@ import (
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// Sources wake Services of ours: all when a node's readiness, addresses or port
-// changed, those that share a port with a Service that changed, and one with
-// externalTrafficPolicy Local when its endpoints moved. Whoever is woken asks
-// Stale.
+// Sources enqueue Services that are balanced here: all when a node's readiness, addresses
+// or port changed, those that share a port with a Service that changed, and one with
+// externalTrafficPolicy Local when its endpoints moved. The reconciler then calls Stale.
 func (b *Balancer) Sources() []source.Source {
 	c := b.config.Cache
 	return []source.Source{
