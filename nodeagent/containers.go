@@ -308,7 +308,7 @@ func (w *worker) target(pod *corev1.Pod, c *corev1.Container, id string) probes.
 	return probes.Target{Pod: pod, Container: c, ContainerID: id, IP: ip}
 }
 
-// leastGrace is what a container has left after its preStop hook, at least.
+// leastGrace is the least time that a container has left after its preStop hook.
 const leastGrace = 2 * time.Second
 
 // killContainer runs the preStop hook, unless an earlier kill did, then has the

@@ -65,10 +65,10 @@ func (a *Agent) openLogs() map[string]string {
 	return out
 }
 
-// containerLog is where a running container logs to.
+// containerLog is the log file of a running container.
 type containerLog struct{ id, file string }
 
-// logsOf are the logs of the pod's running containers.
+// logsOf returns the logs of the pod's running containers.
 func (w *worker) logsOf(dir string) []containerLog {
 	var out []containerLog
 	for i := range w.observed.Containers {

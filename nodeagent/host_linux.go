@@ -12,7 +12,7 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/images"
 )
 
-// hasAppArmor tells whether the kernel enforces AppArmor profiles.
+// hasAppArmor reports whether the kernel enforces AppArmor profiles.
 func hasAppArmor() bool {
 	b, err := os.ReadFile("/sys/module/apparmor/parameters/enabled")
 	return err == nil && strings.HasPrefix(string(b), "Y")

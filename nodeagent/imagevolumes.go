@@ -30,7 +30,7 @@ func imageVolumes(pod *corev1.Pod, c *corev1.Container) []*corev1.Volume {
 	return out
 }
 
-// pullsAlways tells whether a start of the container looks for newer images.
+// pullsAlways reports whether a start of the container looks for newer images.
 func pullsAlways(pod *corev1.Pod, c *corev1.Container) bool {
 	return c.ImagePullPolicy == corev1.PullAlways || slices.ContainsFunc(imageVolumes(pod, c), func(v *corev1.Volume) bool {
 		return v.Image.PullPolicy == corev1.PullAlways

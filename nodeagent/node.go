@@ -64,7 +64,7 @@ func (a *Agent) newNodeStatus() *nodestatus.Node {
 	})
 }
 
-// observeNode says what the node's status should show.
+// observeNode returns the contents of the node's status.
 func (a *Agent) observeNode(ctx context.Context) nodestatus.Desired {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()

@@ -21,8 +21,8 @@ type statusWriter struct {
 	busy     bool
 	failures int
 	retryAt  time.Time
-	// last is what was written last, version what came of it: should the server
-	// keep less than it was given, writing again would not help.
+	// last is the status written last, version the object's version after it:
+	// should the server keep less than it was given, writing again would not help.
 	last    *corev1.PodStatus
 	version string
 }

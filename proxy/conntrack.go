@@ -54,8 +54,8 @@ func flowsOf(svc *model.Service) udpFlows {
 	return f
 }
 
-// forgetStale deletes flows to the changed Services that nobody serves any more,
-// and those that began while nobody did.
+// forgetStale deletes flows to endpoints that no longer serve the changed
+// Services, and flows that began while a Service had no endpoint.
 func (p *Proxier) forgetStale(changes map[types.NamespacedName]*model.Service) {
 	if p.cfg.Conntrack == nil {
 		return

@@ -122,7 +122,7 @@ func (p *Proxier) follow(ctx context.Context) (stop func(), synced []<-chan stru
 	return stop, synced, nil
 }
 
-// handlerOf tells of an object's newest state or its end.
+// handlerOf calls fn with an object's newest state, or at its end.
 func handlerOf(fn func(obj any, gone bool)) toolscache.ResourceEventHandler {
 	return toolscache.ResourceEventHandlerFuncs{
 		AddFunc: func(obj any) { fn(obj, false) },

@@ -166,7 +166,7 @@ func (s *Scheduler) nodeHandler(ctx context.Context) toolscache.ResourceEventHan
 	}
 }
 
-// role is what a pod is to the scheduler.
+// role is a pod's role in scheduling.
 type role int
 
 const (

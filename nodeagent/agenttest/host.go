@@ -92,7 +92,7 @@ func (v *Volumes) Mounted() ([]types.UID, error) {
 // OnRetry remembers whom Retry tells.
 func (v *Volumes) OnRetry(fn func(types.UID)) { v.retry.Store(&fn) }
 
-// Retry says that what a mount of the pod misses may have come. Fail may call it.
+// Retry reports that what a mount of the pod lacked may exist now. Fail may call it.
 func (v *Volumes) Retry(pod types.UID) { (*v.retry.Load())(pod) }
 
 // Env passes plain values on.

@@ -59,7 +59,7 @@ func ForPod(pod *corev1.Pod) Limits {
 	return out
 }
 
-// all tells whether the resource is limited for the pod as a whole.
+// all reports whether the resource is limited for the pod as a whole.
 func all(pod *corev1.Pod, name corev1.ResourceName) bool {
 	if pod.Spec.Resources != nil {
 		if q, ok := pod.Spec.Resources.Limits[name]; ok && !q.IsZero() {

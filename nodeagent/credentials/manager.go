@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Config is what a Manager needs. All fields are required.
+// Config holds the dependencies of a Manager. All fields are required.
 type Config struct {
 	// NodeName is the node whose pods these are.
 	NodeName string
@@ -28,7 +28,7 @@ type Config struct {
 	// Live reads from the server the node, service accounts and requests, by
 	// name; it makes requests.
 	Live client.Client
-	// Recorder tells users of refusals and of certificates not renewed in time.
+	// Recorder takes events about refusals and certificates not renewed in time.
 	Recorder record.EventRecorder
 	Clock    clock.PassiveClock
 }
@@ -47,7 +47,7 @@ type Manager struct {
 // tracked is a pod with credentials.
 type tracked struct {
 	refs references
-	// held belongs to whoever asks for the pod's certificates.
+	// held is used only by the caller that asks for the pod's certificates.
 	held map[source]*credential
 }
 

@@ -17,7 +17,7 @@ type source struct {
 	index  int
 }
 
-// credential is what is known of one podCertificate source.
+// credential is the state of one podCertificate source.
 type credential struct {
 	// key and chain are PEM, nil before the first certificate.
 	key, chain          []byte
@@ -28,7 +28,7 @@ type credential struct {
 	requestKey []byte
 	// refused is final.
 	refused error
-	// toldOverdue and toldExpired are set once users were told.
+	// toldOverdue and toldExpired are set once the event was sent.
 	toldOverdue, toldExpired bool
 }
 
@@ -106,7 +106,7 @@ func verdictOf(r *certificatesv1.PodCertificateRequest) *metav1.Condition {
 	return nil
 }
 
-// bundle is what the pod may have of it.
+// bundle returns key and chain for the pod, or why there are none.
 func (c *credential) bundle() (key, chain []byte, err error) {
 	switch {
 	case c.refused != nil:

@@ -25,7 +25,7 @@ type Report struct {
 
 // Image is an image on the node.
 type Image struct {
-	// Ref is what the runtime calls it.
+	// Ref is the runtime's name of it.
 	Ref  string
 	User podconfig.User
 	// names are the tags and digests under which the runtime has it.

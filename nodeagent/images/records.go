@@ -17,17 +17,17 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// records remembers with whose credentials images were pulled, so that a pod
-// without them cannot use an image because another pod has it on the node. It is
-// what the kubelet does under its default policy NeverVerifyPreloadedImages, see
+// records remembers with whose credentials images were pulled, so that a pod without them
+// cannot use an image because another pod has it on the node. The kubelet does the same under
+// its default policy NeverVerifyPreloadedImages, see
 // https://kubernetes.io/docs/concepts/containers/images/#ensureimagepullcredentialverification.
 //
 // Invariants:
 //
 //  1. From the begin of a pull until its record is written there is a file that
-//     says so. An image under such a name counts as pulled, with credentials that
+//     marks it. An image under such a name counts as pulled, with credentials that
 //     are not known: a crash never makes it look as if it had been preloaded.
-//  2. A record that cannot be read allows nobody.
+//  2. A record that cannot be read gives no access.
 type records struct {
 	dir string
 
@@ -38,7 +38,8 @@ type records struct {
 	unsure  map[string]bool
 }
 
-// record says who may use an image. Repositories have no tag and no digest.
+// record lists the credentials with which an image may be used. Repositories
+// have no tag and no digest.
 type record struct {
 	ImageRef string                `json:"imageRef"`
 	Updated  time.Time             `json:"updated"`

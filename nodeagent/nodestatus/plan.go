@@ -15,7 +15,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/extendedresource"
 )
 
-// Machine is what does not depend on configuration.
+// Machine holds the properties of the machine that do not depend on configuration.
 type Machine struct {
 	Capacity corev1.ResourceList
 	Info     corev1.NodeSystemInfo

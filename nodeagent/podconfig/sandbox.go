@@ -8,7 +8,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// SandboxInput is what a sandbox depends on.
+// SandboxInput holds all that a sandbox depends on.
 type SandboxInput struct {
 	Pod     *corev1.Pod
 	Attempt uint32

@@ -17,7 +17,7 @@ func (p *planner) allocated(c *corev1.Container) corev1.ResourceRequirements {
 	return c.Resources
 }
 
-// needsResize tells whether a running container's CPU and memory differ from
+// needsResize reports whether a running container's CPU and memory differ from
 // what it was granted.
 func (p *planner) needsResize(c *corev1.Container, o *Container) bool {
 	if o.Resources == nil {
@@ -69,8 +69,8 @@ func Overlay(base, actual corev1.ResourceList) corev1.ResourceList {
 	return out
 }
 
-// resizeConditions tells how far a resize is: PodResizePending while the node
-// has not granted it, PodResizeInProgress while containers change.
+// resizeConditions sets the conditions of a resize: PodResizePending while the
+// node has not granted it, PodResizeInProgress while containers change.
 func (p *planner) resizeConditions(status *corev1.PodStatus, now metav1.Time) {
 	set := func(t corev1.PodConditionType, on bool, reason, message string) {
 		old := findCondition(status.Conditions, t)

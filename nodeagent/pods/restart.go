@@ -24,9 +24,9 @@ func HashOf(c *corev1.Container) string {
 	return fmt.Sprintf("%x", h.Sum32())
 }
 
-// restarts tells whether a container that exited is to be started again, by its
-// own rules and policy first and then the pod's. For an ordinary init container
-// Always means OnFailure: success leads to the next one.
+// restarts reports whether a container that exited is to be started again, by
+// its own rules and policy first and then the pod's. For an ordinary init
+// container Always means OnFailure: success leads to the next one.
 func restarts(pod *corev1.Pod, c *corev1.Container, exitCode int32, init bool) bool {
 	for _, rule := range c.RestartPolicyRules {
 		if rule.ExitCodes == nil {

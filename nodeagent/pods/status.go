@@ -238,14 +238,14 @@ func (p *planner) unseen(s *corev1.ContainerStatus, c *corev1.Container, old *co
 	s.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}
 }
 
-// initialized tells whether the pod's status says that init containers are done.
+// initialized reports whether init containers are done by the pod's status.
 func initialized(pod *corev1.Pod) bool {
 	return len(pod.Spec.InitContainers) == 0 || slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
 		return c.Type == corev1.PodInitialized && c.Status == corev1.ConditionTrue
 	})
 }
 
-// failure is what keeps a container from starting, if anything.
+// failure returns what keeps a container from starting, if anything.
 func (p *planner) failure(c *corev1.Container) *Failure {
 	m := p.State.Of(c.Name)
 	if f := m.PullFailure; f != nil && m.Image == c.Image {
@@ -273,7 +273,7 @@ func terminated(o *Container) *corev1.ContainerStateTerminated {
 	return t
 }
 
-// started tells whether a running container finished starting: its postStart
+// started reports whether a running container finished starting: its postStart
 // hook returned and its startup probe, if any, succeeded.
 func (p *planner) started(c *corev1.Container, o *Container) bool {
 	m := p.State.Of(c.Name)

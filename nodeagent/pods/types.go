@@ -6,7 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// ContainerState is what the runtime says of a container.
+// ContainerState is the runtime's state of a container.
 type ContainerState int
 
 // The states of a container. Created means that it never ran.
@@ -95,13 +95,13 @@ type Failure struct {
 
 // Unhealthy is a probe's verdict that a container must be restarted.
 type Unhealthy struct {
-	// Message says which probe failed.
+	// Message names the probe that failed.
 	Message string
 	// Grace replaces the pod's grace period if not nil.
 	Grace *int64
 }
 
-// Memory is what is remembered of a container between plans.
+// Memory is the state of a container between plans.
 type Memory struct {
 	// ImageRef is the resolved image of the container's spec image Image.
 	Image, ImageRef string
@@ -166,8 +166,7 @@ type State struct {
 	// Allocated are the container resources the node admitted, by container; a
 	// container that is missing has what its spec says.
 	Allocated map[string]corev1.ResourceRequirements
-	// ResizePending says why the resources of the spec are not granted:
-	// Deferred or Infeasible.
+	// ResizePending is why the resources of the spec are not granted: Deferred or Infeasible.
 	ResizePending *Failure
 }
 
@@ -199,7 +198,7 @@ func (s *State) Edit(name string) *Memory {
 	return m
 }
 
-// Kind says what an action does.
+// Kind is the kind of an action.
 type Kind int
 
 // The kinds of actions.
@@ -243,7 +242,7 @@ type Action struct {
 	Attempt                uint32
 	// Grace is the time until SIGKILL.
 	Grace time.Duration
-	// Message says why, for the Killing event.
+	// Message is the reason, for the Killing event.
 	Message string
 	// Backoff is the delay before the next restart, to be remembered when a
 	// restart is started; 0 for a first start.
@@ -270,10 +269,10 @@ type Probe struct {
 	ReadinessOnly bool
 }
 
-// Plan is what to do now.
+// Plan holds the next actions for a pod.
 type Plan struct {
 	Actions []Action
-	// Status is what the pod's status should be.
+	// Status is the new status of the pod.
 	Status corev1.PodStatus
 	// Probes are the containers to be probed.
 	Probes []Probe

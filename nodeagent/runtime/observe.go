@@ -172,8 +172,8 @@ const (
 	maxMessageLogLines = 80
 )
 
-// terminationMessage is what the container wrote to its message file, or for a
-// failed one with that policy the end of its log, after what the runtime says.
+// terminationMessage returns the text that the container wrote to its message file, or
+// for a failed one with that policy the end of its log, after the runtime's own message.
 func terminationMessage(s *runtimeapi.ContainerStatus) string {
 	text := readEnd(s.Annotations[podconfig.MessageHostPathAnnotation], maxMessageBytes)
 	if text == "" && s.ExitCode != 0 &&

@@ -16,7 +16,7 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/runtime"
 )
 
-// Config is what a server needs; all fields are required.
+// Config holds the dependencies of a server; all fields are required.
 type Config struct {
 	NodeName string
 	Runtime  runtime.Service

@@ -20,7 +20,7 @@ const Label = "coracle.dev/simulated"
 type Config struct {
 	// Client writes to the API server.
 	Client client.Client
-	// Cache tells of pods and nodes.
+	// Cache has pods and nodes.
 	Cache cache.Cache
 	// Clock drives leases and exits. Default: the real clock.
 	Clock clock.WithTicker

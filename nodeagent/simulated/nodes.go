@@ -89,7 +89,7 @@ func (s *Nodes) fillStatus(status *corev1.NodeStatus, n *node) {
 	set(corev1.NodeReady, corev1.ConditionTrue, "KubeletReady", "kubelet is posting ready status")
 }
 
-// healthy tells whether nobody marked the node otherwise than we did.
+// healthy reports whether the node's conditions are still those that the agent set.
 func healthy(o *corev1.Node) bool {
 	ready := false
 	for _, c := range o.Status.Conditions {

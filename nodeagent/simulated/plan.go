@@ -21,7 +21,7 @@ const (
 	FailingIndexesAnnotation = "coracle.dev/simulated-failing-indexes"
 )
 
-// exit is what a pod's annotations ask for.
+// exit is the end that a pod's annotations ask for.
 type exit struct {
 	after time.Duration
 	code  int32
@@ -43,7 +43,7 @@ func exitOf(pod *corev1.Pod) (exit, bool) {
 	return exit{after: after, code: int32(code)}, true
 }
 
-// terminal tells whether a pod with that phase is over.
+// terminal reports whether a pod with that phase is over.
 func terminal(phase corev1.PodPhase) bool {
 	return phase == corev1.PodSucceeded || phase == corev1.PodFailed
 }

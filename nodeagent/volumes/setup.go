@@ -15,8 +15,7 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent"
 )
 
-// ErrUnsupported is what the error of a volume type that this node cannot
-// provide wraps.
+// ErrUnsupported is wrapped by the error of a volume type that this node cannot provide.
 var ErrUnsupported = errors.New("no volume plugin matched")
 
 // setUp makes one volume exist. The caller holds state.mu.

@@ -23,10 +23,11 @@ type token struct {
 	renewAt time.Time
 }
 
-// defaultTokenLife is what a projection without expirationSeconds gets.
+// defaultTokenLife is the life of a token, in seconds, of a projection without
+// expirationSeconds.
 const defaultTokenLife = 3600
 
-// renewal is when a token is replaced: at 80 % of its life, or after a day.
+// renewal returns when a token is replaced: at 80 % of its life, or after a day.
 //
 // Contract: https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#launch-a-pod-using-service-account-token-projection
 func renewal(now, expires time.Time) time.Time {

@@ -69,7 +69,7 @@ func (t *Tracker) TouchAll() {
 	}
 }
 
-// Dirty tells whether anything has changed since Take.
+// Dirty reports whether anything has changed since Take.
 func (t *Tracker) Dirty() bool { return len(t.dirty) > 0 }
 
 // Take returns the changed Services as the node is to see them; nil stands for

@@ -54,7 +54,7 @@ type Port struct {
 	Serving []netip.AddrPort
 }
 
-// External tells whether the port is reachable at anything but its ClusterIP.
+// External reports whether the port is reachable at anything but its ClusterIP.
 func (p *Port) External() bool {
 	return p.NodePort != 0 || len(p.ExternalIPs) > 0 || len(p.LoadBalancerIPs) > 0
 }

@@ -141,7 +141,7 @@ func (c *Cache) ForgetPod(uid types.UID) {
 	}
 }
 
-// IsAssumed says whether the pod was assumed and not confirmed yet.
+// IsAssumed reports whether the pod was assumed and not confirmed yet.
 func (c *Cache) IsAssumed(uid types.UID) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -8,11 +8,11 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// sameForNode says whether two versions of a bound pod are the same to every
+// sameForNode reports whether two versions of a bound pod are the same to every
 // plugin that looks at pods of a node: labels, requests (also those that a
 // resize changes, in spec or status), termination and phase. Everything else of
-// a pod is immutable or not looked at, and most updates of pods are of status,
-// so this keeps nodes out of snapshots that did not change.
+// a pod is immutable or not looked at. Most updates of pods are of status, so
+// this keeps nodes out of snapshots that did not change.
 func sameForNode(a, b *v1.Pod) bool {
 	if a == b {
 		return true

@@ -79,7 +79,7 @@ func (p *PodInfo) withPod(pod *v1.Pod) *PodInfo {
 }
 
 // Assumed returns a PodInfo of the same pod on nodeName. The pod is copied
-// shallowly: nobody may change either of them.
+// shallowly: neither of them may be changed.
 func (p *PodInfo) Assumed(nodeName string) *PodInfo {
 	pod := *p.pod
 	pod.Spec.NodeName = nodeName

@@ -30,11 +30,11 @@ type Store struct {
 	// tainted are slices with the taints of rules, made when they are asked for.
 	tainted []*resourcev1.ResourceSlice
 	waiters map[chan struct{}]struct{}
-	// resources knows by which extended resource a class goes.
+	// resources holds the extended resource of each class.
 	resources *extendedresourcecache.ExtendedResourceCache
 }
 
-// claim is what is known of one claim.
+// claim holds the versions of one claim.
 type claim struct {
 	api *resourcev1.ResourceClaim // nil before the API told of it
 	// assumed is newer than api, or nil.
@@ -190,7 +190,8 @@ func (s *Store) ClassOf(name v1.ResourceName) *resourcev1.DeviceClass {
 	return s.resources.GetDeviceClass(name)
 }
 
-// AnyClass tells whether there is any class: without, no resource is a device's.
+// AnyClass reports whether any DeviceClass exists; otherwise no extended
+// resource maps to a device.
 func (s *Store) AnyClass() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 // ErrNoNodes is why a pod cannot be scheduled in a cluster without nodes.
 var ErrNoNodes = errors.New("no nodes available to schedule pods")
 
-// NodeToStatus says why each node was refused.
+// NodeToStatus holds why each node was refused.
 type NodeToStatus struct {
 	byNode map[string]*fwk.Status
 	absent *fwk.Status
@@ -99,8 +99,8 @@ func (d *Diagnosis) Blame(s *fwk.Status) {
 	}
 }
 
-// FitError says that no node fits Pod. Its message is the one that users of
-// Kubernetes know from the FailedScheduling event.
+// FitError is returned when no node fits Pod. Its message is that of
+// Kubernetes' FailedScheduling event.
 type FitError struct {
 	Pod         *v1.Pod
 	NumAllNodes int

@@ -238,12 +238,12 @@ func priority(pod *v1.Pod) int32 {
 	return 0
 }
 
-// RunPreFilterExtensionAddPod tells PreFilter plugins of a pod more on node.
+// RunPreFilterExtensionAddPod calls AddPod on the PreFilter extensions.
 func (f *Framework) RunPreFilterExtensionAddPod(ctx context.Context, state fwk.CycleState, pod *v1.Pod, add fwk.PodInfo, node fwk.NodeInfo) *fwk.Status {
 	return f.extend(state, func(e fwk.PreFilterExtensions) *fwk.Status { return e.AddPod(ctx, state, pod, add, node) })
 }
 
-// RunPreFilterExtensionRemovePod tells PreFilter plugins of a pod less on node.
+// RunPreFilterExtensionRemovePod calls RemovePod on the PreFilter extensions.
 func (f *Framework) RunPreFilterExtensionRemovePod(ctx context.Context, state fwk.CycleState, pod *v1.Pod, remove fwk.PodInfo, node fwk.NodeInfo) *fwk.Status {
 	return f.extend(state, func(e fwk.PreFilterExtensions) *fwk.Status { return e.RemovePod(ctx, state, pod, remove, node) })
 }

@@ -31,7 +31,7 @@ type Pod struct {
 	PendingPlugins       sets.Set[string]
 	// GatingPlugin refused to let the pod in; "" if none does.
 	GatingPlugin string
-	// GatingMessage is what it said.
+	// GatingMessage is that plugin's message.
 	GatingMessage string
 
 	place Place
@@ -69,7 +69,7 @@ func (p *Pod) GetGatingPluginEvents() []fwk.ClusterEvent { return nil }
 func (p *Pod) uid() types.UID                            { return p.GetPod().UID }
 func (p *Pod) setPod(pod *v1.Pod)                        { p.PodInfo, _ = cache.NewPodInfo(pod) }
 
-// Place is where a pod is.
+// Place is the part of the queue that holds a pod.
 type Place string
 
 // Places; the first four are the queue label of scheduler_pending_pods.

@@ -121,7 +121,7 @@ func (t *target) quiet(ctx context.Context) (time.Time, error) {
 	}
 }
 
-// footprint reports what a cluster that nobody uses costs.
+// footprint reports the cost of an unused cluster.
 func (b *bench) footprint(ctx context.Context, t *target, name func(string) string) error {
 	pid := t.command.Process.Pid
 	use, err := idle(ctx, pid)

@@ -18,8 +18,8 @@ import (
 // horizon is a little more than the autoscaler's period.
 const horizon = 17 * time.Second
 
-// TestAutoscaler goes as far as it gets without anybody who serves metrics: the
-// scale is kept within its bounds, and what is missing is said.
+// TestAutoscaler goes as far as it gets without a metrics server: the scale is
+// kept within its bounds, and a condition reports what is missing.
 func TestAutoscaler(t *testing.T) {
 	m := start(t, 1)
 	d := deployment("web", func(*appsv1.DeploymentSpec) {})

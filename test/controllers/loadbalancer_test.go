@@ -86,7 +86,7 @@ func TestLoadBalancersGetNodesAddresses(t *testing.T) {
 	m.Expect(m.ingress("second")()).To(Equal("*"), "its port is taken")
 	m.Expect(m.ingress("other")()).To(BeEmpty(), "it is somebody else's")
 
-	// The first gives its port back in two ways; whoever waits comes next.
+	// The first gives its port back in two ways; the Service that waits gets it next.
 	edit(m, loadBalancer("first", asItIs), func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeClusterIP })
 	m.Eventually(m.ingress("first")).Should(BeEmpty())
 	m.Eventually(m.ingress("second")).Should(Equal(all))

@@ -86,7 +86,7 @@ func list(t *testing.T, config *rest.Config) error {
 }
 
 // TestStrangerIsNoServer: a server without the token of the cluster that its etcd
-// has says what to do, and writes nothing there.
+// has fails with advice, and writes nothing there.
 func TestStrangerIsNoServer(t *testing.T) {
 	g := NewWithT(t)
 	s := newSeveral(t, time.Hour, time.Minute, 100*time.Millisecond)

@@ -365,7 +365,7 @@ func read(path string) []byte {
 	return data
 }
 
-// metrics is what a scrape of the API server gives.
+// metrics returns a scrape of the API server.
 func metrics(ctx context.Context, e *env.Env) string {
 	GinkgoHelper()
 	c, err := kubernetes.NewForConfig(e.Config)

@@ -61,7 +61,7 @@ func (s served) body(metadata, more string) string {
 	return fmt.Sprintf(`{"apiVersion":%q,"kind":%q,"metadata":{%s}%s}`, s.gv.String(), s.Kind, metadata, more)
 }
 
-// verdict is what the server said.
+// verdict is the server's answer.
 type verdict struct {
 	code int
 	text string
@@ -183,7 +183,7 @@ func badRequests(s served) (bad []refusal) {
 		add("patch", http.MethodPatch, "/bad", "application/"+patch.kind+"+json", patch.body, 400, 404, 415, 422)
 	}
 	apply := "application/apply-patch+yaml"
-	add("patch", http.MethodPatch, "/bad", apply, s.body(`"name":"bad"`, ""), 400, 422) // nobody applies
+	add("patch", http.MethodPatch, "/bad", apply, s.body(`"name":"bad"`, ""), 400, 422) // without a field manager
 	add("patch", http.MethodPatch, "/bad?fieldManager=me", apply, "[]", 400)
 	add("patch", http.MethodPatch, "/bad?fieldManager=me", apply, "{", 400)
 	add("patch", http.MethodPatch, "/bad?fieldManager=me", apply, `{"apiVersion":"boats/v1","kind":"Boat","metadata":{"name":"bad"}}`, 400)

@@ -122,7 +122,7 @@ var _ = Describe("custom resources", Ordered, func() {
 	It("can be used the moment their definition is accepted", func(ctx SpecContext) {
 		began := time.Now()
 		Expect(crds.Create(ctx, boats(group, nil))).To(Succeed())
-		// Nobody waited for anything.
+		// Nothing waits in between.
 		_, err := w.dynamic(gvr).Namespace("default").Create(ctx, boat(group, "v1", "first", map[string]any{"hull": "willow"}), metav1.CreateOptions{})
 		Expect(err).NotTo(HaveOccurred())
 		AddReportEntry("from definition to object", time.Since(began).String())

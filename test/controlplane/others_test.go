@@ -112,7 +112,7 @@ func newReview(decide func(spec map[string]any) map[string]any) *review {
 	return r
 }
 
-// authority signs client certificates of somebody else's.
+// authority signs client certificates that are not the cluster's.
 type authority struct {
 	key         *ecdsa.PrivateKey
 	certificate *x509.Certificate

@@ -83,7 +83,7 @@ func (o *oracle) deployment(name string, n, version int) {
 	}
 }
 
-// orphaned is what the Deployment that was deleted alone left behind.
+// orphaned checks what the Deployment that was deleted alone left behind.
 func (o *oracle) orphaned() {
 	var left []*appsv1.ReplicaSet
 	for i := range o.s.replicaSets {
@@ -260,5 +260,5 @@ func compressed(n int, some []string, in bool) string {
 	return strings.Join(parts, ",")
 }
 
-// old tells whether an object is there for longer than d.
+// old reports whether an object has existed for longer than d.
 func old(o metav1.Object, d time.Duration) bool { return time.Since(o.GetCreationTimestamp().Time) > d }

@@ -20,7 +20,7 @@ type round struct {
 	p        *plan
 	machines []*machine
 	u        *user
-	// etcd is where the history is, once all machines are at rest.
+	// etcd locates the history, once all machines are at rest.
 	etcd  etcd.Config
 	notes notes
 

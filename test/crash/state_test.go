@@ -20,7 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// state is what a cluster holds at one time.
+// state holds the objects of a cluster at one time.
 type state struct {
 	namespaces   []corev1.Namespace
 	nodes        []corev1.Node

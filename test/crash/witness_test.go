@@ -28,7 +28,7 @@ type witness struct {
 	created map[string]int            // pods ever
 	// most is how many pods a ReplicaSet ever was to have, by UID.
 	most map[types.UID]int32
-	// full says that all pods of an app were ready once.
+	// full is set for an app once all its pods were ready.
 	full map[string]bool
 
 	revisions int
@@ -250,8 +250,8 @@ func (w *witness) podOfJob(c change, key string, before, after *corev1.Pod) {
 	}
 }
 
-// isCounted tells whether a pod that ended is in its Job's status: an index that
-// is completed says it by itself, every other pod was among the uncounted.
+// isCounted reports whether a pod that ended is in its Job's status: as a
+// completed index, or otherwise among the uncounted.
 func (w *witness) isCounted(job *batchv1.Job, key string, pod *corev1.Pod) bool {
 	index, indexed := pod.Annotations[batchv1.JobCompletionIndexAnnotation]
 	if !indexed || pod.Status.Phase == corev1.PodFailed {
@@ -281,8 +281,8 @@ func tracked(pod *corev1.Pod) bool {
 	return pod != nil && has(pod.Finalizers, batchv1.JobTrackingFinalizer)
 }
 
-// available says when an app has fewer ready pods than it must keep, once it had
-// all for the first time.
+// available reports when an app has fewer ready pods than it must keep, once it
+// had all for the first time.
 func (w *witness) available(c change, app string, low, full int) {
 	nready, nodes := 0, map[string]bool{}
 	for key, pod := range w.pods {

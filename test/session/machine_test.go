@@ -91,7 +91,8 @@ func (m *machine) remove() {
 
 func (m *machine) kubeconfig() string { return filepath.Join(m.dir, "kubeconfig") }
 
-// id is what the names of links, tables and cgroups of the cluster hold.
+// id returns the part of the names of the cluster's links, tables and cgroups
+// that identifies it.
 func (m *machine) id() string {
 	sum := sha256.Sum256([]byte(m.dir))
 	return hex.EncodeToString(sum[:3])

@@ -173,7 +173,7 @@ var _ = Describe("Services", Ordered, ContinueOnFailure, func() {
 		Eventually(func() (string, error) { return get(health) }).WithTimeout(15 * time.Second).Should(ContainSubstring(`"localEndpoints": 3`))
 		Expect(answers(url+"/hostname", 20)).NotTo(BeEmpty())
 
-		// Whoever comes second gets the port when the first gives it back.
+		// The second Service gets the port when the first gives it back.
 		w.apply(balanced("second"))
 		Eventually(func() string { return w.do("describe", "service", "second") }).Should(ContainSubstring("is taken by " + w.ns + "/first"))
 		w.do("delete", "service", "first")

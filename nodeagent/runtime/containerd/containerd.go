@@ -46,7 +46,7 @@ func New(config Config) (*Containerd, error) {
 // Endpoint is the CRI and containerd socket.
 func (c *Containerd) Endpoint() string { return c.config.socket() }
 
-// CNIConfDir is where the network's configuration belongs.
+// CNIConfDir returns the directory for the network's configuration.
 func (c *Containerd) CNIConfDir() string { return c.config.CNIConfDir }
 
 // Ensure makes containerd run, adopting one that an earlier agent left if its

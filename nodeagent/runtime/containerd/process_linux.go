@@ -123,7 +123,7 @@ func openProcess(pid int) (*process, error) {
 	return &process{pid: pid, pidfd: os.NewFile(uintptr(fd), "pidfd")}, nil
 }
 
-// alive tells whether the process runs; a zombie does not.
+// alive reports whether the process runs; a zombie does not.
 func (p *process) alive() bool {
 	fds := []unix.PollFd{{Fd: int32(p.pidfd.Fd()), Events: unix.POLLIN}}
 	n, err := unix.Poll(fds, 0)
@@ -234,7 +234,7 @@ func unmountBelow(dirs ...string) error {
 	return errors.Join(errs...)
 }
 
-// hasSysResource tells whether we may lower OOM scores.
+// hasSysResource reports whether this process may lower OOM scores.
 func hasSysResource() bool {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// budget is what preemption has to know of a PodDisruptionBudget.
+// budget is the part of a PodDisruptionBudget that preemption uses.
 type budget struct {
 	namespace string
 	selector  labels.Selector

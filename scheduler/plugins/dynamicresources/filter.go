@@ -99,8 +99,8 @@ func (p *DynamicResources) unreachable(s *state, node *v1.Node) (list []int) {
 
 var errBindingFailed = errors.New("device binding failed")
 
-// readyForBinding tells whether all devices of a claim are ready to be used by
-// the pod, or fails if one never will be.
+// readyForBinding reports whether all devices of a claim are ready to be used
+// by the pod, or fails if one never will be.
 func readyForBinding(c *resourcev1.ResourceClaim) (bool, error) {
 	if c.Status.Allocation == nil {
 		return false, nil

@@ -22,7 +22,7 @@ import (
 const (
 	// Name is the plugin's name in Kubernetes.
 	Name = "NodeVolumeLimits"
-	// ErrReasonMaxVolumeCountExceeded is what a full node says.
+	// ErrReasonMaxVolumeCountExceeded is the message for a full node.
 	ErrReasonMaxVolumeCountExceeded = "node(s) exceed max volume count"
 
 	stateKey fwk.StateKey = "PreFilter" + Name
@@ -150,7 +150,7 @@ func (p *NodeVolumeLimits) there(info fwk.NodeInfo) map[id]struct{} {
 			}
 			c, err := p.store.Claim(types.NamespacedName{Namespace: pod.Namespace, Name: name})
 			if err != nil || forPod && ephemeral.VolumeIsForPod(pod, c) != nil {
-				continue // nobody can tell what it has
+				continue // its volume cannot be determined
 			}
 			if v, ok := p.volume(c); ok {
 				there[v] = struct{}{}

@@ -110,7 +110,7 @@ func (c *cluster) DefaultSelector(pod *v1.Pod) labels.Selector {
 	return labels.SelectorFromSet(labels.Set{"app": pod.Labels["app"]})
 }
 
-// The oracle counts everything anew, straight from the words of the API.
+// The oracle counts everything again, straight from the API's definition.
 
 func (c *cluster) of(pod *v1.Pod, when v1.UnsatisfiableConstraintAction) []v1.TopologySpreadConstraint {
 	var out []v1.TopologySpreadConstraint

@@ -16,7 +16,7 @@ func New() *PrioritySort { return &PrioritySort{} }
 
 func (*PrioritySort) Name() string { return Name }
 
-// Less says whether a is to be scheduled before b.
+// Less reports whether a is to be scheduled before b.
 func (*PrioritySort) Less(a, b fwk.QueuedEntityInfo) bool {
 	if p, q := a.GetPriority(), b.GetPriority(); p != q {
 		return p > q

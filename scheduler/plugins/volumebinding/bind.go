@@ -153,8 +153,8 @@ func (p *VolumeBinding) wait(ctx context.Context, d *decision) error {
 	}
 }
 
-// done looks at what the API tells, not at what is assumed: the next cycle may
-// have assumed anew.
+// done looks at what the API server stores, not at what is assumed: the next
+// cycle may have assumed something else.
 func (p *VolumeBinding) done(d *decision) (bool, error) {
 	for _, m := range d.bind {
 		if done, err := p.isBound(m, d.node); !done || err != nil {

@@ -62,20 +62,20 @@ func New(c client.Client, store *volumes.Store, clk clock.Clock) *VolumeBinding 
 
 func (*VolumeBinding) Name() string { return Name }
 
-// state is what a cycle knows of a pod with claims.
+// state holds a cycle's data of a pod with claims.
 type state struct {
-	// reachable are where volumes of bound claims can be reached from.
+	// reachable are the nodes from which volumes of bound claims can be reached.
 	reachable []*nodeaffinity.NodeSelector
-	// lost says that a bound claim's volume is not there.
+	// lost is set if a bound claim's volume does not exist.
 	lost bool
 	// waiting are claims that wait for the pod, and free what they may get.
 	waiting []*v1.PersistentVolumeClaim
 	free    map[string][]*v1.PersistentVolume // by class
 
 	mu sync.Mutex
-	// byNode is what to do where a node was found to do; missing where nothing.
+	// byNode holds the decision for each node where there is something to do.
 	byNode map[string]*decision
-	// chosen is what was assumed.
+	// chosen is the decision that was assumed.
 	chosen *decision
 }
 

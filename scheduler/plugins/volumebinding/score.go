@@ -10,7 +10,7 @@ import (
 	helpers "k8s.io/component-helpers/storage/volume"
 )
 
-// use is what claims of one class ask for, of how much.
+// use sums the requests of the claims of one class, and the capacity that they are of.
 type use struct{ requested, capacity int64 }
 
 // PreScore skips pods for which there is nothing to weigh.

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 )
 
-// image is what a container image is made of.
+// image holds the parts of a container image.
 type image struct {
 	// names it goes by, each with its tag.
 	names  []string

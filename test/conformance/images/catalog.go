@@ -109,13 +109,14 @@ func (b *builder) catalog() []recipe {
 	}
 }
 
-// alpine is what a spec that mounts an image reads there: upstream's is made from Alpine.
+// alpine adds the file that a spec which mounts an image reads: upstream's image is made
+// from Alpine.
 func alpine(t *tree) error {
 	t.file("etc/os-release", 0o644, []byte("NAME=\"Alpine Linux\"\nID=alpine\n"))
 	return nil
 }
 
-// base is what every system expects.
+// base adds what every system expects.
 func (b *builder) base(t *tree) error {
 	for _, d := range []string{"bin", "dev", "etc", "home", "proc", "root", "run", "sys", "usr/local/bin", "var/log", "var/lib"} {
 		t.dir(d, 0o755)
@@ -211,7 +212,7 @@ func (b *builder) dnsTools(t *tree) error {
 	return b.busybox(t)
 }
 
-// page is what one of the suite's two web sites shows.
+// page adds the files of one of the suite's two web sites.
 func (b *builder) page(name string) step {
 	return step{name, func(t *tree) error {
 		for _, f := range []string{name + ".jpg", "data.json"} {

@@ -27,7 +27,7 @@ const (
 	Skipped Outcome = "skipped"
 )
 
-// Result is what became of one spec in its latest run.
+// Result is the outcome of one spec in its latest run.
 type Result struct {
 	// Spec is its whole name, as ginkgo's --focus sees it.
 	Spec    string  `json:"spec"`

@@ -13,9 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// picture is what objects say but for what differs between two runs of the same
-// server: uids, times, addresses, versions, and names that were drawn. Its keys are
-// kinds and names, its values JSON.
+// picture is the contents of objects without what differs between two runs of the
+// same server: uids, times, addresses, versions, and names that were drawn. Its
+// keys are kinds and names, its values JSON.
 type picture map[string]string
 
 var (
@@ -167,8 +167,8 @@ func sortJSON(list []any) {
 	slices.SortFunc(list, func(a, b any) int { return strings.Compare(text(a), text(b)) })
 }
 
-// event is what an event says, without its numbers: in how many steps a rollout goes
-// follows from when its pods become ready.
+// event returns an event's text, without its numbers: the number of a rollout's
+// steps depends on when its pods become ready.
 func (n *naming) event(e *unstructured.Unstructured) string {
 	get := func(path ...string) string { s, _, _ := unstructured.NestedString(e.Object, path...); return s }
 	message := number.ReplaceAllString(n.text(get("message")), "N")

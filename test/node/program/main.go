@@ -1,4 +1,4 @@
-// Program is what the containers of the node tests run: a pause, a server, and
+// Program runs in the containers of the node tests: a pause, a server, and
 // small commands that end in known ways.
 package main
 
