@@ -104,7 +104,7 @@ func (c *Cluster) writeLedger(ctx context.Context, stored *corev1.ConfigMap, led
 	return err
 }
 
-// known is what the decision about a join needs.
+// known holds the objects that the decision about a join needs.
 func (c *Cluster) known(ctx context.Context, ledger joins.Ledger) (joins.Known, []corev1.Node, error) {
 	k := joins.Known{
 		Now: c.options.clock.Now(), Ledger: ledger, Nodes: map[string][]netip.Addr{}, Registered: map[string]bool{},

@@ -62,7 +62,7 @@ func (e expression) GetName() string { return e.name }
 // GetExpression is its text.
 func (e expression) GetExpression() string { return e.text }
 
-// ReturnTypes are what it may evaluate to.
+// ReturnTypes returns the types that it may evaluate to.
 func (e expression) ReturnTypes() []*celgo.Type { return e.types }
 
 func (e expressions) mode(text string) environment.Type {
@@ -84,7 +84,7 @@ func (e expressions) compile(text string, o plugincel.OptionalVariableDeclaratio
 	return celErrors(e.compiler().CompileCELExpression(expression{text: text, types: types}, o, e.mode(text)).Error, text, path)
 }
 
-// options are what expressions see but for messages, which see no authorizer.
+// options returns the variables of expressions, except of messages, which have no authorizer.
 func (e expressions) options() plugincel.OptionalVariableDeclarations {
 	return plugincel.OptionalVariableDeclarations{HasParams: e.params, HasAuthorizer: true}
 }

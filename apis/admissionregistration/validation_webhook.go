@@ -23,7 +23,7 @@ func harmless() []admissionv1.SideEffectClass {
 	return []admissionv1.SideEffectClass{admissionv1.SideEffectClassNone, admissionv1.SideEffectClassNoneOnDryRun}
 }
 
-// allowances are what a stored configuration may keep, though it could not be made today.
+// allowances are faults that a stored configuration may keep, though it could not be created today.
 type allowances struct {
 	sideEffects, unknownReviewVersions, duplicateNames, badSelectors bool
 	// conditions is set if the match conditions did not change; they are not validated then.
@@ -201,8 +201,8 @@ func validateReviewVersions(versions []string, a allowances, path *field.Path) f
 	return errs
 }
 
-// Unhooked are the resources that no webhook and no policy sees: reviews ask
-// who may do what, and answering must not depend on webhooks.
+// Unhooked returns the resources that no webhook and no policy sees: reviews,
+// whose answers must not depend on webhooks.
 func Unhooked() []schema.GroupResource {
 	return []schema.GroupResource{
 		{Group: "authentication.k8s.io", Resource: "selfsubjectreviews"},

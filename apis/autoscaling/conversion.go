@@ -160,7 +160,7 @@ func FromV1(in *autoscalingv1.HorizontalPodAutoscaler, out *autoscalingv2.Horizo
 	return nil
 }
 
-// read decodes an annotation and says whether there was one that could be.
+// read decodes an annotation and reports whether there was one that could be decoded.
 func read[T any](annotations map[string]string, key string, into *T) bool {
 	text, ok := annotations[key]
 	if !ok {

@@ -13,8 +13,8 @@ import (
 const defaultUtilization = 80
 
 func addDefaults(s *runtime.Scheme) {
-	// Only minReplicas: what v1 says of CPU depends on its annotations, so that
-	// the conversion fills it in.
+	// Only minReplicas: the CPU target of v1 depends on its annotations, so
+	// that the conversion fills it in.
 	v1 := func(h *autoscalingv1.HorizontalPodAutoscaler) { orElse(&h.Spec.MinReplicas, 1) }
 	s.AddTypeDefaultingFunc(&autoscalingv1.HorizontalPodAutoscaler{}, func(obj any) { v1(obj.(*autoscalingv1.HorizontalPodAutoscaler)) })
 	s.AddTypeDefaultingFunc(&autoscalingv1.HorizontalPodAutoscalerList{}, func(obj any) { each(obj.(*autoscalingv1.HorizontalPodAutoscalerList).Items, v1) })

@@ -71,7 +71,7 @@ func Lifetimes(signer string) (least, most int32) {
 	return minLifetime, maxLifetime
 }
 
-// ValidateUserAnnotations validates what a pod tells a signer.
+// ValidateUserAnnotations validates a pod's parameters for a signer.
 func ValidateUserAnnotations(annotations map[string]string, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for key := range annotations {

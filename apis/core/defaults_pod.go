@@ -156,8 +156,8 @@ func setFieldRefDefaults(f *corev1.ObjectFieldSelector) {
 	}
 }
 
-// pullPolicy is Always for images that may change under their name: those of
-// the tag latest, said or meant. What is no reference of an image has no tag.
+// pullPolicy returns Always for images that may change under their name: those of the
+// tag latest, named or implied. A string that is no reference of an image has no tag.
 func pullPolicy(image string) corev1.PullPolicy {
 	ref, err := reference.ParseNormalizedNamed(image)
 	if err != nil {

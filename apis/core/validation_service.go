@@ -62,7 +62,8 @@ func service(svc, old *corev1.Service) field.ErrorList {
 	return append(errs, trafficPolicies(fldPath, svc)...)
 }
 
-// topologyAnnotations validates that the older name of an annotation says the same as the newer.
+// topologyAnnotations validates that the older name of an annotation has the same value as the
+// newer.
 func topologyAnnotations(svc *corev1.Service) field.ErrorList {
 	hints, hinted := svc.Annotations[corev1.DeprecatedAnnotationTopologyAwareHints]
 	if mode, set := svc.Annotations[corev1.AnnotationTopologyMode]; set && hinted && mode != hints {

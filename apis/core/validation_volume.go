@@ -64,8 +64,8 @@ type aSource struct {
 	uncounted bool
 }
 
-// exactlyOne validates the one source that is set. The first counts; the
-// others are said to be too many.
+// exactlyOne validates the one source that is set. The first counts; the others
+// are reported as too many.
 func exactlyOne(fldPath *field.Path, list []aSource, none, more string) field.ErrorList {
 	var errs field.ErrorList
 	or := func(name, otherwise string) *field.Path {

@@ -114,8 +114,8 @@ func validateEndpoint(e *discoveryv1.Endpoint, t discoveryv1.AddressType, path *
 	return errs
 }
 
-// validateAddress validates the address of an endpoint by its type. That it is of
-// the other family is said, as upstream does, of the list.
+// validateAddress validates the address of an endpoint by its type. An address of
+// the other family is an error of the list, as upstream's.
 func validateAddress(address string, t discoveryv1.AddressType, list *field.Path, i int) field.ErrorList {
 	path := list.Index(i)
 	var errs field.ErrorList

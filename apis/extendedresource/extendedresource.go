@@ -1,5 +1,5 @@
-// Package extendedresource tells Kubernetes' own resources from those that nodes
-// or device classes add, see
+// Package extendedresource distinguishes Kubernetes' own resources from those that nodes or device
+// classes add, see
 // https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#extended-resources.
 package extendedresource
 

@@ -9,16 +9,16 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// What the allocator of ClusterIPs is called, how the range is that the server
-// was configured with, and what keeps ranges from being deleted while they are
-// used: https://kubernetes.io/docs/reference/networking/virtual-ips/.
+// The names of the allocator of ClusterIPs and of the range that the server was configured
+// with, and the finalizer that keeps ranges from being deleted while they are used:
+// https://kubernetes.io/docs/reference/networking/virtual-ips/.
 const (
 	AllocatorName = "ipallocator.k8s.io"
 	DefaultCIDR   = "kubernetes"
 	CIDRFinalizer = "networking.k8s.io/service-cidr-finalizer"
 )
 
-// AddressOf is the object that says that svc has ip.
+// AddressOf returns the object that gives ip to svc.
 func AddressOf(svc *corev1.Service, ip netip.Addr) *networkingv1.IPAddress {
 	family := corev1.IPv4Protocol
 	if ip.Is6() {

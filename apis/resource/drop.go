@@ -30,8 +30,8 @@ func derives(spec *resourcev1.ResourceClaimSpec) bool {
 	})
 }
 
-// DropClaimStatus removes fields of alpha features from a claim's status, and what
-// is said of devices that the claim no longer has.
+// DropClaimStatus removes fields of alpha features from a claim's status, and the
+// status of devices that the claim no longer has.
 func DropClaimStatus(status, old *resourcev1.ResourceClaimStatus) {
 	if status.Allocation != nil && old.Allocation == nil {
 		for i := range status.Allocation.Devices.Results {

@@ -95,8 +95,8 @@ func validatePool(name string, path *field.Path) field.ErrorList {
 	return errs
 }
 
-// validateName validates the name of an attribute or capacity, with or without
-// a domain before a slash. Like upstream, it says nothing of names with more slashes.
+// validateName validates the name of an attribute or capacity, with or without a
+// domain before a slash. Like upstream, it accepts names with more slashes.
 func validateName(name string, path *field.Path) field.ErrorList {
 	domain, id, qualified := strings.Cut(name, "/")
 	switch {

@@ -91,7 +91,7 @@ func deviceOf(spec *resourcev1.ResourceSliceSpec, name string) *resourcev1.Devic
 	return &spec.Devices[i]
 }
 
-// places are where devices can be used: exactly one way of saying so is wanted.
+// places are where devices can be used; exactly one of the fields must be set.
 type places struct {
 	node     *string
 	selector *corev1.NodeSelector

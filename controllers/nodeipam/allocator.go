@@ -101,7 +101,7 @@ type pool struct {
 	// used counts for every range the nodes that have some of it. More than one
 	// is a user's mistake, and not one of the allocator.
 	used []int32
-	// next is where the search for a free range begins.
+	// next is the index at which the search for a free range begins.
 	next int
 	// taken are the ranges in use; allocations and releases count since the start.
 	taken, allocations, releases int

@@ -5,8 +5,8 @@ import (
 	resourcehelper "k8s.io/component-helpers/resource"
 )
 
-// QOSClass returns the pod's quality of service: what its status says, else
-// what its resources amount to.
+// QOSClass returns the pod's quality of service: that of its status, else the
+// one computed from its resources.
 func QOSClass(p *corev1.Pod) corev1.PodQOSClass {
 	if p.Status.QOSClass != "" {
 		return p.Status.QOSClass

@@ -18,7 +18,7 @@ const (
 )
 
 // VisitContainers calls visit for init, ordinary and ephemeral containers, in
-// that order, until visit returns false. It tells whether it came to the end.
+// that order, until visit returns false. It reports whether it came to the end.
 func VisitContainers(s *corev1.PodSpec, visit func(*corev1.Container, ContainerType) bool) bool {
 	for i := range s.InitContainers {
 		if !visit(&s.InitContainers[i], InitContainers) {
@@ -92,8 +92,8 @@ func HostPorts(s *corev1.PodSpec) []corev1.ContainerPort {
 }
 
 // TargetPort finds the number of the port that sp means on p. A port given by
-// name is looked for in containers and sidecars, with sp's protocol; its error
-// says that no port of that name is there.
+// name is looked for in containers and sidecars, with sp's protocol; it is an
+// error if there is no port of that name.
 func TargetPort(p *corev1.Pod, sp *corev1.ServicePort) (int32, error) {
 	if sp.TargetPort.Type == intstr.Int {
 		if sp.TargetPort.IntVal == 0 { // an object that was never defaulted

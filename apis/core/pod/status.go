@@ -49,9 +49,9 @@ func GetCondition(s *corev1.PodStatus, t corev1.PodConditionType) *corev1.PodCon
 	return nil
 }
 
-// UpdateCondition puts c into s and tells whether that changed anything but the
-// transition time. LastTransitionTime becomes now when the status differs from
-// the one before, and stays as it was otherwise.
+// UpdateCondition puts c into s and reports whether that changed anything but
+// the transition time. LastTransitionTime becomes now when the status differs
+// from the one before, and stays as it was otherwise.
 func UpdateCondition(s *corev1.PodStatus, c corev1.PodCondition, now time.Time) bool {
 	c.LastTransitionTime = metav1.NewTime(now)
 	old := GetCondition(s, c.Type)

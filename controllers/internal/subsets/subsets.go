@@ -20,7 +20,7 @@ import (
 // ports and addresses are sorted, so that equal endpoints give equal results. The subsets given are
 // not changed.
 //
-// This is what EndpointSubset defines:
+// EndpointSubset defines this:
 // https://kubernetes.io/docs/reference/kubernetes-api/service-resources/endpoints-v1/.
 func Pack(subsets []corev1.EndpointSubset) []corev1.EndpointSubset {
 	offers := map[string]*offer{}
