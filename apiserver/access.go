@@ -218,8 +218,8 @@ func (a *access) start(ctx context.Context) {
 // ensureRetry is how long after a failure the system's objects are written again.
 const ensureRetry = time.Second
 
-// ensure writes objects of the system until it succeeds or ctx is done, which
-// it tells.
+// ensure writes objects of the system until it succeeds or ctx is done, and
+// reports whether it succeeded.
 func (s *Server) ensure(ctx context.Context, write func(context.Context, client.Client) error) bool {
 	for ctx.Err() == nil {
 		c, err := client.New(s.RESTConfig(), client.Options{Scheme: apis.NewClientScheme(), Mapper: s.Mapper()})

@@ -264,7 +264,7 @@ func get[T runtime.Object](ctx context.Context, s *Server, resource, namespace, 
 		ctx = request.WithNamespace(ctx, namespace)
 	}
 	obj, err := store.Get(ctx, name, &metav1.GetOptions{ResourceVersion: "0"})
-	if apierrors.IsNotFound(err) { // it may be newer than what the cache knows: as upstream, etcd decides
+	if apierrors.IsNotFound(err) { // it may be newer than the cache: as upstream, etcd decides
 		obj, err = store.Get(ctx, name, &metav1.GetOptions{})
 	}
 	if err != nil {

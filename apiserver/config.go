@@ -42,8 +42,8 @@ type Config struct {
 	Issuer string
 	// Tokens are bearer tokens of known users, such as the one agents join with.
 	Tokens map[string]*user.DefaultInfo
-	// Proxy is the client certificate that aggregated API servers are shown; they
-	// believe what it says of users. Without it they see none.
+	// Proxy is the client certificate for aggregated API servers, which trust the
+	// user names that it passes on. Without it the server shows them none.
 	Proxy tls.Certificate
 	// Nodes reaches the agents for logs, exec and the like.
 	Nodes registry.NodeConnector
@@ -60,8 +60,8 @@ type Config struct {
 	Checks map[string]func() error
 	// Extra handlers by path, behind authentication and authorization.
 	Extra map[string]http.Handler
-	// Settings are what a cluster's configuration says of its API server. They
-	// are defaulted, not validated.
+	// Settings are the API server's part of a cluster's configuration. They are
+	// defaulted, not validated.
 	Settings v1alpha1.APIServer
 	// Report is called with errors outside requests, such as a changed file
 	// that is not taken. Default: errors are dropped.

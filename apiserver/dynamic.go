@@ -77,8 +77,8 @@ func (s *Server) writePolicyStatus(ctx context.Context, name string, status admi
 	return err
 }
 
-// kept counts keys, which opens no watch cache. What another server on the
-// same etcd will store is not known, so there the answer is yes.
+// kept counts keys, which opens no watch cache. Another server on the same etcd
+// may store objects at any time, so there the answer is yes.
 func (s *Server) kept(ctx context.Context, gr schema.GroupResource) (bool, error) {
 	if len(s.config.Etcd.Endpoints) > 0 {
 		return true, nil

@@ -11,9 +11,9 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/discovery"
 )
 
-// Who announces groups, the most authoritative first: the aggregator knows of
-// all APIServices of a group that has one of another server; definitions come
-// before what is built in, because upstream gives their versions higher priority.
+// The announcers of groups, the most authoritative first. The aggregator has all
+// APIServices of a group that has one of another server. Definitions come before
+// what is built in, because upstream gives their versions higher priority.
 const (
 	ofAggregator = iota
 	ofDefinitions

@@ -104,7 +104,7 @@ func runMember(ctx context.Context, config AgentConfig, o *options, joiner *join
 	ready := make(chan int, 1)
 	go func() {
 		if err := watchReady(watching, mgr.GetCache(), ready); err != nil {
-			return // the manager's own end says why
+			return // the manager returns the reason
 		}
 		select {
 		case <-ready:

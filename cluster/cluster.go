@@ -43,7 +43,7 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/nodeipam"
 )
 
-// Option changes what a configuration file cannot say.
+// Option changes what a configuration file cannot express.
 type Option func(*options)
 
 type options struct {
@@ -85,7 +85,7 @@ type Cluster struct {
 	config  *v1alpha1.Cluster
 	options options
 	id      string
-	// scheme is the server's, clientScheme everybody else's.
+	// scheme is the server's, clientScheme that of all other parts.
 	scheme, clientScheme *runtime.Scheme
 	lock                 *dirLock
 	identity             identity
@@ -277,7 +277,7 @@ func (c *Cluster) AwaitNodes(ctx context.Context) iter.Seq2[int, string] {
 		if want == 0 {
 			return
 		}
-		// What their objects say may be from before: they must be up again.
+		// The conditions in their objects may be from an earlier run: they must be up again.
 		c.nodes.await(ctx, int(*c.config.Nodes))
 		ready := make(chan int, 1)
 		if err := watchReady(ctx, c.Cache(), ready); err != nil {

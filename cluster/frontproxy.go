@@ -70,7 +70,7 @@ func (c *Cluster) describeProxy(authority []byte) error {
 	}
 	c.proxyAuthentication = map[string]string{"client-ca-file": string(clients)}
 	if len(authority) == 0 {
-		return nil // no aggregated server can tell who the proxy is
+		return nil // no aggregated server can authenticate the proxy
 	}
 	c.proxyAuthentication["requestheader-client-ca-file"] = string(authority)
 	for key, headers := range map[string][]string{

@@ -38,8 +38,8 @@ type identity struct {
 
 const (
 	identityFile = "identity"
-	// identityHead is the first line of the file, completeLine the one that says
-	// that it is complete, sumPrefix begins the last one.
+	// identityHead is the first line of the file, completeLine marks that it is
+	// complete, sumPrefix begins the last line.
 	identityHead, completeLine, sumPrefix = "coracle identity 1", "complete", "sum "
 )
 
@@ -124,8 +124,8 @@ func (c *Cluster) checkDir(name string) error {
 	return nil
 }
 
-// checkFile compares a file with what is known of it. Where nothing is known, an
-// etcd that has begun tells that it was there.
+// checkFile compares a file with its fingerprint in the identity. Without one,
+// an etcd that has begun means that the file had been there.
 func (c *Cluster) checkFile(name string, begun bool) error {
 	path := c.path(filepath.FromSlash(name))
 	was, known := c.identity.fingerprints[name]

@@ -154,7 +154,7 @@ func (k *candidate) stand(ctx context.Context) error {
 			OnStoppedLeading: func() {},
 			OnNewLeader:      func(id string) { k.leader.Store(&id) },
 		},
-		// It would release before it says that it is over, and when it lost.
+		// The library would release the Lease before it reports the end, and after losing it.
 		ReleaseOnCancel: false,
 	})
 	if err != nil {

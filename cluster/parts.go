@@ -142,7 +142,7 @@ func (c *Cluster) newCache(ctx context.Context, config *rest.Config, options cac
 func (c *Cluster) share(example runtime.Object, otherwise toolscache.ListerWatcherWithContext) toolscache.ListerWatcherWithContext {
 	kind, err := apiutil.GVKForObject(example, c.clientScheme)
 	if err != nil {
-		return otherwise // no kind of ours
+		return otherwise // not a kind of the scheme
 	}
 	return c.server.Share(kind, example, otherwise)
 }

@@ -225,7 +225,7 @@ func (c *Cluster) certificate(config *apiserver.Config) error {
 	var err error
 	c.serverCA = c.pki.PEM
 	if files := c.config.APIServer.Certificate; files.CertFile != "" {
-		// Who made it is not known, so clients are told to trust what it shows.
+		// Its issuer is not known, so clients are configured to trust the certificate itself.
 		if c.serverCA, err = os.ReadFile(files.CertFile); err == nil {
 			config.Certificate, err = tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
 		}

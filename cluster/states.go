@@ -54,7 +54,7 @@ func newQueue[T comparable](s *states) func(string, workqueue.TypedRateLimiter[T
 	}
 }
 
-// tell makes known a part that has a queue of another kind.
+// tell registers a part that has a queue of another kind.
 func (s *states) tell(name string, numbers func() queue.Numbers) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,7 +62,7 @@ func (s *states) tell(name string, numbers func() queue.Numbers) {
 	state.numbers, state.own = numbers, true
 }
 
-// failed notes what a controller says has gone wrong.
+// failed records a controller's error.
 func (s *states) failed(controller, object, message string) {
 	now := time.Now()
 	s.mu.Lock()

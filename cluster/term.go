@@ -30,10 +30,9 @@ type duty struct {
 	election *candidate
 }
 
-// term is the time that this server does a duty, and the manager of what does
-// it: those parts end with their term, while the manager's cache, client and
-// other runnables go on. A server alone has one term; what a leader of several
-// knew is not carried into its next.
+// term is the time for which this server does a duty, and the manager of the parts that do
+// it. Those parts end with their term, while the manager's cache, client and other runnables
+// go on. A server alone has one term; a leader of several carries nothing into its next.
 type term struct {
 	manager.Manager
 	logger  logr.Logger

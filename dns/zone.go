@@ -19,7 +19,7 @@ const specVersion = "1.1.0"
 // maxAliases bounds a chain of Services of type ExternalName that lead to each other.
 const maxAliases = 8
 
-// Records are the objects behind the names. What is returned is read only.
+// Records returns the objects behind the names. They are read only.
 type Records interface {
 	// Service returns nil if there is none.
 	Service(namespace, name string) (*corev1.Service, error)

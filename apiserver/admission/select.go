@@ -14,7 +14,7 @@ import (
 // Selection configures a chain's plugins and their configurations. The zero
 // value is upstream's default.
 type Selection struct {
-	// Enable and Disable name plugins as upstream does; NewSelection tells
+	// Enable and Disable name plugins as upstream does; NewSelection refuses
 	// unknown names. A plugin named by both is on.
 	Enable, Disable []string
 	// Config gives a plugin's configuration, nil if it has none. It may be nil.

@@ -59,7 +59,7 @@ type Config struct {
 	Changed func()
 	// Unavailable counts APIServices whose server is not available.
 	Unavailable *statusmetrics.Metrics
-	// Report is told of what is tried again.
+	// Report is called with errors after which the work is tried again.
 	Report func(error)
 }
 
@@ -159,7 +159,7 @@ func newer(a, b string) bool {
 const (
 	checkers           = 4
 	minRetry, maxRetry = 5 * time.Millisecond, 30 * time.Second
-	// checkAgain is how often an available server is asked, upstream's period.
+	// checkAgain is the interval of checks of an available server, upstream's period.
 	checkAgain = 30 * time.Second
 )
 
@@ -233,7 +233,7 @@ func (s *Server) backendChanged(namespace, name string) {
 	}
 }
 
-// set takes what a list or watch told of APIServices.
+// set takes the APIServices of a list or a watch event.
 func (s *Server) set(all bool, list ...*apiService) {
 	s.mu.Lock()
 	if all {
@@ -399,8 +399,8 @@ type Resource struct {
 	metav1.APIResource
 }
 
-// Resources of other servers that answer. Unknown are the groups of those that
-// do not: what they have cannot be told.
+// Resources returns those of other servers that answer. unknown are the groups
+// of servers that do not: their resources cannot be listed.
 func (s *Server) Resources() (list []Resource, unknown []schema.GroupVersion) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

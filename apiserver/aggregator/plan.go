@@ -108,8 +108,8 @@ type observed struct {
 	endpointsErr error
 }
 
-// verdict is why the APIService cannot be available, nil if its server is to be
-// asked. Reasons and messages are upstream's.
+// verdict returns why the APIService cannot be available, nil if its server is
+// to be asked. Reasons and messages are upstream's.
 func verdict(ref *apiregistration.ServiceReference, o observed) *apiregistration.APIServiceCondition {
 	say := func(status apiregistration.ConditionStatus, reason, format string, args ...any) *apiregistration.APIServiceCondition {
 		return &apiregistration.APIServiceCondition{Type: apiregistration.Available, Status: status, Reason: reason, Message: fmt.Sprintf(format, args...)}

@@ -34,7 +34,7 @@ type remote struct {
 	transport *http.Transport
 	err       error // why there is no transport
 	available atomic.Bool
-	// resources and docs are what it last said that it has.
+	// resources and docs are from the server's last answers.
 	resources atomic.Pointer[[]metav1.APIResource]
 	docs      atomic.Pointer[document]
 }

@@ -108,7 +108,7 @@ func (r *rotating) tidy(old string) {
 		stamp := strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(found[i], prefix), ".gz"), ext)
 		at, err := time.Parse(backupTime, stamp)
 		if err != nil {
-			continue // not ours
+			continue // not one of this log's files
 		}
 		if kept++; r.MaxBackups > 0 && kept > r.MaxBackups || r.MaxAge > 0 && r.now().Sub(at) > r.MaxAge {
 			_ = os.Remove(found[i])

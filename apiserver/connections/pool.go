@@ -27,7 +27,7 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// reason is why a Pool closed a connection.
+// reason is the reason for which a Pool closed a connection.
 type reason string
 
 const (

@@ -18,8 +18,8 @@ import (
 	"k8s.io/apiserver/pkg/registry/generic"
 )
 
-// schemas hold what objects of one definition are cut to. What is done here for
-// unstructured objects, Go's decoder does for typed ones.
+// schemas prune and default the objects of one definition. Go's decoder does
+// the same for typed objects.
 type schemas struct {
 	kind schema.GroupKind
 	// byVersion has the structural schema of each version that has one.
@@ -80,7 +80,7 @@ func (s *schemas) coerce(u *unstructured.Unstructured, how strictness) (unknown 
 			meta.Generation = 1
 		}
 	}
-	// Schemas say nothing of these, so pruning may have taken them.
+	// Schemas do not contain these fields, so pruning may have removed them.
 	if hasKind {
 		u.SetKind(kind)
 	}

@@ -77,7 +77,7 @@ type Server struct {
 // definition holds what is known of one CustomResourceDefinition. Requests read
 // it without a lock: it is replaced, not changed.
 type definition struct {
-	// crd has the status that it is to have, if unwritten says so.
+	// crd has the status that is to be written, if unwritten is set.
 	crd       *definitionCRD
 	unwritten bool
 	// serving is nil while the names are not accepted.
@@ -225,8 +225,8 @@ func (s *Server) lookup(gr schema.GroupResource) *definition {
 	return nil
 }
 
-// take notes what a list or a watch told, or a write: that of a definition that
-// is no longer known came too late.
+// take records definitions from a list, a watch or a write. A write of a
+// definition that has been deleted since is ignored.
 func (s *Server) take(written bool, crds ...*definitionCRD) {
 	fresh := make([]bool, len(crds))
 	for i, crd := range crds {

@@ -1,5 +1,5 @@
-// Package encryption encrypts what is stored, as an EncryptionConfiguration
-// says: https://kubernetes.io/docs/tasks/administer-cluster/encrypt-data/.
+// Package encryption encrypts what is stored, by an EncryptionConfiguration:
+// https://kubernetes.io/docs/tasks/administer-cluster/encrypt-data/.
 package encryption
 
 import (
@@ -26,7 +26,7 @@ type Config struct {
 	Reload bool
 	// ServerID distinguishes servers in metrics.
 	ServerID string
-	// Report is told of a changed file that is not taken.
+	// Report is called with the error of a changed file that is not taken.
 	Report func(error)
 }
 
@@ -123,7 +123,7 @@ func (g *generation) check(r *http.Request) error {
 	return nil
 }
 
-// HealthChecks tell whether KMS plugins answer; none where there are none.
+// HealthChecks check whether KMS plugins answer; none without plugins.
 func (t *Transformers) HealthChecks() []healthz.HealthChecker {
 	if !t.config.Reload {
 		return t.current.Load().HealthChecks

@@ -42,7 +42,7 @@ func (f *failure) OnWrite(e *zapcore.CheckedEntry, fields []zapcore.Field) {
 	runtime.Goexit()
 }
 
-// forward reports what the member says of its own end.
+// forward reports the errors with which the member ends.
 func (f *failure) forward(errs <-chan error) {
 	for err := range errs {
 		if err != nil {

@@ -52,7 +52,7 @@ func (k *keeper) handler() cache.ResourceEventHandler {
 	}
 }
 
-// run keeps the objects until ctx is done; done is told of each success.
+// run keeps the objects until ctx is done; it calls done after each success.
 func (k *keeper) run(ctx context.Context, done func()) {
 	if !cache.WaitForCacheSync(ctx.Done(), k.schemas.Informer().HasSynced, k.levels.Informer().HasSynced) {
 		return
@@ -114,7 +114,7 @@ func withLevelSpec(current, wanted *flowcontrolv1.PriorityLevelConfiguration) (*
 	flowcontrol.SetDefaultsPriorityLevelConfiguration(wanted)
 	revised.Spec = wanted.Spec
 	if wanted.Name == flowcontrolv1.PriorityLevelConfigurationNameExempt {
-		// How much it lends is the administrator's to say.
+		// The administrator sets how much it lends.
 		revised.Spec.Exempt = current.Spec.Exempt
 	}
 	return revised, !apiequality.Semantic.DeepEqual(revised.Spec, current.Spec)

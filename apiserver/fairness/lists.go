@@ -18,8 +18,8 @@ const (
 	// largeList is the size, in bytes of storage, from which a list takes turns:
 	// a millisecond or two of encoding.
 	largeList = 128 << 10
-	// piece is how much of an answer is made in a turn: a millisecond's work if it
-	// is compressed, less otherwise.
+	// piece is the part of an answer that is made in a turn, in bytes: a
+	// millisecond's work if it is compressed, less otherwise.
 	piece = 16 << 10
 )
 

@@ -11,8 +11,8 @@ import (
 	"k8s.io/apiserver/pkg/util/filesystem"
 )
 
-// period is how often a file is looked at when the file system tells nothing;
-// upstream's.
+// period is the interval at which a file is looked at when the file system
+// sends no events; upstream's.
 const period = time.Minute
 
 // File calls use with the content of path each time it is another one than

@@ -37,7 +37,7 @@ type sources struct {
 	list []Source
 
 	mu sync.Mutex
-	// merged is the last v2 document, gzipped, of what mergedHash says.
+	// merged is the last v2 document, gzipped, of the documents that mergedHash stands for.
 	merged     []byte
 	mergedHash string
 }

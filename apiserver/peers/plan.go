@@ -85,7 +85,7 @@ func Address(lease *coordinationv1.Lease) netip.AddrPort {
 	return at
 }
 
-// addresses are those that Leases tell, sorted: IPv4 first, then by port.
+// addresses returns the addresses in Leases, sorted: IPv4 first, then by port.
 func addresses(leases []coordinationv1.Lease) []netip.AddrPort {
 	var all []netip.AddrPort
 	for i := range leases {
@@ -118,7 +118,7 @@ func byPort(all []netip.AddrPort) [][]netip.AddrPort {
 	return groups
 }
 
-// subsets are what the Endpoints have.
+// subsets returns the subsets of the Endpoints.
 func subsets(all []netip.AddrPort) []corev1.EndpointSubset {
 	var subsets []corev1.EndpointSubset
 	for _, group := range byPort(all) {

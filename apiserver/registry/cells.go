@@ -57,8 +57,8 @@ func SelectorCell(s *metav1.LabelSelector) string {
 	return selector.String()
 }
 
-// FirstOf lists up to three of items and says how many more there are;
-// an empty list is empty.
+// FirstOf lists up to three of items and the number of further ones. For an
+// empty list it returns empty.
 func FirstOf(items []string, empty string) string {
 	const shown = 3
 	if len(items) > shown {

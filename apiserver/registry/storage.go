@@ -32,7 +32,7 @@ func (s *objectStorage) Categories() []string { return s.categories }
 func (s *objectStorage) UnderlyingStore() *genericregistry.Store { return s.Store }
 
 // StoreOf returns the store behind a resource's own storage, nil if it stores
-// nothing. A storage that Extend puts in place of Kind's tells it by a method
+// nothing. A storage that Extend puts in place of Kind's returns it by a method
 // UnderlyingStore; embedding Wrapped gives it one.
 func StoreOf(s rest.Storage) *genericregistry.Store {
 	if o, ok := s.(interface{ UnderlyingStore() *genericregistry.Store }); ok {
@@ -83,7 +83,7 @@ func (s *StatusStorage) Update(ctx context.Context, name string, info rest.Updat
 	return s.store.Update(ctx, name, info, create, update, false, o)
 }
 
-// GetResetFields are what the strategy does not let a client change.
+// GetResetFields returns the fields that the strategy does not let a client change.
 func (s *StatusStorage) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
 	return s.store.GetResetFields()
 }

@@ -125,8 +125,8 @@ func (reportOnce) DeclarativeValidationConfig(context.Context, runtime.Object, r
 	return rest.DeclarativeValidationConfig{}
 }
 
-// once drops errors that say the same, as upstream does where it merges what is
-// declared of a type with what is written by hand.
+// once drops duplicate errors, as upstream does where it merges declarative
+// validation with what is written by hand.
 func once(errs field.ErrorList) field.ErrorList {
 	if len(errs) < 2 {
 		return errs

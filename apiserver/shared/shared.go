@@ -20,10 +20,9 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// Source lists and watches all objects of a kind. Who takes them may set fields
-// of an object itself, as a transformation of an informer does, but must not
-// change what its pointers, slices and maps lead to: requests are answered from
-// there.
+// Source lists and watches all objects of a kind. A user of it may set fields of
+// an object itself, as a transformation of an informer does, but must not change
+// what its pointers, slices and maps lead to: requests are answered from there.
 type Source struct {
 	// Open returns the store at the first use, or nil if there is none whose
 	// objects are of the wanted type; it may wait for the store.

@@ -113,8 +113,8 @@ func (g *Getter) GetRESTOptions(gr schema.GroupResource, example runtime.Object)
 	}, nil
 }
 
-// CustomResources opens storages of unstructured objects, kept as JSON. Who
-// uses it wraps the codec.
+// CustomResources opens storages of unstructured objects, kept as JSON. The
+// caller wraps the codec.
 func (g *Getter) CustomResources() generic.RESTOptionsGetter { return customResources{g} }
 
 type customResources struct{ getter *Getter }
@@ -288,7 +288,7 @@ type bareStore interface {
 	Close()
 }
 
-// Waiter is a storage that says when its cache can answer.
+// Waiter is a storage that can wait for its watch cache.
 type Waiter interface {
 	// Wait blocks until the watch cache has read what is stored.
 	Wait(ctx context.Context) error

@@ -23,8 +23,8 @@ type statser interface {
 	Stats(context.Context) (storage.Stats, error)
 }
 
-// sizes estimates what the open storages hold, by which priority and fairness
-// knows how much work a list is.
+// sizes estimates the size of the open storages, from which priority and
+// fairness computes the work of a list.
 type sizes struct {
 	clock clock.PassiveClock
 	mu    sync.Mutex

@@ -30,8 +30,8 @@ func RunDir(id string) string { return filepath.Join("/run/coracle", id) }
 func Cgroup(id string) string { return "/coracle-" + id }
 
 // Remove removes what the nodes of a data directory left on this machine, outside
-// of the directory. id is the directory's, which names what it has here; pods get
-// grace to end. report is told of everything that was removed.
+// of the directory. id is the directory's and is part of all their names; pods
+// get grace to end. report is called for everything that was removed.
 func Remove(ctx context.Context, dir, id string, grace time.Duration, report func(string)) error {
 	if os.Geteuid() != 0 {
 		if _, err := os.Lstat(filepath.Join(dir, "nodes")); err == nil {
@@ -210,7 +210,7 @@ func cgroupProcesses(id string) (map[int]bool, error) {
 // killWait bounds the wait for a process after its SIGKILL.
 const killWait = 5 * time.Second
 
-// kill ends a process and waits for it; it says whether there was one.
+// kill ends a process and waits for it; it reports whether there was one.
 func kill(pid int) bool {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {

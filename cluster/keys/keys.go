@@ -34,9 +34,8 @@ type Config struct {
 	Make func() error
 }
 
-// Share sees to it that Dir has the keys of the cluster in etcd, which become
-// those of Dir if there is none yet. An error that says what to do means that
-// this server has no part in that cluster.
+// Share ensures that Dir has the keys of the cluster in etcd. If etcd has none yet, it gets
+// those of Dir. An error with advice means that this server has no part in that cluster.
 func Share(ctx context.Context, c Config) error {
 	for {
 		there, err := c.read(ctx)

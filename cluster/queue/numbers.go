@@ -51,7 +51,7 @@ type counts struct {
 	active         time.Time
 }
 
-// Numbers are what is to be known of a queue.
+// Numbers holds a queue's gauges and counters.
 type Numbers struct {
 	// Ready items wait for a worker, Delayed ones for their time, and Busy ones
 	// are with a worker. An item may be busy and ready, or busy and delayed.

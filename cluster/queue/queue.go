@@ -69,8 +69,8 @@ const (
 	parked
 )
 
-// New makes a queue. limiter says how long what failed must wait, in real time;
-// all other delays of a second and more go by clk.
+// New makes a queue. limiter sets how long a failed item must wait, in real
+// time; all other delays of a second and more go by clk.
 func New[T comparable](limiter workqueue.TypedRateLimiter[T], clk clock.Clock) *Queue[T] {
 	q := &Queue[T]{limiter: limiter, items: map[T]*item[T]{}, busy: map[T]time.Time{}}
 	q.free.L = &q.mu
@@ -240,7 +240,7 @@ func (q *Queue[T]) Forget(key T) { q.limiter.Forget(key) }
 // NumRequeues implements workqueue.TypedRateLimitingInterface.
 func (q *Queue[T]) NumRequeues(key T) int { return q.limiter.NumRequeues(key) }
 
-// Len is how many items are ready and not given out.
+// Len returns the number of items that are ready and not given out.
 func (q *Queue[T]) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()

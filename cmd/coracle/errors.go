@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// oneLine makes an error one line, and says what to do about a full disk.
+// oneLine makes an error one line, with advice about a full disk.
 func oneLine(err error) error {
 	if err == nil {
 		return nil

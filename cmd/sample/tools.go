@@ -191,7 +191,7 @@ func fetch(client *http.Client, url, bearer string, out io.Writer) error {
 }
 
 // shell runs lines of tools, `;` between them, from -c or from its input. It
-// knows words, single and double quotes, and $NAME.
+// supports words, single and double quotes, and $NAME.
 func shell(args []string, in io.Reader, out, errs io.Writer) int {
 	if len(args) >= 2 && args[0] == "-c" {
 		return script(args[1], in, out, errs)

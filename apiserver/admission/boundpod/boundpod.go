@@ -16,8 +16,8 @@ type Nodes interface {
 	LiveNode(ctx context.Context, name string) (*corev1.Node, error)
 }
 
-// Change is the pod before and after. pod is nil if it has no node, or if its
-// spec did not change, which its generation tells.
+// Change returns the pod before and after. pod is nil if it has no node, or if
+// its spec did not change, by its generation.
 func Change(a admission.Attributes) (pod, old *corev1.Pod, err error) {
 	pod, ok := a.GetObject().(*corev1.Pod)
 	old, was := a.GetOldObject().(*corev1.Pod)

@@ -29,9 +29,9 @@ const (
 	// the pod.
 	failedOpen    = auditPrefix + "failed-open"
 	podFailedOpen = "alpha.image-policy.k8s.io/failed-open"
-	// annotationsFor is in the keys of those annotations that are told.
+	// annotationsFor is in the keys of those annotations that are sent.
 	annotationsFor = ".image-policy.k8s.io/"
-	// remembered is how many answers are kept.
+	// remembered is the number of answers that are kept.
 	remembered = 1024
 )
 

@@ -38,8 +38,8 @@ type Plugin struct {
 
 var _ admission.MutationInterface = &Plugin{}
 
-// New makes the plugin. The authorizer says which audiences an agent may ask
-// tokens for besides those of its pods; nil grants none.
+// New makes the plugin. The authorizer decides for which audiences an agent may
+// request tokens besides those of its pods; nil grants none.
 func New(objects Objects, authorizer authorizer.UnconditionalAuthorizer) *Plugin {
 	return &Plugin{authorizer: authorizer, Handler: admission.NewHandler(admission.Create, admission.Update, admission.Delete), objects: objects}
 }

@@ -32,7 +32,7 @@ type Plugin struct {
 
 var _ admission.ValidationInterface = &Plugin{}
 
-// New makes the plugin. mapper knows the resources of all kinds served.
+// New makes the plugin. mapper maps the resources of all kinds served.
 func New(a authorizer.UnconditionalAuthorizer, mapper meta.RESTMapper) *Plugin {
 	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update), authorizer: a, mapper: mapper}
 }

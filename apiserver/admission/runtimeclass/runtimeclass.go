@@ -1,5 +1,5 @@
-// Package runtimeclass gives pods what their RuntimeClass says: overhead, node
-// selector and tolerations:
+// Package runtimeclass gives pods the overhead, node selector and tolerations
+// of their RuntimeClass:
 // https://kubernetes.io/docs/concepts/containers/runtime-class/.
 package runtimeclass
 

@@ -37,13 +37,13 @@ type Config struct {
 	Tokens []authenticator.Token
 	// Audiences of this server, for authenticators that know none.
 	Audiences authenticator.Audiences
-	// AnonymousPaths are what one may ask without a name; nil means
+	// AnonymousPaths are open to requests without credentials; nil means
 	// HealthPaths, empty means none, AllPaths any.
 	AnonymousPaths []string
 }
 
-// FrontProxy is a proxy that authenticates by certificate and tells in headers
-// whom it speaks for.
+// FrontProxy is a proxy that authenticates by certificate and passes on its
+// users' names in headers.
 type FrontProxy struct {
 	CA x509.VerifyOptionFunc
 	// AllowedNames are common names of proxies; empty allows all of CA.
@@ -56,14 +56,14 @@ type FrontProxy struct {
 // AllPaths stands for every path in Config.AnonymousPaths.
 const AllPaths = "*"
 
-// HealthPaths are open to everybody by default.
+// HealthPaths returns the paths that are open to anonymous users by default.
 func HealthPaths() []string { return []string{"/livez", "/readyz", "/healthz"} }
 
 // New composes the authenticator. A credential that is there and wrong fails
-// the request; without any, the request is anonymous or unauthenticated.
-// Everybody but the anonymous is in the group system:authenticated.
+// the request; without any, the request is anonymous or unauthenticated. All
+// users but the anonymous one are in the group system:authenticated.
 func New(c Config) authenticator.Request {
-	// Credentials that know nothing of audiences are good for the server's own.
+	// Credentials without audiences are good for the server's own.
 	agnostic := func(r authenticator.Request) authenticator.Request {
 		if len(c.Audiences) == 0 {
 			return r
@@ -180,7 +180,7 @@ func (inProcess) AuthenticateRequest(r *http.Request) (*authenticator.Response, 
 // Static authenticates fixed tokens: those of the admin kubeconfig and of
 // agents.
 type Static struct {
-	users map[[sha256.Size]byte]user.Info // by hash: looking one up tells nothing by its time
+	users map[[sha256.Size]byte]user.Info // by hash, so that the time of a lookup reveals nothing
 }
 
 var _ authenticator.Token = &Static{}

@@ -35,12 +35,11 @@ type IssuersConfig struct {
 	Audiences authenticator.Audiences
 	// ServerID distinguishes servers in metrics.
 	ServerID string
-	// Report is told of a changed file that is not taken.
+	// Report is called with the error of a changed file that is not taken.
 	Report func(error)
 }
 
-// Issuers authenticates the tokens of OIDC issuers, as an
-// AuthenticationConfiguration says:
+// Issuers authenticates the tokens of OIDC issuers by an AuthenticationConfiguration:
 // https://kubernetes.io/docs/reference/access-authn-authz/authentication/#using-authentication-configuration.
 type Issuers struct {
 	config    IssuersConfig

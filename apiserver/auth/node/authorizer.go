@@ -39,7 +39,7 @@ func New(graph *Graph) *Authorizer {
 	return &Authorizer{graph: graph, rules: rbac.NodeRules(), special: special()}
 }
 
-// verdict is why a node may not; allowed is empty.
+// verdict is the reason of a refusal; allowed is empty.
 type verdict string
 
 const (

@@ -7,8 +7,8 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 )
 
-// ClusterRoles are Kubernetes' default cluster roles, those of its controllers
-// included. What only alpha features need is left out.
+// ClusterRoles returns Kubernetes' default cluster roles, those of its
+// controllers included. Roles and rules of alpha features are left out.
 func ClusterRoles() []rbacv1.ClusterRole {
 	var all []rbacv1.ClusterRole
 	all = append(all, userRoles()...)
@@ -35,8 +35,8 @@ func userRoles() []rbacv1.ClusterRole {
 	}
 }
 
-// editRules are what may be changed in a namespace by users who may not grant
-// rights. Reading what escalates (secrets, exec) is here, not in view.
+// editRules are the rights in a namespace of users who may not grant rights.
+// Reading what escalates (secrets, exec) is here, not in view.
 func editRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{
 		allow(read, "core", "pods/attach pods/proxy pods/exec pods/portforward secrets services/proxy"),
@@ -75,7 +75,7 @@ func viewRules() []rbacv1.PolicyRule {
 	}
 }
 
-// publicRoles say what everybody, or everybody who has a name, may see.
+// publicRoles returns the roles of all users, and of all authenticated users.
 func publicRoles() []rbacv1.ClusterRole {
 	const health = "/livez /readyz /healthz"
 	return []rbacv1.ClusterRole{
@@ -97,8 +97,8 @@ func publicRoles() []rbacv1.ClusterRole {
 	}
 }
 
-// NodeRules are what nodes may do without looking at which objects belong to
-// them; the node authorizer looks closer.
+// NodeRules are the rights of nodes that do not depend on which objects belong
+// to them; the node authorizer decides about the others.
 func NodeRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{
 		// For the agent's own API.

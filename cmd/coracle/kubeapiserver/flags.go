@@ -131,7 +131,7 @@ func metricFlags() []string {
 	return []string{"allow-metric-labels", "allow-metric-labels-manifest", "disabled-metrics"}
 }
 
-// Complete sets what several flags say together, and applies those of the process.
+// Complete sets what depends on several flags, and applies those of the process.
 // It returns a line for each flag that has no effect.
 func (f *Flags) Complete() ([]string, error) {
 	warnings, err := f.checkOthers()

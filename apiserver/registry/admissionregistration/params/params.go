@@ -42,7 +42,7 @@ func Policy[T registry.Object](of func(T) *admissionv1.ParamKind) func(registry.
 	}
 }
 
-// Use holds what a binding says of parameters.
+// Use holds a binding's reference to parameters.
 type Use struct {
 	Policy string
 	Ref    *admissionv1.ParamRef

@@ -1,5 +1,5 @@
-// Package customresourcedefinition serves CustomResourceDefinitions. What they
-// define is served by apiserver/customresources.
+// Package customresourcedefinition serves CustomResourceDefinitions.
+// apiserver/customresources serves the resources that they define.
 package customresourcedefinition
 
 import (

@@ -1,5 +1,5 @@
-// Package apiservice serves APIServices. What they announce is served by
-// apiserver/aggregator.
+// Package apiservice serves APIServices. apiserver/aggregator serves the groups
+// that they announce.
 package apiservice
 
 import (

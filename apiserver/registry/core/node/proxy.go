@@ -21,9 +21,8 @@ import (
 )
 
 // proxyStorage passes requests on to the node's agent, or to another port of
-// the node when the name is [scheme:]name:port. The agent is the one that the
-// connector knows; for other ports the node's address is only what the node
-// wrote.
+// the node when the name is [scheme:]name:port. The connector finds the agent;
+// for other ports the node's address is the one that the node wrote.
 type proxyStorage struct {
 	nodes     registry.NodeConnector
 	store     *genericregistry.Store

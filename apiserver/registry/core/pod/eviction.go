@@ -78,7 +78,7 @@ func (s *evictionStorage) Create(ctx context.Context, name string, obj runtime.O
 	}
 }
 
-// evictionAttempts is how often an eviction without a budget is tried when the
+// evictionAttempts limits the tries of an eviction without a budget when the
 // pod changes meanwhile.
 const evictionAttempts = 20
 
@@ -213,7 +213,7 @@ func (s *evictionStorage) take(ctx context.Context, store *genericregistry.Store
 	return storeerr.InterpretUpdateError(storeerr.InterpretGetError(err, resource, budget), resource, budget)
 }
 
-// takeDisruption takes one disruption off b, or says why it cannot.
+// takeDisruption takes one disruption off b, or returns why it cannot.
 func takeDisruption(b *policyv1.PodDisruptionBudget, pod string, now time.Time) error {
 	forbidden := func(why, cause string) error {
 		err := apierrors.NewForbidden(schema.GroupResource{Group: policyv1.GroupName, Resource: "poddisruptionbudget"}, b.Name, errors.New(why))
@@ -229,8 +229,8 @@ func takeDisruption(b *policyv1.PodDisruptionBudget, pod string, now time.Time) 
 	case len(b.Status.DisruptedPods) > maxDisrupted:
 		return forbidden("DisruptedPods map too big - too many evictions not confirmed by PDB controller", "too many pending evictions not confirmed by PDB controller")
 	case b.Status.DisruptionsAllowed == 0:
-		// Without a time: clients that drain a node tell their user and try again
-		// themselves, where client-go would retry in silence.
+		// Without a time: clients that drain a node inform their user and try
+		// again themselves, where client-go would retry in silence.
 		return tooManyRequests(whyNot(b), 0)
 	}
 	b.Status.DisruptionsAllowed--

@@ -139,7 +139,7 @@ func (s *summary) initContainers(p *corev1.Pod, sidecars map[string]bool) (sidec
 	return sidecarTally, false
 }
 
-// containers lets the first container with something to say have the last word.
+// containers sets the status from the containers; the first one with a reason wins.
 func (s *summary) containers(p *corev1.Pod) {
 	running := false
 	for i := len(p.Status.ContainerStatuses) - 1; i >= 0; i-- {

@@ -261,7 +261,7 @@ func (t *transaction) takeIP(ctx context.Context, ip string) (err error) {
 	}
 	t.a.mu.Lock()
 	inside, outside := false, errMismatched
-	if t.dryRun { // upstream's dry run knows one range
+	if t.dryRun { // upstream's dry run uses one range only
 		outside = notInRange(ip, t.a.base)
 	}
 	for _, r := range ranges {

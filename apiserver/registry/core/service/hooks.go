@@ -19,7 +19,7 @@ import (
 func (a *allocator) beginCreate(ctx context.Context, obj runtime.Object, o *metav1.CreateOptions) (genericregistry.FinishFunc, error) {
 	s := obj.(*corev1.Service)
 	if s.Name == "" || len(path.IsValidPathSegmentName(s.Name)) > 0 {
-		// Nothing can be booked for such a name; validation says so.
+		// Nothing can be booked for such a name; validation refuses it.
 		return func(context.Context, bool) {}, nil
 	}
 	return a.allocate(ctx, s, nil, dryrun.IsDryRun(o.DryRun))

@@ -17,9 +17,8 @@ var (
 	errPortTaken  = errors.New("provided port is already allocated")
 )
 
-// pool hands out the numbers 0 to size-1. Numbers below reserved are given
-// automatically only when no other is left, so that they stay free for those
-// who ask for a certain one.
+// pool hands out the numbers 0 to size-1. Numbers below reserved are given automatically
+// only when no other is left, so that they stay free for clients that ask for a certain one.
 type pool struct {
 	size, reserved int
 	used           []uint64

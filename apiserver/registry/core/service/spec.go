@@ -61,9 +61,8 @@ func nodePorts(s *corev1.Service) []int32 {
 	return ports
 }
 
-// syncClusterIPs keeps clusterIP and clusterIPs in agreement for clients that
-// know only the one or the other; old is nil at creation. What contradicts is
-// left for validation to refuse.
+// syncClusterIPs keeps clusterIP and clusterIPs in agreement for clients that set only
+// the one or the other; old is nil at creation. Validation refuses contradictions.
 func syncClusterIPs(s, old *corev1.Service) {
 	switch {
 	case old == nil:

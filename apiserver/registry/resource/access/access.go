@@ -1,4 +1,4 @@
-// Package access says who may have devices beyond what others share: by the
+// Package access decides who may have devices beyond what others share: by the
 // namespace for administrators' access, by rights on resourceclaims/binding for
 // allocating and on resourceclaims/driver for a driver's status. See
 // https://kubernetes.io/docs/concepts/scheduling-eviction/dynamic-resource-allocation/.
