@@ -26,7 +26,7 @@ type Request struct {
 	Node, Address, Key string
 }
 
-// Known holds what the server knows. Addresses are unmapped and have no zone.
+// Known holds the state of the cluster. Addresses are unmapped and have no zone.
 type Known struct {
 	Now    time.Time
 	Ledger Ledger
@@ -67,7 +67,7 @@ type Server struct {
 	Address netip.Addr
 }
 
-// Refusal is why an agent gets no certificates: an error.
+// Refusal is the error of an agent that gets no certificates.
 type Refusal struct {
 	// Code is the HTTP status: bad request, forbidden, conflict or too many requests.
 	Code   int

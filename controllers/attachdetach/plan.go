@@ -17,7 +17,7 @@ import (
 // drainTimeout is how long a node that is not ready may keep a volume.
 const drainTimeout = 6 * time.Minute
 
-// Why a volume is detached that may be mounted; label values of the metrics.
+// The reasons for detaching a volume that may be mounted; label values of the metrics.
 const (
 	forcedTimeout      = "timeout"
 	forcedOutOfService = "out-of-service"
@@ -51,8 +51,8 @@ type attachment struct {
 	volume *corev1.PersistentVolume
 }
 
-// note is an Event for pods. It is told when it is new: while a plan says the
-// same under the same key, once.
+// note is an Event for pods. It is sent when it is new: once while plans have
+// the same text under the same key.
 type note struct {
 	pods                               []*corev1.Pod
 	key, eventType, reason, text, when string
@@ -192,7 +192,7 @@ func (p *plan) unwanted(o observed, a attachment, now time.Time) {
 	case used:
 		left := drainTimeout - now.Sub(since)
 		if ready(o.node) {
-			wait() // the node will say when it is done
+			wait() // the node will report when it is done
 			return
 		}
 		if left > 0 {

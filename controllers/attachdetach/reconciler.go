@@ -34,8 +34,8 @@ type Reconciler struct {
 	forced   *prometheus.CounterVec
 
 	mu sync.Mutex
-	// since and told are by node: when detaching was first wanted, and what was
-	// told last. Both are rebuilt after a restart.
+	// since and told are by node: when detaching was first wanted, and the last
+	// events. Both are rebuilt after a restart.
 	since map[string]map[string]time.Time
 	told  map[string]map[string]bool
 }
@@ -218,7 +218,7 @@ func (r *Reconciler) findElsewhere(ctx context.Context, node string, w *want) er
 	return nil
 }
 
-// remember keeps what the next plan needs, and tells pods what is new.
+// remember keeps what the next plan needs, and sends pods' new events.
 func (r *Reconciler) remember(node string, p plan) {
 	told := map[string]bool{}
 	r.mu.Lock()
@@ -261,7 +261,7 @@ func (r *Reconciler) apply(ctx context.Context, o observed, p plan) error {
 			if err != nil {
 				return err
 			}
-			if there { // the cache will tell
+			if there { // the cache will show it
 				continue
 			}
 		}

@@ -18,7 +18,7 @@ import (
 // kind is the kind of owner in the pods' owner references.
 var kind = appsv1.SchemeGroupVersion.WithKind("DaemonSet")
 
-// revisionKind is how its revisions are named: they share a label with the pods.
+// revisionKind names its revisions: they share a label with the pods.
 var revisionKind = history.Kind{GroupVersionKind: kind, HashLabel: appsv1.DefaultDaemonSetUniqueLabelKey}
 
 func (r *Reconciler) store(set *appsv1.DaemonSet, selector labels.Selector) *history.Store {

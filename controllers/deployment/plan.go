@@ -22,7 +22,7 @@ type Observed struct {
 // Plan holds the actions of a reconcile, in the order of its fields.
 type Plan struct {
 	// Rewrite is the Deployment with an earlier template. It is written before
-	// anything is told, and its write leads to all the rest.
+	// events are sent, and its write triggers all the rest.
 	Rewrite *appsv1.Deployment
 	// Create is the ReplicaSet of a new template, nil when it exists.
 	Create *appsv1.ReplicaSet

@@ -77,8 +77,8 @@ func (r *rollout) notePause() {
 	}
 }
 
-// judgeProgress sets the Progressing and ReplicaFailure conditions and says
-// when to judge again. It needs the counts of countStatus.
+// judgeProgress sets the Progressing and ReplicaFailure conditions and when to
+// judge again. It needs the counts of countStatus.
 func (r *rollout) judgeProgress() {
 	deadline := r.deadline()
 	if deadline == 0 {

@@ -82,7 +82,7 @@ func newest(pool map[string]*resourcev1.ResourceSlice) []*resourcev1.ResourceSli
 	return found
 }
 
-// taints are the NoExecute taints that slices say of a device.
+// taints returns the NoExecute taints of a device in slices.
 func (d *devices) taints(pool poolID, device string) []*resourcev1.DeviceTaint {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -57,7 +57,7 @@ func (e *eviction) because(rule *resourcev1.DeviceTaintRule) bool {
 type view struct {
 	// rules are those with effect NoExecute.
 	rules []*resourcev1.DeviceTaintRule
-	// taints are the NoExecute taints that slices say of a device.
+	// taints returns the NoExecute taints of a device in slices.
 	taints func(pool poolID, device string) []*resourcev1.DeviceTaint
 	// claim is the claim of a name, nil if there is none.
 	claim func(namespace, name string) *resourcev1.ResourceClaim

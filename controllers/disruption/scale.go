@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// scales finds the scale of each pod's controller. What is gone is left out.
+// scales finds the scale of each pod's controller. Controllers that are gone are left out.
 func (r *Reconciler) scales(ctx context.Context, namespace string, pods []*corev1.Pod) (map[types.UID]Scale, error) {
 	found := map[types.UID]Scale{}
 	looked := map[types.UID]bool{}

@@ -133,7 +133,7 @@ func (r *Reconciler) write(ctx context.Context, svc *corev1.Service, e *corev1.E
 	switch {
 	case err == nil, apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause),
 		apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
-		// The last two: the cache is behind, and what it has yet to tell wakes us.
+		// The last two: the cache is behind, and the event that it lacks triggers a reconcile.
 		return nil
 	case create:
 		r.recorder.Eventf(reference(svc), corev1.EventTypeWarning, reasonCreateFailed, messageCreateFailed, svc.Namespace, svc.Name, err)

@@ -24,8 +24,8 @@ import (
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // SetupWithManager wakes the reconciler for Services, for Pods whose endpoint
-// changed, for EndpointSlices that are not as we wrote them, and, when a node's
-// zone or fitness for hints changed, for the Services that are concerned.
+// changed, for EndpointSlices that differ from its own writes, and, when a
+// node's zone or fitness for hints changed, for the Services that are concerned.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(Name).

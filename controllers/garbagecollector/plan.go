@@ -58,8 +58,8 @@ const (
 	finish
 )
 
-// decide returns what to do about the node uid. facts says what live reads
-// found out about owners.
+// decide returns what to do about the node uid. facts holds the results of live
+// reads of owners.
 func (g *graph) decide(uid types.UID, facts map[Identity]ownerState) verdict {
 	n := g.nodes[uid]
 	if n == nil {
@@ -153,7 +153,7 @@ func (g *graph) ownerState(n *node, ref *metav1.OwnerReference, facts map[Identi
 }
 
 // knownAbsent looks for the identity itself and for a cluster-scoped object of
-// the name: a dependent does not say which of the two it means.
+// the name: a dependent may mean either.
 func (g *graph) knownAbsent(id Identity) bool {
 	if _, ok := g.absent.Get(id); ok {
 		return true

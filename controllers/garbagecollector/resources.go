@@ -55,9 +55,9 @@ type monitor struct {
 	handle   toolscache.ResourceEventHandlerRegistration
 }
 
-// sync makes the monitored kinds those given and returns the kinds it dropped.
-// A kind whose informer cannot be had is reported and left out; incomplete then
-// asks to try again, as a client may learn of a new kind later than we do.
+// sync makes the monitored kinds those given and returns the kinds it dropped. A
+// kind whose informer cannot be had is reported and left out; incomplete then asks
+// to try again, as a client may learn of a new kind later than the collector.
 func (m *monitors) sync(ctx context.Context, kinds []schema.GroupVersionKind) (dropped []schema.GroupVersionKind, incomplete bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -119,7 +119,7 @@ func (m *monitors) start(ctx context.Context, gvk schema.GroupVersionKind) (moni
 }
 
 // prototype chooses the informer: the typed one that other controllers share if
-// the scheme knows the kind, else one of metadata only.
+// the scheme has the kind, else one of metadata only.
 func (m *monitors) prototype(gvk schema.GroupVersionKind) client.Object {
 	if o, err := m.scheme.New(gvk); err == nil {
 		if typed, ok := o.(client.Object); ok {

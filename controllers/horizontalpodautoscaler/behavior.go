@@ -20,7 +20,7 @@ const (
 // Memory is the part of an autoscaler's past that its decisions depend on. Its
 // slices are never written to once made.
 type Memory struct {
-	// Recommendations are what metrics asked for.
+	// Recommendations are the numbers of replicas that metrics asked for.
 	Recommendations []Recommendation
 	// Ups and Downs are the changes that were made, as positive numbers.
 	Ups, Downs []Recommendation

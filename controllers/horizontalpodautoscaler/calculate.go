@@ -43,7 +43,7 @@ func (t tolerance) within(ratio float64) bool { return 1-t.down <= ratio && rati
 
 // group is a metric's pods by what they count for.
 type group struct {
-	// ready is how many pods count; metrics are theirs, by name.
+	// ready is the number of pods that count; metrics are theirs, by name.
 	ready   int
 	metrics map[string]Sample
 	// unready are pods whose metrics do not count, missing those that have none.
@@ -84,8 +84,7 @@ func unready(p *corev1.Pod, sample Sample, now time.Time) bool {
 	return c.Status == corev1.ConditionFalse && started.Add(initialReadiness).After(c.LastTransitionTime.Time)
 }
 
-// measure returns the ratio of what metrics say to the target, and what to
-// report of them.
+// measure returns the ratio of the metrics to the target, and the value to report of them.
 type measure func(metrics map[string]Sample) (ratio float64, reading reading, err error)
 
 // reading is the value in a metric's status, in thousandths; of pods' usage it
@@ -149,7 +148,7 @@ func calculate(current int32, pods []*corev1.Pod, g group, m measure, assume fun
 	return n, read, nil
 }
 
-// ceil does not exceed what a scale can say.
+// ceil does not exceed what a scale can hold.
 func ceil(f float64) int32 { return int32(min(math.Ceil(f), math.MaxInt32)) }
 
 // average measures against a target per pod, in thousandths.
@@ -181,9 +180,8 @@ func utilization(target int32, requests map[string]int64) measure {
 	}
 }
 
-// requestsOf returns what each pod requests, in thousandths: one container if
-// one is named, else the pod as a whole if it says so, else all its containers
-// that stay.
+// requestsOf returns what each pod requests, in thousandths: one container if one is
+// named, else the pod as a whole if it has requests, else all its containers that stay.
 func requestsOf(pods []*corev1.Pod, name corev1.ResourceName, container string) (map[string]int64, error) {
 	out := make(map[string]int64, len(pods))
 	for _, p := range pods {

@@ -63,7 +63,7 @@ func (a API) get(ctx context.Context, out any, params map[string]string, path ..
 	body, err := req.DoRaw(ctx)
 	if err != nil {
 		if status := (metav1.Status{}); json.Unmarshal(body, &status) == nil && status.Status == metav1.StatusFailure {
-			return &apierrors.StatusError{ErrStatus: status} // which says more
+			return &apierrors.StatusError{ErrStatus: status} // it has more details
 		}
 		return err
 	}

@@ -18,7 +18,7 @@ func kind() schema.GroupVersionKind { return batchv1.SchemeGroupVersion.WithKind
 const (
 	// indexVariable is the environment variable with the completion index of a pod.
 	indexVariable = "JOB_COMPLETION_INDEX"
-	// maxPrefix is how much of a pod's name is not random.
+	// maxPrefix is the length of the part of a pod's name that is not random.
 	maxPrefix = 58
 )
 

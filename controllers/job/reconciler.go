@@ -72,7 +72,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		return reconcile.Result{}, nil
 	}
 	if !r.memory.current(j.UID, j.ResourceVersion) {
-		// The events that show what was written wake us; should one be lost, time does.
+		// The events that show what was written trigger a reconcile; should one be lost, time does.
 		return reconcile.Result{RequeueAfter: expect.Timeout}, nil
 	}
 	began := time.Now()
@@ -142,7 +142,7 @@ func (r *Reconciler) observe(ctx context.Context, j *batchv1.Job) (Observed, err
 	return o, nil
 }
 
-// store writes a status that says anything new, and returns the Job as it is then.
+// store writes a status that differs, and returns the Job as it is then.
 func (r *Reconciler) store(ctx context.Context, j *batchv1.Job, status batchv1.JobStatus) (*batchv1.Job, error) {
 	if apiequality.Semantic.DeepEqual(j.Status, status) {
 		return j, nil

@@ -59,8 +59,8 @@ func requestFor(o client.Object) reconcile.Request {
 	return reconcile.Request{NamespacedName: client.ObjectKeyFromObject(o)}
 }
 
-// jobHandler wakes a Job at once if its spec changed, and no sooner than its
-// pods' events do if only the status, which is our own writing, did.
+// jobHandler wakes a Job at once if its spec changed. If only the status did, which
+// this controller writes, it wakes the Job no sooner than its pods' events do.
 func (r *Reconciler) jobHandler() handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) {
@@ -164,7 +164,7 @@ func (r *Reconciler) adopters(ctx context.Context, pod *corev1.Pod) []reconcile.
 	return out
 }
 
-// abandoned picks the pods with finalizer that go or that no one controls.
+// abandoned picks the pods with finalizer that are being deleted or have no controller.
 func abandoned(_ context.Context, pod client.Object) []reconcile.Request {
 	ref := metav1.GetControllerOfNoCopy(pod)
 	if !hasFinalizer(pod) || ref != nil && (!isJob(ref) || pod.GetDeletionTimestamp() == nil) {

@@ -109,8 +109,8 @@ func (v *view) population(t *Tracking, out Outcome, gone sets.Set[types.UID]) {
 	t.Status.Ready, t.Status.Terminating = &ready, &terminating
 }
 
-// outcome is why the Job ends, nil if it does not; one that goes on may have
-// been suspended or resumed.
+// outcome returns why the Job ends, nil if it does not; one that goes on may
+// have been suspended or resumed.
 func (v *view) outcome(t *Tracking, p Plan, out Outcome) *batchv1.JobCondition {
 	if p.Finish != nil {
 		// Pods that were not deleted, or not seen yet, are still to be counted.
@@ -150,7 +150,7 @@ func (v *view) suspension(t *Tracking) {
 	}
 }
 
-// note puts pods that ended among the uncounted, up to a limit, and says
+// note puts pods that ended among the uncounted, up to a limit, and reports
 // whether there are more.
 func (v *view) note(t *Tracking, finish *batchv1.JobCondition) (more bool) {
 	u, indexes := t.Status.UncountedTerminatedPods, sets.New[int]()

@@ -16,7 +16,7 @@
 //  3. A volume that it made goes with its data when it is released and its
 //     policy is Delete, whichever server made it. Data on a node of another
 //     server are removed there, by a Remover. Data on an agent's node are not
-//     reached: the volume becomes Failed and says where they are.
+//     reached: the volume becomes Failed, with a message where they are.
 //  4. A claim whose class allows it grows by asking for more, while it is in use.
 package localpath
 
@@ -33,8 +33,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/storage"
 )
 
-// Provisioner and Class are what storage classes and claims say to get a
-// volume from here.
+// Provisioner and Class are the names in storage classes and claims of volumes from here.
 const (
 	Provisioner = "coracle.dev/local-path"
 	Class       = "local-path"

@@ -33,8 +33,8 @@ type Host interface {
 	// Make makes a directory that every user may write to, on the named node.
 	// It does nothing where the node has no directories or does it itself.
 	Make(node, path string) error
-	// Remove removes it with what is in it, where there are any; false says that
-	// the node is out of reach.
+	// Remove removes it with its contents, where there are any; it returns false
+	// if the node is out of reach.
 	Remove(node, path string) (bool, error)
 }
 
@@ -93,8 +93,8 @@ func claimsOf(_ context.Context, o client.Object) []reconcile.Request {
 	return requests
 }
 
-// claimsOfClass are those of a class of ours: they may have been there first, or
-// be allowed to grow only now.
+// claimsOfClass returns the claims of a class of this provisioner: they may have
+// been there first, or be allowed to grow only now.
 func (r *Reconciler) claimsOfClass(ctx context.Context, o client.Object) []reconcile.Request {
 	class, ok := o.(*storagev1.StorageClass)
 	if !ok || class.Provisioner != Provisioner {
@@ -244,7 +244,7 @@ func (r *Reconciler) delete(ctx context.Context, name string) error {
 		return forget(ctx, r.Client, &pv)
 	}
 	if err == nil && pv.Status.Phase == corev1.VolumeFailed {
-		return nil // it says so
+		return nil // its status has the reason already
 	}
 	if err == nil && r.Removers {
 		var there corev1.Node

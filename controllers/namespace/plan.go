@@ -61,9 +61,9 @@ func Retry(n int) time.Duration {
 
 // Report holds the results of emptying a namespace.
 type Report struct {
-	// DiscoveryError is why not all resources are known.
+	// DiscoveryError is the error of listing the resources.
 	DiscoveryError error
-	// DeleteErrors are why some content could not be deleted or counted.
+	// DeleteErrors are the errors of deleting or counting content.
 	DeleteErrors []error
 	// Remaining counts the objects that are left, by resource.
 	Remaining map[schema.GroupVersionResource]int
@@ -90,7 +90,7 @@ func (r *Report) add(gvr schema.GroupVersionResource, count int, finalizers map[
 	}
 }
 
-// verdict is one condition: what it says when all is well, and otherwise.
+// verdict is one condition: its texts when all is well, and otherwise.
 type verdict struct {
 	kind                   corev1.NamespaceConditionType
 	fineReason, fine       string

@@ -152,7 +152,7 @@ func (p *pool) at(i int) netip.Prefix {
 	return netip.PrefixFrom(addr, p.NodeMask)
 }
 
-// index is which range an address of the cluster's is in.
+// index returns the number of the range that an address of the cluster's is in.
 func (p *pool) index(addr netip.Addr) (i int) {
 	bytes := addr.AsSlice()
 	for at := p.Cluster.Bits(); at < p.NodeMask; at++ {

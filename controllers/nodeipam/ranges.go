@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// Ranges hold what a process knows of the ranges of nodes, longer than it leads:
+// Ranges hold a process's state of the ranges of nodes, longer than it leads:
 // nodes that join ask every server. It is safe for concurrent use.
 type Ranges struct {
 	mu     sync.Mutex

@@ -162,7 +162,7 @@ func noExecuteKey(node *corev1.Node) string {
 	}
 }
 
-// hasNoExecute reports whether a list has a taint that evicts, of ours.
+// hasNoExecute reports whether a list has a taint of this controller that evicts.
 func hasNoExecute(taints []corev1.Taint) bool {
 	return slices.ContainsFunc(taints, func(t corev1.Taint) bool { return t.Effect == corev1.TaintEffectNoExecute && ours(t.Key) })
 }

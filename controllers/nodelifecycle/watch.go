@@ -22,7 +22,7 @@ type watch struct {
 
 type nodeState struct {
 	uid types.UID
-	// heard is when we last saw a sign of life, by our own clock.
+	// heard is when the last sign of life was seen, by this controller's own clock.
 	heard time.Time
 	// renewed and beat are the last signs: compared with, never read as times.
 	renewed, beat time.Time
@@ -72,8 +72,8 @@ func (w *watch) state(name string) *nodeState {
 	return s
 }
 
-// see notes the heartbeat of a node's own status and returns when the node was
-// last heard of, how long it may be silent, and whether it is new to us.
+// see records the heartbeat of a node's own status and returns when the node
+// was last heard of, how long it may be silent, and whether it is new here.
 func (w *watch) see(node *corev1.Node, now time.Time, c Config) (heard time.Time, grace time.Duration, first bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -135,7 +135,7 @@ func (w *watch) zoneOf(node string) string {
 	return w.zones.of[node]
 }
 
-// expire drops what a Lease told of a node that does not exist.
+// expire drops the Lease's state of a node that does not exist.
 func (w *watch) expire(node string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

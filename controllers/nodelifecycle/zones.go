@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// zoneState is how far a zone is disrupted.
+// zoneState is the degree of a zone's disruption.
 type zoneState string
 
 const (
@@ -27,7 +27,7 @@ type rates struct {
 	large int
 }
 
-// zones gives out tokens for evictions, one per node, zone by zone. It knows no
+// zones gives out tokens for evictions, one per node, zone by zone. It has no
 // clock and is not safe for concurrent use.
 //
 //  1. A node is in one zone, and waits in its zone at most once.
@@ -48,7 +48,7 @@ type standing uint8
 const (
 	unready standing = iota
 	ready
-	// excluded nodes are tainted like others but say nothing about their zone.
+	// excluded nodes are tainted like others but do not count for their zone.
 	excluded
 )
 
@@ -138,8 +138,8 @@ func (z *zones) state(zn *zone) zoneState {
 	}
 }
 
-// allDown reports whether no node at all is ready: more likely it is us who
-// cannot hear.
+// allDown reports whether no node at all is ready: more likely the control
+// plane cannot hear them.
 func (z *zones) allDown() bool { return z.counted > 0 && z.unready == z.counted }
 
 // rate returns the tokens per second of a zone, 0 for none.
@@ -186,7 +186,7 @@ func (z *zones) grant(now time.Time) (nodes []string, next time.Time) {
 	return nodes, next
 }
 
-// fare is how many nodes count in a zone, and how many of them are not ready.
+// fare holds the number of nodes that count in a zone, and of those that are not ready.
 type fare struct {
 	zone           string
 	ready, unready int

@@ -28,7 +28,7 @@ type wrong struct {
 	kind    string // as the metric has it
 }
 
-// finding is a wrong port and the Event that tells of it.
+// finding is a wrong port and its Event.
 type finding struct {
 	wrong
 	of              *corev1.Service

@@ -69,8 +69,8 @@ func named(namespace, name string) reconcile.Request {
 	return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
 }
 
-// volumeOf is the volume of a claim. One that goes before it knows of its volume
-// may be known to that already.
+// volumeOf returns the volume of a claim. For a claim that goes before it names
+// its volume, it is the volume that refers to the claim.
 func (r *Reconciler) volumeOf(ctx context.Context, o client.Object) []reconcile.Request {
 	c, ok := o.(*corev1.PersistentVolumeClaim)
 	if !ok || c.Spec.VolumeName == "" && c.DeletionTimestamp == nil {
@@ -113,7 +113,7 @@ func (r *Reconciler) waitingFor(ctx context.Context, o client.Object) []reconcil
 	})
 }
 
-// delayedOf are the claims of a new pod that may wait for it: they say so.
+// delayedOf returns the claims of a new pod that may wait for it: their events name it.
 func (r *Reconciler) delayedOf(ctx context.Context, o client.Object) []reconcile.Request {
 	var requests []reconcile.Request
 	for _, name := range index.ByVolumeClaim(o) {

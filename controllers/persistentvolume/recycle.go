@@ -117,7 +117,7 @@ func (r *Reconciler) recycle(ctx context.Context, pv *corev1.PersistentVolume) (
 		}
 		end = warn("VolumeFailedRecycle", "Recycle failed: failed to recycle volume: "+why)
 	default:
-		return nil, false, 0, nil // its end will tell
+		return nil, false, 0, nil // its end will trigger a reconcile
 	}
 	if err := r.client.Delete(ctx, &there, client.Preconditions{UID: &there.UID}, client.GracePeriodSeconds(0)); client.IgnoreNotFound(err) != nil {
 		return nil, false, 0, fmt.Errorf("deleting the recycler of volume %s: %w", pv.Name, err)

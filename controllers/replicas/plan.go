@@ -136,7 +136,7 @@ func failureCondition(status appsv1.ReplicaSetStatus, want int32, failure error,
 	})
 }
 
-// StatusChanged reports whether writing status would tell anything new.
+// StatusChanged reports whether writing status would change anything.
 func StatusChanged(set *appsv1.ReplicaSet, status appsv1.ReplicaSetStatus) bool {
 	return !apiequality.Semantic.DeepEqual(set.Status, status)
 }

@@ -32,7 +32,7 @@ type podActions struct {
 	statuses []corev1.PodResourceClaimStatus
 	// reserve are claims whose list of consumers lacks the pod.
 	reserve []*resourcev1.ResourceClaim
-	// failed is why one of the claims cannot be made now.
+	// failed is the error of a claim that cannot be made now.
 	failed error
 }
 

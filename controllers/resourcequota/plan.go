@@ -11,8 +11,8 @@ import (
 	"github.com/coracle-k8s/coracle/apis/quota"
 )
 
-// NewStatus returns the status of a quota whose use was measured. What could
-// not be measured keeps its old value.
+// NewStatus returns the status of a quota whose use was measured. A resource
+// that could not be measured keeps its old value.
 func NewStatus(q *corev1.ResourceQuota, measured corev1.ResourceList) (status corev1.ResourceQuotaStatus, changed bool) {
 	used := quotav1.Add(nil, q.Status.Used)
 	for r, v := range measured {

@@ -95,8 +95,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	}
 	if changed {
 		q.Status = status
-		// Conflict: admission charged something meanwhile. Its write wakes no one,
-		// and what it charged may not be in the cache yet.
+		// Conflict: admission charged something meanwhile. Its write triggers no
+		// reconcile, and what it charged may not be in the cache yet.
 		if err := r.client.Status().Update(ctx, q); apierrors.IsConflict(err) {
 			again = eventInterval
 		} else if client.IgnoreNotFound(err) != nil {
@@ -106,7 +106,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	return reconcile.Result{RequeueAfter: again}, measureErr
 }
 
-// firstLower notes the version of a quota that is used less than it says, and
+// firstLower records the version of a quota whose use is less than its status, and
 // none for any other. It reports whether that version is seen for the first time.
 func (r *Reconciler) firstLower(quota types.NamespacedName, version string) bool {
 	r.mu.Lock()

@@ -125,8 +125,8 @@ func (r *Reconciler) publish(ctx context.Context, req reconcile.Request) error {
 	return nil
 }
 
-// harmless reports whether a failed write needs no retry of ours: the namespace
-// is going, or the ConfigMap's own event will bring us back.
+// harmless reports whether a failed write needs no retry: the namespace is
+// being deleted, or the ConfigMap's own event will trigger a reconcile.
 func harmless(err error) bool {
 	return apierrors.IsNotFound(err) || apierrors.IsAlreadyExists(err) ||
 		apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)

@@ -30,7 +30,7 @@ type memory struct {
 // observed is all that a plan is made of.
 type observed struct {
 	service *corev1.Service // nil: gone
-	last    *memory         // nil: none that we know of
+	last    *memory         // nil if none is known
 	nodes   []*corev1.Node  // those that may take traffic
 	// stale is set if the balancer would not answer the same again.
 	stale bool

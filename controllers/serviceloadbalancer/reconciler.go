@@ -23,8 +23,7 @@ import (
 // Name is the controller's name, as upstream's.
 const Name = "service-lb-controller"
 
-// DefaultClusterName is upstream's default of --cluster-name, which balancers
-// are told.
+// DefaultClusterName is upstream's default of --cluster-name, an argument of balancers.
 const DefaultClusterName = "kubernetes"
 
 // Follower is a balancer whose answer for a Service may change without the
@@ -47,7 +46,7 @@ type Config struct {
 	Recorder record.EventRecorder
 	// Balancer makes load balancers; it may be a Follower. Required.
 	Balancer cloudprovider.LoadBalancer
-	// ClusterName is told to Balancer. Default DefaultClusterName.
+	// ClusterName is passed to Balancer. Default DefaultClusterName.
 	ClusterName string
 }
 
@@ -165,7 +164,7 @@ func (r *Reconciler) ensure(ctx context.Context, key types.NamespacedName, svc *
 		return nil
 	case err != nil:
 		// Without its load balancer a Service must not name one. Only a
-		// follower's error says that there is none.
+		// follower's error means that there is none.
 		if _, ok := r.Balancer.(Follower); ok {
 			err = errors.Join(err, r.setStatus(ctx, svc, &corev1.LoadBalancerStatus{}))
 		}

@@ -112,7 +112,7 @@ type planner struct {
 	replicas, condemned []replica
 	// deleting are the pods in plan.Delete.
 	deleting map[*corev1.Pod]bool
-	// updating is how many pods of the current revision are deleted for an update.
+	// updating is the number of pods of the current revision that are deleted for an update.
 	updating int32
 	plan     Plan
 }
@@ -167,8 +167,8 @@ func (p *planner) keep(r replica) bool {
 		p.create(r)
 		return false
 	case podstate.Finished(r.pod):
-		// Also one that succeeded: how a container that was stopped ended says
-		// nothing about whether its pod is wanted.
+		// Also one that succeeded: the result of a container that was stopped
+		// does not show whether its pod is wanted.
 		p.delete(r.pod)
 		return false
 	}
@@ -256,7 +256,7 @@ func (p *planner) provide(r replica) {
 	}
 }
 
-// own makes the claims of a pod belong to whom the retention policy says.
+// own sets the owners of a pod's claims by the retention policy.
 func (p *planner) own(r replica) {
 	for _, c := range p.claimsOf(r.ordinal) {
 		if c.exists == nil {

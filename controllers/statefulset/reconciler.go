@@ -84,7 +84,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	}
 	again := plan.RequeueAfter
 	if !observed.Settled && again == 0 {
-		// Should a watch event be lost, nothing else would wake us.
+		// Should a watch event be lost, nothing else would trigger a reconcile.
 		again = expect.Timeout
 	}
 	return result(again, failure)

@@ -10,7 +10,7 @@ import (
 
 // deadline returns when the pod has to go because of the node's NoExecute
 // taints. never is true if it may stay. seen is when the taints were first seen
-// on the pod's node, for those that do not say when they were added.
+// on the pod's node, for those without the time when they were added.
 func deadline(pod *corev1.Pod, taints []corev1.Taint, seen time.Time) (at time.Time, never bool) {
 	never = true
 	for i := range taints {

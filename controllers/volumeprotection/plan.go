@@ -90,8 +90,8 @@ func over(pod *corev1.Pod) bool {
 		})
 }
 
-// unused is the condition that says since when no pod refers to a claim, nil if
-// there is none.
+// unused returns the condition with the time since which no pod refers to a
+// claim, nil if there is none.
 func unused(s *corev1.PersistentVolumeClaimStatus) *corev1.PersistentVolumeClaimCondition {
 	for i := range s.Conditions {
 		if s.Conditions[i].Type == corev1.PersistentVolumeClaimUnused {
@@ -101,8 +101,7 @@ func unused(s *corev1.PersistentVolumeClaimStatus) *corev1.PersistentVolumeClaim
 	return nil
 }
 
-// markUse makes the condition say whether a claim is used, and reports whether
-// it said otherwise.
+// markUse sets the condition by whether a claim is used, and reports whether it changed.
 func markUse(s *corev1.PersistentVolumeClaimStatus, used bool, now time.Time) bool {
 	want := corev1.PersistentVolumeClaimCondition{Type: corev1.PersistentVolumeClaimUnused, Status: corev1.ConditionTrue,
 		Reason: "NoPodsUsingPVC", Message: "No pods are currently referencing this PVC", LastTransitionTime: metav1.NewTime(now)}

@@ -15,8 +15,8 @@ type baseChain struct {
 	rules    []string
 }
 
-// Priorities around destination NAT (-100). They are numbers because nft knows
-// the names at some hooks only.
+// Priorities around destination NAT (-100). They are numbers because nft
+// accepts the names at some hooks only.
 const (
 	beforeDNAT knftables.BaseChainPriority = "-110"
 	atDNAT     knftables.BaseChainPriority = "-100"

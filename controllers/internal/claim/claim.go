@@ -79,8 +79,8 @@ type Claimer struct {
 }
 
 // Claim returns those of objs that belong to the owner, adopting and releasing
-// as Judge says. An object that vanishes meanwhile is skipped. Errors are
-// joined; the objects that were claimed in spite of them are returned too.
+// by Judge. An object that vanishes meanwhile is skipped. Errors are joined;
+// the objects that were claimed in spite of them are returned too.
 func Claim[T client.Object](ctx context.Context, c *Claimer, objs []T) ([]T, error) {
 	var errs []error
 	claimed := make([]T, 0, len(objs))

@@ -1,9 +1,9 @@
 // Package history keeps the templates that a StatefulSet or a DaemonSet had, as
 // ControllerRevisions: how they are named, compared, numbered and discarded.
-// What is decided here is pure; Store carries it out.
+// Decisions are pure; Store carries them out.
 //
-// A revision's name follows from its data and the owner's collision count, so
-// no template is recorded twice. Its number orders it: rolling back to an older
+// A revision's name follows from its data and the owner's collision count, so no
+// template is recorded twice. Its number orders it: rolling back to an older
 // template gives that template's revision the highest number again.
 //
 // https://kubernetes.io/docs/reference/kubernetes-api/apps/controller-revision-v1/

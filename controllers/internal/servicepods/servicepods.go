@@ -1,12 +1,10 @@
-// Package servicepods tells which Services a change of a Pod concerns, and how
-// soon they are to be looked at again. The endpoints and endpointslice
-// controllers share it.
+// Package servicepods finds which Services a change of a Pod concerns, and how soon
+// they are to be looked at again. The endpoints and endpointslice controllers share it.
 //
-// A Service with many pods gets many events in bursts, and one look at it costs
-// time in proportion to its pods. The Pacer therefore lets the first event
-// through at once and makes the next wait for a pause in proportion to the size
-// of the Service: n pods becoming ready one after another cost O(n) looks times
-// a constant, not n looks at n pods.
+// A Service with many pods gets many events in bursts, and one look at it costs time in
+// proportion to its pods. The Pacer therefore lets the first event through at once and
+// makes the next wait for a pause in proportion to the size of the Service: n pods becoming
+// ready one after another cost O(n) looks times a constant, not n looks at n pods.
 package servicepods
 
 import (

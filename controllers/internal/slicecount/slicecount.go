@@ -15,7 +15,7 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/internal/scrape"
 )
 
-// Kept is which slices are counted, and as what.
+// Kept selects the slices that are counted, and names their metrics.
 type Kept struct {
 	// Subsystem and Stability ("ALPHA", "BETA") are the metrics'.
 	Subsystem, Stability string
@@ -25,7 +25,7 @@ type Kept struct {
 	PerSlice int
 }
 
-// Gauges tell of all slices that are kept, read through c.
+// Gauges count all slices that are kept, read through c.
 func (k Kept) Gauges(c client.Reader) []prometheus.Collector {
 	gauge := func(name, help string, value func([]discoveryv1.EndpointSlice) int) prometheus.Collector {
 		return scrape.NewGauge(k.Subsystem+"_"+name, "["+k.Stability+"] "+help, nil, func(ctx context.Context, n scrape.Counts) error {

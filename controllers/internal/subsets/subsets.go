@@ -53,7 +53,7 @@ func Pack(subsets []corev1.EndpointSubset) []corev1.EndpointSubset {
 // noPort is the key of addresses without a port, which a headless Service may have.
 const noPort = ""
 
-// portKey orders ports by name and holds all that tells one from another.
+// portKey orders ports by name and holds all that distinguishes one from another.
 func portKey(p *corev1.EndpointPort) string {
 	k := fmt.Sprintf("%s|%05d|%s|", p.Name, p.Port, p.Protocol)
 	if p.AppProtocol != nil {

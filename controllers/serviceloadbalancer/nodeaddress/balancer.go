@@ -33,8 +33,8 @@ var _ serviceloadbalancer.Follower = &Balancer{}
 // New returns a Balancer. It starts nothing.
 func New(c Config) *Balancer { return &Balancer{config: c} }
 
-// GetLoadBalancer implements cloudprovider.LoadBalancer. The server empties the
-// status of a Service that changes its type; the finalizer tells the same.
+// GetLoadBalancer implements cloudprovider.LoadBalancer. The server empties the status
+// of a Service that changes its type; the finalizer then shows that one exists.
 func (b *Balancer) GetLoadBalancer(_ context.Context, _ string, svc *corev1.Service) (*corev1.LoadBalancerStatus, bool, error) {
 	exists := len(svc.Status.LoadBalancer.Ingress) > 0 || controllerutil.ContainsFinalizer(svc, serviceloadbalancer.Finalizer)
 	return svc.Status.LoadBalancer.DeepCopy(), exists, nil
@@ -46,7 +46,7 @@ func (b *Balancer) GetLoadBalancerName(_ context.Context, _ string, svc *corev1.
 }
 
 // EnsureLoadBalancer implements cloudprovider.LoadBalancer. An error is a
-// *TakenError, or says that the cache cannot be read.
+// *TakenError, or from reading the cache.
 func (b *Balancer) EnsureLoadBalancer(ctx context.Context, _ string, svc *corev1.Service, nodes []*corev1.Node) (*corev1.LoadBalancerStatus, error) {
 	share, err := b.share(ctx, svc, nodes)
 	if err != nil {

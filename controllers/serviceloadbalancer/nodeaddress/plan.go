@@ -59,9 +59,9 @@ type place struct {
 	protocol corev1.Protocol
 }
 
-// assign shares the nodes' addresses among all Services: first everybody keeps
-// what its status says, then the rest goes to who is older. A Service gets the
-// addresses at which all its ports are free.
+// assign shares the nodes' addresses among all Services: first each Service
+// keeps those in its status, then the rest goes to the older ones. A Service
+// gets the addresses at which all its ports are free.
 func assign(o observed) map[types.NamespacedName]assignment {
 	services := slices.SortedFunc(slices.Values(o.services), byAge)
 	claims := map[place]string{}
