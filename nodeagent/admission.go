@@ -258,7 +258,7 @@ func (w *worker) grantResize() {
 	w.agent.mu.Unlock()
 }
 
-// pendResize notes why a resize has to wait, and says so once.
+// pendResize records why a resize has to wait, and sends one event.
 func (w *worker) pendResize(reason, event string, why *pods.Failure) {
 	message := why.Message[len("Pod was rejected: "):]
 	if p := w.state.ResizePending; p != nil && p.Reason == reason && p.Message == message {

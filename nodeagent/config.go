@@ -41,7 +41,7 @@ type Config struct {
 	NodeCgroups *bool
 
 	// ClusterDNS are the cluster's DNS servers; none means that ClusterFirst pods
-	// get the host's settings, with an event that says so, as with the kubelet.
+	// get the host's settings, with an event about that, as with the kubelet.
 	ClusterDNS []string
 	// ClusterDomain is the domain of services. Default: cluster.local.
 	ClusterDomain string
@@ -103,7 +103,7 @@ type Config struct {
 	StatusInterval time.Duration
 }
 
-// complete fills defaults in and says what is missing.
+// complete fills defaults in and returns an error about what is missing.
 func (c Config) complete() (Config, error) {
 	var missing []error
 	need := func(ok bool, field string) {

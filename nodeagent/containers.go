@@ -21,7 +21,7 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/runtime"
 )
 
-// startError is why a container did not start, with the reason users see.
+// startError is the error of a container that did not start, with the reason that users see.
 type startError struct {
 	reason string
 	err    error
@@ -349,7 +349,7 @@ func (w *worker) killContainer(ctx context.Context, pod *corev1.Pod, a pods.Acti
 // exec runs a command in a container, for probes and hooks. A timeout of 0 means none.
 func (a *Agent) exec(ctx context.Context, id string, command []string, timeout time.Duration) (string, int32, error) {
 	if timeout > 0 {
-		// The runtime ends the command; we wait a little longer for its answer.
+		// The runtime ends the command; its answer may come a little later.
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout+5*time.Second)
 		defer cancel()

@@ -14,7 +14,7 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/pods"
 )
 
-// The periods of housekeeping. Logs and disks grow without telling anyone.
+// The periods of housekeeping. Logs and disks grow without events.
 const (
 	imageInterval = 5 * time.Minute
 	logInterval   = 10 * time.Second
@@ -79,8 +79,8 @@ func (w *worker) logsOf(dir string) []containerLog {
 	return out
 }
 
-// collectImages removes images while their file system is too full, and tells
-// the node's status if that does not suffice.
+// collectImages removes images while their file system is too full, and sets
+// the node's DiskPressure if that does not suffice.
 func (a *Agent) collectImages(ctx context.Context, now time.Time) {
 	usage, err := a.imageUsage(ctx)
 	if err != nil {

@@ -18,7 +18,7 @@ func hasAppArmor() bool {
 	return err == nil && strings.HasPrefix(string(b), "Y")
 }
 
-// imageUsage is how full the file system of images is.
+// imageUsage returns the usage of the images' file system.
 func (a *Agent) imageUsage(ctx context.Context) (images.Usage, error) {
 	info, err := a.runtime.ImageFsInfo(ctx, &runtimeapi.ImageFsInfoRequest{})
 	if err != nil {

@@ -80,7 +80,7 @@ func (a *Agent) observeNode(ctx context.Context) nodestatus.Desired {
 	return d
 }
 
-// capacity is the machine's, as far as the config does not say otherwise.
+// capacity returns the machine's capacity, overridden by the config's.
 func (a *Agent) capacity() corev1.ResourceList {
 	out := a.machine.Capacity.DeepCopy()
 	out[corev1.ResourcePods] = *resource.NewQuantity(int64(a.config.MaxPods), resource.DecimalSI)
@@ -88,7 +88,7 @@ func (a *Agent) capacity() corev1.ResourceList {
 	return out
 }
 
-// observeRuntime adds what the container runtime says of itself.
+// observeRuntime adds the container runtime's version and state.
 func (a *Agent) observeRuntime(ctx context.Context, d *nodestatus.Desired) {
 	version, err := a.runtime.Version(ctx, &runtimeapi.VersionRequest{})
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 // resizeContainer returns the effect that changes a running container's CPU and
-// memory, or restarts it if its resize policy says so.
+// memory, or restarts it if its resize policy asks for that.
 func (w *worker) resizeContainer(pod *corev1.Pod, action pods.Action) func(ctx context.Context) func() {
 	a := w.agent
 	c := containerOf(pod, action.Container)

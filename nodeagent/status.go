@@ -27,7 +27,7 @@ type statusWriter struct {
 	version string
 }
 
-// writeStatus makes the API's status what the pod's is; it tells whether it is so
+// writeStatus makes the API's status that of the pod and reports whether it is so
 // already. Otherwise a write is begun, whose end wakes the worker.
 func (w *worker) writeStatus(ctx context.Context, pod *corev1.Pod) bool {
 	if w.state.Gone || apiequality.Semantic.DeepEqual(w.pod.Status, pod.Status) {
@@ -56,7 +56,7 @@ func (w *worker) statusWritten(ctx context.Context, wanted *corev1.PodStatus, wr
 		w.writer.last, w.writer.version = wanted, written.ResourceVersion
 		w.accept(written)
 	case apierrors.IsNotFound(err) || apierrors.IsConflict(err):
-		// The pod is gone or replaced; the cache will tell.
+		// The pod is gone or replaced; the cache will show it.
 		w.backOffWrite(time.Second)
 	case ctx.Err() == nil:
 		log.FromContext(ctx).V(1).Info("Writing pod status failed, trying again", "pod", w.pod.Name, "error", err.Error())

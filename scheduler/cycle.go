@@ -67,7 +67,7 @@ func (s *Scheduler) skip(pod *v1.Pod) bool {
 }
 
 // findNode returns the node for the pod, a *framework.FitError if none fits, or
-// another error if that could not be told.
+// the error that kept it from deciding.
 func (s *Scheduler) findNode(ctx context.Context, state *framework.CycleState, pod *v1.Pod) (string, error) {
 	s.cache.UpdateSnapshot(s.snapshot)
 	if len(s.snapshot.Nodes()) == 0 {

@@ -39,8 +39,8 @@ type Diagnosis struct {
 	RetryAt time.Time
 }
 
-// Reason is why some nodes were refused. The same text appears twice where
-// preemption may help on some nodes and not on others.
+// Reason is the reason for which some nodes were refused. The same text appears
+// twice where preemption may help on some nodes and not on others.
 type Reason struct {
 	Plugin string
 	Text   string

@@ -12,7 +12,7 @@ import (
 	"github.com/coracle-k8s/coracle/scheduler/queue"
 )
 
-// failure is why a pod got no node.
+// failure is the reason for which a pod got no node.
 type failure struct {
 	err error
 	// unschedulable is a verdict; otherwise something went wrong.

@@ -187,7 +187,7 @@ func (s *Scheduler) responsible(pod *v1.Pod) bool {
 	return pod.Spec.SchedulerName == s.cfg.SchedulerName
 }
 
-// Wake retries every pod that waits, whatever for: after a change that no event tells.
+// Wake retries every pod that waits, whatever for: it is called after a change without an event.
 func (s *Scheduler) Wake(ctx context.Context) {
 	s.queue.Happened(ctx, fwk.ClusterEvent{Resource: fwk.WildCard, ActionType: fwk.All, CustomLabel: queue.EventForceActivate}, nil, nil)
 }

@@ -89,7 +89,7 @@ func (v *Volumes) Mounted() ([]types.UID, error) {
 	return out, nil
 }
 
-// OnRetry remembers whom Retry tells.
+// OnRetry sets the function that Retry calls.
 func (v *Volumes) OnRetry(fn func(types.UID)) { v.retry.Store(&fn) }
 
 // Retry reports that what a mount of the pod lacked may exist now. Fail may call it.

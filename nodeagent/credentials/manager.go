@@ -80,7 +80,7 @@ func (m *Manager) Start(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Register has subscribers told of what the pod's projected volumes name.
+// Register has subscribers notified of changes to the objects in the pod's projected volumes.
 func (m *Manager) Register(pod *corev1.Pod) {
 	refs := referencesOf(pod)
 	m.mu.Lock()
@@ -105,8 +105,8 @@ func (m *Manager) Unregister(pod types.UID) {
 
 // Certificate returns the key and the certificate chain, as PEM, of the
 // podCertificate source with that index in the registered pod's volume, and
-// when to ask again (zero: when a subscriber is told). It makes the request for
-// it; until the signer has answered it returns an error.
+// when to ask again (zero: when a subscriber is notified). It makes the request
+// for it; until the signer has answered it returns an error.
 func (m *Manager) Certificate(ctx context.Context, pod *corev1.Pod, volume string, index int, p *corev1.PodCertificateProjection) (key, chain []byte, next time.Time, err error) {
 	if err := m.watch(ctx, requests); err != nil {
 		return nil, nil, time.Time{}, err

@@ -36,7 +36,7 @@ type credential struct {
 type event struct{ reason, message string }
 
 const (
-	// overdueAfter is how long after its time a refresh is reported as overdue.
+	// overdueAfter is the time after which a late refresh is reported as overdue.
 	overdueAfter = 10 * time.Minute
 	// maxJitter keeps pods that started together from refreshing together.
 	// Certificates live at least 10 minutes beyond the time of their refresh.
@@ -45,8 +45,8 @@ const (
 
 var errNotIssued = errors.New("credential bundle is not issued yet")
 
-// step takes what became of the credential's request (nil: it is gone) and says
-// what to tell users and whether to make a new request.
+// step takes the credential's request (nil: it is gone) and returns the
+// credential after it, whether to make a new request, and the events to send.
 func step(c credential, request *certificatesv1.PodCertificateRequest, jitter time.Duration, now time.Time) (next credential, ask bool, events []event) {
 	if c.request != "" {
 		if request == nil {

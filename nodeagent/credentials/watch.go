@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// references are what a pod's projected volumes name.
+// references holds the names in a pod's projected volumes.
 type references struct {
 	bundles, signers sets.Set[string]
 	certificates     bool

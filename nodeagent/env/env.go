@@ -36,7 +36,7 @@ type Config struct {
 	// VolumePath returns the host path of a pod's emptyDir, for fileKeyRef. Nil:
 	// a fileKeyRef is an error.
 	VolumePath func(pod *corev1.Pod, volume string) string
-	// Recorder is told of names that are no variable names. May be nil.
+	// Recorder takes events about names that are no variable names. May be nil.
 	Recorder record.EventRecorder
 }
 

@@ -48,7 +48,7 @@ type record struct {
 
 // credential holds what a repository's images were pulled with.
 type credential struct {
-	// Everyone is set if none were needed.
+	// Everyone is set if no credentials were needed.
 	Everyone bool         `json:"everyone,omitempty"`
 	Secrets  []pullSecret `json:"secrets,omitempty"`
 }
@@ -88,7 +88,7 @@ func (r *records) begin(image string) error {
 	return nil
 }
 
-// failed ends a pull. unsure says that it may have brought the image nevertheless.
+// failed ends a pull. unsure is set if it may have brought the image nevertheless.
 func (r *records) failed(image string, unsure bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -118,8 +118,8 @@ func (r *records) began(image string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// pulled ends a pull of an image that the runtime calls ref and that the secret,
-// or everyone if it is nil, may use.
+// pulled ends a pull of an image that the runtime calls ref. The secret may use
+// it, or every pod if by is nil.
 func (r *records) pulled(image, repository, ref string, by *pullSecret, now time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -248,7 +248,7 @@ func fileName(s string) string {
 	return "sha256-" + hex.EncodeToString(sum[:])
 }
 
-// write replaces a file at once; what it says is on the disk when it returns.
+// write replaces a file at once; its contents are on the disk when it returns.
 func write(path string, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {

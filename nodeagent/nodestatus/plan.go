@@ -21,7 +21,7 @@ type Machine struct {
 	Info     corev1.NodeSystemInfo
 }
 
-// Health is how the node is.
+// Health is the node's readiness and pressures.
 type Health struct {
 	// Problem is why the node is not ready; empty if it is.
 	Problem string
@@ -82,9 +82,9 @@ func Status(before corev1.NodeStatus, d Desired, now time.Time) (corev1.NodeStat
 	return after, changed
 }
 
-// resources are the node's own and the extended ones that others advertise on it,
-// see https://kubernetes.io/docs/tasks/administer-cluster/extended-resource-node/.
-// What others advertise goes when its capacity does.
+// resources returns the node's own and the extended ones that other clients advertise on it, see
+// https://kubernetes.io/docs/tasks/administer-cluster/extended-resource-node/.
+// An extended resource goes when its capacity does.
 func resources(before corev1.NodeStatus, d Desired) (capacity, allocatable corev1.ResourceList) {
 	capacity, allocatable = corev1.ResourceList{}, corev1.ResourceList{}
 	for name, q := range before.Capacity {
@@ -119,7 +119,7 @@ func conditions(h Health) []corev1.NodeCondition {
 	}
 }
 
-// setCondition sets a condition and tells whether more than its heartbeat changed.
+// setCondition sets a condition and reports whether more than its heartbeat changed.
 func setCondition(list *[]corev1.NodeCondition, c corev1.NodeCondition, now metav1.Time) bool {
 	c.LastHeartbeatTime, c.LastTransitionTime = now, now
 	for i := range *list {

@@ -9,8 +9,8 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// User is whom an image runs as by itself: UID if not nil, else Name (which may
-// be a name that only the image knows, or empty for root).
+// User is the default user of an image: UID if not nil, else Name (which may be
+// a name that only the image has, or empty for root).
 type User struct {
 	UID  *int64
 	Name string

@@ -59,7 +59,7 @@ type Prober struct {
 	UserAgent string
 }
 
-// Probe runs a probe once, bounded by its timeout, and says in words what it found.
+// Probe runs a probe once, bounded by its timeout, and returns the result and its message.
 func (p *Prober) Probe(ctx context.Context, t Target, probe *corev1.Probe) (Result, string) {
 	timeout := time.Duration(max(probe.TimeoutSeconds, 1)) * time.Second
 	if probe.Exec != nil {

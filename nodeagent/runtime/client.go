@@ -67,8 +67,8 @@ func Text(err error) string {
 }
 
 // Events calls fn for every container event until ctx is done or the stream
-// breaks; connected is called once the stream stands, before the first fn. What
-// happened before that is for the caller to list.
+// breaks; connected is called once the stream stands, before the first fn. The
+// caller lists what happened before that.
 func Events(ctx context.Context, s Service, connected func(), fn func(*runtimeapi.ContainerEventResponse)) error {
 	stream, err := s.GetContainerEvents(ctx, &runtimeapi.GetEventsRequest{})
 	if err != nil {

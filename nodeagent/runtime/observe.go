@@ -36,7 +36,7 @@ func NewObserver(s Service) *Observer {
 	return &Observer{service: s, exited: map[string]pods.Container{}}
 }
 
-// Observe returns all the runtime knows of a pod.
+// Observe returns the runtime's sandboxes and containers of a pod.
 func (o *Observer) Observe(ctx context.Context, uid types.UID) (pods.Observed, error) {
 	var out pods.Observed
 	selector := map[string]string{kubelettypes.KubernetesPodUIDLabel: string(uid)}

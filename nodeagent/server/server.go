@@ -96,7 +96,7 @@ func (s *server) find(w http.ResponseWriter, r *http.Request) *corev1.Pod {
 }
 
 // container returns a container of a pod by name: the newest one, or with
-// previous the one before. An error says what users see.
+// previous the one before. Errors have the words that users see.
 func (s *server) container(ctx context.Context, pod *corev1.Pod, name string, previous bool) (*runtimeapi.Container, error) {
 	list, err := s.config.Runtime.ListContainers(ctx, &runtimeapi.ListContainersRequest{Filter: &runtimeapi.ContainerFilter{
 		LabelSelector: map[string]string{

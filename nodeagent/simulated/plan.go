@@ -112,7 +112,7 @@ func containerID(pod *corev1.Pod, container string, restarts int32) string {
 }
 
 // applyExit ends containers whose time has come, and restarts them or ends the
-// pod as its restart policy says.
+// pod by its restart policy.
 func applyExit(pod *corev1.Pod, status *corev1.PodStatus, instant time.Time) time.Time {
 	e, ok := exitOf(pod)
 	if !ok || len(status.ContainerStatuses) == 0 {
@@ -146,7 +146,7 @@ func applyExit(pod *corev1.Pod, status *corev1.PodStatus, instant time.Time) tim
 // sigterm is the exit code of a process that a signal to end has ended.
 const sigterm = 128 + 15
 
-// stopped is the status of a pod whose containers were told to end.
+// stopped returns the status of a pod whose containers got SIGTERM.
 func stopped(pod *corev1.Pod, instant time.Time) corev1.PodStatus {
 	status, now := *pod.Status.DeepCopy(), metav1.NewTime(instant.Truncate(time.Second))
 	for _, list := range [][]corev1.ContainerStatus{status.InitContainerStatuses, status.ContainerStatuses} {

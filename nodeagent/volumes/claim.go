@@ -20,8 +20,8 @@ import (
 // errUnbound is waited out: the volume controller binds claims.
 var errUnbound = errors.New("PVC is not bound")
 
-// claimError is why a claim does not lead to a volume that could be mounted. The
-// words are the kubelet's.
+// claimError is the error of a claim that does not lead to a volume that could
+// be mounted. The words are the kubelet's.
 type claimError struct {
 	claim client.ObjectKey
 	err   error

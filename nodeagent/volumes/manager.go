@@ -190,7 +190,7 @@ func (m *Manager) Mount(ctx context.Context, pod *corev1.Pod) (map[string]nodeag
 		host, err := m.setUp(ctx, state, pod, v)
 		if err != nil {
 			unmounted = append(unmounted, v.Name)
-			// The words are the kubelet's: they are what FailedMount events say.
+			// The words are the kubelet's, of FailedMount events.
 			if claim := (*claimError)(nil); errors.As(err, &claim) {
 				unclaimed, unprocessed = append(unclaimed, v.Name), append(unprocessed, err)
 				continue

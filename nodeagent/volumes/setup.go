@@ -173,7 +173,7 @@ func (m *Manager) secret(ctx context.Context, namespace, name string, items []co
 }
 
 // makeDir makes the directory with exactly this mode (whatever the umask), and
-// says whether it was missing.
+// reports whether it was missing.
 func makeDir(dir string, mode os.FileMode) (created bool, err error) {
 	if _, err := os.Lstat(dir); err == nil {
 		return false, nil

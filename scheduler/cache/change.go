@@ -53,9 +53,9 @@ func sameContainers(a, b []v1.Container) bool {
 	return true
 }
 
-// sameAllocated compares what a status adds to requests. A status that repeats
-// the spec appears with the first kubelet report and changes no sum, but telling
-// so costs a sum; the node is copied once more instead.
+// sameAllocated compares the requests that a status adds. A status that repeats
+// the spec appears with the first kubelet report and changes no sum. Finding
+// that out would cost a sum; the node is copied once more instead.
 func sameAllocated(a, b []v1.ContainerStatus) bool {
 	allocated := func(s []v1.ContainerStatus, i int) (v1.ResourceList, v1.ResourceList) {
 		if i >= len(s) {

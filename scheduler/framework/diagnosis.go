@@ -12,7 +12,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 )
 
-// ErrNoNodes is why a pod cannot be scheduled in a cluster without nodes.
+// ErrNoNodes is returned in a cluster without nodes.
 var ErrNoNodes = errors.New("no nodes available to schedule pods")
 
 // NodeToStatus holds why each node was refused.

@@ -261,8 +261,8 @@ func (f *Framework) extend(state fwk.CycleState, call func(fwk.PreFilterExtensio
 	return nil
 }
 
-// PostFilter runs PostFilter plugins until one succeeds; the message joins what
-// all of them said.
+// PostFilter runs PostFilter plugins until one succeeds; the message joins
+// those of all of them.
 func (f *Framework) PostFilter(ctx context.Context, state fwk.CycleState, pod *v1.Pod, nodes fwk.NodeToStatusReader) (*fwk.PostFilterResult, *fwk.Status) {
 	var result *fwk.PostFilterResult
 	var reasons []string

@@ -44,7 +44,7 @@ func (q *Queue) wakes(plugin string, pod *v1.Pod, o occurrence) bool {
 		if h.QueueingHintFn == nil {
 			return true
 		}
-		// An error means the plugin cannot tell; then a retry is the safe answer.
+		// After a plugin's error a retry is the safe answer.
 		hint, err := h.QueueingHintFn(klog.Background(), pod, o.oldObj, o.newObj)
 		if err != nil || hint == fwk.Queue {
 			return true

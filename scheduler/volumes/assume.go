@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// AssumeVolume takes a changed copy of a volume for true until the API tells of
-// another version; it fails if it did already.
+// AssumeVolume uses a changed copy of a volume until an event brings another
+// version; it fails if one did already.
 func (s *Store) AssumeVolume(pv *v1.PersistentVolume) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -24,7 +24,7 @@ type Config struct {
 	// CNIConfDir and CNIBinDir are where network plugins are configured and found.
 	// Defaults: Dir/cni/net.d and BinDir.
 	CNIConfDir, CNIBinDir string
-	// Netns is the path of a network namespace to run in; empty is our own.
+	// Netns is the path of a network namespace to run in; empty is this process's own.
 	Netns string
 	// Snapshotter is overlayfs by default.
 	Snapshotter string

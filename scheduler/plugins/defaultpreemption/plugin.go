@@ -41,7 +41,7 @@ type Runner interface {
 	RunPreFilterExtensionRemovePod(ctx context.Context, state fwk.CycleState, pod *v1.Pod, remove fwk.PodInfo, node fwk.NodeInfo) *fwk.Status
 }
 
-// Nominator also tells which node a pod is promised.
+// Nominator also returns the node that a pod is promised.
 type Nominator interface {
 	fwk.PodNominator
 	NodeFor(uid types.UID) string
@@ -195,8 +195,8 @@ func (d *dryRun) fits() *fwk.Status {
 	return d.runner.FilterWithNominated(d.ctx, d.state, d.pod, d.node)
 }
 
-// evict deletes the victims, with a condition that says why, and takes back
-// promises of the node to less important pods.
+// evict deletes the victims, with a condition that has the reason, and takes
+// back promises of the node to less important pods.
 func (p *DefaultPreemption) evict(ctx context.Context, pod *v1.Pod, c candidate) error {
 	for _, victim := range c.victims {
 		if err := p.evictOne(ctx, victim); err != nil {

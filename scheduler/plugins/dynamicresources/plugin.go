@@ -155,7 +155,7 @@ func (p *DynamicResources) PreEnqueue(_ context.Context, pod *v1.Pod) *fwk.Statu
 	return nil
 }
 
-// claimsOf returns the claims a pod names, or says why it cannot have them.
+// claimsOf returns the claims a pod names, or why it cannot have them.
 func (p *DynamicResources) claimsOf(pod *v1.Pod) ([]*resourcev1.ResourceClaim, error) {
 	var claims []*resourcev1.ResourceClaim
 	for i := range pod.Spec.ResourceClaims {

@@ -1,6 +1,5 @@
-// Package interpodaffinity places pods near or away from other pods, as
-// spec.affinity.podAffinity and podAntiAffinity say, theirs and those of pods
-// that run already.
+// Package interpodaffinity places pods near or away from other pods, by spec.affinity.podAffinity
+// and podAntiAffinity, theirs and those of pods that run already.
 // https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#inter-pod-affinity-and-anti-affinity
 package interpodaffinity
 
@@ -160,7 +159,7 @@ func domainChanged(_ klog.Logger, pod *v1.Pod, oldObj, newObj any) (fwk.Queueing
 // resolve replaces a namespace selector by the namespaces it selects now.
 func (p *InterPodAffinity) resolve(t fwk.AffinityTerm) fwk.AffinityTerm {
 	if t.NamespaceSelector.Empty() {
-		return t // everything, or nothing was said; either needs no labels
+		return t // it is everything or not set; either needs no labels
 	}
 	names := sets.New(t.Namespaces.UnsortedList()...)
 	p.namespaces.Namespaces(func(name string, l labels.Set) {

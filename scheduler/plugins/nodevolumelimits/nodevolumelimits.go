@@ -42,8 +42,8 @@ func New(store *volumes.Store) *NodeVolumeLimits { return &NodeVolumeLimits{stor
 
 func (*NodeVolumeLimits) Name() string { return Name }
 
-// id is a volume as its driver knows it. One that is not made yet has its claim
-// for a handle, which no driver's handle is like.
+// id identifies a volume by its driver and the driver's handle. One that is not
+// made yet has its claim for a handle, which no driver's handle is like.
 type id struct{ driver, handle string }
 
 type state map[id]struct{}

@@ -1,6 +1,6 @@
-// Package podtopologyspread spreads pods evenly over zones, nodes or other
-// domains: as their topologySpreadConstraints say or, without any, pods of a
-// service or workload loosely over nodes and zones.
+// Package podtopologyspread spreads pods evenly over zones, nodes or other domains: by
+// their topologySpreadConstraints or, without any, pods of a service or workload
+// loosely over nodes and zones.
 // https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/
 package podtopologyspread
 

@@ -61,8 +61,8 @@ func (p *VolumeBinding) assume(d *decision) (*decision, error) {
 	return out, nil
 }
 
-// Unreserve takes back what was assumed. What was written stays: the binder goes
-// on with it, and the pod's next cycle finds it.
+// Unreserve takes back what was assumed. Writes stay: the binder goes on with
+// them, and the pod's next cycle finds them.
 func (p *VolumeBinding) Unreserve(_ context.Context, cs fwk.CycleState, _ *v1.Pod, _ string) {
 	s := read(cs)
 	if s == nil || s.chosen == nil {

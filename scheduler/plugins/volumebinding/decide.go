@@ -100,7 +100,7 @@ func (p *VolumeBinding) provisionable(m *provision, node *v1.Node) (string, erro
 	size, ok := m.claim.Spec.Resources.Requests[v1.ResourceStorage]
 	driver := p.store.CSIDriver(class.Provisioner)
 	if !ok || driver == nil || !ptr.Deref(driver.Spec.StorageCapacity, false) {
-		return "", nil // nothing to hold it against, or the driver tells nothing
+		return "", nil // no size to compare, or the driver reports no capacity
 	}
 	p.store.Capacities(name, func(c *storagev1.CSIStorageCapacity) bool {
 		if limit := limit(c); limit != nil && limit.Value() >= size.Value() && accessible(c, node) {

@@ -48,7 +48,8 @@ func classChanged(_ klog.Logger, _ *v1.Pod, oldObj, newObj any) (fwk.QueueingHin
 	return queueIf(!ok1 || !ok2 || !equality.Semantic.DeepEqual(old.AllowedTopologies, class.AllowedTopologies))
 }
 
-// driverChanged: a driver that no longer tells of its capacity refuses nothing.
+// driverChanged returns Queue for a driver that no longer reports its capacity,
+// since that refuses nothing.
 func driverChanged(_ klog.Logger, _ *v1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
 	old, ok1 := oldObj.(*storagev1.CSIDriver)
 	driver, ok2 := newObj.(*storagev1.CSIDriver)

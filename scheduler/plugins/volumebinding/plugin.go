@@ -26,7 +26,7 @@ import (
 const (
 	// Name is the plugin's name in Kubernetes.
 	Name = "VolumeBinding"
-	// What refused nodes say.
+	// The messages for refused nodes.
 	ErrReasonNodeConflict   = "node(s) didn't match PersistentVolume's node affinity"
 	ErrReasonBindConflict   = "node(s) didn't find available persistent volumes to bind"
 	ErrReasonNotEnoughSpace = "node(s) did not have enough free storage"
@@ -132,7 +132,7 @@ func (p *VolumeBinding) PreFilter(_ context.Context, cs fwk.CycleState, pod *v1.
 	return nil, nil
 }
 
-// claims returns the pod's claims, or says what keeps it from having them.
+// claims returns the pod's claims, or what keeps it from having them.
 func (p *VolumeBinding) claims(pod *v1.Pod) ([]*v1.PersistentVolumeClaim, error) {
 	var claims []*v1.PersistentVolumeClaim
 	for i := range pod.Spec.Volumes {
@@ -218,7 +218,7 @@ func (p *VolumeBinding) Filter(_ context.Context, cs fwk.CycleState, _ *v1.Pod, 
 	return nil
 }
 
-// reaches judges by labels alone: a volume knows no other property of nodes.
+// reaches judges by labels alone: a volume's node affinity uses no other property of nodes.
 func (s *state) reaches(node *v1.Node) bool {
 	if len(s.reachable) == 0 {
 		return true

@@ -20,7 +20,7 @@ import (
 const (
 	// Name is the plugin's name in Kubernetes.
 	Name = "VolumeRestrictions"
-	// What refused nodes say.
+	// The messages for refused nodes.
 	ErrReasonDiskConflict             = "node(s) had no available disk"
 	ErrReasonReadWriteOncePodConflict = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
 
