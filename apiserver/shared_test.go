@@ -71,7 +71,7 @@ func TestInformersShareTheServersObjects(t *testing.T) {
 // part returns the address in memory of a part of an object.
 func part(c *corev1.ConfigMap) uintptr { return reflect.ValueOf(c.Data).Pointer() }
 
-// What the server does not keep as the wanted type comes from the API.
+// Kinds that the server does not keep as the wanted type come from the API.
 func TestWhatIsNotKeptAsThatTypeIsNotShared(t *testing.T) {
 	g := NewWithT(t)
 	s := start(t)

@@ -43,7 +43,7 @@ func asleep(t *testing.T, c *Cluster, obj client.Object) bool {
 	return sleeps
 }
 
-// told is a handler that sends the names of new objects.
+// told returns a handler that sends the names of new objects.
 func told(names chan<- string) toolscache.ResourceEventHandler {
 	return toolscache.ResourceEventHandlerFuncs{AddFunc: func(o any) { names <- o.(client.Object).GetName() }}
 }

@@ -135,7 +135,7 @@ func TestCertificatesOfAgents(t *testing.T) {
 	g.Expect(errors.As(err, &unknown)).To(BeTrue(), "got %v", err)
 }
 
-// A token is good for a bounded number of joins; the server says when to ask again.
+// A token is good for a bounded number of joins; the server's answer has the time to ask again.
 func TestTooManyJoins(t *testing.T) {
 	g := NewWithT(t)
 	c := start(t)
@@ -157,7 +157,7 @@ func TestTooManyJoins(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred(), "a member renews")
 }
 
-// The joiner waits as long as it is told to.
+// The joiner waits for the time in Retry-After.
 func TestJoinerHonoursRetryAfter(t *testing.T) {
 	g := NewWithT(t)
 	asked := make(chan struct{}, 2)

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// dialers are what opens connections, or makes what does, by import path. A name
-// that ends in * is a prefix; an empty list is the whole package.
+// dialers lists, by import path, the functions and types that open connections, or make
+// something that does. A name that ends in * is a prefix; an empty list is the whole package.
 var dialers = map[string][]string{
 	"net":               {"Dial*"},
 	"net/http":          {"Transport", "DefaultTransport", "DefaultClient", "Client", "Get", "Head", "Post", "PostForm"},

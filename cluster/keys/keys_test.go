@@ -67,8 +67,8 @@ func (s *site) has(c Config) map[string][]byte {
 	return all
 }
 
-// A server with the token of another one gets its keys; every one with others, or
-// without the token, is told what to do and gets nothing.
+// A server with the token of another one gets its keys. A server with other keys,
+// or without the token, gets an error with advice and nothing else.
 func TestShare(t *testing.T) {
 	s := newSite(t)
 	first := s.server()

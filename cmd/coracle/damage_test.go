@@ -194,7 +194,7 @@ func expect(t *testing.T, dir, name string, want outcome) {
 	}
 }
 
-// What TestDamage tries in this process ends a process of its own with code 1.
+// The damage that TestDamage tries in this process ends a process of its own with code 1.
 func TestDamageEndsTheProcess(t *testing.T) {
 	prepared := prepare(t)
 	for _, c := range []struct{ name, damage string }{

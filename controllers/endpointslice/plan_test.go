@@ -71,7 +71,7 @@ func (c *cluster) sync() {
 	}
 }
 
-// facts are what consumers read from the slices: address, port and conditions.
+// facts returns what consumers read from the slices: address, port and conditions.
 func facts(list []*discoveryv1.EndpointSlice) []string {
 	var out []string
 	for _, s := range list {

@@ -51,10 +51,10 @@ func (f fate) make(p *corev1.Pod, s *Sample, coin bool) (hasSample bool) {
 	return true
 }
 
-// TestRecommendationAgainstOracle compares what one metric asks for with the
-// rules as https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#algorithm-details
-// says them: pods that may not be gone by are taken to speak against a change,
-// and what then still speaks for it happens.
+// TestRecommendationAgainstOracle compares what one metric asks for with the rules of
+// https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#algorithm-details:
+// pods whose metrics do not count are taken to speak against a change, and a change happens if the
+// rest still speaks for it.
 func TestRecommendationAgainstOracle(t *testing.T) {
 	for seed := range uint64(5000) {
 		r := rand.New(rand.NewPCG(seed, 7))

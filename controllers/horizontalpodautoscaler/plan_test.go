@@ -176,7 +176,7 @@ func TestMessagesAreUpstreams(t *testing.T) {
 	}
 }
 
-// TestStatusIsOfThisLook: what an earlier one said of metrics does not stay.
+// TestStatusIsOfThisLook: an earlier look's metrics do not stay in the status.
 func TestStatusIsOfThisLook(t *testing.T) {
 	o := with(cpu(50, 50), func(o *Observed) {
 		o.Autoscaler.Status.CurrentMetrics = []autoscalingv2.MetricStatus{{Type: autoscalingv2.PodsMetricSourceType}}

@@ -127,8 +127,8 @@ func TestReleasedOfOthers(t *testing.T) {
 	}
 }
 
-// Of several servers the one with the node removes the volume; who leads leaves
-// that to it, but tells of an agent's.
+// Of several servers the one with the node removes the volume. The leader
+// leaves that to it, but marks a volume of an agent.
 func TestVolumesOfOtherServersNodes(t *testing.T) {
 	g := NewWithT(t)
 	request := reconcile.Request{NamespacedName: types.NamespacedName{Name: "pvc-u"}}

@@ -74,8 +74,8 @@ func TestNodesGetRanges(t *testing.T) {
 	g.Expect(sync("simulated")).To(BeEmpty())
 }
 
-// What a server that did not lead remembers of nodes that are gone is free again;
-// what it promised to those that are yet to come is not.
+// Ranges of nodes that are gone are free again on a server that did not lead;
+// those promised to nodes that are yet to come are not.
 func TestRangesOutliveLeadership(t *testing.T) {
 	g := NewWithT(t)
 	ranges, err := NewRanges(nil, Range{netip.MustParsePrefix("10.0.0.0/23"), 24})

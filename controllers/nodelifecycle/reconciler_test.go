@@ -182,8 +182,8 @@ func TestEverythingDown(t *testing.T) {
 	}
 }
 
-// A Lease that the cache has not seen renewed keeps its node from being
-// declared silent; one that is as old as the cache knows does not.
+// A Lease whose renewal the cache lacks keeps its node from being declared
+// silent; one that is as old as in the cache does not.
 func TestServerIsAskedForTheLease(t *testing.T) {
 	f := newFixture(t, node("a", corev1.ConditionTrue), node("b", corev1.ConditionTrue))
 	scheme := runtime.NewScheme()

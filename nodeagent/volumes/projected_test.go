@@ -20,7 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllertest"
 )
 
-// readingCache reads from the fake server; tests tell it of changes.
+// readingCache reads from the fake server; tests deliver its events.
 type readingCache struct {
 	informertest.FakeInformers
 	reader client.Reader

@@ -139,7 +139,7 @@ func run() error {
 	if _, err := os.Stat(b.binary); err != nil && b.kubeconfig == "" {
 		return fmt.Errorf("finding the binary: %w (run make build, or name one with -coracle)", err)
 	}
-	// What a library says in this process is no figure.
+	// A library's log lines in this process are no figures.
 	ctrllog.SetLogger(logr.Discard())
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)

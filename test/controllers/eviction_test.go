@@ -29,7 +29,7 @@ func (m moving) lone(name, app string, ready corev1.ConditionStatus) *corev1.Pod
 	return p
 }
 
-// budget makes one with minAvailable and waits until it is as healthy as said.
+// budget makes one with minAvailable and waits until healthy pods are counted.
 func (m moving) budget(name, app string, min int32, policy policyv1.UnhealthyPodEvictionPolicyType, healthy int32) *policyv1.PodDisruptionBudget {
 	b := &policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}, Spec: policyv1.PodDisruptionBudgetSpec{
 		Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": app}}, MinAvailable: ptr.To(intstr.FromInt32(min)), UnhealthyPodEvictionPolicy: &policy,

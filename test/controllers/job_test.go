@@ -120,8 +120,8 @@ func TestCronJobByTheClock(t *testing.T) {
 	m.Eventually(count).Should(Equal(1))
 }
 
-// TestEvictedPodFailsItsJob needs the node to say that the pod has ended: with a
-// failure policy, a pod that only terminates does not count.
+// TestEvictedPodFailsItsJob needs the node to report that the pod has ended:
+// with a failure policy, a pod that only terminates does not count.
 func TestEvictedPodFailsItsJob(t *testing.T) {
 	m := start(t, 1)
 	j := work("policy", 1, 1, "")

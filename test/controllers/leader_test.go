@@ -22,7 +22,7 @@ import (
 	"github.com/coracle-k8s/coracle/test/env"
 )
 
-// leases are what servers elect their leaders by.
+// leases are the Leases by which servers elect their leaders.
 var leases = [...]string{"kube-controller-manager", "kube-scheduler"}
 
 // several starts servers of one cluster.

@@ -85,7 +85,7 @@ func TestMetrics(t *testing.T) {
 	g.Expect(metrics(t, other)).NotTo(ContainSubstring("job_controller_jobs_finished_total{"))
 }
 
-// TestControllersAreShown: each has its queue, and who fails says why.
+// TestControllersAreShown: each has its queue, and one that fails has its error.
 func TestControllersAreShown(t *testing.T) {
 	g := NewWithT(t)
 	g.SetDefaultEventuallyTimeout(time.Minute)

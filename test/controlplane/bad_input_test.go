@@ -29,7 +29,7 @@ import (
 // badName begins the names of everything that must never be stored.
 const badName = "bad"
 
-// served is a resource as discovery tells it.
+// served is a resource from discovery.
 type served struct {
 	metav1.APIResource
 	gv schema.GroupVersion
@@ -292,7 +292,7 @@ var _ = Describe("bad input", Ordered, ContinueOnFailure, func() {
 					body, err = json.Marshal(obj)
 				}
 				if err != nil {
-					continue // it cannot be said so
+					continue // it cannot be encoded
 				}
 				for _, r := range []refusal{{method: http.MethodPost}, {method: http.MethodPut, path: "/" + name}, {method: http.MethodPut, path: "/" + name + "/status"}} {
 					got := c.send(ctx, r.method, s.path()+r.path+"?dryRun=All", contentType, string(body))
@@ -306,7 +306,7 @@ var _ = Describe("bad input", Ordered, ContinueOnFailure, func() {
 	}, SpecTimeout(2*time.Minute))
 })
 
-// mangled is how many bad objects are made of each sample.
+// mangled returns the number of bad objects made of each sample.
 func mangled() int { return 12 }
 
 // dangerous groups change what happens to the other requests.

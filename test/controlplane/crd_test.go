@@ -78,7 +78,7 @@ func boat(group, version, name string, spec map[string]any) *unstructured.Unstru
 	return u
 }
 
-// definitions is a client that also knows CustomResourceDefinitions.
+// definitions returns a client that also has CustomResourceDefinitions.
 func (w world) definitions() client.WithWatch {
 	GinkgoHelper()
 	scheme := runtime.NewScheme()

@@ -181,7 +181,7 @@ func (o *oracle) claims() {
 	}
 }
 
-// quotas say what a recount says.
+// quotas checks that the status of quotas is that of a recount.
 func (o *oracle) quotas() {
 	lasting := 0
 	used := corev1.ResourceList{}

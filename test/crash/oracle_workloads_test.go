@@ -32,7 +32,7 @@ func (o *oracle) workloads() {
 	}
 }
 
-// pods are what an owner must have: so many, with an image.
+// pods checks the pods of an owner: n, with an image.
 func (o *oracle) pods(owner string, uid types.UID, n int, image string) []*corev1.Pod {
 	pods := ownedBy(o.s.pods, uid)
 	same(o, "pods of "+owner, len(pods), n)

@@ -31,8 +31,8 @@ type round struct {
 	state     *state // the last that was looked at
 }
 
-// limits of a round; on an idle machine each takes a few seconds. What differs
-// in the same way for stuckLimit will not change any more.
+// limits of a round; on an idle machine each takes a few seconds. A difference
+// that stays the same for stuckLimit will not change any more.
 const (
 	stuckLimit    = 30 * time.Second
 	setUpLimit    = time.Minute

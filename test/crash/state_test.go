@@ -102,8 +102,8 @@ func list[L client.ObjectList](ctx context.Context, c client.Client, l L, keep f
 	return nil
 }
 
-// everything lists the metadata of all objects of every resource that discovery
-// knows and that can be listed.
+// everything lists the metadata of all objects of every resource in discovery
+// that can be listed.
 func everything(ctx context.Context, l *life) ([]object, error) {
 	config := rest.CopyConfig(l.config)
 	found, err := discovery.NewDiscoveryClientForConfigAndClient(config, l.http)

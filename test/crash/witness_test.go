@@ -79,7 +79,7 @@ func (w *witness) see(c change) {
 	}
 }
 
-// replicaSet holds a Deployment to its maxSurge: that bounds what its ReplicaSets
+// replicaSet checks a Deployment's maxSurge, which bounds what its ReplicaSets
 // are to have together. What they do have may be more for as long as one creates
 // before the other deletes, also upstream.
 func (w *witness) replicaSet(c change) {
@@ -328,7 +328,7 @@ func (w *witness) inOrder(c change, before, after *corev1.Pod) {
 	}
 }
 
-// end looks at what only the whole history tells.
+// end checks what only the whole history shows.
 func (w *witness) end(left []string) []string {
 	for name, completions := range map[string]int{"many": 200, "indexed": 30, "some-fail": 20, "suspended": 20, "short-lived": 5, "cancelled": 10} {
 		key := "batch/jobs/work/" + name

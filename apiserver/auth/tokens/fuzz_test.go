@@ -45,7 +45,7 @@ func FuzzToken(f *testing.F) {
 	})
 }
 
-// FuzzKeys reads files of keys. What is read has a name and is of a known algorithm.
+// FuzzKeys reads files of keys. A key that is read has a name and a supported algorithm.
 func FuzzKeys(f *testing.F) {
 	key, err := tokens.NewKeyPEM()
 	if err != nil {

@@ -280,7 +280,7 @@ func (m *mill) mangled(t *testing.T, sample runtime.Object, choices []byte) {
 	m.grind(gvk, obj)
 }
 
-// FuzzMangled edits samples as the bytes say.
+// FuzzMangled edits samples by the bytes.
 func FuzzMangled(f *testing.F) {
 	m := newMill(f)
 	random := rand.New(rand.NewSource(1))

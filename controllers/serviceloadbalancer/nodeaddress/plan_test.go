@@ -109,7 +109,7 @@ func transcript(shares map[types.NamespacedName]assignment) string {
 	return strings.Join(lines, "; ")
 }
 
-// TestAssignOracle compares with what may be said without knowing how it is done.
+// TestAssignOracle checks properties of assignments that do not depend on the algorithm.
 func TestAssignOracle(t *testing.T) {
 	for seed := range uint64(2000) {
 		r := rand.New(rand.NewPCG(seed, 1))

@@ -1,5 +1,5 @@
 // Run starts a cluster, runs Kubernetes' conformance specs against it, removes
-// it and says what passed. With -docs it only brings the results of earlier
+// it and prints what passed. With -docs it only brings the results of earlier
 // runs into results.json and docs/conformance.md.
 package main
 

@@ -12,7 +12,7 @@ import (
 )
 
 // readSpecs reads a list of specs: the beginning of a name on each line. Empty
-// lines and those that begin with # say nothing.
+// lines and those that begin with # are ignored.
 func readSpecs(in io.Reader) ([]string, error) {
 	var list []string
 	lines := bufio.NewScanner(in)

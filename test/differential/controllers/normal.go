@@ -129,7 +129,7 @@ func (n *naming) object(u *unstructured.Unstructured) string {
 	return string(text)
 }
 
-// value replaces texts, and sorts the lists of which the order says nothing.
+// value replaces texts, and sorts the lists whose order has no meaning.
 func (n *naming) value(v any) any {
 	switch v := v.(type) {
 	case string:

@@ -43,7 +43,7 @@ func scriptOf(u *unstructured.Unstructured) string {
 	return u.GetLabels()[scriptLabel]
 }
 
-// world holds what one side has, as its watches tell.
+// world holds the objects of one side, from its watches.
 type world struct {
 	*side
 	client    dynamic.Interface

@@ -39,7 +39,7 @@ type Request struct {
 	target target
 }
 
-// target holds what an answer tells of.
+// target holds the object and the options of a request.
 type target struct {
 	kind   *Kind
 	name   string
@@ -166,7 +166,7 @@ func (g *Generator) finish(r Request) Request {
 	if r.Method != http.MethodGet && r.Query == nil {
 		r.Query = url.Values{}
 	}
-	if r.Method != http.MethodGet && r.target.sub != "token" && g.chance(8) { // ours gives no token in a dry run
+	if r.Method != http.MethodGet && r.target.sub != "token" && g.chance(8) { // Coracle's gives no token in a dry run
 		r.Query.Set("dryRun", g.pick("All", "All", "All", "", "Some"))
 		r.target.dry = true
 	}
