@@ -94,8 +94,8 @@ func (g *groups) merged(name string) (metav1.APIGroup, int) {
 	return merged, count
 }
 
-// serve answers for a group with several announcers, each of whom answers for its
-// own alone; false is for all other requests.
+// serve answers for a group with several announcers, each of which answers for
+// its own alone; it returns false for all other requests.
 func (g *groups) serve(w http.ResponseWriter, r *http.Request) bool {
 	name, ok := strings.CutPrefix(strings.TrimSuffix(r.URL.Path, "/"), "/apis/")
 	if !ok || name == "" || strings.Contains(name, "/") {

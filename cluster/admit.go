@@ -32,8 +32,8 @@ func (c *Cluster) admit(ctx context.Context, asked joins.Request) (string, error
 	c.joining.Lock()
 	defer c.joining.Unlock()
 	for range ledgerAttempts {
-		// The ledger comes first: who registers a node after it was read has written
-		// it since, so that this attempt fails.
+		// The ledger comes first: a server that registers a node after it was read
+		// has written it since, so that this attempt fails.
 		ledger, stored, err := c.readLedger(ctx)
 		if err != nil {
 			return "", err

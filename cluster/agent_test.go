@@ -104,8 +104,8 @@ func TestAgentJoins(t *testing.T) {
 	t.Run("the server takes nobody else for it", func(t *testing.T) { isItself(t, c, first, second) })
 }
 
-// isItself has the node write the addresses of others, who have certificates of the
-// cluster for that address too: another agent, and the server itself.
+// isItself has the node write the addresses of other servers, which have certificates
+// of the cluster for that address too: another agent, and the server itself.
 func isItself(t *testing.T, c *Cluster, one, two *membership) {
 	g := NewWithT(t)
 	asked := func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") }

@@ -107,7 +107,7 @@ type Cluster struct {
 	// metrics are those of this cluster's parts, where they have any of their own.
 	metrics *prometheus.Registry
 	parts   *parts
-	working atomic.Pointer[parts] // for those who ask before parts are there
+	working atomic.Pointer[parts] // nil before there are parts
 	// bootstrapped reports that the objects of every cluster are stored.
 	bootstrapped atomic.Bool
 	duties       []*duty

@@ -26,7 +26,7 @@ const nameFile = "name"
 // oldTokenFile had the join token in earlier versions.
 const oldTokenFile = "agent-token"
 
-// dirEntries are what a cluster or an agent keeps in its data directory.
+// dirEntries returns the names of all that a cluster or an agent keeps in its data directory.
 func dirEntries() []string {
 	return []string{"etcd", "pki", "kubeconfig", oldTokenFile, keys.TokenFile, "nodes", "bin", "local-path", identityFile, lockName}
 }
@@ -35,7 +35,7 @@ func dirEntries() []string {
 // that it does not start, and later it ends when it needs another one.
 const spaceNew, spaceOld = 160 << 20, 80 << 20
 
-// checkSpace says, before etcd fails over it, that the disk is full.
+// checkSpace returns an error, before etcd fails over it, if the disk is full.
 func checkSpace(dir string) error {
 	need := uint64(spaceNew)
 	if _, err := os.Stat(filepath.Join(dir, "etcd", "member", "wal")); err == nil {
@@ -149,7 +149,7 @@ func isDataDir(dir string) (bool, error) {
 	return true, nil
 }
 
-// lock takes the directory, ending who has it if that is allowed.
+// lock takes the directory, ending the process that has it if that is allowed.
 func (c *ResetConfig) lock(ctx context.Context, dir string) (*dirLock, error) {
 	lock, err := lockDir(dir)
 	var used *InUseError

@@ -97,8 +97,8 @@ func TestKindsSleepUntilTheirFirstObject(t *testing.T) {
 	g.Expect(c.Client().Get(t.Context(), client.ObjectKeyFromObject(job), &batchv1.Job{})).To(Succeed())
 }
 
-// Those who come after the first object, and those who take back what they
-// asked for, get what any cache gives them.
+// Users of the cache after the first object, and those that remove what they
+// registered, get what any cache gives them.
 func TestDormantInformerAfterwards(t *testing.T) {
 	g := NewWithT(t)
 	c := startPlain(t, t.TempDir())

@@ -35,8 +35,8 @@ func refusal(t *testing.T, j *joiner) string {
 	return no.reason
 }
 
-// A name belongs to who has its certificate, until its Node is deleted; the token
-// that it came with is not needed any more.
+// A name belongs to the agent with its certificate, until its Node is deleted;
+// the token that it came with is not needed any more.
 func TestNameBelongsToItsAgent(t *testing.T) {
 	g := NewWithT(t)
 	c := start(t)

@@ -272,7 +272,7 @@ func verifyPinned(chain []*x509.Certificate, pin jointoken.Pin, host string, now
 	return nil
 }
 
-// newCSR asks for a certificate for a key; the server decides who it is for.
+// newCSR makes a certificate request for a key; the server sets the subject.
 func newCSR(key *ecdsa.PrivateKey) (string, error) {
 	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
 	if err != nil {

@@ -94,7 +94,7 @@ type candidate struct {
 	term     func() (*term, error)
 	logger   logr.Logger
 	leading  prometheus.Gauge
-	// leader is the identity of who was last seen to lead.
+	// leader is the identity of the last leader seen.
 	leader atomic.Pointer[string]
 }
 

@@ -333,8 +333,7 @@ func (a *Agent) Pods() []*corev1.Pod {
 	return out
 }
 
-// Handler answers what the kubelet answers over HTTP; who serves it decides who
-// may ask.
+// Handler answers the kubelet's HTTP API; the server of the handler decides about access.
 func (a *Agent) Handler() http.Handler {
 	return server.New(server.Config{
 		NodeName: a.config.NodeName, Runtime: a.runtime, Clock: a.config.Clock, Pods: a.Pods, Dial: a.config.Dial,

@@ -28,8 +28,7 @@ const (
 
 var pkcs10Path = specPath.Child("stubPKCS10Request")
 
-// ValidatePodCertificateRequest validates a new request and that who makes it
-// holds the key.
+// ValidatePodCertificateRequest validates a new request and that its maker holds the key.
 func ValidatePodCertificateRequest(r *certificatesv1.PodCertificateRequest) field.ErrorList {
 	errs := validation.ValidateObjectMeta(&r.ObjectMeta, true, validation.NameIsDNSSubdomain, metaPath)
 	s := &r.Spec

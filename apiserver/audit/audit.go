@@ -1,4 +1,4 @@
-// Package audit records who asked for what:
+// Package audit records the requests of each user:
 // https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/. Policy, events
 // and their formats are upstream's.
 package audit

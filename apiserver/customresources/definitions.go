@@ -189,7 +189,7 @@ const (
 const settleLimit = time.Second
 
 // Settle returns when the definition is served as of that resource version, so
-// that who wrote it finds its effect, or after a second.
+// that its writer finds the effect, or after a second.
 func (s *Server) Settle(ctx context.Context, name, resourceVersion string) {
 	ctx, cancel := context.WithTimeout(ctx, settleLimit)
 	defer cancel()
@@ -330,7 +330,7 @@ func (s *Server) reconsider(group string) {
 			names = append(names, name)
 		}
 	}
-	slices.Sort(names) // who comes first must not hang on the order of a map
+	slices.Sort(names) // the order of a map must not decide which comes first
 	for _, name := range names {
 		d := s.byName[name]
 		crd := *d.crd

@@ -72,7 +72,7 @@ func open(t *testing.T, config string) *world {
 	return w
 }
 
-// write replaces the file at once, as upstream asks of those who write it.
+// write replaces the file at once, as upstream requires.
 func (w *world) write(config string) {
 	w.t.Helper()
 	if err := os.WriteFile(w.path+".new", []byte(config), 0o600); err != nil {

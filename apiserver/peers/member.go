@@ -100,8 +100,8 @@ func (m *Member) Start(ctx context.Context) error {
 	return nil
 }
 
-// round renews the member's Lease, and publishes who lives. It returns the time
-// until there is something to do again.
+// round renews the member's Lease, and publishes the live servers. It returns
+// the time until there is something to do again.
 func (m *Member) round(ctx context.Context) (time.Duration, error) {
 	begun := m.config.Clock.Now()
 	wait := pace(m.config.LeaseDuration)

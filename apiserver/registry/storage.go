@@ -210,7 +210,7 @@ func (u *scaleUpdate[T]) UpdatedObject(ctx context.Context, current runtime.Obje
 	return obj, nil
 }
 
-// owners translates who manages the replicas between the object and its Scale.
+// owners translates the managers of the replicas between the object and its Scale.
 func (s *scaleStorage[T]) owners(obj T) *managedfields.ScaleHandler {
 	version := s.gvk.GroupVersion()
 	return managedfields.NewScaleHandler(obj.GetManagedFields(), version, managedfields.ResourcePathMappings{

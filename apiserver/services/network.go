@@ -151,15 +151,13 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// Wrap implements webhook.AuthenticationInfoResolverWrapper: clients have the
-// credentials that the wrapped resolver gives them, and their connections end
-// with the Network.
+// Wrap implements webhook.AuthenticationInfoResolverWrapper: clients have the credentials
+// that the wrapped resolver gives them, and their connections end with the Network.
 //
-// A webhook named by URL may be on loopback, as upstream allows and controllers
-// in development need: only who configures the cluster writes webhooks. Its
-// address alone is excepted from egress's rule, not what it redirects to. It is
-// called through the environment's proxy if there is one for it; Services never
-// are.
+// A webhook named by URL may be on loopback, as upstream allows and controllers in
+// development need: only administrators of the cluster write webhooks. Its address
+// alone is excepted from egress's rule, not the address of a redirect. It is called
+// through the environment's proxy if there is one for it; Services never are.
 func (n *Network) Wrap(inner webhook.AuthenticationInfoResolver) webhook.AuthenticationInfoResolver {
 	return &webhook.AuthenticationInfoResolverDelegator{
 		ClientConfigForFunc: func(hostPort string) (*rest.Config, error) {

@@ -40,7 +40,7 @@ type first struct {
 }
 
 // comes is called before every write that may make an object. All of them wait
-// until those who slept are awake.
+// until the wake functions have returned.
 func (f *first) comes() {
 	if f.stored.Load() {
 		return

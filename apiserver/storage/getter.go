@@ -81,7 +81,7 @@ func (g *Getter) Transformer(gr schema.GroupResource) value.Transformer {
 // estimator's counts.
 func (g *Getter) Size(resource string) (storage.Stats, error) { return g.sizes.get(resource) }
 
-// Stop ends compaction. Storages are closed by those who opened them.
+// Stop ends compaction. The openers of storages close them.
 func (g *Getter) Stop() {
 	g.compactor.Stop()
 	g.client.Close()
@@ -228,7 +228,7 @@ func (g *Getter) openWith(decoder etcd3.Decoder, config *storagebackend.ConfigFo
 		storage, destroy := g.bare(store, client, clk, config.GroupResource)
 		return storage, destroy, nil
 	}
-	// What cannot be read can be deleted, by those who may do that.
+	// An object that cannot be read can be deleted, by users with the right to do that.
 	objects := etcd3.NewStoreWithUnsafeCorruptObjectDeletion(store, config.GroupResource)
 	reporting := newReporting(objects, g.report)
 	watchCache, err := cacher.NewCacherFromConfig(cacher.Config{

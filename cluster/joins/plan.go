@@ -11,8 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// Request holds what an agent asks for, and who it is. Either Token or Certificate
-// is set.
+// Request holds what an agent asks for, and its credential. Either Token or Certificate is set.
 type Request struct {
 	// Token is the ID of the bootstrap token that was shown.
 	Token string

@@ -66,8 +66,8 @@ func owners(claim *corev1.PersistentVolumeClaim, set *appsv1.StatefulSet, pod *c
 	return refs, false
 }
 
-// sameOwners compares owners whatever their order, and of each only who it is
-// and whether it controls.
+// sameOwners compares owners whatever their order, and of each only its
+// identity and whether it controls.
 func sameOwners(a, b []metav1.OwnerReference) bool {
 	if len(a) != len(b) {
 		return false

@@ -37,7 +37,7 @@ import (
 // Name is the controller's name, as upstream's.
 const Name = "persistentvolume-expander-controller"
 
-// resizerAnnotation names who is to grow a claim's volume.
+// resizerAnnotation names the component that is to grow a claim's volume.
 const resizerAnnotation = "volume.kubernetes.io/storage-resizer"
 
 // conflictRetry is how long the cache gets to learn of a write.

@@ -39,7 +39,7 @@ type Port struct {
 	ClusterIP       netip.Addr
 	ExternalIPs     []netip.Addr
 	LoadBalancerIPs []netip.Addr
-	// SourceRanges bound who may use LoadBalancerIPs; empty allows all.
+	// SourceRanges limit the clients of LoadBalancerIPs; empty allows all.
 	SourceRanges []netip.Prefix
 
 	// AffinitySeconds keeps a client on its endpoint this long after its last

@@ -41,7 +41,7 @@ func TestTakenAgainstOracle(t *testing.T) {
 		// stored is the API's state, told its events that are still on their way.
 		stored, told := map[string]*resourcev1.ResourceClaim{}, []any{}
 		decided := map[string]*resourcev1.ResourceClaim{}
-		written := map[string]bool{} // by us, so that the store knows it before its echo
+		written := map[string]bool{} // by this scheduler, so that the store has it before its event
 		seen := map[string]*resourcev1.ResourceClaim{}
 		for step := range 400 {
 			name := fmt.Sprint("c", rnd.Intn(5))

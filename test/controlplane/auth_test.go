@@ -339,7 +339,8 @@ authorizers:
 	}, SpecTimeout(time.Minute))
 })
 
-// viaProxy asks who the client of a proxy with this certificate is.
+// viaProxy returns the user that the server sees in a client of a proxy with
+// this certificate.
 func viaProxy(ctx context.Context, to socket, certificate *x509.Certificate, key *ecdsa.PrivateKey) (int, authenticationv1.UserInfo) {
 	GinkgoHelper()
 	roots := x509.NewCertPool()

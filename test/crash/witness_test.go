@@ -178,8 +178,8 @@ func (w *witness) pod(c change, before, after *corev1.Pod) {
 	}
 }
 
-// podOfSet holds a ReplicaSet to the most that it ever was to have: who creates a
-// pod twice has more.
+// podOfSet checks that a ReplicaSet never has more pods than the most that it
+// ever was to have: a controller that creates a pod twice exceeds that.
 func (w *witness) podOfSet(c change, pod *corev1.Pod) {
 	owner := metav1.GetControllerOf(pod)
 	if owner == nil || owner.Kind != "ReplicaSet" {

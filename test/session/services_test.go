@@ -59,7 +59,7 @@ func balanced(name string) string {
 		"selector":{"app":"hello"},"ports":[{"port":%d,"targetPort":"http"}]}}`, name, balancedPort)
 }
 
-// answers asks an URL n times from the host and counts who answers.
+// answers requests an URL n times from the host and counts the answers by pod.
 func answers(url string, n int) map[string]int {
 	GinkgoHelper()
 	seen := map[string]int{}
@@ -87,8 +87,8 @@ func (w *workspace) answersIn(pod, url string, n int) map[string]int {
 // without a pause the ports run out, and it is this that the test would find.
 const pace = 20 * time.Millisecond
 
-// askers ask an URL from several goroutines until they are told to stop, and
-// return how many requests there were and what failed.
+// askers request an URL from several goroutines until stop is called, which
+// returns the number of requests and their errors.
 func askers(url string) (stop func() (int, []error)) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex

@@ -166,8 +166,8 @@ type Authentication struct {
 	// own, PEM. It is read again when it changes. Default none.
 	ClientCAFile string `json:"clientCAFile,omitempty"`
 	// ConfigFile is an AuthenticationConfiguration (apiserver.config.k8s.io):
-	// OIDC issuers, and who may ask without credentials. It is read again when
-	// it changes, the anonymous part excepted. Default none.
+	// OIDC issuers, and the paths open to requests without credentials. It is
+	// read again when it changes, the anonymous part excepted. Default none.
 	ConfigFile string `json:"configFile,omitempty"`
 	// AnonymousPaths may be asked for without credentials; "*" is all of them,
 	// [] none. What an anonymous user sees there is up to authorization. Default
@@ -255,7 +255,7 @@ type Authorization struct {
 	Webhook AuthorizationWebhook `json:"webhook,omitempty"`
 }
 
-// AuthorizationWebhook is a server that decides who may do what.
+// AuthorizationWebhook is a server that authorizes requests.
 type AuthorizationWebhook struct {
 	// KubeconfigFile has the server's address and credentials.
 	KubeconfigFile string `json:"kubeconfigFile,omitempty"`

@@ -1,5 +1,5 @@
-// Package clustertrustbundleattest lets only those write a ClusterTrustBundle of
-// a signer who may attest for it.
+// Package clustertrustbundleattest lets a user write a ClusterTrustBundle of a
+// signer only with the right to attest for it.
 package clustertrustbundleattest
 
 import (

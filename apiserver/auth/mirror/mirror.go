@@ -76,7 +76,7 @@ func (m *Mirror[T]) Run(ctx context.Context) error {
 // ErrStopped is returned to waiters when Run has ended: no further change will come.
 var ErrStopped = errors.New("the mirror has stopped")
 
-// stop wakes those who wait.
+// stop wakes all waiters.
 func (m *Mirror[T]) stop() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -164,8 +164,8 @@ func inOrder[T any](m map[string]T) []T {
 	return out
 }
 
-// subjectKeys and userKeys meet in the index: the former of who is bound, the
-// latter of who asks. Service accounts are users by another name.
+// subjectKeys and userKeys meet in the index: the former of bound subjects, the
+// latter of the user of a request. Service accounts are users by another name.
 func subjectKeys(subjects []rbacv1.Subject, namespace, prefix string) []string {
 	keys := make([]string, 0, len(subjects))
 	for _, s := range subjects {

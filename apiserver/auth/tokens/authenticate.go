@@ -125,7 +125,7 @@ func (a *Authenticator) AuthenticateToken(ctx context.Context, token string) (*a
 	return &authenticator.Response{User: info.UserInfo(), Audiences: common}, true, nil
 }
 
-// unverifiedIssuer reads who claims to have made the token, to leave those of
+// unverifiedIssuer reads the issuer that a token claims, to leave those of
 // others to other authenticators.
 func unverifiedIssuer(token string) (string, bool) {
 	parts := strings.Split(token, ".")

@@ -120,7 +120,7 @@ func v3Config(scheme *runtime.Scheme) *common.OpenAPIV3Config {
 	return c
 }
 
-// bearer names how clients show who they are, besides certificates.
+// bearer names the security scheme of clients without certificates.
 const bearer = "BearerToken"
 
 func v2Config() *common.Config {

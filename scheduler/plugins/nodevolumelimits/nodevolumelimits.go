@@ -93,7 +93,7 @@ func (p *NodeVolumeLimits) volume(c *v1.PersistentVolumeClaim) (id, bool) {
 			return id{pv.Spec.CSI.Driver, pv.Spec.CSI.VolumeHandle}, true
 		}
 	}
-	// No volume yet: who will make it?
+	// No volume yet: the class names the driver that will make it.
 	class, err := p.store.Class(helpers.GetPersistentVolumeClaimClass(c))
 	if err != nil {
 		return id{}, false

@@ -1,4 +1,4 @@
-// Package queuesort orders the queue: higher priority first, then who waits longer.
+// Package queuesort orders the queue: higher priority first, then the pod that waits longer.
 package queuesort
 
 import fwk "k8s.io/kube-scheduler/framework"

@@ -13,8 +13,8 @@ import (
 	"github.com/coracle-k8s/coracle/scheduler/volumes"
 )
 
-// EventsToRegister waits for claims, for volumes and those who may make them,
-// and for nodes.
+// EventsToRegister waits for claims, for volumes and the objects from which
+// they are made, and for nodes.
 func (*VolumeBinding) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHint, error) {
 	on := func(r fwk.EventResource, a fwk.ActionType, f fwk.QueueingHintFn) fwk.ClusterEventWithHint {
 		return fwk.ClusterEventWithHint{Event: fwk.ClusterEvent{Resource: r, ActionType: a}, QueueingHintFn: f}

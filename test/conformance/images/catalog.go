@@ -11,7 +11,7 @@ import (
 	suite "k8s.io/kubernetes/test/utils/image"
 )
 
-// passwd and group hold who runs in the images. The users "in-image" are for a
+// passwd and group hold the users of the images. The users "in-image" are for a
 // spec about supplemental groups that an image defines.
 const (
 	passwd = "root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/false\n" +

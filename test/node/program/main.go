@@ -42,7 +42,7 @@ func main() {
 	}
 }
 
-// pause reaps children until it is told to end.
+// pause reaps children until SIGTERM or SIGINT.
 func pause() {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGCHLD)

@@ -1,5 +1,5 @@
 // Package params keeps users from reading through a policy what they may not
-// read themselves: who names the kind of a policy's parameters, or the
+// read themselves: a user who names the kind of a policy's parameters, or the
 // parameters of a binding, must be allowed to get them.
 package params
 

@@ -1,5 +1,5 @@
-// Package selfsubjectreview serves authentication.k8s.io/v1
-// SelfSubjectReviews: who am I?
+// Package selfsubjectreview serves authentication.k8s.io/v1 SelfSubjectReviews:
+// the user of the request itself.
 package selfsubjectreview
 
 import (

@@ -14,7 +14,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
-// approval is the subresource of who approves and denies: it changes conditions.
+// approval is the subresource of approvers: it changes conditions.
 type approval struct {
 	rest.RESTUpdateStrategy
 	registry.Resets

@@ -86,7 +86,7 @@ func Admin(ctx context.Context, env registry.Env, namespace string, path *field.
 	return field.ErrorList{field.Forbidden(path, fmt.Sprintf("admin access to devices requires the `%s: true` label on the containing namespace", resourcev1.DRAAdminNamespaceLabelKey))}
 }
 
-// Binding asks whether the user may change what is allocated to whom.
+// Binding checks whether the user may change the allocation and the consumers.
 func Binding(ctx context.Context, env registry.Env, now, old *resourcev1.ResourceClaimStatus) field.ErrorList {
 	if env.Authorizer == nil || equality.Semantic.DeepEqual(now.Allocation, old.Allocation) && equality.Semantic.DeepEqual(now.ReservedFor, old.ReservedFor) {
 		return nil
