@@ -110,7 +110,7 @@ func (a *access) admit() error {
 	return err
 }
 
-// podSecurityVersion is the newest version of the pod security standards.
+// podSecurityVersion returns the newest version of the pod security standards.
 func podSecurityVersion() api.Version {
 	v := version.MustParseSemantic(apis.KubernetesVersion)
 	return api.MajorMinorVersion(int(v.Major()), int(v.Minor()))
@@ -129,8 +129,8 @@ func (a *access) get(ctx context.Context, gr schema.GroupResource, namespace, na
 	return store.Get(reading(ctx, gr, namespace), name, &metav1.GetOptions{})
 }
 
-// reading is the context of a read that some request needs: a storage calls
-// what it does not find after the request in its context.
+// reading returns the context of a read that some request needs: a storage
+// calls what it does not find after the request in its context.
 func reading(ctx context.Context, gr schema.GroupResource, namespace string) context.Context {
 	info := &request.RequestInfo{IsResourceRequest: true, APIGroup: gr.Group, Resource: gr.Resource, Namespace: namespace}
 	return request.WithRequestInfo(request.WithNamespace(ctx, namespace), info)

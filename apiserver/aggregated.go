@@ -56,7 +56,7 @@ func (s *Server) buildAggregator() error {
 	})
 }
 
-// locals are the groups and versions that are served here.
+// locals returns the groups and versions that are served here.
 func (s *Server) locals() []aggregator.Local {
 	var list []aggregator.Local
 	seen := map[schema.GroupVersion]bool{}

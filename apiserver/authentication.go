@@ -47,8 +47,8 @@ func (a *access) authentication(ctx context.Context) error {
 	return nil
 }
 
-// clientCertificates are those of the cluster's own authority and of the ones
-// in a file.
+// clientCertificates sets up client certificates of the cluster's own authority
+// and of the ones in a file.
 func (a *access) clientCertificates(to *authn.Config) error {
 	file := a.server.config.Settings.Authentication.ClientCAFile
 	if file == "" {
@@ -110,7 +110,7 @@ func (a *access) serviceAccounts(_ context.Context, to *authn.Config) error {
 	return err
 }
 
-// ownIssuers are those of service account tokens; the first signs.
+// ownIssuers returns the issuers of service account tokens; the first signs.
 func (a *access) ownIssuers() []string {
 	return append([]string{a.server.config.Issuer}, a.server.config.Settings.ServiceAccounts.AcceptedIssuers...)
 }

@@ -87,7 +87,7 @@ func (s *Server) kept(ctx context.Context, gr schema.GroupResource) (bool, error
 	return n > 0, err
 }
 
-// jsonConfig is RESTConfig for clients of objects without Go types.
+// jsonConfig returns RESTConfig for clients of objects without Go types.
 func (s *Server) jsonConfig() *rest.Config {
 	c := s.RESTConfig()
 	c.ContentConfig = rest.ContentConfig{}

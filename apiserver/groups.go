@@ -40,7 +40,7 @@ func newGroups(all discovery.GroupManager, codecs runtime.NegotiatedSerializer) 
 	return g
 }
 
-// from is the manager that one announcer uses.
+// from returns the manager that one announcer uses.
 func (g *groups) from(announcer int) discovery.GroupManager {
 	return announced{GroupManager: g.all, groups: g, announcer: announcer}
 }
@@ -72,8 +72,7 @@ func (g *groups) set(announcer int, name string, group *metav1.APIGroup) {
 	}
 }
 
-// merged is a group with the versions of all, and how many announce it. mu is
-// held.
+// merged returns a group with the versions of all, and how many announce it. mu is held.
 func (g *groups) merged(name string) (metav1.APIGroup, int) {
 	merged, count := metav1.APIGroup{Name: name}, 0
 	for _, one := range g.by {

@@ -132,7 +132,7 @@ func (h hook) path() string {
 	return "poststarthook/" + h.name
 }
 
-// hookChecks are those of hooks that are here.
+// hookChecks returns the checks of hooks that exist here.
 func (s *Server) hookChecks() []healthz.HealthChecker {
 	var checks []healthz.HealthChecker
 	for _, h := range s.hooks() {

@@ -45,7 +45,7 @@ func (s *Server) installMetrics(m *mux.PathRecorderMux) {
 	slis.SLIMetrics{}.Install(m)
 }
 
-// ownMetrics are those that the libraries do not know.
+// ownMetrics returns the metrics that the libraries do not have.
 func (s *Server) ownMetrics() *prometheus.Registry {
 	info := newEffectiveVersion().Info()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "kubernetes_build_info",
@@ -67,7 +67,7 @@ func (s *Server) ownMetrics() *prometheus.Registry {
 	return r
 }
 
-// features are the feature gates of the libraries that the server is made of.
+// features returns the feature gates of the libraries that the server is made of.
 func features() *prometheus.GaugeVec {
 	enabled := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "kubernetes_feature_enabled",
 		Help: "[BETA] This metric records the data about the stage and enablement of a k8s feature."}, []string{"name", "stage"})
@@ -93,7 +93,7 @@ func nativeHistograms() error {
 	return nil
 }
 
-// databaseSize is -1 when etcd does not answer.
+// databaseSize returns -1 when etcd does not answer.
 func (s *Server) databaseSize() float64 {
 	ctx, cancel := context.WithTimeout(s.ctx, etcdPatience)
 	defer cancel()

@@ -80,8 +80,8 @@ func (s *Server) Served() []Served {
 	return list
 }
 
-// Unreachable are groups of other servers that do not answer: what they have is
-// not in Served, or outdated.
+// Unreachable returns groups of other servers that do not answer: what they
+// have is not in Served, or outdated.
 func (s *Server) Unreachable() []schema.GroupVersion {
 	_, unknown := s.aggregator.Resources()
 	return unknown

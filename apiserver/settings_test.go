@@ -25,7 +25,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/pki"
 )
 
-// written is a file of the test with some content.
+// written returns a file of the test with some content.
 func written(t *testing.T, content string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "file")

@@ -39,10 +39,10 @@ type Image struct {
 	User string
 }
 
-// Pause is the image of pod sandboxes.
+// Pause returns the image of pod sandboxes.
 func Pause() Image { return Image{Names: []string{PauseImage}, Program: "pause", User: "65535:65535"} }
 
-// Sample is the image of the samples: an HTTP server with a few tools.
+// Sample returns the image of the samples: an HTTP server with a few tools.
 func Sample() Image {
 	return Image{Names: []string{SampleImage, SampleImageV2}, Program: "sample", Args: []string{"serve"}, Links: []string{
 		"sh", "cat", "echo", "env", "hostname", "ls", "rm", "sleep", "get", "write", "kill", "true", "false", "tar"}}
@@ -71,7 +71,7 @@ func (i Image) Write(out io.Writer, program []byte) error {
 	return nil
 }
 
-// Archive is the image with its carried program.
+// Archive returns the image with its carried program.
 func (i Image) Archive() ([]byte, error) {
 	in, err := Open(i.Program)
 	if err != nil {

@@ -101,7 +101,7 @@ func (c AgentConfig) complete() (AgentConfig, error) {
 	return c, nil
 }
 
-// nodeName is the given one or the host's.
+// nodeName returns the given name or the host's.
 func nodeName(given string) (string, error) {
 	if given != "" {
 		return given, nil
@@ -113,7 +113,7 @@ func nodeName(given string) (string, error) {
 	return strings.ToLower(host), nil
 }
 
-// addressTowards is this machine's address on the way to a host, or on its
+// addressTowards returns this machine's address on the way to a host, or on its
 // default route; empty if it has none.
 func addressTowards(host string) string {
 	for _, to := range []string{host, "192.0.2.1"} {
@@ -168,9 +168,9 @@ func (r *remote) replace(m *membership) {
 	r.dialer.CloseAll()
 }
 
-// manager is one with a cache of what a node may see: its own pods, their
-// certificate requests and its own object, Services and EndpointSlices, trust
-// bundles. ctx ends it.
+// manager returns a manager with a cache of what a node may see: its own pods,
+// their certificate requests and its own object, Services and EndpointSlices,
+// trust bundles. ctx ends it.
 func (r *remote) manager(ctx context.Context, node string, o *options) (manager.Manager, error) {
 	grace := partsStopTimeout
 	mgr, err := manager.New(r.config, manager.Options{
@@ -279,8 +279,8 @@ func (r *renewal) Start(ctx context.Context) error {
 	}
 }
 
-// renewIn is the time to the next attempt: to two thirds of what is left, as
-// long as that is much.
+// renewIn returns the time to the next attempt: to two thirds of what is left,
+// as long as that is much.
 func renewIn(now, expires time.Time) time.Duration {
 	if left := expires.Sub(now); left > 3*renewRetry {
 		return left * 2 / 3

@@ -95,7 +95,7 @@ func (i *agentIdentity) write(dir string) error {
 	return nil
 }
 
-// pin is the hash of the authority.
+// pin returns the hash of the authority.
 func (i *agentIdentity) pin() (jointoken.Pin, error) { return jointoken.NewPin(i.authority) }
 
 // good reports whether the identity is that of a member of the cluster with that

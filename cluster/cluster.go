@@ -248,10 +248,10 @@ func (c *Cluster) Stop() {
 // RESTConfig connects clients of this process, as system:masters, without a socket.
 func (c *Cluster) RESTConfig() *rest.Config { return c.server.RESTConfig() }
 
-// Client is the client all parts share: it reads from Cache.
+// Client returns the client all parts share: it reads from Cache.
 func (c *Cluster) Client() client.Client { return c.parts.manager.GetClient() }
 
-// Cache is the one all parts share.
+// Cache returns the cache that all parts share.
 func (c *Cluster) Cache() cache.Cache { return c.parts.manager.GetCache() }
 
 // Manager runs the parts; more may be added to it.
@@ -263,10 +263,10 @@ func (c *Cluster) Scheme() *runtime.Scheme { return c.clientScheme }
 // URL of the API server.
 func (c *Cluster) URL() string { return "https://" + c.address.String() }
 
-// Kubeconfig is the path of a file for kubectl, as cluster administrator.
+// Kubeconfig returns the path of a file for kubectl, as cluster administrator.
 func (c *Cluster) Kubeconfig() string { return c.kubeconfig }
 
-// Config is the configuration in force.
+// Config returns the configuration in force.
 func (c *Cluster) Config() *v1alpha1.Cluster { return c.config.DeepCopy() }
 
 // AwaitNodes yields a line each time another of the cluster's own nodes

@@ -211,7 +211,7 @@ func agentRoles() []client.Object {
 	}
 }
 
-// ownNodes are the names of this process's real nodes, up or not.
+// ownNodes returns the names of this process's real nodes, up or not.
 func (c *Cluster) ownNodes() []string {
 	var names []string
 	for i := range int(*c.config.Nodes) {
@@ -225,8 +225,8 @@ func (c *Cluster) ownNodes() []string {
 // hasNode reports whether a real node of that name is this process's own, up or not.
 func (c *Cluster) hasNode(name string) bool { return slices.Contains(c.ownNodes(), name) }
 
-// ownNodeName is the name of the i-th of a process's real nodes, given that of
-// the first, if any.
+// ownNodeName returns the name of the i-th of a process's real nodes, given
+// that of the first, if any.
 func ownNodeName(given string, i int) (string, error) {
 	name, err := nodeName(given)
 	if err != nil || i == 0 {

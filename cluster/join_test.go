@@ -24,7 +24,7 @@ import (
 	"github.com/coracle-k8s/coracle/cluster/keys"
 )
 
-// refusal is the reason why an agent is refused for good.
+// refusal returns the reason why an agent is refused for good.
 func refusal(t *testing.T, j *joiner) string {
 	t.Helper()
 	_, err := j.join(t.Context())

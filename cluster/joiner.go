@@ -60,7 +60,7 @@ type later struct {
 
 func (l *later) Error() string { return l.reason }
 
-// soonest is how long to wait after err before asking again, at least.
+// soonest returns how long to wait after err before asking again, at least.
 func soonest(err error) time.Duration {
 	var wait *later
 	if errors.As(err, &wait) {

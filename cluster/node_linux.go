@@ -287,7 +287,8 @@ func (n *realNode) newAgent(endpoint string) error {
 	return err
 }
 
-// services are those of a namespace and of default, for environments.
+// services returns the Services of a namespace and of default, for
+// environments.
 func (n *realNode) services(ctx context.Context, namespace string) ([]corev1.Service, error) {
 	var all []corev1.Service
 	for _, ns := range []string{namespace, corev1.NamespaceDefault} {

@@ -18,8 +18,8 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/network"
 )
 
-// nodeAddress is the first real node's address, empty without real nodes: the
-// configured one, that of the default route, or the first of the link range.
+// nodeAddress returns the first real node's address, empty without real nodes:
+// the configured one, that of the default route, or the first of the link range.
 func (c *Cluster) nodeAddress() string {
 	if *c.config.Nodes == 0 {
 		return ""

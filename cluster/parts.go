@@ -187,7 +187,8 @@ func (c *Cluster) addScheduler(t *term) error {
 	return t.Add(s)
 }
 
-// schedulerNumbers are the scheduler's in the words of controllers' queues.
+// schedulerNumbers returns the scheduler's numbers in the words of controllers'
+// queues.
 func schedulerNumbers(s *scheduler.Scheduler) queue.Numbers {
 	idle, c := s.Idle(), s.Counts()
 	n := queue.Numbers{

@@ -90,7 +90,8 @@ func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) err
 	return err
 }
 
-// healthChecks are those of what upstream's API server runs and here the cluster does.
+// healthChecks returns the checks of what upstream's API server runs and here
+// the cluster does.
 func (c *Cluster) healthChecks() map[string]func() error {
 	bootstrapped := func() error {
 		if !c.bootstrapped.Load() {
@@ -204,7 +205,7 @@ func (c *Cluster) makeKeys() error {
 	return err
 }
 
-// credentials are the server's certificate and the keys of service account tokens.
+// credentials returns the server's certificate and the keys of service account tokens.
 func (c *Cluster) credentials(config *apiserver.Config) error {
 	if err := c.certificate(config); err != nil {
 		return err
@@ -220,7 +221,7 @@ func (c *Cluster) credentials(config *apiserver.Config) error {
 	return c.removeOldToken()
 }
 
-// certificate is the configured one, or one of the cluster's own authority.
+// certificate returns the configured one, or one of the cluster's own authority.
 func (c *Cluster) certificate(config *apiserver.Config) error {
 	var err error
 	c.serverCA = c.pki.PEM

@@ -8,7 +8,7 @@ import (
 
 var _ prometheus.Collector = &states{}
 
-// queueMetric is a metric of client-go's work queues, under upstream's name.
+// queueMetric returns a metric of client-go's work queues, under upstream's name.
 func queueMetric(name, help string) *prometheus.Desc {
 	return prometheus.NewDesc("workqueue_"+name, "[BETA] "+help, []string{"name"}, nil)
 }

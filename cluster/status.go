@@ -56,8 +56,8 @@ type ControllerError struct {
 	Message string `json:"message"`
 }
 
-// Controllers are those that run in this process now, the scheduler last: none
-// if another server leads.
+// Controllers returns the controllers that run in this process now, the
+// scheduler last: none if another server leads.
 func (c *Cluster) Controllers() []Controller {
 	var list []Controller
 	for _, d := range c.duties {

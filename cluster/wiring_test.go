@@ -157,7 +157,7 @@ func importedParts(file *ast.File) map[string]string {
 	return out
 }
 
-// named are the fields that a literal names.
+// named returns the fields that a literal names.
 func named(literal *ast.CompositeLit) []string {
 	var out []string
 	for _, e := range literal.Elts {
@@ -170,8 +170,8 @@ func named(literal *ast.CompositeLit) []string {
 	return out
 }
 
-// assigned are the fields that a file sets afterwards, of a variable called config
-// or, in functions that take a pointer to it, to.
+// assigned returns the fields that a file sets afterwards, of a variable called
+// config or, in functions that take a pointer to it, to.
 func assigned(file *ast.File) []string {
 	var out []string
 	ast.Inspect(file, func(n ast.Node) bool {
@@ -191,7 +191,7 @@ func assigned(file *ast.File) []string {
 	return out
 }
 
-// fieldsOf are the exported fields of a struct type of a package.
+// fieldsOf returns the exported fields of a struct type of a package.
 func fieldsOf(t *testing.T, dir, name string) []string {
 	t.Helper()
 	var out []string

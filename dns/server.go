@@ -161,7 +161,7 @@ func (s *Server) answer(ctx context.Context, protocol string, asked *dns.Msg) *d
 	return reply
 }
 
-// alias is the question that a CNAME leads to.
+// alias returns the question that a CNAME leads to.
 func alias(asked *dns.Msg, name string) *dns.Msg {
 	next := asked.Copy()
 	next.Id, next.Question[0].Name = dns.Id(), name

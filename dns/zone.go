@@ -204,7 +204,7 @@ func (q *query) service(labels []string) (result, error) {
 	return s.clusterIP(labels[2:]), nil
 }
 
-// addresses are the records of those addresses that the question asks for.
+// addresses returns the records of those addresses that the question asks for.
 func (q *query) addresses(name string, list ...netip.Addr) []dns.RR {
 	var out []dns.RR
 	for _, a := range list {

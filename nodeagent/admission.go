@@ -189,8 +189,8 @@ func (w *worker) admit(ctx context.Context) {
 	w.holds = w.pod
 }
 
-// adopted are a container's resources at first sight: those it runs with, or
-// those of its spec.
+// adopted returns a container's resources at first sight: those it runs with,
+// or those of its spec.
 func (w *worker) adopted(c *corev1.Container) corev1.ResourceRequirements {
 	if o := w.observed.Newest(c.Name); o != nil && o.State == pods.Running && o.Resources != nil {
 		granted := *c.Resources.DeepCopy()

@@ -72,7 +72,7 @@ func (w *worker) startContainer(pod *corev1.Pod, action pods.Action) func(ctx co
 	}
 }
 
-// targetOf is the running container whose processes an ephemeral one sees.
+// targetOf returns the running container whose processes an ephemeral one sees.
 func (w *worker) targetOf(pod *corev1.Pod, name string) string {
 	for i := range pod.Spec.EphemeralContainers {
 		e := &pod.Spec.EphemeralContainers[i]
@@ -167,7 +167,7 @@ func (a *Agent) containerConfig(ctx context.Context, s start) (*runtimeapi.Conta
 	})
 }
 
-// mounts are the container's volumes and its hosts file.
+// mounts returns the container's volumes and its hosts file.
 func (a *Agent) mounts(ctx context.Context, s start, env map[string]string) ([]*runtimeapi.Mount, error) {
 	var out []*runtimeapi.Mount
 	ownHosts := false
@@ -368,7 +368,7 @@ func (a *Agent) exec(ctx context.Context, id string, command []string, timeout t
 	return string(out[:min(len(out), most)]), response.ExitCode, nil
 }
 
-// memory is the node's memory in bytes.
+// memory returns the node's memory in bytes.
 func (a *Agent) memory() int64 {
 	q := a.machine.Capacity[corev1.ResourceMemory]
 	return q.Value()

@@ -50,7 +50,7 @@ func (a *Agent) rotateLogs(ctx context.Context) {
 	}
 }
 
-// openLogs are the log files of running containers, with the containers' IDs.
+// openLogs returns the log files of running containers, with the containers' IDs.
 func (a *Agent) openLogs() map[string]string {
 	out := map[string]string{}
 	a.mu.Lock()

@@ -14,7 +14,7 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/pods"
 )
 
-// imageVolumes are the volumes with an image that the container mounts. The
+// imageVolumes returns the volumes with an image that the container mounts. The
 // runtime mounts them; the agent sees to it that the images are there.
 //
 // Contract: https://kubernetes.io/docs/tasks/configure-pod-container/image-volumes/

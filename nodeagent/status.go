@@ -85,8 +85,8 @@ func (a *Agent) patchStatus(ctx context.Context, base, wanted *corev1.Pod) (*cor
 	return out, nil
 }
 
-// statusPatch is a strategic merge patch that fails if the pod was replaced by
-// another of its name.
+// statusPatch returns a strategic merge patch that fails if the pod was
+// replaced by another of its name.
 func statusPatch(base, wanted *corev1.Pod) ([]byte, error) {
 	before, err := json.Marshal(corev1.Pod{Status: base.Status})
 	if err != nil {

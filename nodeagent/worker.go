@@ -99,7 +99,7 @@ func (w *worker) retryResize()               { w.tell(func(i *inbox) { i.resize 
 // result hands fn to the worker's goroutine.
 func (w *worker) result(fn func()) { w.tell(func(i *inbox) { i.results = append(i.results, fn) }) }
 
-// snapshot is the pod with the status the worker last decided on.
+// snapshot returns the pod with the status the worker last decided on.
 func (w *worker) snapshot() *corev1.Pod {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -56,8 +56,8 @@ type Config struct {
 	Metrics prometheus.Registerer
 }
 
-// TableName is the name of the table of a cluster's node. Each has its own, so
-// that several can share a host.
+// TableName returns the name of the table of a cluster's node. Each has its
+// own, so that several can share a host.
 func TableName(clusterID string) string { return "coracle-" + clusterID }
 
 // complete fills in defaults and parses addresses.

@@ -192,10 +192,10 @@ func (s *Scheduler) Wake(ctx context.Context) {
 	s.queue.Happened(ctx, fwk.ClusterEvent{Resource: fwk.WildCard, ActionType: fwk.All, CustomLabel: queue.EventForceActivate}, nil, nil)
 }
 
-// Counts are the numbers of pods by where they are in the queue.
+// Counts returns the numbers of pods by where they are in the queue.
 func (s *Scheduler) Counts() map[queue.Place]int { return s.queue.Counts() }
 
-// Active is when a pod was last tried, in real time; zero if none was.
+// Active returns when a pod was last tried, in real time; zero if none was.
 func (s *Scheduler) Active() time.Time {
 	if at := s.active.Load(); at != 0 {
 		return time.Unix(0, at)

@@ -56,10 +56,10 @@ type expression struct {
 	types      []*celgo.Type
 }
 
-// GetName is the variable's.
+// GetName returns the variable's name.
 func (e expression) GetName() string { return e.name }
 
-// GetExpression is its text.
+// GetExpression returns its text.
 func (e expression) GetExpression() string { return e.text }
 
 // ReturnTypes returns the types that it may evaluate to.

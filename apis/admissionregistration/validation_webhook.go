@@ -16,7 +16,7 @@ import (
 	"k8s.io/apiserver/pkg/util/webhook"
 )
 
-// reviewVersions are the versions of AdmissionReview that servers speak.
+// reviewVersions returns the versions of AdmissionReview that servers speak.
 func reviewVersions() []string { return []string{"v1", "v1beta1"} }
 
 func harmless() []admissionv1.SideEffectClass {
@@ -240,7 +240,7 @@ func hookWarnings(name string, webhooks []admissionv1.ValidatingWebhook, update 
 	return warnings
 }
 
-// unhooked are the resources that a rule names, though no webhook sees them.
+// unhooked returns the resources that a rule names, though no webhook sees them.
 func unhooked(rule *admissionv1.RuleWithOperations) []schema.GroupResource {
 	if slices.Contains(rule.APIGroups, "*") || slices.Contains(rule.Resources, "*") {
 		return nil

@@ -108,8 +108,8 @@ func ToV1(in *autoscalingv2.HorizontalPodAutoscaler, out *autoscalingv1.Horizont
 	return nil
 }
 
-// FromV1 is the reverse of ToV1. An annotation that does not parse is dropped
-// without a word, as upstream does.
+// FromV1 reverses ToV1. An annotation that does not parse is dropped without a
+// word, as upstream does.
 func FromV1(in *autoscalingv1.HorizontalPodAutoscaler, out *autoscalingv2.HorizontalPodAutoscaler) error {
 	*out = autoscalingv2.HorizontalPodAutoscaler{
 		ObjectMeta: in.ObjectMeta,

@@ -66,8 +66,8 @@ func validateSpec(s, old *autoscalingv2.HorizontalPodAutoscalerSpec, at *field.P
 	return append(errs, declared(s, at)...)
 }
 
-// declared are the rules that upstream declares beside the types: their errors come
-// after all others and have no hints.
+// declared validates the rules that upstream declares beside the types: their
+// errors come after all others and have no hints.
 func declared(s *autoscalingv2.HorizontalPodAutoscalerSpec, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if s.MinReplicas != nil && *s.MinReplicas < 0 {

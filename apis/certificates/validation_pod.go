@@ -61,7 +61,7 @@ func ValidatePodCertificateRequest(r *certificatesv1.PodCertificateRequest) fiel
 	return append(errs, validateKey(r)...)
 }
 
-// Lifetimes are the bounds, in seconds, of what may be asked of a signer as
+// Lifetimes returns the bounds, in seconds, of what may be asked of a signer as
 // maxExpirationSeconds.
 func Lifetimes(signer string) (least, most int32) {
 	if builtIn(signer) {
@@ -134,8 +134,8 @@ func ValidatePodCertificateRequestUpdate(r, old *certificatesv1.PodCertificateRe
 	return errs
 }
 
-// internalSpec is a spec as upstream's internal type has it, with the fields of
-// certificates.k8s.io/v1beta1.
+// internalSpec returns a spec as upstream's internal type has it, with the
+// fields of certificates.k8s.io/v1beta1.
 func internalSpec(s certificatesv1.PodCertificateRequestSpec) any {
 	return struct {
 		SignerName                string

@@ -22,7 +22,7 @@ const (
 	maxObjectLength = corev1.MaxSecretSize // of Secrets and ConfigMaps, in bytes
 )
 
-// invalid is one Invalid error for every message.
+// invalid returns one Invalid error for every message.
 func invalid[T any](fldPath *field.Path, value T, msgs []string) field.ErrorList {
 	var errs field.ErrorList
 	for _, m := range msgs {
@@ -120,7 +120,7 @@ func onlyFields(fldPath *field.Path, v any, why string, allowed ...string) field
 	return errs
 }
 
-// relativePath is a path that stays below where it starts.
+// relativePath validates that a path stays below where it starts.
 func relativePath(fldPath *field.Path, p string) field.ErrorList {
 	var errs field.ErrorList
 	if strings.HasPrefix(p, "/") {
@@ -129,8 +129,8 @@ func relativePath(fldPath *field.Path, p string) field.ErrorList {
 	return append(errs, noBacksteps(fldPath, p)...)
 }
 
-// filePath is a relative path to a file that the kubelet writes: names that
-// start with two dots are its own.
+// filePath validates a relative path to a file that the kubelet writes: names
+// that start with two dots are its own.
 func filePath(fldPath *field.Path, p string) field.ErrorList {
 	errs := relativePath(fldPath, p)
 	if strings.HasPrefix(p, "..") && !strings.HasPrefix(p, "../") {

@@ -20,7 +20,7 @@ const updatable = "pod updates may not change fields other than `spec.containers
 	"`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations)," +
 	"`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 
-// podUpdateOptions are the options of an update of old.
+// podUpdateOptions returns the options of an update of old.
 func podUpdateOptions(old *corev1.Pod) PodOptions {
 	o := TemplateOptionsFor(&corev1.PodTemplateSpec{ObjectMeta: old.ObjectMeta, Spec: old.Spec})
 	o.ResourceIsPod = true

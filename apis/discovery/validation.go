@@ -29,8 +29,8 @@ func ValidateEndpointSlice(slice *discoveryv1.EndpointSlice) field.ErrorList {
 	return validateSlice(slice, nil)
 }
 
-// declared are the rules that upstream declares beside the types: their errors
-// come after all others and have no hints.
+// declared validates the rules that upstream declares beside the types: their
+// errors come after all others and have no hints.
 func declared(slice, old *discoveryv1.EndpointSlice) field.ErrorList {
 	var errs field.ErrorList
 	path, known := field.NewPath("addressType"), []discoveryv1.AddressType{discoveryv1.AddressTypeFQDN, discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6}

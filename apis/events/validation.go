@@ -106,7 +106,7 @@ func ValidateUpdate(e, old *corev1.Event, legacy bool) field.ErrorList {
 	return errs
 }
 
-// stored is a time as it is kept, by the microsecond.
+// stored returns a time as it is kept, by the microsecond.
 func stored(t metav1.MicroTime) metav1.MicroTime {
 	return metav1.NewMicroTime(t.Truncate(time.Microsecond).UTC())
 }

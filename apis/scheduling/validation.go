@@ -23,7 +23,7 @@ const (
 	systemPrefix = "system-"
 )
 
-// SystemClasses are the classes that exist in every cluster.
+// SystemClasses returns the classes that exist in every cluster.
 func SystemClasses() []*schedulingv1.PriorityClass {
 	class := func(name string, value int32, description string) *schedulingv1.PriorityClass {
 		return &schedulingv1.PriorityClass{

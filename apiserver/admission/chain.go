@@ -48,7 +48,8 @@ type Deps struct {
 // tolerationSeconds is how long pods stay on a node that has trouble.
 const tolerationSeconds = 300
 
-// DefaultNames are those of the plugins that are on unless they are disabled.
+// DefaultNames returns the names of the plugins that are on unless they are
+// disabled.
 func DefaultNames() []string {
 	var names []string
 	for _, p := range ordered() {

@@ -322,7 +322,7 @@ func (s *Server) announce() {
 	s.groups = groups
 }
 
-// group is the discovery of a group, of all APIServices that have it. mu is held.
+// group returns the discovery of a group, of all APIServices that have it. mu is held.
 func (s *Server) group(name string) metav1.APIGroup {
 	var versions []*apiService
 	for _, a := range s.byName {

@@ -243,8 +243,8 @@ func (n negotiated) DecoderToVersion(d runtime.Decoder, gv runtime.GroupVersione
 	return versioning.NewCodec(nil, decoder{Decoder: d, schemas: n.schemas, how: how}, runtime.UnsafeObjectConvertor(s), s, s, n.schemas, nil, gv, "customResources")
 }
 
-// mediaTypes are JSON and YAML for objects; protobuf only for what the server
-// itself answers with: metadata, tables and statuses.
+// mediaTypes returns JSON and YAML for objects; protobuf only for what the
+// server itself answers with: metadata, tables and statuses.
 func mediaTypes(t runtime.ObjectTyper) []runtime.SerializerInfo {
 	encoder := func(o json.SerializerOptions) *json.Serializer {
 		return json.NewSerializerWithOptions(json.DefaultMetaFactory, creator{}, t, o)

@@ -311,7 +311,7 @@ func (s *Server) retire(old *serving) {
 	s.running.Go(old.retire)
 }
 
-// others are the definitions of the same group.
+// others returns the definitions of the same group.
 func (s *Server) others(crd *definitionCRD) []*definitionCRD {
 	var list []*definitionCRD
 	for name, d := range s.byName {
@@ -386,7 +386,7 @@ type Resource struct {
 	Used bool
 }
 
-// Resources are all that is served, sorted by definition.
+// Resources returns all that is served, sorted by definition.
 func (s *Server) Resources() []Resource {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

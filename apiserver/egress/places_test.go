@@ -175,7 +175,7 @@ func dials(path, name string) bool {
 	})
 }
 
-// base is the last element of an import path, but for a version.
+// base returns the last element of an import path, but for a version.
 func base(path string) string {
 	elements := strings.Split(path, "/")
 	last := elements[len(elements)-1]

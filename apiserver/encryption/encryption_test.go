@@ -31,12 +31,12 @@ type world struct {
 	stop    func()
 }
 
-// providers is a configuration for secrets with providers in this order.
+// providers returns a configuration for secrets with providers in this order.
 func providers(list ...string) string {
 	return "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n- resources: [secrets]\n  providers: [" + strings.Join(list, ", ") + "]\n"
 }
 
-// keyed is a provider with a key of 32 bytes, made from the key's name.
+// keyed returns a provider with a key of 32 bytes, made from the key's name.
 func keyed(provider string, names ...string) string {
 	var keys []string
 	for _, name := range names {
@@ -87,7 +87,7 @@ func (w *world) transformer() value.Transformer {
 	return w.TransformerForResource(schema.GroupResource{Resource: "secrets"})
 }
 
-// place is the authenticated key of a stored object.
+// place returns the authenticated key of a stored object.
 func place() value.Context { return value.DefaultContext("/registry/secrets/default/s") }
 
 func (w *world) store(text string) []byte {

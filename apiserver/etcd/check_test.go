@@ -79,7 +79,7 @@ func TestCheckOfLogs(t *testing.T) {
 	}
 }
 
-// records are those that a member reads.
+// records returns the records that a member reads.
 func records(t *testing.T, path string) []string {
 	t.Helper()
 	f, err := os.Open(path)

@@ -48,7 +48,7 @@ func (s *servers) round(members ...*peers.Member) (next time.Duration) {
 	return next
 }
 
-// led are the addresses that the Service leads to, which Endpoints and
+// led returns the addresses that the Service leads to, which Endpoints and
 // EndpointSlices agree on.
 func (s *servers) led() []string {
 	s.t.Helper()

@@ -70,8 +70,8 @@ func look(before map[string]sight, leases []coordinationv1.Lease, own string, no
 	return after, live, dead, next
 }
 
-// pace is the time between renewals of a Lease, patience how long one may stay as
-// it is: together its duration.
+// pace returns the time between renewals of a Lease, patience how long one may
+// stay as it is: together its duration.
 func pace(duration time.Duration) time.Duration     { return duration / 5 }
 func patience(duration time.Duration) time.Duration { return duration - pace(duration) }
 
@@ -131,7 +131,7 @@ func subsets(all []netip.AddrPort) []corev1.EndpointSubset {
 	return subsets
 }
 
-// endpointSlices are the slices, the first of the name that it has upstream.
+// endpointSlices returns the slices, the first of the name that it has upstream.
 func endpointSlices(all []netip.AddrPort) []*discoveryv1.EndpointSlice {
 	var wanted []*discoveryv1.EndpointSlice
 	for i, group := range byPort(all) {

@@ -234,7 +234,7 @@ func (a *Authority) Issue(t *x509.Certificate, key any) ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
 }
 
-// NotAfter is when the authority's own certificate ends.
+// NotAfter returns when the authority's own certificate ends.
 func (a *Authority) NotAfter() time.Time { return a.cert.NotAfter }
 
 // Pool trusts the authority alone.
@@ -270,7 +270,7 @@ func (a *Authority) Key(name string) (*ecdsa.PrivateKey, error) {
 	return key, nil
 }
 
-// TLS is the pair as crypto/tls wants it.
+// TLS returns the pair as crypto/tls wants it.
 func (p Pair) TLS() (tls.Certificate, error) { return tls.X509KeyPair(p.Cert, p.Key) }
 
 func template(r Request, now time.Time) *x509.Certificate {

@@ -57,7 +57,7 @@ type Resource struct {
 	Build func(Env) (map[string]rest.Storage, error)
 }
 
-// GVR is the resource with its group and version.
+// GVR returns the resource with its group and version.
 func (r *Resource) GVR() schema.GroupVersionResource {
 	return r.GVK.GroupVersion().WithResource(r.Plural)
 }

@@ -183,7 +183,7 @@ func (n *Network) Wrap(inner webhook.AuthenticationInfoResolver) webhook.Authent
 	}
 }
 
-// with is c with that dial function and proxy, nil for none.
+// with returns c with that dial function and proxy, nil for none.
 func with(c *rest.Config, dial egress.DialFunc, via *url.URL) *rest.Config {
 	c = rest.CopyConfig(c)
 	c.Dial, c.Proxy = dial, func(*http.Request) (*url.URL, error) { return via, nil }

@@ -13,9 +13,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// candidates are the addresses (host:port) at which a Service's port answers,
-// in no order. self is the server's own address, taken for default/kubernetes
-// when nothing else is known.
+// candidates returns the addresses (host:port) at which a Service's port
+// answers, in no order. self is the server's own address, taken for
+// default/kubernetes when nothing else is known.
 //
 // Upstream's kube-apiserver with --enable-aggregator-routing does the same,
 // but for not ready endpoints and ExternalName, which it refuses and takes

@@ -110,8 +110,8 @@ func forward(ctx context.Context, store *genericregistry.Store, in watch.Interfa
 	}
 }
 
-// own is the object of an event as the watch cache has it, or a copy if that
-// has a newer one already: then the next events bring it.
+// own returns the object of an event as the watch cache has it, or a copy if
+// that has a newer one already: then the next events bring it.
 func own(ctx context.Context, store *genericregistry.Store, e watch.Event) runtime.Object {
 	if e.Type == watch.Added || e.Type == watch.Modified {
 		if o, err := meta.Accessor(e.Object); err == nil {
@@ -137,7 +137,7 @@ func everywhere(ctx context.Context) context.Context {
 	return request.WithNamespace(ctx, metav1.NamespaceAll)
 }
 
-// internal are the options that a reflector sets; there are no selectors.
+// internal returns the options that a reflector sets; there are no selectors.
 func internal(o metav1.ListOptions) *metainternalversion.ListOptions {
 	if o.LabelSelector != "" || o.FieldSelector != "" {
 		panic(fmt.Sprintf("shared: an informer of everything with the selectors %q and %q", o.LabelSelector, o.FieldSelector))

@@ -268,7 +268,7 @@ func uncached(gr schema.GroupResource) bool {
 	return gr == schema.GroupResource{Resource: "events"} || gr == schema.GroupResource{Group: "coordination.k8s.io", Resource: "leases"}
 }
 
-// bare is a storage without a watch cache.
+// bare returns a storage without a watch cache.
 func (g *Getter) bare(store bareStore, client *kubernetes.Client, clk *endingClock, gr schema.GroupResource) (storage.Interface, factory.DestroyFunc) {
 	forget := g.sizes.add(gr.String(), store)
 	var once sync.Once

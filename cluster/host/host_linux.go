@@ -26,7 +26,7 @@ import (
 // RunDir returns the directory for what must not outlive a boot.
 func RunDir(id string) string { return filepath.Join("/run/coracle", id) }
 
-// Cgroup is the cgroup above all of a cluster's.
+// Cgroup returns the cgroup above all of a cluster's.
 func Cgroup(id string) string { return "/coracle-" + id }
 
 // Remove removes what the nodes of a data directory left on this machine, outside
@@ -93,7 +93,7 @@ func shutdownRuntimes(ctx context.Context, dir, id string, grace time.Duration) 
 	return errors.Join(errs...)
 }
 
-// nodeProcesses are the containerds and shims of a data directory, by their
+// nodeProcesses returns the containerds and shims of a data directory, by their
 // command lines.
 func nodeProcesses(dir string) (map[int]string, error) {
 	entries, err := os.ReadDir("/proc")
@@ -145,7 +145,7 @@ func unmount(below []string) error {
 	return errors.Join(errs...)
 }
 
-// cgroupDirs are a cluster's cgroups in every hierarchy that has one.
+// cgroupDirs returns a cluster's cgroups in every hierarchy that has one.
 func cgroupDirs(id string) ([]string, error) {
 	mounts, err := mountinfo.GetMounts(func(i *mountinfo.Info) (skip, stop bool) {
 		return i.FSType != "cgroup" && i.FSType != "cgroup2", false

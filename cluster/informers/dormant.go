@@ -131,7 +131,7 @@ func (d *dormant) sync(ctx context.Context) error {
 	return nil
 }
 
-// object is an empty object of the kind.
+// object returns an empty object of the kind.
 func (k kind) object(scheme *runtime.Scheme) (client.Object, error) {
 	switch k.form {
 	case untyped:

@@ -114,7 +114,7 @@ func Plan(r Request, k Known) (Ledger, *Refusal) {
 	return ledger, nil
 }
 
-// keys are the hashes of the requester's keys.
+// keys returns the hashes of the requester's keys.
 func (r Request) keys() []string {
 	if r.Shown == "" {
 		return []string{r.Key}

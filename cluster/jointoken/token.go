@@ -139,7 +139,7 @@ func List(ctx context.Context, client coreclient.SecretsGetter) ([]Token, error)
 	return tokens, nil
 }
 
-// end is when the token expires, far away if it never does.
+// end returns when the token expires, far away if it never does.
 func (t Token) end() time.Time {
 	if t.Expires.IsZero() {
 		return time.Unix(1<<40, 0)

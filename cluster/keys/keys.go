@@ -112,7 +112,7 @@ func (c *Config) local() (map[string][]byte, error) {
 	return local, nil
 }
 
-// token is the server token, empty if there is none.
+// token returns the server token, empty if there is none.
 func (c *Config) token() (string, error) {
 	text, err := datafile.Read(c.path(TokenFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -30,7 +30,7 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-// server is a new one's configuration.
+// server returns the configuration of a new server.
 func (s *site) server() Config {
 	c := Config{Dir: s.t.TempDir(), Client: s.etcd.Client.Client, Etcd: "http://etcd"}
 	c.Make = func() error {

@@ -200,7 +200,8 @@ func empty(dir string) bool {
 	return err == nil && len(entries) == 0
 }
 
-// contentOf is a file's without the zeros that etcd sets aside at the end.
+// contentOf returns a file's content without the zeros that etcd sets aside at
+// the end.
 func contentOf(path string) ([]byte, error) {
 	data, err := os.ReadFile(path)
 	return bytes.TrimRight(data, "\x00"), err

@@ -34,7 +34,7 @@ type lineError struct {
 func (e lineError) Error() string { return e.text }
 func (e lineError) Unwrap() error { return e.err }
 
-// stamp is the time since the program started, as every line begins with.
+// stamp returns the time since the program started, as every line begins with.
 func stamp(started time.Time) string {
 	return fmt.Sprintf("%6.2f s ", time.Since(started).Seconds())
 }

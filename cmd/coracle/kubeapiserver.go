@@ -96,7 +96,7 @@ func apiserverConfig(file string) (*v1alpha1.Cluster, error) {
 	return config, nil
 }
 
-// valueOf is the value of a flag, "" if it is not given.
+// valueOf returns the value of a flag, "" if it is not given.
 func valueOf(args []string, flag string) string {
 	for i, a := range args {
 		if value, ok := strings.CutPrefix(a, flag+"="); ok {

@@ -94,7 +94,7 @@ func (r *Reconciler) observe(ctx context.Context, name string) (observed, error)
 	return o, nil
 }
 
-// wants are the volumes that pods of a node need attached.
+// wants returns the volumes that pods of a node need attached.
 func (r *Reconciler) wants(ctx context.Context, node string) ([]want, error) {
 	var pods corev1.PodList
 	if err := r.client.List(ctx, &pods, client.MatchingFields{index.PodNode: node}, client.UnsafeDisableDeepCopy); err != nil {
@@ -128,7 +128,7 @@ func (r *Reconciler) wants(ctx context.Context, node string) ([]want, error) {
 	return wants, nil
 }
 
-// volumesOf are the volumes of a pod that drivers have to attach.
+// volumesOf returns the volumes of a pod that drivers have to attach.
 func (r *Reconciler) volumesOf(ctx context.Context, pod *corev1.Pod) ([]*corev1.PersistentVolume, error) {
 	var volumes []*corev1.PersistentVolume
 	for _, name := range index.ByVolumeClaim(pod) {
@@ -152,7 +152,7 @@ func (r *Reconciler) volumesOf(ctx context.Context, pod *corev1.Pod) ([]*corev1.
 	return volumes, nil
 }
 
-// boundVolume is nil unless claim and volume are bound to each other.
+// boundVolume returns nil unless claim and volume are bound to each other.
 func (r *Reconciler) boundVolume(ctx context.Context, key types.NamespacedName) (*corev1.PersistentVolume, error) {
 	var claim corev1.PersistentVolumeClaim
 	if err := r.client.Get(ctx, key, &claim, client.UnsafeDisableDeepCopy); err != nil {

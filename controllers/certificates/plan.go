@@ -62,8 +62,8 @@ const (
 	defaultLife = 365 * 24 * time.Hour
 )
 
-// template is the certificate that answers a request: names are as asked for,
-// extensions are not.
+// template returns the certificate that answers a request: names are as asked
+// for, extensions are not.
 func template(request *x509.CertificateRequest, spec *certificatesv1.CertificateSigningRequestSpec, longest time.Duration, now, authorityEnds time.Time) (*x509.Certificate, error) {
 	life := longest
 	if s := spec.ExpirationSeconds; s != nil {
@@ -115,8 +115,8 @@ const (
 	podCertsKept = 15 * time.Minute
 )
 
-// deadline is when r may be deleted; ok is false if something has to happen to
-// it first, which comes as an event.
+// deadline returns when r may be deleted; ok is false if something has to
+// happen to it first, which comes as an event.
 func deadline(r *certificatesv1.CertificateSigningRequest) (at time.Time, ok bool) {
 	if len(r.Status.Conditions) == 0 {
 		return r.CreationTimestamp.Add(pendingKept), true
@@ -147,7 +147,7 @@ func deadline(r *certificatesv1.CertificateSigningRequest) (at time.Time, ok boo
 	return at, ok
 }
 
-// expiry is the end of the first certificate in data.
+// expiry returns the end of the first certificate in data.
 func expiry(data []byte) (time.Time, bool) {
 	block, _ := pem.Decode(data)
 	if block == nil {

@@ -2,7 +2,7 @@ package cronjob
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// newSkew is upstream's metric of how late Jobs are.
+// newSkew returns upstream's metric of how late Jobs are.
 func newSkew() prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{
 		Subsystem: "cronjob_controller", Name: "job_creation_skew_duration_seconds",

@@ -23,7 +23,7 @@ const manyMissed = 100
 
 var errTooDense = errors.New("time difference between two schedules is less than 1 second")
 
-// zoned is the schedule with the time zone of the spec, if it has none itself.
+// zoned returns the schedule with the time zone of the spec, if it has none itself.
 func zoned(c *batchv1.CronJob) (cron.Schedule, error) {
 	text := c.Spec.Schedule
 	if zone := ptr.Deref(c.Spec.TimeZone, ""); c.Spec.TimeZone != nil && !strings.Contains(text, "TZ") {
@@ -70,7 +70,7 @@ func latest(s cron.Schedule, first, now time.Time) time.Time {
 	return s.Next(first.Add(time.Duration(after-1) * time.Second))
 }
 
-// since is the last time that needs no more looking at.
+// since returns the last time that needs no more looking at.
 func since(c *batchv1.CronJob, status *batchv1.CronJobStatus) time.Time {
 	if status.LastScheduleTime != nil {
 		return status.LastScheduleTime.Time

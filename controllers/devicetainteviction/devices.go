@@ -51,7 +51,7 @@ type taintedDevice struct {
 	taint  *resourcev1.DeviceTaint
 }
 
-// tainted are the devices of a pool with a NoExecute taint, each with each.
+// tainted returns the devices of a pool with a NoExecute taint, each with each.
 func tainted(pool map[string]*resourcev1.ResourceSlice) []taintedDevice {
 	var all []taintedDevice
 	for _, s := range newest(pool) {
@@ -67,7 +67,7 @@ func tainted(pool map[string]*resourcev1.ResourceSlice) []taintedDevice {
 	return all
 }
 
-// newest are the slices of a pool's newest generation.
+// newest returns the slices of a pool's newest generation.
 func newest(pool map[string]*resourcev1.ResourceSlice) []*resourcev1.ResourceSlice {
 	var found []*resourcev1.ResourceSlice
 	for _, s := range pool {

@@ -24,7 +24,7 @@ type eviction struct {
 	rules []*resourcev1.DeviceTaintRule
 }
 
-// join is the earlier of two, because of both.
+// join returns the earlier of two evictions, because of both.
 func (e *eviction) join(other *eviction) *eviction {
 	if e == nil || other == nil {
 		return orElse(e, other)

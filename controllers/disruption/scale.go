@@ -57,8 +57,8 @@ func (r *Reconciler) scaleOf(ctx context.Context, namespace string, ref *metav1.
 	return r.scaleOfAny(ctx, key, group.WithKind(ref.Kind), ref.UID)
 }
 
-// scaleOfReplicaSet is that of the Deployment that owns it, if one does: during
-// a rollout its ReplicaSets together have more or fewer.
+// scaleOfReplicaSet returns the scale of the Deployment that owns it, if one
+// does: during a rollout its ReplicaSets together have more or fewer.
 func (r *Reconciler) scaleOfReplicaSet(ctx context.Context, key client.ObjectKey, ref *metav1.OwnerReference) (*Scale, error) {
 	set := &appsv1.ReplicaSet{}
 	ok, err := r.read(ctx, key, set, ref.UID)

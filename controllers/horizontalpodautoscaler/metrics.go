@@ -98,7 +98,8 @@ func (a API) Resource(ctx context.Context, namespace, selector string, resource 
 	return out, nil
 }
 
-// usage is known only when it is of all the containers in question.
+// usage returns the sum over containers; ok is false unless it is of all the
+// containers in question.
 func usage(m *resources.PodMetrics, resource corev1.ResourceName, container string) (sum int64, ok bool) {
 	for _, c := range m.Containers {
 		if container != "" && c.Name != container {

@@ -30,8 +30,8 @@ func pod(i int) *corev1.Pod {
 	}
 }
 
-// cpu is an autoscaler for 50 % of CPU, n pods and what each uses in percent;
-// a negative usage is none.
+// cpu returns an autoscaler for 50 % of CPU, n pods and what each uses in
+// percent; a negative usage is none.
 func cpu(usages ...int) Observed {
 	o := Observed{
 		Autoscaler: &autoscalingv2.HorizontalPodAutoscaler{

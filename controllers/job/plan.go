@@ -121,7 +121,7 @@ func (v *view) failure() (reason, message string) {
 	return "", ""
 }
 
-// deadline is how long the Job may still be active.
+// deadline returns how long the Job may still be active.
 func (v *view) deadline() (left time.Duration, ok bool) {
 	if v.spec.ActiveDeadlineSeconds == nil || v.suspended() {
 		return 0, false
@@ -274,7 +274,7 @@ func (v *view) create(p *Plan, n int) {
 	}
 }
 
-// missing are the first n indexes that need a pod.
+// missing returns the first n indexes that need a pod.
 func (v *view) missing(n int) []int {
 	var busy []int
 	for i := range v.pods {

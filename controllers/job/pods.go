@@ -12,7 +12,7 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/internal/owned"
 )
 
-// kind is the kind in owner references.
+// kind returns the kind in owner references.
 func kind() schema.GroupVersionKind { return batchv1.SchemeGroupVersion.WithKind("Job") }
 
 const (

@@ -147,7 +147,7 @@ func allRestarts(p *corev1.Pod) (n int32) {
 	return n
 }
 
-// adopters are the Jobs whose selector an orphan matches.
+// adopters returns the Jobs whose selector an orphan matches.
 func (r *Reconciler) adopters(ctx context.Context, pod *corev1.Pod) []reconcile.Request {
 	var list batchv1.JobList
 	if err := r.client.List(ctx, &list, client.InNamespace(pod.Namespace), client.UnsafeDisableDeepCopy); err != nil {

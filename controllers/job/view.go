@@ -188,12 +188,12 @@ func completionIndex(p *corev1.Pod) int {
 	return i
 }
 
-// failures are those of the pod's index before it, ignored ones too.
+// failures returns the failures of the pod's index before it, ignored ones too.
 func failures(p *corev1.Pod) int32 {
 	return annotated(p, batchv1.JobIndexFailureCountAnnotation) + annotated(p, batchv1.JobIndexIgnoredFailureCountAnnotation)
 }
 
-// annotated is the number in an annotation, 0 when there is none that makes sense.
+// annotated returns the number in an annotation, 0 when there is none that makes sense.
 func annotated(p *corev1.Pod, key string) int32 {
 	n, err := strconv.Atoi(p.Annotations[key])
 	if err != nil || n < 0 || n > math.MaxInt32 {

@@ -39,7 +39,7 @@ const (
 	Class       = "local-path"
 )
 
-// defaultClass is the class made at the start.
+// defaultClass returns the class made at the start.
 func defaultClass() *storagev1.StorageClass {
 	return &storagev1.StorageClass{
 		ObjectMeta:        metav1.ObjectMeta{Name: Class, Annotations: map[string]string{storage.DefaultClassAnnotation: "true"}},
@@ -56,7 +56,7 @@ func mine(c *corev1.PersistentVolumeClaim, class *storagev1.StorageClass) bool {
 	return c.Spec.VolumeName == "" && c.DeletionTimestamp == nil && class != nil && class.Provisioner == Provisioner
 }
 
-// consumer is the node of a pod that uses the claim, "" if none is on a node.
+// consumer returns the node of a pod that uses the claim, "" if none is on a node.
 func consumer(pods []corev1.Pod) string {
 	for i := range pods {
 		if pod := &pods[i]; pod.Spec.NodeName != "" && pod.DeletionTimestamp == nil {
@@ -108,7 +108,7 @@ func volume(c *corev1.PersistentVolumeClaim, class *storagev1.StorageClass, node
 	}
 }
 
-// directory is the last element of a volume's path.
+// directory returns the last element of a volume's path.
 func directory(volume, namespace, claim string) string {
 	return strings.Join([]string{volume, namespace, claim}, "_")
 }

@@ -140,7 +140,7 @@ func (p *pool) count(r netip.Prefix, by int32) {
 	}
 }
 
-// at is the i-th range: the bits of i are those between the prefix of the
+// at returns the i-th range: the bits of i are those between the prefix of the
 // cluster's range and that of a node's.
 func (p *pool) at(i int) netip.Prefix {
 	bytes := p.Cluster.Addr().AsSlice()
@@ -161,7 +161,7 @@ func (p *pool) index(addr netip.Addr) (i int) {
 	return i
 }
 
-// Subnet is the i-th share of a range.
+// Subnet returns the i-th share of a range.
 func (r Range) Subnet(i int) (netip.Prefix, error) {
 	if err := r.valid(); err != nil {
 		return netip.Prefix{}, err

@@ -108,7 +108,7 @@ func (r *Ranges) forget(node string) bool {
 	return r.ranges.Forget(node)
 }
 
-// podCIDRs are the ranges a node has; what cannot be read as one is left out.
+// podCIDRs returns the ranges a node has; what cannot be read as one is left out.
 func podCIDRs(node *corev1.Node) []netip.Prefix {
 	var out []netip.Prefix
 	for _, s := range node.Spec.PodCIDRs {

@@ -254,7 +254,7 @@ func (r *Reconciler) markPod(ctx context.Context, pod *corev1.Pod) error {
 	return nil
 }
 
-// reference is how events name a node: by name and UID, as upstream's
+// reference returns how events name a node: by name and UID, as upstream's
 // controllers do.
 func reference(name string, uid types.UID) *corev1.ObjectReference {
 	return &corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: name, UID: uid}

@@ -114,7 +114,7 @@ func (w *watch) renew(node string, renewed, now time.Time) {
 	}
 }
 
-// renewal is the Lease's renewTime that was last noted.
+// renewal returns the Lease's renewTime that was last noted.
 func (w *watch) renewal(node string) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()

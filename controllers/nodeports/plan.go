@@ -66,8 +66,8 @@ func plan(services []corev1.Service, within Range) []finding {
 
 func hasPorts(s *corev1.Service) bool { return len(ports(s)) > 0 }
 
-// ports are the node ports of a Service, each once: it may have one for several
-// protocols.
+// ports returns the node ports of a Service, each once: it may have one for
+// several protocols.
 func ports(s *corev1.Service) []int32 {
 	var all []int32
 	add := func(port int32) {

@@ -210,7 +210,7 @@ func match(c *corev1.PersistentVolumeClaim, all []*corev1.PersistentVolume, dela
 	return nil, nil
 }
 
-// boundClaim is the claim bound to pv: with its name and annotations, and
+// boundClaim returns the claim bound to pv: with its name and annotations, and
 // apart from that with its status.
 func boundClaim(c *corev1.PersistentVolumeClaim, pv *corev1.PersistentVolume) (spec, status *corev1.PersistentVolumeClaim) {
 	spec = c.DeepCopy()

@@ -126,7 +126,7 @@ func (r *Reconciler) delayedOf(ctx context.Context, o client.Object) []reconcile
 	return requests
 }
 
-// waiting are the claims that are not bound and for which f holds.
+// waiting returns the claims that are not bound and for which f holds.
 func (r *Reconciler) waiting(ctx context.Context, f func(*corev1.PersistentVolumeClaim) bool) []reconcile.Request {
 	var list corev1.PersistentVolumeClaimList
 	if err := r.client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
@@ -213,7 +213,7 @@ func (r *Reconciler) reconcileClaim(ctx context.Context, key types.NamespacedNam
 	return r.applyClaim(ctx, &claim, plan)
 }
 
-// unscheduled are the names of pods without a node that use a claim.
+// unscheduled returns the names of pods without a node that use a claim.
 func (r *Reconciler) unscheduled(ctx context.Context, claim types.NamespacedName) ([]string, error) {
 	var pods corev1.PodList
 	if err := r.client.List(ctx, &pods, client.InNamespace(claim.Namespace), client.MatchingFields{index.PodVolumeClaim: claim.Name}, client.UnsafeDisableDeepCopy); err != nil {
@@ -334,7 +334,7 @@ func (r *Reconciler) applyVolume(ctx context.Context, pv *corev1.PersistentVolum
 	return r.client.Status().Update(ctx, pv)
 }
 
-// claimOf is the claim that a volume refers to, nil if it is gone for sure.
+// claimOf returns the claim that a volume refers to, nil if it is gone for sure.
 func (r *Reconciler) claimOf(ctx context.Context, pv *corev1.PersistentVolume) (*corev1.PersistentVolumeClaim, error) {
 	ref := pv.Spec.ClaimRef
 	if ref == nil || ref.UID == "" {

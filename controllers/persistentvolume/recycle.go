@@ -125,8 +125,8 @@ func (r *Reconciler) recycle(ctx context.Context, pv *corev1.PersistentVolume) (
 	return end, emptied, 0, nil
 }
 
-// users are pods of the claim that a volume had, unless there is a new claim of
-// that name, which has another volume.
+// users returns pods of the claim that a volume had, unless there is a new
+// claim of that name, which has another volume.
 func (r *Reconciler) users(ctx context.Context, pv *corev1.PersistentVolume) ([]string, error) {
 	ref := pv.Spec.ClaimRef
 	var claim corev1.PersistentVolumeClaim

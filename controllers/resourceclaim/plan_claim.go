@@ -55,7 +55,7 @@ func planClaim(claim *resourcev1.ResourceClaim, stale map[types.UID]bool, named 
 	return a
 }
 
-// owningPod is the pod that the claim was made for, or nil.
+// owningPod returns the pod that the claim was made for, or nil.
 func owningPod(claim *resourcev1.ResourceClaim) *metav1.OwnerReference {
 	owner := metav1.GetControllerOfNoCopy(claim)
 	if owner == nil || owner.APIVersion != "v1" || owner.Kind != "Pod" {

@@ -142,8 +142,8 @@ func merge(was []corev1.PodResourceClaimStatus, made map[string]string) []corev1
 	return sorted
 }
 
-// unreserved are the allocated claims of a pod that did not pass the scheduler,
-// with the pod as a consumer.
+// unreserved returns the allocated claims of a pod that did not pass the
+// scheduler, with the pod as a consumer.
 func (o observed) unreserved() []*resourcev1.ResourceClaim {
 	if o.pod.Spec.NodeName == "" || done(o.pod) {
 		return nil

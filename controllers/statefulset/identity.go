@@ -58,8 +58,8 @@ func claimName(set *appsv1.StatefulSet, template *corev1.PersistentVolumeClaim, 
 	return fmt.Sprintf("%s-%s-%d", template.Name, set.Name, ordinal)
 }
 
-// claimOrdinal is the ordinal that a claim of one of the set's templates is for,
-// -1 for other claims.
+// claimOrdinal returns the ordinal that a claim of one of the set's templates is
+// for, -1 for other claims.
 func claimOrdinal(set *appsv1.StatefulSet, claim *corev1.PersistentVolumeClaim) int {
 	prefix, n := parse(claim.Name)
 	for i := range set.Spec.VolumeClaimTemplates {

@@ -2,8 +2,8 @@ package ttlafterfinished
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// newLateness is upstream's metric of how late Jobs are deleted: from 100 ms to
-// 27 minutes.
+// newLateness returns upstream's metric of how late Jobs are deleted: from 100
+// ms to 27 minutes.
 func newLateness() prometheus.Histogram {
 	return prometheus.NewHistogram(prometheus.HistogramOpts{
 		Subsystem: "ttl_after_finished_controller", Name: "job_deletion_duration_seconds",

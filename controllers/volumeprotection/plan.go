@@ -120,7 +120,7 @@ func markUse(s *corev1.PersistentVolumeClaimStatus, used bool, now time.Time) bo
 	return true
 }
 
-// classesOf are the attributes classes that a claim has, had or is to have.
+// classesOf returns the attributes classes that a claim has, had or is to have.
 func classesOf(claim *corev1.PersistentVolumeClaim) []string {
 	names := []string{ptr.Deref(claim.Spec.VolumeAttributesClassName, ""), ptr.Deref(claim.Status.CurrentVolumeAttributesClassName, "")}
 	if m := claim.Status.ModifyVolumeStatus; m != nil {

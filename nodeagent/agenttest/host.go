@@ -64,7 +64,7 @@ func (v *Volumes) SetFail(fail func(*corev1.Pod) error) {
 // Update does nothing.
 func (v *Volumes) Update(*corev1.Pod) {}
 
-// SubPath is a directory in the volume.
+// SubPath returns a directory in the volume.
 func (v *Volumes) SubPath(_ context.Context, _ *corev1.Pod, _ string, _ int, volume nodeagent.HostVolume, subPath string) (string, error) {
 	dir := filepath.Join(volume.Path, subPath)
 	return dir, os.MkdirAll(dir, 0o777)

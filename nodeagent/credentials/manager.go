@@ -154,7 +154,7 @@ func (m *Manager) credential(pod types.UID, s source) (*credential, error) {
 	return t.held[s], nil
 }
 
-// request is the named one, nil if it is gone or no name is given.
+// request returns the named request, nil if it is gone or no name is given.
 func (m *Manager) request(ctx context.Context, namespace, name string) (*certificatesv1.PodCertificateRequest, error) {
 	if name == "" {
 		return nil, nil

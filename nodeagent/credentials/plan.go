@@ -90,7 +90,7 @@ func answered(c credential, r *certificatesv1.PodCertificateRequest, jitter time
 	}, nil
 }
 
-// verdictOf is the condition that ends a request, nil before its end.
+// verdictOf returns the condition that ends a request, nil before its end.
 func verdictOf(r *certificatesv1.PodCertificateRequest) *metav1.Condition {
 	for i := range r.Status.Conditions {
 		c := &r.Status.Conditions[i]
@@ -117,7 +117,7 @@ func (c *credential) bundle() (key, chain []byte, err error) {
 	return c.key, c.chain, nil
 }
 
-// nextLook is when time alone changes something; zero: never.
+// nextLook returns when time alone changes something; zero: never.
 func (c *credential) nextLook() time.Time {
 	switch {
 	case c.refused != nil || c.chain == nil:

@@ -72,7 +72,7 @@ func FuzzRecord(f *testing.F) {
 	})
 }
 
-// archive is a tar file of names and their contents.
+// archive returns a tar file of names and their contents.
 func archive(f *testing.F, files ...string) []byte {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)

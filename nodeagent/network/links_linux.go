@@ -238,7 +238,7 @@ func defaultRoutes(h *netlink.Handle) []netlink.Route {
 
 func hasDefaultRoute(h *netlink.Handle) bool { return len(defaultRoutes(h)) > 0 }
 
-// defaultMTU is the MTU of the default route's link, or 0 (the kernel's choice).
+// defaultMTU returns the MTU of the default route's link, or 0 (the kernel's choice).
 func defaultMTU(h *netlink.Handle) int {
 	for _, r := range defaultRoutes(h) {
 		if link, err := h.LinkByIndex(r.LinkIndex); err == nil {
@@ -248,7 +248,7 @@ func defaultMTU(h *netlink.Handle) int {
 	return 0
 }
 
-// defaultAddress is the address that the machine uses towards its default
+// defaultAddress returns the address that the machine uses towards its default
 // route, or "".
 func defaultAddress(h *netlink.Handle) string {
 	for _, r := range defaultRoutes(h) {

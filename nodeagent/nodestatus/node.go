@@ -82,7 +82,7 @@ func (n *Node) Start(ctx context.Context) error {
 	return group.Wait()
 }
 
-// reference is the node as the kubelet's events name it, by name also as UID.
+// reference returns the node as the kubelet's events name it, by name also as UID.
 func (n *Node) reference() *corev1.ObjectReference {
 	return &corev1.ObjectReference{Kind: "Node", Name: n.config.Name, UID: types.UID(n.config.Name)}
 }

@@ -44,7 +44,7 @@ type Desired struct {
 // maxImages is how many images a status lists, the largest first.
 const maxImages = 50
 
-// Allocatable is capacity less what is reserved for the system.
+// Allocatable returns capacity less what is reserved for the system.
 func Allocatable(capacity, reserved corev1.ResourceList) corev1.ResourceList {
 	out := capacity.DeepCopy()
 	for name, q := range reserved {
@@ -138,7 +138,7 @@ func setCondition(list *[]corev1.NodeCondition, c corev1.NodeCondition, now meta
 	return true
 }
 
-// labels are those every node has, and the configured ones.
+// labels returns the labels that every node has, and the configured ones.
 func labels(hostname string, configured map[string]string) map[string]string {
 	out := map[string]string{
 		corev1.LabelHostname: hostname, corev1.LabelOSStable: goruntime.GOOS, corev1.LabelArchStable: goruntime.GOARCH,

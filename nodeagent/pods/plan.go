@@ -343,7 +343,7 @@ func (p *planner) start(c *corev1.Container, backoff time.Duration) {
 	}
 }
 
-// nextAttempt is one more than any that the runtime or the API remembers.
+// nextAttempt returns one more than any that the runtime or the API remembers.
 func (p *planner) nextAttempt(name string) uint32 {
 	next := uint32(0)
 	for i := range p.Observed.Containers {

@@ -8,8 +8,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// allocated are the resources that the node granted a container: those of its
-// spec unless a resize waits.
+// allocated returns the resources that the node granted a container: those of
+// its spec unless a resize waits.
 func (p *planner) allocated(c *corev1.Container) corev1.ResourceRequirements {
 	if r, ok := p.State.Allocated[c.Name]; ok {
 		return r

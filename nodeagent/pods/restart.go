@@ -63,7 +63,7 @@ func backoffUntil(m *Memory, finished, now time.Time, limit time.Duration) time.
 	return time.Time{}
 }
 
-// nextBackoff is the delay to remember when a container that finished then is restarted.
+// nextBackoff returns the delay to remember when a container that finished then is restarted.
 func nextBackoff(m *Memory, finished time.Time, limit time.Duration) time.Duration {
 	if m.Backoff == 0 || finished.Sub(m.BackoffSince) > 2*limit {
 		return min(initialBackoff, limit)

@@ -30,7 +30,7 @@ const (
 // pullErrorShown is how long ErrImagePull shows before ImagePullBackOff does.
 const pullErrorShown = 2 * time.Second
 
-// status is the status the pod should have.
+// status returns the status the pod should have.
 func (p *planner) status() corev1.PodStatus {
 	pod := p.Pod
 	status := *pod.Status.DeepCopy()

@@ -98,7 +98,7 @@ func (c Config) complete() (Config, error) {
 	return c, nil
 }
 
-// renewInterval is the time between two renewals of one lease.
+// renewInterval returns the time between two renewals of one lease.
 func (c *Config) renewInterval() time.Duration {
 	if len(c.Names) > 1000 {
 		return c.LeaseDuration / 2

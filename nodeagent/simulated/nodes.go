@@ -32,10 +32,10 @@ type node struct {
 	failures int
 }
 
-// retryDelay is how long to wait after n failures: 0.1 s doubling to 6.4 s.
+// retryDelay returns how long to wait after n failures: 0.1 s doubling to 6.4 s.
 func retryDelay(n int) time.Duration { return 100 * time.Millisecond << min(n-1, 6) }
 
-// object is the Node as registered.
+// object returns the Node as registered.
 func (s *Nodes) object(n *node) *corev1.Node {
 	labels := map[string]string{
 		corev1.LabelHostname: n.name, corev1.LabelOSStable: "linux", corev1.LabelArchStable: runtime.GOARCH, Label: "true",

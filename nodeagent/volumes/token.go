@@ -61,7 +61,7 @@ func (m *Manager) tokenFile(ctx context.Context, state *podState, pod *corev1.Po
 	return payload{path.Clean(s.Path): private(pod, []byte(current.value), mode)}, nil
 }
 
-// private is a file for the pod's user or group alone where it has one.
+// private returns a file for the pod's user or group alone where it has one.
 func private(pod *corev1.Pod, data []byte, mode *int32) file {
 	f := file{data: data, mode: modeOf(nil, mode), uid: commonUser(pod)}
 	if f.uid != nil || fsGroup(pod) != nil {

@@ -112,7 +112,7 @@ func compareNames(a, b types.NamespacedName) int { return strings.Compare(a.Stri
 // absent is no element's verdict.
 const absent = "\x00absent"
 
-// current is the verdict that the claims give an element.
+// current returns the verdict that the claims give an element.
 func (t *Table) current(e element) string {
 	claims := t.claims[e]
 	if len(claims) == 0 {

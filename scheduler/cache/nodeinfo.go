@@ -233,9 +233,9 @@ func (n *NodeInfo) copyInto(c *NodeInfo) {
 	c.allocatable = n.allocatable.clone()
 }
 
-// Position is the index of n, or of what n was copied from, in the snapshot's
-// list of nodes; -1 if n is not from a snapshot. With GetGeneration it lets
-// plugins remember what they computed of a node.
+// Position returns the index of n, or of what n was copied from, in the
+// snapshot's list of nodes; -1 if n is not from a snapshot. With GetGeneration
+// it lets plugins remember what they computed of a node.
 func Position(n fwk.NodeInfo) int {
 	if own, ok := n.(*NodeInfo); ok {
 		return own.position

@@ -64,7 +64,7 @@ func (p *PodInfo) CalculateResource() fwk.PodResource {
 	return p.resource
 }
 
-// withPod is p for a copy of its pod that differs in nothing that p derives.
+// withPod returns p for a copy of its pod that differs in nothing that p derives.
 func (p *PodInfo) withPod(pod *v1.Pod) *PodInfo {
 	c := &PodInfo{
 		pod:                   pod,

@@ -43,10 +43,10 @@ func (m *NodeToStatus) Set(node string, s *fwk.Status) { m.byNode[node] = s }
 // SetAbsent records why all nodes without a status of their own were refused.
 func (m *NodeToStatus) SetAbsent(s *fwk.Status) { m.absent = s }
 
-// Absent is the status of nodes without one of their own.
+// Absent returns the status of nodes without one of their own.
 func (m *NodeToStatus) Absent() *fwk.Status { return m.absent }
 
-// Len is the number of nodes with a status of their own.
+// Len returns the number of nodes with a status of their own.
 func (m *NodeToStatus) Len() int { return len(m.byNode) }
 
 // All visits nodes with a status of their own, in order of name.

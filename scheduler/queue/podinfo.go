@@ -42,7 +42,7 @@ var _ fwk.QueuedEntityInfo = &Pod{}
 
 func (p *Pod) Type() fwk.EntityKeyType { return fwk.PodKeyType }
 
-// GetPriority is the pod's spec.priority, 0 without one.
+// GetPriority returns the pod's spec.priority, 0 without one.
 func (p *Pod) GetPriority() int32 {
 	if prio := p.GetPod().Spec.Priority; prio != nil {
 		return *prio
@@ -55,7 +55,7 @@ func (p *Pod) GetBackoffExpiration() time.Time { return p.BackoffUntil }
 func (p *Pod) GetUnschedulableCount() int      { return p.UnschedulableCount }
 func (p *Pod) GetConsecutiveErrorsCount() int  { return p.ConsecutiveErrors }
 
-// GetInitialAttemptTimestamp is nil before the first attempt.
+// GetInitialAttemptTimestamp returns nil before the first attempt.
 func (p *Pod) GetInitialAttemptTimestamp() *time.Time {
 	if p.FirstAttempt.IsZero() {
 		return nil

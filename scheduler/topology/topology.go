@@ -62,7 +62,7 @@ func (d *Domains) lookup(node *v1.Node) int32 {
 	return id
 }
 
-// Key is the label that makes these domains.
+// Key returns the label that makes these domains.
 func (d *Domains) Key() string { return d.key }
 
 // Keys holds Domains by topology key.

@@ -113,8 +113,8 @@ func backend(ns, name string) *corev1.Service {
 	}}
 }
 
-// served are the labels of what the Service selects, which are not those that the
-// ReplicaSet does: a pod more is none of its business.
+// served returns the labels of what the Service selects, which are not those that
+// the ReplicaSet does: a pod more is none of its business.
 func served() map[string]string { return map[string]string{"served": "yes"} }
 
 func backends(ns string) *appsv1.ReplicaSet {

@@ -176,7 +176,7 @@ func (b *bench) restarted(ctx context.Context, t *target, name func(string) stri
 	return nil
 }
 
-// versions are the resource versions of all pods.
+// versions returns the resource versions of all pods.
 func (t *target) versions(ctx context.Context) (map[types.UID]string, error) {
 	versions := map[types.UID]string{}
 	list := &metav1.PartialObjectMetadataList{}

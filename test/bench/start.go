@@ -203,7 +203,7 @@ func memory(pid int) (rss, anonymous float64, err error) {
 	return rss, anonymous, nil
 }
 
-// peakMemory is the most a process ever had resident, in megabytes.
+// peakMemory returns the most a process ever had resident, in megabytes.
 func peakMemory(pid int) (float64, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

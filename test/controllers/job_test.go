@@ -15,7 +15,7 @@ import (
 	"github.com/coracle-k8s/coracle/test/env"
 )
 
-// work is a job whose pods end at once, with an exit code.
+// work returns a job whose pods end at once, with an exit code.
 func work(name string, completions, parallelism int32, code string) *batchv1.Job {
 	j := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
 	j.Spec.Completions, j.Spec.Parallelism = &completions, &parallelism

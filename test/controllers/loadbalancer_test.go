@@ -35,7 +35,7 @@ func loadBalancer(name string, change func(*corev1.ServiceSpec)) *corev1.Service
 
 func asItIs(*corev1.ServiceSpec) {}
 
-// ingress is the Service's addresses, with a star if it has the finalizer.
+// ingress returns the Service's addresses, with a star if it has the finalizer.
 func (m moving) ingress(name string) func() string {
 	return func() string {
 		var svc corev1.Service
@@ -57,7 +57,7 @@ func (m moving) ingress(name string) func() string {
 	}
 }
 
-// events are the reasons and messages about an object, in no order.
+// events returns the reasons and messages about an object, in no order.
 func (m moving) events(name string) func() string {
 	return func() string {
 		var list corev1.EventList

@@ -18,7 +18,7 @@ import (
 	"github.com/coracle-k8s/coracle/test/env"
 )
 
-// scraped is the value of a series, 0 if there is none.
+// scraped returns the value of a series, 0 if there is none.
 func scraped(t *testing.T, e *env.Env, series string) float64 {
 	t.Helper()
 	for line := range strings.Lines(metrics(t, e)) {

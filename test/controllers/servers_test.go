@@ -23,7 +23,7 @@ func advertising(address string) env.Option {
 	return env.WithConfig(func(c *v1alpha1.Cluster) { c.AdvertiseAddress = address })
 }
 
-// led are the addresses that the Service kubernetes leads to, by its slices.
+// led returns the addresses that the Service kubernetes leads to, by its slices.
 func led(t *testing.T, e *env.Env) []string {
 	t.Helper()
 	var list discoveryv1.EndpointSliceList

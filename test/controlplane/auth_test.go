@@ -63,7 +63,7 @@ func (s socket) bearer(token string) *kubernetes.Clientset {
 	return c
 }
 
-// whoami is the user that a client is.
+// whoami returns the user of a client.
 func whoami(ctx context.Context, c kubernetes.Interface) (authenticationv1.UserInfo, error) {
 	review, err := c.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
 	if err != nil {

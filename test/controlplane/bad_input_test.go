@@ -56,7 +56,7 @@ func (s served) has(verb string) bool {
 	return false
 }
 
-// body is an object of the kind with more fields.
+// body returns an object of the kind with more fields.
 func (s served) body(metadata, more string) string {
 	return fmt.Sprintf(`{"apiVersion":%q,"kind":%q,"metadata":{%s}%s}`, s.gv.String(), s.Kind, metadata, more)
 }
@@ -103,7 +103,7 @@ const (
 	inProtobuf = "application/vnd.kubernetes.protobuf"
 )
 
-// badBodies are creates that no resource takes.
+// badBodies returns creates that no resource takes.
 func badBodies(s served) []refusal {
 	named := `"name":"bad"`
 	anchors := "a: &a [x,x,x,x,x,x,x,x,x]\n"
@@ -153,7 +153,7 @@ func badBodies(s served) []refusal {
 	return bad
 }
 
-// badRequests are about objects that are there or not.
+// badRequests returns requests about objects that are there or not.
 func badRequests(s served) (bad []refusal) {
 	add := func(verb, method, path, contentType, body string, codes ...int) {
 		if s.has(verb) {

@@ -41,7 +41,7 @@ const boatSchema = `{
   }
 }`
 
-// boats is a definition that uses most of what there is.
+// boats returns a definition that uses most of what there is.
 func boats(group string, change func(*apiextensionsv1.CustomResourceDefinition)) *apiextensionsv1.CustomResourceDefinition {
 	GinkgoHelper()
 	props := &apiextensionsv1.JSONSchemaProps{}

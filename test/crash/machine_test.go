@@ -132,14 +132,14 @@ func (m *machine) getReady(l *life) {
 	m.tell()
 }
 
-// current is the newest life, and what is closed when that changes.
+// current returns the newest life, and what is closed when that changes.
 func (m *machine) current() (*life, <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.now, m.changed
 }
 
-// up is the current life if it is ready and has not ended, else nil.
+// up returns the current life if it is ready and has not ended, else nil.
 func (m *machine) up() *life {
 	l, _ := m.current()
 	if l != nil && l.isReady(m) && !l.hasEnded() {
@@ -218,7 +218,7 @@ func (m *machine) close() {
 	_ = m.log.Close()
 }
 
-// lastWords are the last lines of the log, but for those of every start.
+// lastWords returns the last lines of the log, but for those of every start.
 func (m *machine) lastWords(lines int) string {
 	data, err := os.ReadFile(m.log.Name())
 	if err != nil {

@@ -215,7 +215,7 @@ func (o *oracle) job(name string, completions int, failing []string, indexed boo
 	}
 }
 
-// conditions are those that hold and end a Job, but for those that announce it.
+// conditions returns those that hold and end a Job, but for those that announce it.
 func conditions(j *batchv1.Job) string {
 	var holds []string
 	for _, c := range j.Status.Conditions {

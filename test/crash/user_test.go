@@ -69,7 +69,7 @@ func newUser(machines ...*machine) *user {
 	return &user{machines: machines, scheme: apis.NewClientScheme(), mapper: mapper}
 }
 
-// named is an object to patch, delete or read.
+// named returns an object to patch, delete or read.
 func named(kind, namespace, name string) *unstructured.Unstructured {
 	o := &unstructured.Unstructured{}
 	o.SetGroupVersionKind(kinds[kind].WithKind(kind))
@@ -169,8 +169,8 @@ func (u *user) delete(ctx context.Context, o *unstructured.Unstructured, how met
 	})
 }
 
-// release is the controller of the finalizer crash.test/hold: it lets an object
-// go when that is being deleted.
+// release runs the controller of the finalizer crash.test/hold: it lets an
+// object go when that is being deleted.
 func (u *user) release(ctx context.Context, o *unstructured.Unstructured) error {
 	for {
 		found := o.DeepCopy()

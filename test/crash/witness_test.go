@@ -260,7 +260,7 @@ func (w *witness) isCounted(job *batchv1.Job, key string, pod *corev1.Pod) bool 
 	return slices.Contains(expanded(job.Status.CompletedIndexes), index)
 }
 
-// expanded are the indexes of 0,3-5.
+// expanded returns the indexes of 0,3-5.
 func expanded(text string) (all []string) {
 	for _, part := range strings.Split(text, ",") {
 		var from, to int

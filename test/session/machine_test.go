@@ -98,7 +98,7 @@ func (m *machine) id() string {
 	return hex.EncodeToString(sum[:3])
 }
 
-// command is a kubectl: the built-in one, or what $KUBECTL names.
+// command returns a kubectl: the built-in one, or what $KUBECTL names.
 func (m *machine) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(program(), append([]string{"kubectl"}, args...)...)
 	if named := os.Getenv("KUBECTL"); named != "" {

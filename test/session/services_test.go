@@ -35,7 +35,7 @@ func get(url string) (string, error) {
 	return string(body), err
 }
 
-// helloWithoutNodePort is the sample with a node port that the server picks.
+// helloWithoutNodePort returns the sample with a node port that the server picks.
 func helloWithoutNodePort() string {
 	GinkgoHelper()
 	manifest, err := os.ReadFile(hello)
@@ -53,7 +53,7 @@ func (w *workspace) service(name string) *corev1.Service {
 // balancedPort is one that nothing on the host should have.
 const balancedPort = 18080
 
-// balanced is a Service of type LoadBalancer in front of the sample's pods.
+// balanced returns a Service of type LoadBalancer in front of the sample's pods.
 func balanced(name string) string {
 	return fmt.Sprintf(`{"apiVersion":"v1","kind":"Service","metadata":{"name":%q},"spec":{"type":"LoadBalancer",
 		"selector":{"app":"hello"},"ports":[{"port":%d,"targetPort":"http"}]}}`, name, balancedPort)

@@ -44,7 +44,7 @@ var _ = BeforeSuite(func() {
 	DeferCleanup(daily.remove)
 })
 
-// program is the path of the coracle under test.
+// program returns the path of the coracle under test.
 func program() string {
 	if named := os.Getenv("CORACLE_BIN"); named != "" {
 		return named
@@ -190,7 +190,7 @@ func freePort() int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// containers are the IDs of the pods' containers.
+// containers returns the IDs of the pods' containers.
 func containers(pods []corev1.Pod) []string {
 	var ids []string
 	for _, p := range pods {

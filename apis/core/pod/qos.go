@@ -40,7 +40,7 @@ func ComputeQOSClass(p *corev1.Pod) corev1.PodQOSClass {
 	return class
 }
 
-// classOf is the class of one container, or of a pod as a whole.
+// classOf returns the class of one container, or of a pod as a whole.
 func classOf(r *corev1.ResourceRequirements) corev1.PodQOSClass {
 	requested := 0
 	for _, name := range [...]corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {

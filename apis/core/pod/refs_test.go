@@ -118,8 +118,8 @@ func fullPod(f *filler) *corev1.Pod {
 	return p
 }
 
-// notReferences are fields of pods with the look of a reference that the walk
-// leaves out, with why.
+// notReferences returns fields of pods with the look of a reference that the
+// walk leaves out, with why.
 func notReferences() map[string]string {
 	const (
 		ownParts  = "a part of the pod itself"

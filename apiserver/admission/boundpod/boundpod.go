@@ -30,7 +30,7 @@ func Change(a admission.Attributes) (pod, old *corev1.Pod, err error) {
 	return pod, old, nil
 }
 
-// NodeOf is the pod's node. Without it the change is forbidden.
+// NodeOf returns the pod's node. Without it the change is forbidden.
 func NodeOf(ctx context.Context, a admission.Attributes, nodes Nodes, pod *corev1.Pod) (*corev1.Node, error) {
 	node, err := nodes.LiveNode(ctx, pod.Spec.NodeName)
 	switch {

@@ -27,7 +27,7 @@ func newCompiler(variables []admissionv1.Variable, sees cel.OptionalVariableDecl
 	return c, nil
 }
 
-// newMatcher is nil without conditions.
+// newMatcher returns nil without conditions.
 func newMatcher(c *cel.CompositedCompiler, conditions []admissionv1.MatchCondition, sees cel.OptionalVariableDeclarations, failure *admissionv1.FailurePolicyType, policy string) matchconditions.Matcher {
 	if len(conditions) == 0 {
 		return nil

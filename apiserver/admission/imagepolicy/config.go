@@ -58,7 +58,7 @@ func load(config io.Reader) (settings, error) {
 	return s, nil
 }
 
-// duration is n units; 0 means the default and -1 zero.
+// duration returns n units; 0 means the default and -1 zero.
 func duration(n int64, unit, least, most, otherwise time.Duration) (time.Duration, error) {
 	switch n {
 	case -1:

@@ -73,7 +73,7 @@ func owners(obj runtime.Object) []metav1.OwnerReference {
 	return m.GetOwnerReferences()
 }
 
-// newlyBlocking are references that block their owner's deletion and did not.
+// newlyBlocking returns references that block their owner's deletion and did not.
 func newlyBlocking(after, before []metav1.OwnerReference) []metav1.OwnerReference {
 	blocking := map[types.UID]bool{}
 	for _, r := range before {

@@ -97,7 +97,7 @@ func podOf(a admission.Attributes) *corev1.Pod {
 	return pod
 }
 
-// wanted is the namespace's selector, which the pod's may not contradict.
+// wanted returns the namespace's selector, which the pod's may not contradict.
 func (p Plugin) wanted(ctx context.Context, a admission.Attributes, pod *corev1.Pod) (labels.Set, error) {
 	ns, err := p.namespaces.GetNamespace(ctx, a.GetNamespace())
 	if apierrors.IsNotFound(err) {

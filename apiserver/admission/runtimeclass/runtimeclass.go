@@ -91,7 +91,7 @@ func podOf(a admission.Attributes) (*corev1.Pod, bool) {
 	return pod, ok
 }
 
-// classOf is nil for pods that name no class.
+// classOf returns nil for pods that name no class.
 func (p *Plugin) classOf(ctx context.Context, a admission.Attributes, pod *corev1.Pod) (*nodev1.RuntimeClass, error) {
 	name := pod.Spec.RuntimeClassName
 	if name == nil {

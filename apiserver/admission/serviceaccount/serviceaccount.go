@@ -205,7 +205,7 @@ func (p *Plugin) mountToken(pod *corev1.Pod) {
 	}
 }
 
-// TokenVolume is the projected volume of token, root CA and namespace.
+// TokenVolume returns the projected volume of token, root CA and namespace.
 func TokenVolume() *corev1.ProjectedVolumeSource {
 	return &corev1.ProjectedVolumeSource{
 		DefaultMode: ptr.To(corev1.ProjectedVolumeSourceDefaultMode),

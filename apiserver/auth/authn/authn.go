@@ -219,12 +219,12 @@ func OpenTokenFile(path string) (authenticator.Token, error) {
 	return filed{tokens}, nil
 }
 
-// Node is the user of the agent of a node.
+// Node returns the user of the agent of a node.
 func Node(name string) user.Info {
 	return &user.DefaultInfo{Name: "system:node:" + name, Groups: []string{user.NodesGroup}}
 }
 
-// Privileged is a user that may do everything, named for audit logs.
+// Privileged returns a user that may do everything, named for audit logs.
 func Privileged(name string, groups ...string) user.Info {
 	return &user.DefaultInfo{Name: name, Groups: slices.Concat([]string{user.SystemPrivilegedGroup}, groups)}
 }

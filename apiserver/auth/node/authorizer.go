@@ -73,7 +73,7 @@ func (a *Authorizer) Authorize(ctx context.Context, attrs authorizer.Attributes)
 
 type decider func(a *Authorizer, ctx context.Context, node string, attrs authorizer.Attributes) (verdict, error)
 
-// special are the resources of which a node may have its own only, as
+// special returns the resources of which a node may have its own only, as
 // "group/resource".
 func special() map[string]decider {
 	return map[string]decider{

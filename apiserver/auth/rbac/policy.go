@@ -19,7 +19,7 @@ func ClusterRoles() []rbacv1.ClusterRole {
 	return append(all, controllerRoles()...)
 }
 
-// userRoles are the roles meant to be bound to people.
+// userRoles returns the roles meant to be bound to people.
 func userRoles() []rbacv1.ClusterRole {
 	return []rbacv1.ClusterRole{
 		clusterRole("cluster-admin", allow("*", "*", "*"), urls("*", "*")),
@@ -35,8 +35,8 @@ func userRoles() []rbacv1.ClusterRole {
 	}
 }
 
-// editRules are the rights in a namespace of users who may not grant rights.
-// Reading what escalates (secrets, exec) is here, not in view.
+// editRules returns the rights in a namespace of users who may not grant
+// rights. Reading what escalates (secrets, exec) is here, not in view.
 func editRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{
 		allow(read, "core", "pods/attach pods/proxy pods/exec pods/portforward secrets services/proxy"),
@@ -97,8 +97,8 @@ func publicRoles() []rbacv1.ClusterRole {
 	}
 }
 
-// NodeRules are the rights of nodes that do not depend on which objects belong
-// to them; the node authorizer decides about the others.
+// NodeRules returns the rights of nodes that do not depend on which objects
+// belong to them; the node authorizer decides about the others.
 func NodeRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{
 		// For the agent's own API.
@@ -245,7 +245,7 @@ func certificateRoles() []rbacv1.ClusterRole {
 	}
 }
 
-// ClusterRoleBindings are Kubernetes' default cluster role bindings.
+// ClusterRoleBindings returns Kubernetes' default cluster role bindings.
 func ClusterRoleBindings() []rbacv1.ClusterRoleBinding {
 	all := []rbacv1.ClusterRoleBinding{
 		bind("cluster-admin", group(user.SystemPrivilegedGroup)),
@@ -269,7 +269,7 @@ func ClusterRoleBindings() []rbacv1.ClusterRoleBinding {
 	return all
 }
 
-// Roles are Kubernetes' default roles, all in kube-system and kube-public.
+// Roles returns Kubernetes' default roles, all in kube-system and kube-public.
 func Roles() []rbacv1.Role {
 	const system, public = metav1.NamespaceSystem, metav1.NamespacePublic
 	lock := []rbacv1.PolicyRule{
@@ -288,7 +288,7 @@ func Roles() []rbacv1.Role {
 	}
 }
 
-// RoleBindings are Kubernetes' default role bindings.
+// RoleBindings returns Kubernetes' default role bindings.
 func RoleBindings() []rbacv1.RoleBinding {
 	const system, public = metav1.NamespaceSystem, metav1.NamespacePublic
 	const manager, scheduler = "system::leader-locking-kube-controller-manager", "system::leader-locking-kube-scheduler"

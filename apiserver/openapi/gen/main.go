@@ -74,7 +74,7 @@ func run(out string) error {
 // optional is the folder of what describes beta and alpha versions.
 const optional = "optional"
 
-// resources are those of every version.
+// resources returns the resources of every version.
 func resources() []*registry.Resource { return append(all.Resources(), all.Optional()...) }
 
 // optionalVersions have no resource that is on by default.

@@ -375,7 +375,7 @@ func FuzzBytes(f *testing.F) {
 	})
 }
 
-// awful are documents that are not objects.
+// awful returns documents that are not objects.
 func awful() []string {
 	pod := `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":`
 	number, _ := json.Marshal(1e300)

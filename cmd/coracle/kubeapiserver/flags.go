@@ -126,7 +126,8 @@ func (f *Flags) addNodes() {
 	}
 }
 
-// metricFlags are those of the stock code for metrics that have an effect here.
+// metricFlags returns the flags of the stock code for metrics that have an
+// effect here.
 func metricFlags() []string {
 	return []string{"allow-metric-labels", "allow-metric-labels-manifest", "disabled-metrics"}
 }

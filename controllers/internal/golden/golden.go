@@ -50,7 +50,7 @@ func NewRandom(seed uint64) *Random { return &Random{Rand: rand.New(rand.NewPCG(
 // Say adds a line to the transcript.
 func (r *Random) Say(format string, args ...any) { fmt.Fprintf(&r.log, format+"\n", args...) }
 
-// String is the transcript.
+// String returns the transcript.
 func (r *Random) String() string { return r.log.String() }
 
 // Chance is true once in n times.

@@ -46,7 +46,7 @@ func (k Kept) Gauges(c client.Reader) []prometheus.Collector {
 	}
 }
 
-// fewest is how few slices could hold what these do.
+// fewest returns how few slices could hold what these do.
 func (k Kept) fewest(all []discoveryv1.EndpointSlice) int {
 	together := map[string]int{}
 	for i := range all {
@@ -81,7 +81,7 @@ func Moves(before, after []*discoveryv1.EndpointSlice) (added, updated, removed 
 	return added, updated, removed
 }
 
-// byPlace are endpoints by their ports and first address.
+// byPlace returns endpoints by their ports and first address.
 func byPlace(all []*discoveryv1.EndpointSlice) map[string]*discoveryv1.Endpoint {
 	found := map[string]*discoveryv1.Endpoint{}
 	for _, s := range all {
@@ -95,7 +95,7 @@ func byPlace(all []*discoveryv1.EndpointSlice) map[string]*discoveryv1.Endpoint 
 	return found
 }
 
-// Rewritten are those slices of have that others, of the same name, replace.
+// Rewritten returns those slices of have that others, of the same name, replace.
 func Rewritten(have []*discoveryv1.EndpointSlice, others ...[]*discoveryv1.EndpointSlice) []*discoveryv1.EndpointSlice {
 	names := map[string]bool{}
 	for _, list := range others {

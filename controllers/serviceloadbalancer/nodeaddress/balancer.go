@@ -79,7 +79,7 @@ func (b *Balancer) Stale(ctx context.Context, svc *corev1.Service, nodes []*core
 	return !equality.Semantic.DeepEqual(ingress(share.addresses), svc.Status.LoadBalancer.Ingress), nil
 }
 
-// share is the Service's part of what all Services get.
+// share returns the Service's part of what all Services get.
 func (b *Balancer) share(ctx context.Context, svc *corev1.Service, nodes []*corev1.Node) (assignment, error) {
 	o := observed{nodes: nodes, reserved: b.config.Reserved, local: map[types.NamespacedName]map[string]bool{}}
 	var services corev1.ServiceList
@@ -111,7 +111,7 @@ func (b *Balancer) share(ctx context.Context, svc *corev1.Service, nodes []*core
 	return assign(o)[keyOf(svc)], nil
 }
 
-// localNodes are those with a ready endpoint of the Service.
+// localNodes returns the nodes with a ready endpoint of the Service.
 func (b *Balancer) localNodes(ctx context.Context, svc *corev1.Service) (map[string]bool, error) {
 	var slices discoveryv1.EndpointSliceList
 	if err := b.config.Cache.List(ctx, &slices, client.UnsafeDisableDeepCopy, client.InNamespace(svc.Namespace),

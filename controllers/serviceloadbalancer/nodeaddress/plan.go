@@ -132,7 +132,7 @@ func byAge(a, b *corev1.Service) int {
 	)
 }
 
-// sorted are the ready nodes by name; simulated ones only if there are no others.
+// sorted returns the ready nodes by name; simulated ones only if there are no others.
 func sorted(nodes []*corev1.Node) []*corev1.Node {
 	nodes = slices.DeleteFunc(slices.Clone(nodes), func(n *corev1.Node) bool { return !ready(n) })
 	nodes = prefer(nodes, func(n *corev1.Node) bool { return !strings.HasPrefix(n.Spec.ProviderID, simulatedProvider) })
@@ -140,9 +140,9 @@ func sorted(nodes []*corev1.Node) []*corev1.Node {
 	return nodes
 }
 
-// candidates are the addresses of the nodes in the Service's families, in the
-// order of families, then of nodes: external ones if any node has one. Of these
-// the Service may wish for one.
+// candidates returns the addresses of the nodes in the Service's families, in
+// the order of families, then of nodes: external ones if any node has one. Of
+// these the Service may wish for one.
 func candidates(svc *corev1.Service, nodes []*corev1.Node, local map[string]bool) []netip.Addr {
 	if onlyLocal(svc) {
 		nodes = prefer(nodes, func(n *corev1.Node) bool { return local[n.Name] })
@@ -202,7 +202,7 @@ func addressesOf(n *corev1.Node, kind corev1.NodeAddressType) []netip.Addr {
 	return out
 }
 
-// families are the Service's, true for IPv4.
+// families returns the Service's families, true for IPv4.
 func families(svc *corev1.Service) []bool {
 	if len(svc.Spec.IPFamilies) == 0 {
 		return []bool{!strings.Contains(svc.Spec.ClusterIP, ":")}

@@ -43,7 +43,7 @@ func New(config Config) (*Containerd, error) {
 	return &Containerd{config: config, restrictOOM: restrict}, nil
 }
 
-// Endpoint is the CRI and containerd socket.
+// Endpoint returns the CRI and containerd socket.
 func (c *Containerd) Endpoint() string { return c.config.socket() }
 
 // CNIConfDir returns the directory for the network's configuration.

@@ -114,7 +114,7 @@ func (r *Runtime) Empty() bool {
 	return len(r.sandboxes) == 0 && len(r.containers) == 0
 }
 
-// Config is the config of the newest container of a name, or nil.
+// Config returns the config of the newest container of a name, or nil.
 func (r *Runtime) Config(name string) *runtimeapi.ContainerConfig {
 	r.mu.Lock()
 	defer r.mu.Unlock()

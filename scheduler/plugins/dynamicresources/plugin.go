@@ -43,7 +43,7 @@ const (
 	compiledExpressions = 10
 )
 
-// features are those that are on by default in Kubernetes 1.37.
+// features returns the features that are on by default in Kubernetes 1.37.
 func features() structured.Features {
 	return structured.Features{
 		AdminAccess: true, PrioritizedList: true, PartitionableDevices: true, DeviceTaints: true,

@@ -206,7 +206,7 @@ func (p *InterPodAffinity) count(terms ...fwk.AffinityTerm) *topology.Memo[int32
 	})
 }
 
-// identity is all that others' terms can see of the pod.
+// identity returns all that others' terms can see of the pod.
 func (p *InterPodAffinity) identity(pod *v1.Pod) string {
 	return pod.Namespace + "\x00" + labels.FormatLabels(pod.Labels) + "\x00" + labels.FormatLabels(p.namespaces.NamespaceLabels(pod.Namespace))
 }

@@ -118,8 +118,8 @@ func (r *request) lacks(node fwk.NodeInfo, isDevice func(v1.ResourceName) bool) 
 	return reasons, never
 }
 
-// Score is the LeastAllocated strategy: the mean share of CPU and memory that
-// would stay free.
+// Score returns the LeastAllocated strategy: the mean share of CPU and memory
+// that would stay free.
 func (*Fit) Score(_ context.Context, cs fwk.CycleState, pod *v1.Pod, node fwk.NodeInfo) (int64, *fwk.Status) {
 	r, s := readRequest(cs)
 	if s != nil {

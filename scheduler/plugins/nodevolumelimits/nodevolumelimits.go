@@ -138,7 +138,7 @@ func (p *NodeVolumeLimits) Filter(_ context.Context, cs fwk.CycleState, _ *v1.Po
 	return nil
 }
 
-// there are the volumes of the node's pods and those that are attached still.
+// there returns the volumes of the node's pods and those that are attached still.
 func (p *NodeVolumeLimits) there(info fwk.NodeInfo) map[id]struct{} {
 	there := map[id]struct{}{}
 	for _, pi := range info.GetPods() {

@@ -182,7 +182,7 @@ func (c *cluster) wantFilter(pod *v1.Pod, node *v1.Node) string {
 	return ""
 }
 
-// wantScores are raw scores of all nodes; -1 where the node is ignored.
+// wantScores returns raw scores of all nodes; -1 where the node is ignored.
 func (c *cluster) wantScores(pod *v1.Pod) map[string]int64 {
 	soft, strict := c.of(pod, v1.ScheduleAnyway), true
 	if len(pod.Spec.TopologySpreadConstraints) == 0 {

@@ -114,7 +114,7 @@ func (p *VolumeBinding) provisionable(m *provision, node *v1.Node) (string, erro
 	return "", nil
 }
 
-// limit is the size of the largest volume that can be made, nil for none.
+// limit returns the size of the largest volume that can be made, nil for none.
 func limit(c *storagev1.CSIStorageCapacity) *resource.Quantity {
 	if c.MaximumVolumeSize != nil {
 		return c.MaximumVolumeSize

@@ -47,8 +47,8 @@ type step struct {
 	fill func(*tree) error
 }
 
-// images are those that conformance specs use; registries, names and tags are
-// the suite's own list.
+// images returns the images that conformance specs use; registries, names and
+// tags are the suite's own list.
 func (b *builder) images() ([]image, error) {
 	var out []image
 	for _, a := range b.catalog() {
@@ -224,7 +224,7 @@ func (b *builder) page(name string) step {
 	}}
 }
 
-// program is a Go program at a path in the image.
+// program adds a Go program at a path in the image.
 func (b *builder) program(name, path string, mode int64) step {
 	return step{name + " alone", func(t *tree) error {
 		content, err := os.ReadFile(filepath.Join(b.programs, name))
@@ -236,7 +236,7 @@ func (b *builder) program(name, path string, mode int64) step {
 	}}
 }
 
-// source is a file of the suite's own images.
+// source adds a file of the suite's own images.
 func (b *builder) source(t *tree, from, to string) error {
 	content, err := os.ReadFile(filepath.Join(b.sources, filepath.FromSlash(from)))
 	if err != nil {

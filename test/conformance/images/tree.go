@@ -28,7 +28,7 @@ type entry struct {
 
 func newTree() *tree { return &tree{entries: map[string]entry{}} }
 
-// clean is a name as the tree keeps it: relative, without a slash at its end.
+// clean returns a name as the tree keeps it: relative, without a slash at its end.
 func clean(name string) string { return strings.TrimPrefix(path.Clean("/"+name), "/") }
 
 // put adds an entry, in place of one of the same name; a directory never

@@ -85,7 +85,7 @@ func oneLine(message string) string {
 	return string(line)
 }
 
-// Merge is the results with newer ones over them, sorted by spec.
+// Merge returns the results with newer ones over them, sorted by spec.
 func Merge(old, newer []Result) []Result {
 	latest := map[string]Result{}
 	for _, r := range slices.Concat(old, newer) {

@@ -107,7 +107,7 @@ func (o *options) readList() error {
 	return nil
 }
 
-// logs is the directory of what the cluster and the suite write.
+// logs returns the directory of what the cluster and the suite write.
 func (o options) logs() string { return filepath.Join(o.build, fmt.Sprintf("logs-%d", o.instance)) }
 
 // specs runs them on a cluster of their own.

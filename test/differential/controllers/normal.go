@@ -75,8 +75,8 @@ func draw(objects []*unstructured.Unstructured) picture {
 	return out
 }
 
-// contentHash is a hash of a template that both sides have: each hashes templates in
-// a way of its own.
+// contentHash returns a hash of a template that both sides have: each hashes
+// templates in a way of its own.
 func contentHash(u *unstructured.Unstructured, own string, path ...string) string {
 	content, _, _ := unstructured.NestedMap(u.Object, path...)
 	sum := fnv.New32()

@@ -115,7 +115,7 @@ func New(c Config) *Generator {
 
 func isReview(k *Kind) bool { return k.Can("create") && !k.Can("get") && k.Resource != "bindings" }
 
-// Namespace is the worker's own.
+// Namespace returns the worker's own namespace.
 func (g *Generator) Namespace() string { return g.namespace }
 
 // operation is one sort of request. It returns false if it needs what is not there.
@@ -260,7 +260,7 @@ func (g *Generator) forget(k *Kind, name string) {
 	}
 }
 
-// Refresh is the request that shows what became of the object of r.
+// Refresh returns the request that shows what became of the object of r.
 func (g *Generator) Refresh(r Request) (Request, bool) {
 	k := r.target.kind
 	if k == nil || r.target.name == "" || !k.Can("get") {
@@ -320,12 +320,12 @@ func clone(body map[string]any) map[string]any {
 	return out
 }
 
-// Begin is the request that makes the worker's namespace.
+// Begin returns the request that makes the worker's namespace.
 func (g *Generator) Begin() Request {
 	return Request{Method: http.MethodPost, Path: "/api/v1/namespaces", ContentType: "application/json", Body: fmt.Sprintf(`{"metadata":{"name":%q}}`, g.namespace)}
 }
 
-// Heal are the requests that remove the object of r, which is forgotten.
+// Heal returns the requests that remove the object of r, which is forgotten.
 func (g *Generator) Heal(r Request) []Request {
 	k, name := r.target.kind, r.target.name
 	if k == nil || name == "" || !k.Can("delete") {

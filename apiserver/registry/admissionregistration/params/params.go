@@ -173,7 +173,7 @@ func forbidden(name string, err error) field.ErrorList {
 	return field.ErrorList{field.Forbidden(field.NewPath("spec", name), err.Error())}
 }
 
-// KindCell is the column ParamKind.
+// KindCell returns the column ParamKind.
 func KindCell(kind *admissionv1.ParamKind) string {
 	if kind == nil {
 		return "<unset>"
@@ -181,7 +181,7 @@ func KindCell(kind *admissionv1.ParamKind) string {
 	return kind.APIVersion + "/" + kind.Kind
 }
 
-// RefCell is the column ParamRef.
+// RefCell returns the column ParamRef.
 func RefCell(ref *admissionv1.ParamRef) string {
 	switch {
 	case ref == nil:

@@ -33,7 +33,7 @@ func New() *registry.Resource {
 	}.Resource()
 }
 
-// UserInfo is u in the words of the API.
+// UserInfo returns u in the words of the API.
 func UserInfo(u user.Info) authenticationv1.UserInfo {
 	info := authenticationv1.UserInfo{Username: u.GetName(), UID: u.GetUID(), Groups: u.GetGroups()}
 	for key, values := range u.GetExtra() {

@@ -79,8 +79,8 @@ func (p *proxyStorage) Connect(ctx context.Context, id string, options runtime.O
 // https://kubernetes.io/docs/reference/networking/ports-and-protocols/#node.
 const defaultAgentPort = "10250"
 
-// agentPort is the port at which clients expect the node's agent. An agent in
-// the server's own process has none, and is asked for at the usual one.
+// agentPort returns the port at which clients expect the node's agent. An agent
+// in the server's own process has none, and is asked for at the usual one.
 func agentPort(node *corev1.Node) string {
 	if port := node.Status.DaemonEndpoints.KubeletEndpoint.Port; port != 0 {
 		return strconv.Itoa(int(port))

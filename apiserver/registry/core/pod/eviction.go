@@ -82,7 +82,8 @@ func (s *evictionStorage) Create(ctx context.Context, name string, obj runtime.O
 // pod changes meanwhile.
 const evictionAttempts = 20
 
-// deleteOptions are those of the eviction with the dry run of its request.
+// deleteOptions returns the options of the eviction with the dry run of its
+// request.
 func deleteOptions(e *policyv1.Eviction, o *metav1.CreateOptions) (*metav1.DeleteOptions, error) {
 	options := &metav1.DeleteOptions{}
 	if e.DeleteOptions != nil {

@@ -104,7 +104,7 @@ func (a *allocator) ready(ctx context.Context) error {
 	return nil
 }
 
-// addrs are the clusterIPs of a Service that are addresses.
+// addrs returns the clusterIPs of a Service that are addresses.
 func addrs(s *corev1.Service) []netip.Addr {
 	var all []netip.Addr
 	for _, ip := range clusterIPs(s) {

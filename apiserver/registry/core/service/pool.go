@@ -110,7 +110,7 @@ func newAddresses(cidr string, random func(int) int) (*addresses, error) {
 	return &addresses{prefix: prefix, pool: newPool(size, reserved, random)}, nil
 }
 
-// at is the i-th address.
+// at returns the i-th address.
 func (a *addresses) at(i int) netip.Addr {
 	base := a.prefix.Addr()
 	n := new(big.Int).SetBytes(base.AsSlice())
@@ -120,7 +120,7 @@ func (a *addresses) at(i int) netip.Addr {
 	return addr
 }
 
-// index is the reverse of at, false outside of the range.
+// index reverses at; it returns false outside of the range.
 func (a *addresses) index(ip netip.Addr) (int, bool) {
 	if !a.prefix.Contains(ip) {
 		return 0, false

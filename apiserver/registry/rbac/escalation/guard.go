@@ -91,7 +91,7 @@ func (g *guarded[T]) grants(ctx context.Context, obj T) error {
 	return g.check.Grants(ctx, obj)
 }
 
-// Names is the cell of the subjects of one kind.
+// Names returns the cell of the subjects of one kind.
 func Names(subjects []rbacv1.Subject, kind string) string {
 	var names []string
 	for _, s := range subjects {

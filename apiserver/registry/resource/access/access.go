@@ -183,7 +183,7 @@ func changed(now, old []resourcev1.AllocatedDeviceStatus) sets.Set[string] {
 	return drivers
 }
 
-// nodeOf is the one node whose name the allocation selects, "" otherwise.
+// nodeOf returns the one node whose name the allocation selects, "" otherwise.
 func nodeOf(a *resourcev1.AllocationResult) string {
 	if a == nil || a.NodeSelector == nil || len(a.NodeSelector.NodeSelectorTerms) != 1 {
 		return ""
