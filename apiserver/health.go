@@ -83,9 +83,9 @@ type hook struct {
 	later bool
 }
 
-// hooks are in upstream's order. Left out are start-kube-apiserver-identity-lease-*
-// of servers without others, unless the cluster has them, and
-// peer-endpoint-reconciler-controller: no server passes requests on to another.
+// hooks returns the hooks in upstream's order. Left out are
+// start-kube-apiserver-identity-lease-* of servers without others, unless the cluster has
+// them, and peer-endpoint-reconciler-controller: no server passes requests on to another.
 func (s *Server) hooks() []hook {
 	h := &s.health
 	aggregator := h.aggregator.running

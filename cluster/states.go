@@ -70,7 +70,7 @@ func (s *states) failed(controller, object, message string) {
 	s.of(controller).failure = &ControllerError{Time: now, Object: object, Message: message}
 }
 
-// list is in alphabetical order.
+// list returns the controllers in alphabetical order.
 func (s *states) list() []Controller {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,8 +86,8 @@ func (s *states) list() []Controller {
 	return list
 }
 
-// logger is l, but what controllers log as errors is noted. Their loggers have
-// the keys that controller-runtime documents: controller, namespace and name.
+// logger returns l, with controllers' errors recorded. Their loggers have the
+// keys that controller-runtime documents: controller, namespace and name.
 func (s *states) logger(l logr.Logger) logr.Logger {
 	inner := l.GetSink()
 	if deep, ok := inner.(logr.CallDepthLogSink); ok {

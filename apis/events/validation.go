@@ -60,7 +60,7 @@ func validateMeta(m *metav1.ObjectMeta) field.ErrorList {
 	return append(errs, validateFinalizers(m)...)
 }
 
-// validateFinalizers is for events.k8s.io/v1; core/v1 takes any.
+// validateFinalizers validates finalizers of events.k8s.io/v1; core/v1 takes any.
 func validateFinalizers(m *metav1.ObjectMeta) (errs field.ErrorList) {
 	for i, name := range m.Finalizers {
 		errs = append(errs, core.StandardFinalizer(field.NewPath("metadata", "finalizers").Index(i), name)...)

@@ -143,8 +143,8 @@ func (a *Admission) Validate(ctx context.Context, attrs admission.Attributes, o 
 	return a.refusal(a.chain.Validate(ctx, attrs, o))
 }
 
-// refusal is err, but of a server that stops: plugins then refuse for want of
-// what they need to know, which is nothing that the client did wrong.
+// refusal returns err, or that the server is shutting down: plugins of a server
+// that stops refuse because they lack objects, not because of the client's request.
 func (a *Admission) refusal(err error) error {
 	if life := a.life.Load(); err != nil && life != nil && (*life).Err() != nil {
 		return apierrors.NewServiceUnavailable("the server is shutting down")

@@ -104,8 +104,7 @@ func (s *Server) Demanded() bool {
 	}
 }
 
-// Sync is Demand, and returns when the APIServices of all that is served here
-// are stored.
+// Sync calls Demand, and returns when the APIServices of all that is served here are stored.
 func (s *Server) Sync(ctx context.Context) error {
 	s.Demand()
 	select {

@@ -106,7 +106,7 @@ func New(c Config) (*Server, error) {
 // Before that the server has no definitions.
 func (s *Server) Demand() { s.demand.Do(func() { close(s.demands) }) }
 
-// Sync is Demand, and returns when every stored definition is served.
+// Sync calls Demand, and returns when every stored definition is served.
 func (s *Server) Sync(ctx context.Context) error {
 	s.Demand()
 	select {
@@ -127,7 +127,7 @@ func (s *Server) Demanded() bool {
 	}
 }
 
-// Ready is false while stored definitions are being read.
+// Ready reports whether no stored definitions are being read.
 func (s *Server) Ready() bool {
 	select {
 	case <-s.demands:
@@ -142,7 +142,8 @@ func (s *Server) Ready() bool {
 	}
 }
 
-// wait is true when the stored definitions are known, or there are none.
+// wait waits for the stored definitions, if any were demanded, and reports
+// whether they are known.
 func (s *Server) wait(ctx context.Context) bool {
 	select {
 	case <-s.demands:

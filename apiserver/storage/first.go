@@ -39,7 +39,7 @@ type first struct {
 	wake  []func()
 }
 
-// comes is called before every write that may make an object. All of them wait
+// comes runs before every write that may make an object. All such writes wait
 // until the wake functions have returned.
 func (f *first) comes() {
 	if f.stored.Load() {

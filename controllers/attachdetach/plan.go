@@ -106,7 +106,7 @@ func planNode(o observed, now time.Time) plan {
 	return p
 }
 
-// attached is for a volume that has its attachment.
+// attached plans for a volume that has its attachment.
 func (p *plan) attached(o observed, w want, a attachment) {
 	switch {
 	case a.DeletionTimestamp != nil: // it has to go before there can be a new one
@@ -122,7 +122,7 @@ func (p *plan) attached(o observed, w want, a attachment) {
 	}
 }
 
-// attachTo is for a volume that has no attachment on the node.
+// attachTo plans for a volume that has no attachment on the node.
 func (p *plan) attachTo(o observed, w want, name string) {
 	if o.node == nil || o.node.Annotations[managedAnnotation] != "true" {
 		return
@@ -174,7 +174,7 @@ func (p *plan) note(w want, key, eventType, reason, prefix, suffix, when string)
 		text: message(prefix, w.volume, suffix), when: when})
 }
 
-// unwanted is for an attachment that no pod of the node needs.
+// unwanted plans for an attachment that no pod of the node needs.
 func (p *plan) unwanted(o observed, a attachment, now time.Time) {
 	since, ok := o.since[a.Name]
 	if !ok {

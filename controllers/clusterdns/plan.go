@@ -114,7 +114,7 @@ func sliceOf(node *corev1.Node) *discoveryv1.EndpointSlice {
 	}
 }
 
-// seen is false when nothing was heard of the node for long.
+// seen reports whether the node was heard of lately.
 func seen(node *corev1.Node) bool {
 	return !slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
 		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionUnknown

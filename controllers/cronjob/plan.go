@@ -204,7 +204,7 @@ func NewJob(c *batchv1.CronJob, at time.Time) (*batchv1.Job, error) {
 	}, nil
 }
 
-// Started is the status once the Job for a time was made.
+// Started updates the status after the Job for a time was made.
 func Started(status *batchv1.CronJobStatus, j *batchv1.Job, at time.Time) {
 	status.Active = append(status.Active, corev1.ObjectReference{Kind: "Job", APIVersion: batchv1.SchemeGroupVersion.String(),
 		Namespace: j.Namespace, Name: j.Name, UID: j.UID, ResourceVersion: j.ResourceVersion})

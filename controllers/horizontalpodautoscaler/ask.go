@@ -208,7 +208,7 @@ func (p *planner) pods(out *proposal, s *autoscalingv2.PodsMetricSource, r Readi
 	return nil
 }
 
-// other is for metrics that are not of pods.
+// other computes the proposal of a metric that is not of pods.
 func (p *planner) other(out *proposal, target autoscalingv2.MetricTarget, r Reading, status *autoscalingv2.MetricValueStatus, what string) (err error) {
 	if r.Err != nil {
 		return r.Err

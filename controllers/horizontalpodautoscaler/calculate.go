@@ -226,8 +226,8 @@ func containersRequest(p *corev1.Pod, name corev1.ResourceName, container string
 	return sum, nil
 }
 
-// byRatio is for a metric that is not of pods, with a target for the whole. From
-// zero, the ratio itself is the number.
+// byRatio returns the replicas for a metric that is not of pods, with a target
+// for the whole. From zero, the ratio itself is the number.
 func byRatio(current int32, ratio float64, pods []*corev1.Pod, t tolerance) (int32, error) {
 	if current == 0 {
 		return ceil(ratio), nil
@@ -247,8 +247,8 @@ func byRatio(current int32, ratio float64, pods []*corev1.Pod, t tolerance) (int
 	return ceil(ratio * float64(ready)), nil
 }
 
-// perPod is for such a metric with a target per pod. It returns also what that
-// is now.
+// perPod returns the replicas for such a metric with a target per pod, and the
+// present average.
 func perPod(current int32, value, target int64, t tolerance) (replicas int32, average int64) {
 	ratio := float64(value) / (float64(target) * float64(current))
 	replicas = current

@@ -42,7 +42,7 @@ type zones struct {
 	counted, unready int
 }
 
-// standing is how a node weighs in its zone.
+// standing is the weight of a node in its zone.
 type standing uint8
 
 const (

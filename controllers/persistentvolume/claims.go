@@ -84,7 +84,7 @@ func planBound(c *corev1.PersistentVolumeClaim, o observed) claimPlan {
 	return claimPlan{bind: pv}
 }
 
-// planRequested is for a claim that asks for a certain volume.
+// planRequested plans for a claim that asks for a certain volume.
 func planRequested(c *corev1.PersistentVolumeClaim, o observed) claimPlan {
 	pending := claimPlan{phase: corev1.ClaimPending}
 	pv := o.volume(c.Spec.VolumeName)

@@ -135,8 +135,8 @@ func (r *Reconciler) look(ctx context.Context, reader client.Reader, key types.N
 	return repairs, svc, failed
 }
 
-// inRange is true while there are no ranges at all: the server has not written
-// down its own yet.
+// inRange reports whether an address is in a range. It is true while there are
+// no ranges at all: the server has not written its own yet.
 func inRange(ranges []networkingv1.ServiceCIDR, ip netip.Addr) bool {
 	for i := range ranges {
 		for _, p := range networking.Prefixes(&ranges[i]) {

@@ -48,8 +48,9 @@ func toleration(pod *corev1.Pod, taint *corev1.Taint) (limit time.Duration, fore
 	return 0, false, false
 }
 
-// tolerates is the rule of NoExecute taints: their operators are Exists and
-// Equal. https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration
+// tolerates reports whether t tolerates the taint, by the rule of NoExecute taints:
+// their operators are Exists and Equal.
+// https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration
 func tolerates(t *corev1.Toleration, taint *corev1.Taint) bool {
 	if t.Effect != "" && t.Effect != taint.Effect || t.Key != "" && t.Key != taint.Key {
 		return false

@@ -65,7 +65,7 @@ func writeJSON(w http.ResponseWriter, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-// healthz is well if the runtime answers.
+// healthz answers ok if the runtime answers.
 func (s *server) healthz(w http.ResponseWriter, r *http.Request) {
 	if _, err := s.config.Runtime.Version(r.Context(), &runtimeapi.VersionRequest{}); err != nil {
 		http.Error(w, "container runtime is down: "+runtime.Text(err), http.StatusInternalServerError)

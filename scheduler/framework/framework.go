@@ -94,7 +94,7 @@ func (f *Framework) AddPostFilter(p fwk.PostFilterPlugin) {
 	appendIf(&f.enqueue, fwk.Plugin(p))
 }
 
-// Less is the queue's order.
+// Less orders the queue.
 func (f *Framework) Less(a, b fwk.QueuedEntityInfo) bool { return f.queueSort.Less(a, b) }
 
 // PreEnqueuePlugins gate pods before they enter the queue.

@@ -137,8 +137,8 @@ func (o *oracle) budget() {
 		fmt.Sprint(b.Status.ExpectedPods, b.Status.CurrentHealthy, b.Status.DesiredHealthy, b.Status.DisruptionsAllowed), fmt.Sprint(n, n, healthy, n-healthy))
 }
 
-// claims are those of the pods that are, and of the set that keeps them those
-// of the pods that were; each has a volume for itself.
+// claims checks that the claims are those of the existing pods, and of the set
+// that keeps them also those of former pods; each has a volume for itself.
 func (o *oracle) claims() {
 	want := sets.New[string]()
 	for i := range o.p.DbEnd {

@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// workloads are at their last revision, with exactly their pods.
+// workloads checks that they are at their last revision, with exactly their pods.
 func (o *oracle) workloads() {
 	o.deployment("web", o.p.WebLast, 4)
 	same(o, "Deployment fore is there", find(o.s.deployments, "work", "fore") != nil, false)

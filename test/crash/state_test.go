@@ -150,7 +150,7 @@ func has(all []string, one string) bool {
 	return false
 }
 
-// find is the object with that name, nil without one.
+// find returns the object with that name, nil without one.
 func find[T any, O interface {
 	*T
 	client.Object
@@ -163,7 +163,7 @@ func find[T any, O interface {
 	return nil
 }
 
-// ownedBy are the objects whose controller has that UID.
+// ownedBy returns the objects whose controller has that UID.
 func ownedBy[T any, O interface {
 	*T
 	client.Object

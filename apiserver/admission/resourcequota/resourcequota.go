@@ -110,7 +110,7 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	return p.evaluator.Evaluate(a)
 }
 
-// accessor is how the generic evaluator reads and writes quotas.
+// accessor reads and writes quotas for the generic evaluator.
 type accessor struct {
 	ctx    context.Context // of Run: evaluation serves several requests at once
 	quotas Quotas

@@ -222,7 +222,7 @@ func (*DynamicResources) Score(_ context.Context, cs fwk.CycleState, _ *v1.Pod, 
 	return score, nil
 }
 
-// preference is higher the earlier the alternatives are that were chosen.
+// preference returns a score that is higher the earlier the chosen alternatives are.
 func preference(c *resourcev1.ResourceClaim, a *resourcev1.AllocationResult) (score int64) {
 	chosen := sets.New[string]()
 	for i := range a.Devices.Results {

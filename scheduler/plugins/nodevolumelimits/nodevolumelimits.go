@@ -178,7 +178,7 @@ func installed(node *storagev1.CSINode, driver string) bool {
 	return false
 }
 
-// limits are by driver; one that names none has none.
+// limits returns the limit of each driver; one that names none has none.
 func limits(node *storagev1.CSINode) map[string]int32 {
 	if node == nil {
 		return nil

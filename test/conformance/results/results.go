@@ -17,7 +17,7 @@ import (
 	"github.com/onsi/ginkgo/v2/types"
 )
 
-// Outcome is how a spec ended.
+// Outcome is the end of a spec.
 type Outcome string
 
 const (

@@ -187,7 +187,7 @@ func budgets(all []policyv1.PodDisruptionBudget, pod *corev1.Pod) []policyv1.Pod
 	return matching
 }
 
-// unhealthyMayGo is for pods that do not count as healthy anyway.
+// unhealthyMayGo reports whether a pod that does not count as healthy may be evicted.
 func unhealthyMayGo(b *policyv1.PodDisruptionBudget, pod *corev1.Pod) bool {
 	if corepod.IsReady(pod) {
 		return false
@@ -261,7 +261,8 @@ func whyNot(b *policyv1.PodDisruptionBudget) string {
 	return fmt.Sprintf("The disruption budget %s does not allow evicting pods currently", b.Name)
 }
 
-// unobserved is for budgets that the disruption controller has yet to look at.
+// unobserved returns the error for a budget that the disruption controller has
+// yet to look at.
 func unobserved(budget string) error {
 	return tooManyRequests(fmt.Sprintf("The disruption budget %s is still being processed by the server.", budget), unobservedRetry)
 }
