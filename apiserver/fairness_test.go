@@ -40,7 +40,7 @@ func TestFairnessStartsWhenWanted(t *testing.T) {
 		return response.Header.Get("X-Kubernetes-Pf-Flowschema-Uid")
 	}).WithTimeout(5 * time.Second).Should(Equal(string(mine.UID)))
 
-	// What every server has comes back.
+	// The objects that every server has are restored.
 	response, body = s.do(t, http.MethodDelete, schemas+"/catch-all", "secret", "")
 	g.Expect(response.StatusCode).To(Equal(http.StatusOK), body)
 	g.Eventually(func() int {

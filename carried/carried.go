@@ -21,7 +21,8 @@ import (
 	"strings"
 )
 
-// Programs a node runs; the built-in images' programs are pause and sample.
+// Programs returns the programs that a node runs; the built-in images' programs
+// are pause and sample.
 func Programs() []string {
 	return []string{"containerd", "containerd-shim-runc-v2", "runc", "bridge", "host-local", "loopback", "portmap"}
 }

@@ -260,7 +260,7 @@ func (c *Cluster) Manager() manager.Manager { return c.parts.manager }
 // Scheme has every type that the cluster serves, for clients.
 func (c *Cluster) Scheme() *runtime.Scheme { return c.clientScheme }
 
-// URL of the API server.
+// URL returns the URL of the API server.
 func (c *Cluster) URL() string { return "https://" + c.address.String() }
 
 // Kubeconfig returns the path of a file for kubectl, as cluster administrator.

@@ -50,7 +50,7 @@ func (s *Scheduler) unbind(ctx context.Context, b *binding, st *fwk.Status, gone
 	pod := b.assumed.GetPod()
 	s.framework.RunReservePluginsUnreserve(ctx, b.state, pod, b.node)
 	s.cache.ForgetPod(pod.UID)
-	// What the pod took is free again, which others may wait for.
+	// The pod's resources are free again, which others may wait for.
 	s.queue.Happened(ctx, fwk.ClusterEvent{Resource: fwk.AssignedPod, ActionType: fwk.Delete}, pod, nil)
 	if gone {
 		s.queue.Done(pod.UID) // there is no pod to report on

@@ -57,8 +57,8 @@ type handler struct {
 	handler toolscache.ResourceEventHandler
 }
 
-// handlers come in the order in which they are to be filled: what pods depend
-// on before pods.
+// handlers returns the handlers in the order in which they are to be filled:
+// objects that pods depend on before pods.
 func (s *Scheduler) handlers(ctx context.Context) []handler {
 	others := toolscache.ResourceEventHandlerFuncs{
 		AddFunc:    s.objects.set,

@@ -96,7 +96,7 @@ func labelSelector(s *authorizationv1.LabelSelectorAttributes, path *field.Path)
 	return errs
 }
 
-// oneForm: a selector is either text or requirements.
+// oneForm validates that a selector is either text or requirements.
 func oneForm(raw string, requirements int, path *field.Path) field.ErrorList {
 	switch {
 	case raw != "" && requirements > 0:

@@ -41,7 +41,7 @@ func orElse[T any](p **T, value T) {
 // SetDefaultsHorizontalPodAutoscaler fills what autoscaling/v2 documents as
 // defaults.
 func SetDefaultsHorizontalPodAutoscaler(h *autoscalingv2.HorizontalPodAutoscaler) {
-	// What v1 keeps in annotations v2 has in fields: upstream's conversion drops them.
+	// The annotations of v1 are fields in v2: upstream's conversion drops them.
 	h.Annotations = withoutCarried(h.Annotations, nil)
 	orElse(&h.Spec.MinReplicas, 1)
 	if len(h.Spec.Metrics) == 0 {

@@ -118,7 +118,7 @@ func validateStub(der []byte) field.ErrorList {
 	if value, fault := keyFault(request.PublicKey); fault != "" {
 		return field.ErrorList{field.Invalid(pkcs10Path, value, fault)}
 	}
-	// What the request asks for besides is the signer's to judge.
+	// The signer judges the request's other fields.
 	if request.CheckSignature() != nil {
 		return field.ErrorList{field.Invalid(pkcs10Path, field.OmitValueType{}, "invalid signature")}
 	}

@@ -53,7 +53,7 @@ func Ready(c *networkingv1.ServiceCIDR) bool {
 	return condition == nil || condition.Status == metav1.ConditionTrue
 }
 
-// Prefixes of a range, without those that are no prefixes.
+// Prefixes returns the prefixes of a range. Strings that are no prefixes are left out.
 func Prefixes(c *networkingv1.ServiceCIDR) []netip.Prefix {
 	var all []netip.Prefix
 	for _, cidr := range c.Spec.CIDRs {

@@ -69,7 +69,7 @@ func label(name string, path *field.Path) field.ErrorList {
 	return invalid(path, name, utilvalidation.IsDNS1123Label(name))
 }
 
-// driver names are those of CSI drivers.
+// validateDriver validates the name of a driver, by the rules of CSI drivers' names.
 func validateDriver(name string, path *field.Path) field.ErrorList {
 	if name == "" {
 		return field.ErrorList{field.Required(path, "")}

@@ -60,7 +60,7 @@ func DefaultNames() []string {
 	return names
 }
 
-// Names of all plugins in the order in which they run.
+// Names returns the names of all plugins in the order in which they run.
 func Names() []string {
 	var names []string
 	for _, p := range ordered() {

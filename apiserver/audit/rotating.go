@@ -95,7 +95,8 @@ func (r *rotating) backup(at time.Time) string {
 	return strings.TrimSuffix(r.Path, ext) + "-" + at.UTC().Format(backupTime) + ext
 }
 
-// tidy may fail without harm: the files stay, and the next one deletes them.
+// tidy compresses and deletes old files. It may fail without harm: the files
+// stay, and the next call deletes them.
 func (r *rotating) tidy(old string) {
 	if r.Compress && compress(old) == nil {
 		_ = os.Remove(old)

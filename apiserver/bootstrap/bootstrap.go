@@ -18,7 +18,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/peers"
 )
 
-// Namespaces every cluster has.
+// Namespaces returns the namespaces that every cluster has.
 func Namespaces() []string {
 	return []string{metav1.NamespaceDefault, metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease}
 }

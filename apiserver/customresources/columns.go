@@ -14,7 +14,7 @@ func age() apiextensionsv1.CustomResourceColumnDefinition {
 		Description: metav1.ObjectMeta{}.SwaggerDoc()["creationTimestamp"], JSONPath: ".metadata.creationTimestamp"}
 }
 
-// columns of a version besides the name: its own, else the age.
+// columns returns the columns of a version besides the name: its own, else the age.
 func columns(v *apiextensionsv1.CustomResourceDefinitionVersion) []apiextensionsv1.CustomResourceColumnDefinition {
 	if len(v.AdditionalPrinterColumns) > 0 {
 		return v.AdditionalPrinterColumns

@@ -19,7 +19,7 @@ import (
 // Priorities of the groups and versions of definitions among all, upstream's.
 const GroupPriority, VersionPriority = 1000, 100
 
-// servedVersions of a definition, the preferred one first.
+// servedVersions returns the served versions of a definition, the preferred one first.
 func servedVersions(crd *definitionCRD) []string {
 	var names []string
 	for _, v := range crd.Spec.Versions {

@@ -84,7 +84,7 @@ func (t *Transformers) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		// What cannot be encrypted must not replace what can.
+		// A configuration whose plugins do not answer must not replace one whose plugins do.
 		if err := next.answers(ctx); err != nil {
 			next.close()
 			return err

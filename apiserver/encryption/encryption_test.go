@@ -130,7 +130,7 @@ func TestProviders(t *testing.T) {
 			if text, _, err := w.read(data); err == nil {
 				g.Expect(text).NotTo(Equal("in the clear"), "what was tampered with")
 			}
-			// What is not in the list of resources stays as it is.
+			// Resources that are not in the list stay as they are.
 			plain, err := w.TransformerForResource(schema.GroupResource{Resource: "pods"}).TransformToStorage(t.Context(), []byte("pod"), place())
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(string(plain)).To(Equal("pod"))

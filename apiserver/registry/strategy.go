@@ -222,7 +222,7 @@ func PutMetadataBack[T Object](_ context.Context, obj, old T) {
 	now.ManagedFields = managers
 }
 
-// metadata of a kind of k8s.io/api, which embeds it.
+// metadata returns the metadata of a kind of k8s.io/api, which embeds it.
 func metadata(obj metav1.Object) *metav1.ObjectMeta {
 	return obj.(metav1.ObjectMetaAccessor).GetObjectMeta().(*metav1.ObjectMeta)
 }

@@ -38,8 +38,8 @@ func candidates(svc *corev1.Service, port int32, endpoints []*discoveryv1.Endpoi
 	return addresses, nil
 }
 
-// addresses of the ready endpoints of a port: of the Service's first family if
-// there are any, else of the other.
+// addresses returns the addresses of the ready endpoints of a port: of the
+// Service's first family if there are any, else of the other.
 func addresses(svc *corev1.Service, port string, endpoints []*discoveryv1.EndpointSlice) []string {
 	var preferred, others []string
 	for _, slice := range endpoints {

@@ -93,7 +93,8 @@ func template(request *x509.CertificateRequest, spec *certificatesv1.Certificate
 	return t, nil
 }
 
-// keyUsage of the usages that the three signers sign; see certificates.Acceptable.
+// keyUsage returns the key usage of a usage that the three signers sign; see
+// certificates.Acceptable.
 func keyUsage(u certificatesv1.KeyUsage) (x509.KeyUsage, []x509.ExtKeyUsage, error) {
 	switch u {
 	case certificatesv1.UsageDigitalSignature:

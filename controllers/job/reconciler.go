@@ -103,8 +103,8 @@ func (r *Reconciler) sync(ctx context.Context, o Observed) (Plan, reconcile.Resu
 	ev.transition(&t)
 	untracked, err := r.untrack(ctx, o.Job, t.Untrack)
 	failure = errors.Join(failure, err)
-	// What was untracked is counted by the next write, the one that its events
-	// lead to. Only the end is written at once.
+	// The next write, which the pods' events lead to, counts the untracked
+	// pods. Only the end is written at once.
 	if status, end := t.Settle(untracked, r.clock.Now()); end != nil && failure == nil {
 		if _, err := r.store(ctx, stored, status); err != nil {
 			return plan, reconcile.Result{}, quietly(err)

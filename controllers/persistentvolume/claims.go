@@ -191,7 +191,7 @@ func match(c *corev1.PersistentVolumeClaim, all []*corev1.PersistentVolume, dela
 		counts = append(counts, n)
 	}
 	slices.Sort(counts)
-	// What was meant for the claim goes before what only fits.
+	// Volumes reserved for the claim go before those that only fit.
 	for _, n := range counts {
 		for _, pv := range byModes[n] {
 			if pv.Spec.ClaimRef == nil || !volumes.IsVolumeBoundToClaim(pv, c) {

@@ -82,7 +82,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		measureErr = fmt.Errorf("measuring usage: %w", measureErr)
 	}
 	if complete && q.Status.Used == nil {
-		// What was created while nothing was charged may be on its way to the cache.
+		// Objects created while nothing was charged may not be in the cache yet.
 		again = eventInterval
 	}
 	status, changed := NewStatus(q, measured)

@@ -62,8 +62,8 @@ func verifyNonRoot(pod *corev1.Pod, c *corev1.Container, sc *corev1.SecurityCont
 	return nil
 }
 
-// The paths hidden and write-protected in /proc by default, the runtime's
-// defaults everywhere (see the OCI runtime spec's linux.maskedPaths).
+// maskedPaths and readonlyPaths return the paths that are hidden and write-protected by
+// default, the runtime's defaults everywhere (see the OCI runtime spec's linux.maskedPaths).
 func maskedPaths() []string {
 	return []string{
 		"/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",

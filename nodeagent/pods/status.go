@@ -221,7 +221,8 @@ func (p *planner) unseen(s *corev1.ContainerStatus, c *corev1.Container, old *co
 		}
 	}
 	if ended && !init && initialized(p.Pod) {
-		// What never started of an initialized pod counts as failed, as with the kubelet.
+		// A container of an initialized pod that never started counts as failed, as with
+		// the kubelet.
 		s.State.Terminated = &corev1.ContainerStateTerminated{
 			Reason: ReasonContainerStatusUnknown, ExitCode: 137,
 			Message: "The container could not be located when the pod was terminated",

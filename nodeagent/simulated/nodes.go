@@ -54,7 +54,7 @@ func (s *Nodes) object(n *node) *corev1.Node {
 
 func (s *Nodes) fillStatus(status *corev1.NodeStatus, n *node) {
 	now := metav1.NewTime(s.config.Clock.Now())
-	// What others advertise stays, as on a real node.
+	// Resources that other clients advertise stay, as on a real node.
 	status.Capacity, status.Allocatable = maps.Clone(status.Capacity), maps.Clone(status.Allocatable)
 	if status.Capacity == nil {
 		status.Capacity, status.Allocatable = corev1.ResourceList{}, corev1.ResourceList{}

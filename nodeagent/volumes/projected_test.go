@@ -41,7 +41,7 @@ func (w *world) informer(obj client.Object) *controllertest.FakeInformer {
 }
 
 func certificate(text string) string {
-	// What matters here is that it is one PEM block.
+	// Only the form matters here: one PEM block.
 	return fmt.Sprintf("-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n", text)
 }
 

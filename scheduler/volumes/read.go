@@ -12,7 +12,7 @@ import (
 	helpers "k8s.io/component-helpers/storage/volume"
 )
 
-// Errors of reads are NotFound, in the words that Kubernetes' listers have.
+// result returns obj, or NotFound in the words of Kubernetes' listers.
 func result[T any](obj T, ok bool, group, resource, name string) (T, error) {
 	if ok {
 		return obj, nil

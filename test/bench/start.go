@@ -165,7 +165,7 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// cpuTime a process has used, to the kernel's tick of 10 ms.
+// cpuTime returns the CPU time that a process has used, to the kernel's tick of 10 ms.
 func cpuTime(pid int) (time.Duration, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

@@ -249,7 +249,7 @@ func (t *target) await(ctx context.Context, list client.ObjectList, done func(wa
 	return time.Time{}, fmt.Errorf("watching %T for what did not come: %w", list, context.Cause(ctx))
 }
 
-// follow one watch to its end, or until done.
+// follow follows one watch to its end, or until done.
 func follow(w watch.Interface, from *metav1.ListOptions, done func(watch.EventType, client.Object) bool) (time.Time, error) {
 	for e := range w.ResultChan() {
 		o, ok := e.Object.(client.Object)

@@ -35,7 +35,7 @@ type served struct {
 	gv schema.GroupVersion
 }
 
-// path of the resource, in namespace default where it has one.
+// path returns the path of the resource, in namespace default where it has one.
 func (s served) path() string {
 	prefix := "/apis/" + s.gv.String()
 	if s.gv.Group == "" {

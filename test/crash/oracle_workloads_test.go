@@ -150,7 +150,7 @@ func (o *oracle) daemonSet(name string, version int) {
 	o.revisions(what, d.UID, int(*d.Spec.RevisionHistoryLimit))
 }
 
-// jobs counted each pod once.
+// jobs checks that each pod was counted once.
 func (o *oracle) jobs() {
 	failing := strings.Split(o.p.Failing, ",")
 	o.job("many", 200, nil, false)

@@ -268,7 +268,7 @@ func (r *round) rests(ctx context.Context, l *life) ([]string, error) {
 	return odd, nil
 }
 
-// versions of all objects but those that live from being written.
+// versions returns the versions of all objects but those that are written periodically.
 func versions(all []object) map[string]string {
 	versions := map[string]string{}
 	for _, o := range all {

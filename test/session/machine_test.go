@@ -58,7 +58,7 @@ func (m *machine) up(args ...string) {
 	var err error
 	m.session, err = gexec.Start(cmd, GinkgoWriter, GinkgoWriter)
 	Expect(err).NotTo(HaveOccurred())
-	// What the session prints is part of the contract.
+	// The session's output is part of the contract.
 	Eventually(m.session.Err, 20).Should(gbytes.Say(`ready in \d+\.\d\d s  https://127\.0\.0\.1:\d+\nexport KUBECONFIG=` + m.kubeconfig()))
 	Eventually(m.session.Err, 20).Should(gbytes.Say(`(\d+) of (\d+) nodes ready`))
 	config, err := clientcmd.BuildConfigFromFlags("", m.kubeconfig())

@@ -102,7 +102,7 @@ func (p *Plugin) Admit(ctx context.Context, a admission.Attributes, _ admission.
 	return nil
 }
 
-// pod: an agent may create and delete mirror pods, and delete its others.
+// pod checks that an agent creates only mirror pods, and deletes only pods of its node.
 func (p *Plugin) pod(ctx context.Context, r *request) error {
 	switch r.GetOperation() {
 	case admission.Create:

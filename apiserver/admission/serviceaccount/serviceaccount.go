@@ -178,7 +178,7 @@ func projectsToken(pod *corev1.Pod) bool {
 	})
 }
 
-// automount: the pod's word counts more than the account's.
+// automount reports whether to mount the token: the pod's setting precedes the account's.
 func automount(account *corev1.ServiceAccount, pod *corev1.Pod) bool {
 	if pod.Spec.AutomountServiceAccountToken != nil {
 		return *pod.Spec.AutomountServiceAccountToken

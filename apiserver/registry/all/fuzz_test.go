@@ -223,7 +223,7 @@ func (m *mill) grind(gvk schema.GroupVersionKind, obj runtime.Object) {
 		if err != nil || held == nil {
 			return
 		}
-		// What was valid may be changed to what it should have been.
+		// A valid object may be changed to the original.
 		stored(created, bad)
 		held.held = created
 		if old := m.original[gvk]; old != nil && registry.StoreOf(storages[""]) != nil {

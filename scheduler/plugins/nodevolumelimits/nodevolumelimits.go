@@ -211,7 +211,7 @@ func queueIf(yes bool) (fwk.QueueingHint, error) {
 	return fwk.QueueSkip, nil
 }
 
-// grows: a driver came, or can attach more.
+// grows returns Queue if a driver came, or can attach more.
 func grows(_ klog.Logger, _ *v1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
 	old, ok1 := oldObj.(*storagev1.CSINode)
 	node, ok2 := newObj.(*storagev1.CSINode)

@@ -25,7 +25,7 @@ func (p *VolumeBinding) Reserve(_ context.Context, cs fwk.CycleState, _ *v1.Pod,
 		return nil
 	}
 	assumed, err := p.assume(s.byNode[node])
-	// What was assumed before a failure is for Unreserve to take back.
+	// Unreserve takes back what was assumed before a failure.
 	s.chosen = assumed
 	if err != nil {
 		return fwk.AsStatus(err)

@@ -41,7 +41,8 @@ func claimChanged(_ klog.Logger, pod *v1.Pod, _, newObj any) (fwk.QueueingHint, 
 	return queueIf(!ok || volumes.Uses(pod, c))
 }
 
-// classChanged: of what may change in a class only the topologies matter.
+// classChanged returns Queue if a class's topologies changed: nothing else that
+// may change in a class matters.
 func classChanged(_ klog.Logger, _ *v1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
 	old, ok1 := oldObj.(*storagev1.StorageClass)
 	class, ok2 := newObj.(*storagev1.StorageClass)

@@ -99,7 +99,7 @@ func Merge(old, newer []Result) []Result {
 	return out
 }
 
-// Read a file that Write wrote; one that does not exist holds nothing.
+// Read reads a file that Write wrote; one that does not exist holds nothing.
 func Read(file string) ([]Result, error) {
 	content, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {

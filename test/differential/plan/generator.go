@@ -305,7 +305,7 @@ func encode(v any) string {
 	return string(data)
 }
 
-// metadata of an object, nil if it has none that is an object.
+// metadata returns the metadata of an object, nil if it has none that is an object.
 func metadata(body map[string]any) map[string]any {
 	meta, _ := body["metadata"].(map[string]any)
 	return meta

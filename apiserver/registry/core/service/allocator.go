@@ -70,7 +70,7 @@ func newAllocator(n registry.ServiceNetwork, random func(int) int, b book, load 
 	}, nil
 }
 
-// family of the ranges.
+// family returns the family of the ranges.
 func (a *allocator) family() corev1.IPFamily {
 	if a.base.Addr().Is4() {
 		return corev1.IPv4Protocol
@@ -216,7 +216,7 @@ func (t *transaction) end(ctx context.Context, success bool) {
 	}
 	if !t.dryRun {
 		for _, ip := range ips {
-			// What cannot be struck out now is found by repair.
+			// An entry that cannot be removed now is found by repair.
 			_ = t.a.book.release(context.WithoutCancel(ctx), ip, t.svc)
 		}
 	}

@@ -45,7 +45,7 @@ func (o objects) claim(ctx context.Context, ip netip.Addr, svc *corev1.Service) 
 	if !apierrors.IsAlreadyExists(err) {
 		return err
 	}
-	// What a crash left behind of the same Service is its own.
+	// An entry that a crash left of the same Service is its own.
 	found, err := store.Get(ctx, ip.String(), &metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return errAllocated

@@ -34,7 +34,7 @@ func (a *allocator) beginUpdate(ctx context.Context, obj, old runtime.Object, o 
 
 func (a *allocator) afterDelete(obj runtime.Object, o *metav1.DeleteOptions) {
 	if s, ok := obj.(*corev1.Service); ok && (o == nil || !dryrun.IsDryRun(o.DryRun)) {
-		// What stays in the book is found by repair: the Service is gone already.
+		// An entry that stays in the book is found by repair: the Service is gone already.
 		_ = a.release(context.Background(), s)
 	}
 }

@@ -34,7 +34,7 @@ func externallyAccessible(s *corev1.Service) bool {
 	return mayHaveNodePorts(s) || s.Spec.Type == corev1.ServiceTypeClusterIP && len(s.Spec.ExternalIPs) > 0
 }
 
-// clusterIPs a Service occupies.
+// clusterIPs returns the ClusterIPs that a Service occupies.
 func clusterIPs(s *corev1.Service) []string {
 	if !hasAddress(s) || headless(s) {
 		return nil
@@ -46,7 +46,8 @@ func clusterIPs(s *corev1.Service) []string {
 	return ips
 }
 
-// nodePorts a Service occupies, each once, the health check's among them.
+// nodePorts returns the node ports that a Service occupies, each once, the
+// health check's among them.
 func nodePorts(s *corev1.Service) []int32 {
 	var ports []int32
 	add := func(port int32) {

@@ -227,7 +227,7 @@ func (s *tokenStorage) get(ctx context.Context, resource, name string) (runtime.
 	if err != nil {
 		return nil, err
 	}
-	// What is not found is called after the resource in the context.
+	// Errors of objects that are not found name the resource in the context.
 	ctx = request.WithRequestInfo(ctx, &request.RequestInfo{IsResourceRequest: true, Resource: resource})
 	if !store.CreateStrategy.NamespaceScoped() {
 		ctx = request.WithNamespace(ctx, metav1.NamespaceNone)
