@@ -1,5 +1,4 @@
-// Package apis joins what the folders below it say of each API group into one
-// scheme.
+// Package apis registers the API groups of the folders below it in one scheme.
 package apis
 
 import (

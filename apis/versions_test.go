@@ -20,10 +20,10 @@ import (
 	"github.com/coracle-k8s/coracle/apis"
 )
 
-// filler fills what the hub and every version can hold. What they cannot is upstream's
-// difference too: v1beta1 of resource.k8s.io does not tell unset from false and "",
-// and a request of it is for exactly one kind of device only if a field says so. The
-// hub has no pkixPublicKey, which only certificates.k8s.io/v1beta1 has.
+// filler fills what the hub and every version can hold. Upstream's versions differ in
+// the rest, too: v1beta1 of resource.k8s.io does not distinguish unset from false and
+// "", and a request of it is for exactly one kind of device only if a field is set.
+// The hub has no pkixPublicKey, which only certificates.k8s.io/v1beta1 has.
 func filler(seed int64) *randfill.Filler {
 	return randfill.NewWithSeed(seed).NilChance(0.3).NumElements(1, 3).MaxDepth(14).Funcs(
 		func(q *resource.Quantity, c randfill.Continue) {

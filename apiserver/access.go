@@ -40,8 +40,8 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
-// access is who may do what: authentication, authorization, admission and the
-// issuing of tokens, over the server's own storages.
+// access holds authentication, authorization, admission and the issuing of
+// tokens, over the server's own storages.
 type access struct {
 	authenticator authenticator.Request
 	authorizer    authorizer.Authorizer
@@ -54,7 +54,7 @@ type access struct {
 
 	// runners follow files while the server runs.
 	runners []func(context.Context) error
-	// requestHeader is what a front proxy tells, nil without one.
+	// requestHeader configures the trust in a front proxy's headers, nil without one.
 	requestHeader *authenticatorfactory.RequestHeaderConfig
 
 	server *Server
@@ -110,7 +110,7 @@ func (a *access) admit() error {
 	return err
 }
 
-// podSecurityVersion is the newest version of the pod security standards.
+// podSecurityVersion returns the newest version of the pod security standards.
 func podSecurityVersion() api.Version {
 	v := version.MustParseSemantic(apis.KubernetesVersion)
 	return api.MajorMinorVersion(int(v.Major()), int(v.Minor()))
@@ -129,8 +129,8 @@ func (a *access) get(ctx context.Context, gr schema.GroupResource, namespace, na
 	return store.Get(reading(ctx, gr, namespace), name, &metav1.GetOptions{})
 }
 
-// reading is the context of a read that some request needs: a storage calls
-// what it does not find after the request in its context.
+// reading returns the context of a read that some request needs: a storage
+// calls what it does not find after the request in its context.
 func reading(ctx context.Context, gr schema.GroupResource, namespace string) context.Context {
 	info := &request.RequestInfo{IsResourceRequest: true, APIGroup: gr.Group, Resource: gr.Resource, Namespace: namespace}
 	return request.WithRequestInfo(request.WithNamespace(ctx, namespace), info)
@@ -192,8 +192,8 @@ func (a *access) createNamespace(ctx context.Context, name string) error {
 
 func (a *access) install(m *mux.PathRecorderMux) { a.discovery.Install(m.Handle) }
 
-// start feeds the authorizers, which watch nothing until somebody who is not
-// an administrator asks, and stores the default roles.
+// start feeds the authorizers and stores the default roles. The authorizers
+// watch nothing until the first request of a user who is not an administrator.
 func (a *access) start(ctx context.Context) {
 	health := &a.server.health
 	a.running.Go(func() { health.informers.during(func() { _ = a.roles.Run(ctx) }) }) // ends with ctx, without error
@@ -218,8 +218,8 @@ func (a *access) start(ctx context.Context) {
 // ensureRetry is how long after a failure the system's objects are written again.
 const ensureRetry = time.Second
 
-// ensure writes objects of the system until it succeeds or ctx is done, which
-// it tells.
+// ensure writes objects of the system until it succeeds or ctx is done, and
+// reports whether it succeeded.
 func (s *Server) ensure(ctx context.Context, write func(context.Context, client.Client) error) bool {
 	for ctx.Err() == nil {
 		c, err := client.New(s.RESTConfig(), client.Options{Scheme: apis.NewClientScheme(), Mapper: s.Mapper()})

@@ -21,9 +21,9 @@ import (
 
 func apiServices() schema.GroupResource { return apiregistration.Resource("apiservices") }
 
-// buildAggregator makes the aggregator; it rests until somebody asks for
-// APIServices, unless one of another server is stored, or may be while this one
-// runs.
+// buildAggregator makes the aggregator. It stays idle until the first request
+// for APIServices, unless an APIService of another server is stored, or may be
+// stored while this server runs.
 func (s *Server) buildAggregator() error {
 	unavailable := statusmetrics.New()
 	if err := unavailable.Register(s.access.metrics.Register, s.access.metrics.CustomRegister); err != nil {
@@ -56,7 +56,7 @@ func (s *Server) buildAggregator() error {
 	})
 }
 
-// locals are the groups and versions that are served here.
+// locals returns the groups and versions that are served here.
 func (s *Server) locals() []aggregator.Local {
 	var list []aggregator.Local
 	seen := map[schema.GroupVersion]bool{}

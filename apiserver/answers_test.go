@@ -81,7 +81,7 @@ func (s *server) compareAnswers(t *testing.T, name string) {
 				t.Errorf("%s: %s %s: warnings %q, upstream %q", c.Name, e.Method, e.Path, warnings, e.Warnings)
 			}
 		}
-		// What was made may be heeded by the server, as webhooks are.
+		// The server may act on the new object, as on webhooks.
 		if name := nameOf(c.Exchanges[0].Answer); name != "" && c.Exchanges[0].Code == http.StatusCreated {
 			response, body := s.do(t, http.MethodDelete, c.Exchanges[0].Path+"/"+name, "secret", "")
 			g.Expect(response.StatusCode).To(BeNumerically("<", 300), "deleting after %s: %s", c.Name, body)

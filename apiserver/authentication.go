@@ -47,8 +47,8 @@ func (a *access) authentication(ctx context.Context) error {
 	return nil
 }
 
-// clientCertificates are those of the cluster's own authority and of the ones
-// in a file.
+// clientCertificates sets up client certificates of the cluster's own authority
+// and of the ones in a file.
 func (a *access) clientCertificates(to *authn.Config) error {
 	file := a.server.config.Settings.Authentication.ClientCAFile
 	if file == "" {
@@ -110,7 +110,7 @@ func (a *access) serviceAccounts(_ context.Context, to *authn.Config) error {
 	return err
 }
 
-// ownIssuers are those of service account tokens; the first signs.
+// ownIssuers returns the issuers of service account tokens; the first signs.
 func (a *access) ownIssuers() []string {
 	return append([]string{a.server.config.Issuer}, a.server.config.Settings.ServiceAccounts.AcceptedIssuers...)
 }
@@ -264,7 +264,7 @@ func get[T runtime.Object](ctx context.Context, s *Server, resource, namespace, 
 		ctx = request.WithNamespace(ctx, namespace)
 	}
 	obj, err := store.Get(ctx, name, &metav1.GetOptions{ResourceVersion: "0"})
-	if apierrors.IsNotFound(err) { // it may be newer than what the cache knows: as upstream, etcd decides
+	if apierrors.IsNotFound(err) { // it may be newer than the cache: as upstream, etcd decides
 		obj, err = store.Get(ctx, name, &metav1.GetOptions{})
 	}
 	if err != nil {

@@ -29,7 +29,7 @@ func (a *access) authorization() error {
 	return nil
 }
 
-// watchIf is nil if the server has no such resource.
+// watchIf returns nil if the server has no such resource.
 func (a *access) watchIf(group, resource string) cache.ListerWatcher {
 	gr := schema.GroupResource{Group: group, Resource: resource}
 	for _, r := range a.server.config.Resources {
@@ -40,8 +40,8 @@ func (a *access) watchIf(group, resource string) cache.ListerWatcher {
 	return nil
 }
 
-// authorizers are those of the modes or of the configuration file, or upstream's
-// usual ones.
+// authorizers sets up those of the modes or of the configuration file, or
+// upstream's usual ones.
 func (a *access) authorizers(node, rbac authz.Full) error {
 	c := a.server.config
 	config := authz.FileConfig{File: c.Settings.Authorization.ConfigFile, Node: node, RBAC: rbac, ServerID: a.server.id(), Report: c.Report}

@@ -16,9 +16,9 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/fairness"
 )
 
-// outerChain is what requests from the network pass: the filters of upstream's
-// DefaultBuildHandlerChain (k8s.io/apiserver/pkg/server/config.go) in its order.
-// fair holds back what the server cannot do at once. What upstream has besides:
+// outerChain wraps h in the filters for requests from the network: those of upstream's
+// DefaultBuildHandlerChain (k8s.io/apiserver/pkg/server/config.go) in its order. fair
+// holds back what the server cannot do at once. Upstream's other filters, left out here:
 //
 //   - WithImpersonation, where the feature ConstrainedImpersonation is off, which
 //     by default it is not. Constrained impersonation includes the legacy one.
@@ -74,9 +74,8 @@ func timed(h http.Handler, c *genericapiserver.Config, name string, filter func(
 	return filterlatency.TrackStarted(filter(filterlatency.TrackCompleted(h)), c.TracerProvider, name)
 }
 
-// innerChain is what requests of this process pass. Their transport has set
-// the user; they are trusted, so there is nothing to authenticate, authorize
-// or hold back.
+// innerChain wraps h in the filters for requests of this process. Their transport has set
+// the user and they are trusted: they are not authenticated, authorized or held back.
 func innerChain(h http.Handler, c *genericapiserver.Config) http.Handler {
 	if c.AuditBackend != nil {
 		h = genericapifilters.WithAudit(h, c.AuditBackend, c.AuditPolicyRuleEvaluator, c.LongRunningFunc)

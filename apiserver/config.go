@@ -22,7 +22,7 @@ import (
 // Config is everything a server depends on. All fields without a default are
 // required.
 type Config struct {
-	// Etcd is where and how objects are kept.
+	// Etcd configures where and how objects are stored.
 	Etcd etcd.Config
 	// Scheme holds wire and hub types of every resource; see apis.NewScheme.
 	Scheme *runtime.Scheme
@@ -31,7 +31,7 @@ type Config struct {
 	// Listeners take HTTPS connections, one at least; the first one's address
 	// is the server's. The server closes them.
 	Listeners []net.Listener
-	// Certificate is what the server shows; Authority signs and checks clients.
+	// Certificate is the server's own; Authority signs client certificates and verifies them.
 	Certificate tls.Certificate
 	Authority   *pki.Authority
 	// ServiceAccountKey signs service account tokens, RSA or ECDSA.
@@ -42,15 +42,15 @@ type Config struct {
 	Issuer string
 	// Tokens are bearer tokens of known users, such as the one agents join with.
 	Tokens map[string]*user.DefaultInfo
-	// Proxy is the client certificate that aggregated API servers are shown; they
-	// believe what it says of users. Without it they see none.
+	// Proxy is the client certificate for aggregated API servers, which trust the
+	// user names that it passes on. Without it the server shows them none.
 	Proxy tls.Certificate
 	// Nodes reaches the agents for logs, exec and the like.
 	Nodes registry.NodeConnector
 	// Services is the Service network.
 	Services registry.ServiceNetwork
-	// Components are other parts of the control plane for ComponentStatuses;
-	// each says what is wrong with it. etcd is the server's own.
+	// Components are checks of other parts of the control plane for ComponentStatuses;
+	// each returns what is wrong with its part. The server checks etcd itself.
 	Components map[string]func(context.Context) error
 	// UncheckedPolicies leaves the status of validating policies alone: as with
 	// upstream's kube-apiserver, which runs no controllers.
@@ -60,11 +60,11 @@ type Config struct {
 	Checks map[string]func() error
 	// Extra handlers by path, behind authentication and authorization.
 	Extra map[string]http.Handler
-	// Settings are what a cluster's configuration says of its API server. They
-	// are defaulted, not validated.
+	// Settings are the API server's part of a cluster's configuration. They are
+	// defaulted, not validated.
 	Settings v1alpha1.APIServer
-	// Report is told of what goes wrong beside requests, such as a changed file
-	// that is not taken. Default nobody.
+	// Report is called with errors outside requests, such as a changed file
+	// that is not taken. Default: errors are dropped.
 	Report func(error)
 	// Metrics are answered at /metrics besides the server's own.
 	Metrics []prometheus.Gatherer
@@ -75,7 +75,7 @@ type Config struct {
 	Clock clock.WithTicker
 }
 
-// DefaultIssuer is who signs service account tokens unless configured.
+// DefaultIssuer is the default issuer of service account tokens.
 const DefaultIssuer = "https://kubernetes.default.svc.cluster.local"
 
 // complete fills defaults in.

@@ -77,8 +77,8 @@ func (s *Server) writePolicyStatus(ctx context.Context, name string, status admi
 	return err
 }
 
-// kept counts keys, which opens no watch cache. What another server on the
-// same etcd will store is not known, so there the answer is yes.
+// kept counts keys, which opens no watch cache. Another server on the same etcd
+// may store objects at any time, so there the answer is yes.
 func (s *Server) kept(ctx context.Context, gr schema.GroupResource) (bool, error) {
 	if len(s.config.Etcd.Endpoints) > 0 {
 		return true, nil
@@ -87,7 +87,7 @@ func (s *Server) kept(ctx context.Context, gr schema.GroupResource) (bool, error
 	return n > 0, err
 }
 
-// jsonConfig is RESTConfig for clients of objects without Go types.
+// jsonConfig returns RESTConfig for clients of objects without Go types.
 func (s *Server) jsonConfig() *rest.Config {
 	c := s.RESTConfig()
 	c.ContentConfig = rest.ContentConfig{}
@@ -142,7 +142,7 @@ func (p *params) list(ctx context.Context, gvr schema.GroupVersionResource, name
 	return c.Resource(gvr).Namespace(namespace).List(ctx, options)
 }
 
-// mapper knows the built-in kinds, and asks discovery for others.
+// mapper maps the built-in kinds itself, and uses discovery for others.
 type mapper struct {
 	meta.RESTMapper
 	server *Server

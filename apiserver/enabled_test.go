@@ -58,7 +58,7 @@ func TestDiscoveryOfUpstream(t *testing.T) {
 	}
 }
 
-// discovered returns what aggregated discovery tells below a path, a line each.
+// discovered returns the aggregated discovery below a path, a line for each resource.
 func (s *server) discovered(t *testing.T, path string) []string {
 	t.Helper()
 	g := NewWithT(t)

@@ -11,8 +11,8 @@ import (
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
 )
 
-// TestFairnessStartsWhenWanted asks as an administrator, who is exempt, then for
-// the objects themselves, and last as somebody whose flow schema is of the test.
+// TestFairnessStartsWhenWanted sends requests as an administrator, who is exempt, then
+// for the objects themselves, and last as a user whose flow schema the test made.
 func TestFairnessStartsWhenWanted(t *testing.T) {
 	g := NewWithT(t)
 	ignore := goleak.IgnoreCurrent()
@@ -40,7 +40,7 @@ func TestFairnessStartsWhenWanted(t *testing.T) {
 		return response.Header.Get("X-Kubernetes-Pf-Flowschema-Uid")
 	}).WithTimeout(5 * time.Second).Should(Equal(string(mine.UID)))
 
-	// What every server has comes back.
+	// The objects that every server has are restored.
 	response, body = s.do(t, http.MethodDelete, schemas+"/catch-all", "secret", "")
 	g.Expect(response.StatusCode).To(Equal(http.StatusOK), body)
 	g.Eventually(func() int {

@@ -223,5 +223,5 @@ func TestFloodOfConnections(t *testing.T) {
 	g.Expect(strings.Count(f.errors.String(), "to make room")).To(BeNumerically("~", 1, 2), "said once a minute: %s", f.errors)
 }
 
-// reserve is what the server must leave free for etcd.
+// reserve returns the descriptors that the server must leave free for etcd.
 func reserve(descriptors int) int { return descriptors / 4 }

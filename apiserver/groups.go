@@ -11,9 +11,9 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/discovery"
 )
 
-// Who announces groups, the most authoritative first: the aggregator knows of
-// all APIServices of a group that has one of another server; definitions come
-// before what is built in, because upstream gives their versions higher priority.
+// The announcers of groups, the most authoritative first. The aggregator has all
+// APIServices of a group that has one of another server. Definitions come before
+// what is built in, because upstream gives their versions higher priority.
 const (
 	ofAggregator = iota
 	ofDefinitions
@@ -22,8 +22,8 @@ const (
 )
 
 // groups is the legacy discovery of groups. A group may be built in, have
-// versions by definitions, and be served elsewhere in part; nobody who goes
-// takes with him what others have.
+// versions by definitions, and be served elsewhere in part. Removing one
+// provider keeps the versions that other providers serve.
 type groups struct {
 	all    discovery.GroupManager
 	codecs runtime.NegotiatedSerializer
@@ -40,7 +40,7 @@ func newGroups(all discovery.GroupManager, codecs runtime.NegotiatedSerializer) 
 	return g
 }
 
-// from is the manager that one announcer uses.
+// from returns the manager that one announcer uses.
 func (g *groups) from(announcer int) discovery.GroupManager {
 	return announced{GroupManager: g.all, groups: g, announcer: announcer}
 }
@@ -72,8 +72,7 @@ func (g *groups) set(announcer int, name string, group *metav1.APIGroup) {
 	}
 }
 
-// merged is a group with the versions of all, and how many announce it. mu is
-// held.
+// merged returns a group with the versions of all, and how many announce it. mu is held.
 func (g *groups) merged(name string) (metav1.APIGroup, int) {
 	merged, count := metav1.APIGroup{Name: name}, 0
 	for _, one := range g.by {
@@ -94,8 +93,8 @@ func (g *groups) merged(name string) (metav1.APIGroup, int) {
 	return merged, count
 }
 
-// serve answers for a group with several announcers, each of whom answers for its
-// own alone; false is for all other requests.
+// serve answers for a group with several announcers, each of which answers for
+// its own alone; it returns false for all other requests.
 func (g *groups) serve(w http.ResponseWriter, r *http.Request) bool {
 	name, ok := strings.CutPrefix(strings.TrimSuffix(r.URL.Path, "/"), "/apis/")
 	if !ok || name == "" || strings.Contains(name, "/") {

@@ -11,7 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// versions of a group, as the list of all groups and the group itself have them.
+// versions returns the versions of a group, from the list of all groups and from
+// the group itself.
 func (s *server) versions(t *testing.T, group string) (listed, own []string) {
 	t.Helper()
 	g := NewWithT(t)

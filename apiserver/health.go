@@ -83,9 +83,9 @@ type hook struct {
 	later bool
 }
 
-// hooks are in upstream's order. Left out are start-kube-apiserver-identity-lease-*
-// of servers without others, unless the cluster has them, and
-// peer-endpoint-reconciler-controller: no server passes requests on to another.
+// hooks returns the hooks in upstream's order. Left out are
+// start-kube-apiserver-identity-lease-* of servers without others, unless the cluster has
+// them, and peer-endpoint-reconciler-controller: no server passes requests on to another.
 func (s *Server) hooks() []hook {
 	h := &s.health
 	aggregator := h.aggregator.running
@@ -132,7 +132,7 @@ func (h hook) path() string {
 	return "poststarthook/" + h.name
 }
 
-// hookChecks are those of hooks that are here.
+// hookChecks returns the checks of hooks that exist here.
 func (s *Server) hookChecks() []healthz.HealthChecker {
 	var checks []healthz.HealthChecker
 	for _, h := range s.hooks() {
@@ -158,8 +158,8 @@ func (s *Server) readyPath() string {
 	return "/readyz?" + excluded.Encode()
 }
 
-// installHealth serves the checks in upstream's order, in place of the library's,
-// which knows its own hooks alone. more are checks of encryption at rest.
+// installHealth serves the checks in upstream's order. It replaces the library's endpoints,
+// which check the library's own hooks only. more are checks of encryption at rest.
 func (s *Server) installHealth(m *mux.PathRecorderMux, more []healthz.HealthChecker) {
 	for _, path := range m.ListedPaths() {
 		if root, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/"); slices.Contains([]string{"healthz", "livez", "readyz"}, root) {

@@ -19,7 +19,7 @@ var leftOut = map[string]string{
 	"poststarthook/peer-endpoint-reconciler-controller": "no server passes requests on to another",
 }
 
-// ofClusters are the hooks that the cluster around a server has checks for.
+// ofClusters returns the hooks that the cluster around a server has checks for.
 func ofClusters() []string {
 	return []string{"start-system-namespaces-controller", "start-cluster-authentication-info-controller", "start-kube-apiserver-identity-lease-controller",
 		"start-kube-apiserver-identity-lease-garbage-collector", "start-legacy-token-tracking-controller", "start-service-ip-repair-controllers", "bootstrap-controller"}

@@ -19,7 +19,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver"
 )
 
-// rule is one of a ClusterRole's, of one group and resource.
+// rule returns a rule of a ClusterRole, of one group and resource.
 func rule(group, resource string, verbs ...string) rbacv1.PolicyRule {
 	return rbacv1.PolicyRule{APIGroups: []string{group}, Resources: []string{resource}, Verbs: verbs}
 }
@@ -142,7 +142,7 @@ func TestConstrainedImpersonation(t *testing.T) {
 	))
 }
 
-// constraints are the impersonations of an audit log.
+// constraints returns the impersonations of an audit log.
 func constraints(t *testing.T, path string) []string {
 	t.Helper()
 	data, err := os.ReadFile(path)
@@ -163,8 +163,8 @@ func constraints(t *testing.T, path string) []string {
 	return all
 }
 
-// TestImpersonationVerbsInRoles are verbs like others: reviews answer for them, and
-// nobody grants what he does not hold.
+// TestImpersonationVerbsInRoles checks that these verbs are verbs like others:
+// access reviews answer for them, and a user cannot grant one that he does not hold.
 func TestImpersonationVerbsInRoles(t *testing.T) {
 	g := NewWithT(t)
 	s := start(t, impersonators)

@@ -97,7 +97,7 @@ func TestSigningRequestsKnowWhoAsks(t *testing.T) {
 	g.Expect(json.Unmarshal([]byte(text), &csr)).To(Succeed())
 	g.Expect(csr.Spec.Username).To(Equal("admin"))
 
-	// Somebody may change approvals, but not for this signer.
+	// bob may change approvals, but not for this signer.
 	role := `{"metadata":{"name":"approver"},"rules":[{"apiGroups":["certificates.k8s.io"],"resources":["certificatesigningrequests/approval"],"verbs":["*"]}]}`
 	response, text = s.do(t, http.MethodPost, "/apis/rbac.authorization.k8s.io/v1/clusterroles", "secret", role)
 	g.Expect(response.StatusCode).To(Equal(http.StatusCreated), text)

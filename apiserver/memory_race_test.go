@@ -2,6 +2,6 @@
 
 package apiserver_test
 
-// memoryFactor is how much more memory a process takes whose races are detected,
-// which keeps several words for each word that is used.
+// memoryFactor is the factor by which the race detector increases memory: it
+// keeps several words for each word that is used.
 const memoryFactor = 4

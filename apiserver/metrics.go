@@ -27,9 +27,8 @@ import (
 	"k8s.io/component-base/metrics/prometheus/slis"
 )
 
-// installMetrics serves /metrics under upstream's names. What the libraries
-// count is counted for the whole process; what is asked of this server's
-// storage is asked when somebody scrapes.
+// installMetrics serves /metrics under upstream's names. The libraries' metrics are
+// of the whole process. Metrics of this server's storage are read at each scrape.
 func (s *Server) installMetrics(m *mux.PathRecorderMux) {
 	for _, register := range []func(){
 		apimetrics.Register, storagemetrics.Register, cachermetrics.Register, etcd3metrics.Register,
@@ -46,7 +45,7 @@ func (s *Server) installMetrics(m *mux.PathRecorderMux) {
 	slis.SLIMetrics{}.Install(m)
 }
 
-// ownMetrics are those that the libraries do not know.
+// ownMetrics returns the metrics that the libraries do not have.
 func (s *Server) ownMetrics() *prometheus.Registry {
 	info := newEffectiveVersion().Info()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "kubernetes_build_info",
@@ -68,7 +67,7 @@ func (s *Server) ownMetrics() *prometheus.Registry {
 	return r
 }
 
-// features are the feature gates of the libraries that the server is made of.
+// features returns the feature gates of the libraries that the server is made of.
 func features() *prometheus.GaugeVec {
 	enabled := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "kubernetes_feature_enabled",
 		Help: "[BETA] This metric records the data about the stage and enablement of a k8s feature."}, []string{"name", "stage"})
@@ -94,7 +93,7 @@ func nativeHistograms() error {
 	return nil
 }
 
-// databaseSize is -1 when etcd does not answer.
+// databaseSize returns -1 when etcd does not answer.
 func (s *Server) databaseSize() float64 {
 	ctx, cancel := context.WithTimeout(s.ctx, etcdPatience)
 	defer cancel()
@@ -117,8 +116,8 @@ func (s *Server) observeSizes(ctx context.Context) {
 	}
 }
 
-// merged gathers from all, as one. Of what describes the process the first one
-// that says it is heard.
+// merged gathers from all, as one. A metric that describes the process is taken
+// from the first gatherer that has it.
 type merged []prometheus.Gatherer
 
 var _ prometheus.Gatherer = merged{}

@@ -98,8 +98,8 @@ func TestWhatANodeMayWrite(t *testing.T) {
 	}
 }
 
-// ofAllNodes are resources that a node may write as it likes, upstream too:
-// reviews change nothing, and events are told apart by nobody.
+// ofAllNodes reports whether a node may write the resource without restriction, as
+// upstream lets it: reviews change nothing, and events are not checked for their node.
 func ofAllNodes(resource string) bool {
 	return slices.Contains([]string{"tokenreviews", "subjectaccessreviews", "localsubjectaccessreviews", "events"}, resource)
 }
@@ -152,7 +152,7 @@ func podRequests(uid string) []nodeRequest {
 	} {
 		refusal := `node "x" can not create pods that reference ` + m[1]
 		if m[1] == "secrets" {
-			refusal = "a mirror pod may not reference secrets" // to anybody, by the plugin ServiceAccount
+			refusal = "a mirror pod may not reference secrets" // the plugin ServiceAccount refuses it to every user
 		}
 		rows = append(rows, nodeRequest{"create pods", podsPath, mirror(name, m[0]), 403, refusal})
 	}

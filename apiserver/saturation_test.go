@@ -42,7 +42,7 @@ func bound(t *testing.T, s *server, user, response string) {
 	}).WithTimeout(20*time.Second).Should(Equal(uid(t, s, flows+"prioritylevelconfigurations/"+user)), "requests of %s are of the level", user)
 }
 
-// uid is that of a stored object.
+// uid returns the UID of a stored object.
 func uid(t *testing.T, s *server, path string) string {
 	t.Helper()
 	_, text := s.do(t, http.MethodGet, path, "secret", "")

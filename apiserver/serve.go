@@ -32,7 +32,8 @@ type frontend struct {
 	handler     http.Handler
 }
 
-// tlsConfig is what the server shows and asks of connections.
+// tlsConfig returns the server's side of TLS: its certificate, versions and
+// ciphers, and the request for a client certificate.
 func tlsConfig(cert tls.Certificate, settings v1alpha1.APIServer) (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, ClientAuth: tls.RequestClientCert, NextProtos: []string{"h2", "http/1.1"}}
 	if settings.HTTP2.Disabled {
@@ -113,7 +114,7 @@ func (f *frontend) serve(ctx context.Context, broken <-chan error) error {
 		IdleTimeout:       90 * time.Second,
 		ReadHeaderTimeout: 32 * time.Second,
 		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: int(f.http2.MaxStreamsPerConnection), MaxReadFrameSize: 256 << 10},
-		// Clients that hang up during the handshake are nobody's news.
+		// Clients that hang up during the handshake are not logged.
 		ErrorLog: log.New(io.Discard, "", 0),
 	}
 	if f.http2.Disabled {

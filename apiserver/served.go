@@ -14,15 +14,14 @@ type Served struct {
 	Plural, Singular string
 	Namespaced       bool
 	Verbs            []string
-	// Unused says that no object was ever stored: there is nothing to collect or
-	// delete, and asking for it would cost its storage.
+	// Unused is set if no object was ever stored. There is nothing to collect or
+	// delete, and a request for the resource would cost its storage.
 	Unused bool
-	// Alternative says that it is another version, or view, of objects that an
-	// earlier entry has.
+	// Alternative is set for another version, or view, of objects that an earlier entry has.
 	Alternative bool
 }
 
-// changes tells of changes to what is served.
+// changes notifies of changes to the set of served resources.
 type changes struct {
 	mu   sync.Mutex
 	next chan struct{}
@@ -81,19 +80,19 @@ func (s *Server) Served() []Served {
 	return list
 }
 
-// Unreachable are groups of other servers that do not answer: what they have is
-// not in Served, or outdated.
+// Unreachable returns groups of other servers that do not answer: what they
+// have is not in Served, or outdated.
 func (s *Server) Unreachable() []schema.GroupVersion {
 	_, unknown := s.aggregator.Resources()
 	return unknown
 }
 
-// unused says of a built-in group that nothing of it was made yet.
+// unused reports whether no object of a built-in group was made yet.
 func (s *Server) unused(group string) bool {
 	return group == "apiextensions.k8s.io" && !s.custom.Demanded() || group == "apiregistration.k8s.io" && !s.aggregator.Demanded()
 }
 
-// Mapper knows the resources that are served now, without asking for discovery.
+// Mapper maps the resources that are served now, without a discovery request.
 func (s *Server) Mapper() meta.RESTMapper { return &liveMapper{server: s} }
 
 // liveMapper is a mapper that is made again after a change.
@@ -162,9 +161,9 @@ func (m *liveMapper) ResourceSingularizer(resource string) (string, error) {
 	return m.current().ResourceSingularizer(resource)
 }
 
-// BeforeFirst says whether no object of a built-in kind is stored. If so, wake
-// is called once, just before the first one is, and that write waits for it:
-// wake must not ask the server for anything.
+// BeforeFirst reports whether no object of a built-in kind is stored. If so,
+// wake is called once, just before the first object is written. That write
+// waits for wake, so wake must not send requests to the server.
 func (s *Server) BeforeFirst(ctx context.Context, kind schema.GroupVersionKind, wake func()) (bool, error) {
 	if len(s.config.Etcd.Endpoints) > 0 {
 		return false, nil // another server may write there

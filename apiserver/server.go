@@ -1,11 +1,10 @@
 // Package apiserver is Coracle's Kubernetes API server: the generic server of
 // k8s.io/apiserver over an etcd in the same process.
 //
-// A tour: registry/ says what each resource is, dispatch/ routes requests to
-// the stock handlers, storage/ and etcd/ keep the objects, auth/ and
-// admission/ decide who may do what, inprocess/ is how the other parts of the
-// same process call it, openapi/ describes it to clients, connections/ bounds
-// what clients take of the file descriptors.
+// A tour: registry/ defines the resources, dispatch/ routes requests to the stock handlers,
+// storage/ and etcd/ keep the objects, auth/ and admission/ decide about requests,
+// inprocess/ takes the calls of the other parts of the same process, openapi/ describes the
+// API to clients, connections/ bounds what clients take of the file descriptors.
 package apiserver
 
 import (
@@ -193,14 +192,14 @@ func (s *Server) genericConfig() *genericapiserver.Config {
 	c.BuildHandlerChainFunc = func(h http.Handler, c *genericapiserver.Config) http.Handler {
 		return outerChain(front{s, h}, c, s.fairness)
 	}
-	// Health checks are our own: see installHealth. Fairness counts requests itself,
-	// and sizes of lists are asked of storages.
+	// installHealth makes the health checks. Fairness counts requests itself, and
+	// reads the sizes of lists from storages.
 	c.HealthzChecks, c.LivezChecks, c.ReadyzChecks = nil, nil, nil
 	c.DisabledPostStartHooks.Insert("max-in-flight-filter", "storage-object-count-tracker-hook")
 	return c
 }
 
-// externalAddress is what discovery tells clients to connect to.
+// externalAddress returns the address that discovery gives clients to connect to.
 func (s *Server) externalAddress() string {
 	own := s.config.Listeners[0].Addr().String()
 	host := s.config.Settings.ExternalHostname
@@ -312,7 +311,7 @@ func (s *Server) openFiles(c *genericapiserver.Config) error {
 	return s.audit.Start()
 }
 
-// id tells the servers of a process apart in metrics.
+// id returns the label that distinguishes the servers of a process in metrics.
 func (s *Server) id() string { return s.config.Listeners[0].Addr().String() }
 
 func (s *Server) env() registry.Env {
@@ -365,16 +364,15 @@ func (s *Server) RESTConfig() *rest.Config {
 	}
 }
 
-// Services is how the server calls Services; what it is asked for before the
-// server is built fails.
+// Services returns the network by which the server calls Services. Calls before
+// the server is built fail.
 func (s *Server) Services() *services.Network { return s.services }
 
-// Done is closed when the server has ended: by Stop, or because a listener or
-// etcd broke, which Err tells.
+// Done is closed when the server has ended: by Stop, or by an error of a
+// listener or of etcd, which Err returns.
 func (s *Server) Done() <-chan struct{} { return s.done }
 
-// Err is why the server ended by itself, nil if it did not. It may be called
-// after Done.
+// Err returns why the server ended by itself, nil if it did not. It may be called after Done.
 func (s *Server) Err() error { return s.err }
 
 // LegacyToken signs a token without an end, bound to a Secret, for the

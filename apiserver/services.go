@@ -29,8 +29,8 @@ func (s *Server) endpointSlices(ctx context.Context, namespace, service string) 
 		return nil, err
 	}
 	var out []*discoveryv1.EndpointSlice
-	// The watch cache may be behind the slices by which a client knows that the
-	// Service answers: none there is reason to ask again, for what is stored.
+	// The watch cache may be behind the slices that showed a client that the
+	// Service answers. If it has none, what is stored is read.
 	for _, version := range []string{"0", ""} {
 		list, err := store.List(request.WithNamespace(ctx, namespace), &metainternalversion.ListOptions{
 			ResourceVersion: version, LabelSelector: labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: service}),

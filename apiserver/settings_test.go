@@ -25,7 +25,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/pki"
 )
 
-// written is a file of the test with some content.
+// written returns a file of the test with some content.
 func written(t *testing.T, content string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "file")
@@ -33,7 +33,7 @@ func written(t *testing.T, content string) string {
 	return file
 }
 
-// TestAuthorizationModes asks as a user to whom nothing was granted.
+// TestAuthorizationModes sends requests as a user without any grants.
 func TestAuthorizationModes(t *testing.T) {
 	policy := written(t, `{"apiVersion": "abac.authorization.kubernetes.io/v1beta1", "kind": "Policy", "spec": {"user": "eve", "resource": "pods", "namespace": "*"}}`)
 	for _, c := range []struct {

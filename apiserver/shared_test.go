@@ -68,10 +68,10 @@ func TestInformersShareTheServersObjects(t *testing.T) {
 	g.Expect(e.Object.(*corev1.ConfigMap).Name).To(Equal("watched"))
 }
 
-// part is where a part of an object is in memory.
+// part returns the address in memory of a part of an object.
 func part(c *corev1.ConfigMap) uintptr { return reflect.ValueOf(c.Data).Pointer() }
 
-// What the server does not keep as the wanted type comes from the API.
+// Kinds that the server does not keep as the wanted type come from the API.
 func TestWhatIsNotKeptAsThatTypeIsNotShared(t *testing.T) {
 	g := NewWithT(t)
 	s := start(t)

@@ -62,7 +62,7 @@ func (s *Server) delayShutdown() {
 	}
 }
 
-// checkShutdown fails once the server was told to stop.
+// checkShutdown fails once the server is stopping.
 func (s *Server) checkShutdown(*http.Request) error {
 	select {
 	case <-s.stopping:

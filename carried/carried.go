@@ -21,7 +21,8 @@ import (
 	"strings"
 )
 
-// Programs a node runs; the built-in images' programs are pause and sample.
+// Programs returns the programs that a node runs; the built-in images' programs
+// are pause and sample.
 func Programs() []string {
 	return []string{"containerd", "containerd-shim-runc-v2", "runc", "bridge", "host-local", "loopback", "portmap"}
 }
@@ -39,7 +40,7 @@ func Carried() []string {
 	return names
 }
 
-// ErrMissing says that a program is neither carried nor on PATH.
+// ErrMissing is returned for a program that is neither carried nor on PATH.
 var ErrMissing = errors.New("is missing")
 
 // Install returns a directory with all of Programs: given, if that is not

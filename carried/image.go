@@ -39,10 +39,10 @@ type Image struct {
 	User string
 }
 
-// Pause is the image of pod sandboxes.
+// Pause returns the image of pod sandboxes.
 func Pause() Image { return Image{Names: []string{PauseImage}, Program: "pause", User: "65535:65535"} }
 
-// Sample is the image of the samples: an HTTP server with a few tools.
+// Sample returns the image of the samples: an HTTP server with a few tools.
 func Sample() Image {
 	return Image{Names: []string{SampleImage, SampleImageV2}, Program: "sample", Args: []string{"serve"}, Links: []string{
 		"sh", "cat", "echo", "env", "hostname", "ls", "rm", "sleep", "get", "write", "kill", "true", "false", "tar"}}
@@ -71,7 +71,7 @@ func (i Image) Write(out io.Writer, program []byte) error {
 	return nil
 }
 
-// Archive is the image with its carried program.
+// Archive returns the image with its carried program.
 func (i Image) Archive() ([]byte, error) {
 	in, err := Open(i.Program)
 	if err != nil {
@@ -115,8 +115,8 @@ func (i Image) build(program []byte) (v1.Image, error) {
 	return mutate.ConfigFile(image, config)
 }
 
-// labelled tells versions apart: images of one program under several names have
-// IDs of their own, so that a pod's status tells which one it runs.
+// labelled labels the image with its version. Images of one program under several
+// names then have different IDs, so that a pod's status shows which one it runs.
 func labelled(image v1.Image, version string) (v1.Image, error) {
 	config, err := image.ConfigFile()
 	if err != nil {

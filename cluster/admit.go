@@ -32,8 +32,8 @@ func (c *Cluster) admit(ctx context.Context, asked joins.Request) (string, error
 	c.joining.Lock()
 	defer c.joining.Unlock()
 	for range ledgerAttempts {
-		// The ledger comes first: who registers a node after it was read has written
-		// it since, so that this attempt fails.
+		// The ledger comes first: a server that registers a node after it was read
+		// has written it since, so that this attempt fails.
 		ledger, stored, err := c.readLedger(ctx)
 		if err != nil {
 			return "", err
@@ -104,7 +104,7 @@ func (c *Cluster) writeLedger(ctx context.Context, stored *corev1.ConfigMap, led
 	return err
 }
 
-// known is what the decision about a join needs.
+// known holds the objects that the decision about a join needs.
 func (c *Cluster) known(ctx context.Context, ledger joins.Ledger) (joins.Known, []corev1.Node, error) {
 	k := joins.Known{
 		Now: c.options.clock.Now(), Ledger: ledger, Nodes: map[string][]netip.Addr{}, Registered: map[string]bool{},
@@ -161,7 +161,7 @@ func (c *Cluster) knownServer(k *joins.Known) error {
 	return err
 }
 
-// machineAddresses are those of this machine's interfaces.
+// machineAddresses returns the addresses of this machine's interfaces.
 func machineAddresses() ([]netip.Addr, error) {
 	all, err := net.InterfaceAddrs()
 	if err != nil {
@@ -176,8 +176,8 @@ func machineAddresses() ([]netip.Addr, error) {
 	return addresses, nil
 }
 
-// otherServers are those that have a Lease, this one included where there are
-// several.
+// otherServers returns the servers that have a Lease, this one included where
+// there are several.
 func otherServers(ctx context.Context, kube kubernetes.Interface) ([]joins.Server, error) {
 	leases, err := kube.CoordinationV1().Leases(metav1.NamespaceSystem).List(ctx, metav1.ListOptions{LabelSelector: peers.Selector, ResourceVersion: "0"})
 	if err != nil {
@@ -194,7 +194,8 @@ func joinServer(lease *coordinationv1.Lease) joins.Server {
 	return joins.Server{Host: strings.ToLower(lease.Labels[corev1.LabelHostname]), Address: peers.Address(lease).Addr()}
 }
 
-// knownRanges are those of Services, the configured and further ones, and pods.
+// knownRanges returns the ranges of Services, the configured and further ones,
+// and pods.
 func (c *Cluster) knownRanges(ctx context.Context, kube kubernetes.Interface) ([]joins.Range, error) {
 	ranges := []joins.Range{{Of: "pods", Prefix: netip.MustParsePrefix(c.config.Network.PodCIDR)}, {Of: "Services", Prefix: netip.MustParsePrefix(c.config.Network.ServiceCIDR)}}
 	more, err := kube.NetworkingV1().ServiceCIDRs().List(ctx, metav1.ListOptions{ResourceVersion: "0"})

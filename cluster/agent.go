@@ -38,15 +38,15 @@ import (
 type AgentConfig struct {
 	// Server is the API server's URL.
 	Server string
-	// Token is what coracle token create prints (jointoken.Join): the hash of the
-	// cluster's authority, by which the agent knows the server, and a bootstrap
-	// token, by which the server knows the agent until that has a certificate. It may
-	// be empty when DataDir has the certificate from an earlier run.
+	// Token is the output of coracle token create (jointoken.Join): the hash of the
+	// cluster's authority, which authenticates the server to the agent, and a bootstrap
+	// token, which authenticates the agent to the server until it has a certificate. It
+	// may be empty when DataDir has the certificate from an earlier run.
 	Token string
 	// DataDir is for the agent alone. Default: DefaultAgentDir.
 	DataDir string
-	// Listen is where the agent answers the server (logs, exec and the like).
-	// Default: the node's address, on a port that the kernel picks.
+	// Listen is the address of the agent's API (logs, exec and the like) for
+	// the server. Default: the node's address, on a port that the kernel picks.
 	Listen string
 	// Node is the node; its address defaults to the one from which this machine
 	// reaches the server.
@@ -55,11 +55,11 @@ type AgentConfig struct {
 	MTU int32
 }
 
-// DefaultAgentDir is where an agent lives unless it is told otherwise: beside
-// a server's directory, not in it.
+// DefaultAgentDir returns the default of AgentConfig.DataDir: beside a server's
+// directory, not in it.
 func DefaultAgentDir() string { return v1alpha1.DefaultDataDir() + "-agent" }
 
-// complete fills defaults in and says what is wrong.
+// complete fills defaults in and returns an error for what is wrong.
 func (c AgentConfig) complete() (AgentConfig, error) {
 	server, err := url.Parse(c.Server)
 	if err != nil || server.Scheme != "https" || server.Hostname() == "" {
@@ -101,7 +101,7 @@ func (c AgentConfig) complete() (AgentConfig, error) {
 	return c, nil
 }
 
-// nodeName is the given one or the host's.
+// nodeName returns the given name or the host's.
 func nodeName(given string) (string, error) {
 	if given != "" {
 		return given, nil
@@ -113,7 +113,7 @@ func nodeName(given string) (string, error) {
 	return strings.ToLower(host), nil
 }
 
-// addressTowards is this machine's address on the way to a host, or on its
+// addressTowards returns this machine's address on the way to a host, or on its
 // default route; empty if it has none.
 func addressTowards(host string) string {
 	for _, to := range []string{host, "192.0.2.1"} {
@@ -168,9 +168,9 @@ func (r *remote) replace(m *membership) {
 	r.dialer.CloseAll()
 }
 
-// manager is one with a cache of what a node may see: its own pods, their
-// certificate requests and its own object, Services and EndpointSlices, trust
-// bundles. ctx ends it.
+// manager returns a manager with a cache of what a node may see: its own pods,
+// their certificate requests and its own object, Services and EndpointSlices,
+// trust bundles. ctx ends it.
 func (r *remote) manager(ctx context.Context, node string, o *options) (manager.Manager, error) {
 	grace := partsStopTimeout
 	mgr, err := manager.New(r.config, manager.Options{
@@ -279,8 +279,8 @@ func (r *renewal) Start(ctx context.Context) error {
 	}
 }
 
-// renewIn is the time to the next attempt: to two thirds of what is left, as
-// long as that is much.
+// renewIn returns the time to the next attempt: to two thirds of what is left,
+// as long as that is much.
 func renewIn(now, expires time.Time) time.Duration {
 	if left := expires.Sub(now); left > 3*renewRetry {
 		return left * 2 / 3

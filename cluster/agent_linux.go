@@ -104,7 +104,7 @@ func runMember(ctx context.Context, config AgentConfig, o *options, joiner *join
 	ready := make(chan int, 1)
 	go func() {
 		if err := watchReady(watching, mgr.GetCache(), ready); err != nil {
-			return // the manager's own end says why
+			return // the manager returns the reason
 		}
 		select {
 		case <-ready:
@@ -118,7 +118,7 @@ func runMember(ctx context.Context, config AgentConfig, o *options, joiner *join
 	return nil
 }
 
-// memberHost is the process of an agent, for its node.
+// memberHost returns the process of an agent, for its node.
 func memberHost(config AgentConfig, o *options, remote *remote, mgr manager.Manager, member *membership, api *agentAPI) (*nodeHost, error) {
 	live, err := client.NewWithWatch(remote.config, client.Options{Scheme: apis.NewClientScheme(), Mapper: mgr.GetRESTMapper()})
 	if err != nil {

@@ -46,7 +46,7 @@ func start(t *testing.T) *Cluster {
 	return c
 }
 
-// core is an administrator's client.
+// core returns an administrator's client.
 func (c *Cluster) core(t *testing.T) coreclient.CoreV1Interface {
 	t.Helper()
 	core, err := coreclient.NewForConfig(c.RESTConfig())
@@ -56,7 +56,7 @@ func (c *Cluster) core(t *testing.T) coreclient.CoreV1Interface {
 	return core
 }
 
-// token is a new join token.
+// token returns a new join token.
 func (c *Cluster) token(t *testing.T) jointoken.Token {
 	t.Helper()
 	token, err := jointoken.Create(t.Context(), c.core(t), time.Hour, "", time.Now())
@@ -66,7 +66,7 @@ func (c *Cluster) token(t *testing.T) jointoken.Token {
 	return token
 }
 
-// joiner is an agent with a new token and an empty data directory.
+// joiner returns an agent with a new token and an empty data directory.
 func (c *Cluster) joiner(t *testing.T, node string) *joiner {
 	t.Helper()
 	server, err := url.Parse(c.URL())
@@ -104,8 +104,8 @@ func TestAgentJoins(t *testing.T) {
 	t.Run("the server takes nobody else for it", func(t *testing.T) { isItself(t, c, first, second) })
 }
 
-// isItself has the node write the addresses of others, who have certificates of the
-// cluster for that address too: another agent, and the server itself.
+// isItself has the node write the addresses of other servers, which have certificates
+// of the cluster for that address too: another agent, and the server itself.
 func isItself(t *testing.T, c *Cluster, one, two *membership) {
 	g := NewWithT(t)
 	asked := func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") }

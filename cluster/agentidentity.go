@@ -16,13 +16,12 @@ import (
 	"github.com/coracle-k8s/coracle/cluster/jointoken"
 )
 
-// agentIdentity holds what an agent keeps of its membership in its data directory: the
-// key and certificate by which the server knows it, and the cluster's authority, by
-// which it knows the server. With them it joins again, whatever became of the token
-// that it came with.
+// agentIdentity holds an agent's membership, from its data directory: the key and certificate
+// that authenticate it to the server, and the cluster's authority, which authenticates the
+// server. With them it joins again, whatever became of the token that it came with.
 //
-// The key is there before a server is asked for its certificate: an answer that
-// got lost is asked for again with the same key.
+// The key is written before a certificate is requested for it: after a lost answer the
+// request is repeated with the same key.
 type agentIdentity struct {
 	key *ecdsa.PrivateKey
 	// cert is nil before the first join.
@@ -96,7 +95,7 @@ func (i *agentIdentity) write(dir string) error {
 	return nil
 }
 
-// pin is the hash of the authority.
+// pin returns the hash of the authority.
 func (i *agentIdentity) pin() (jointoken.Pin, error) { return jointoken.NewPin(i.authority) }
 
 // good reports whether the identity is that of a member of the cluster with that

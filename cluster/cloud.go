@@ -30,8 +30,8 @@ func (c *Cluster) loadBalancer(mgr manager.Manager) cloudprovider.LoadBalancer {
 	return nodeaddress.New(nodeaddress.Config{Cache: mgr.GetCache(), Reserved: []netip.AddrPort{server}})
 }
 
-// initializeCloud gives the cloud its clients, before anything asks it. What it
-// starts ends with ctx.
+// initializeCloud gives the cloud its clients, before its first call. All that
+// the cloud starts ends with ctx.
 func (c *Cluster) initializeCloud(ctx context.Context) {
 	cloud := c.options.cloud
 	if cloud == nil {

@@ -43,7 +43,7 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/nodeipam"
 )
 
-// Option changes what a configuration file cannot say.
+// Option changes what a configuration file cannot express.
 type Option func(*options)
 
 type options struct {
@@ -85,29 +85,29 @@ type Cluster struct {
 	config  *v1alpha1.Cluster
 	options options
 	id      string
-	// scheme is the server's, clientScheme everybody else's.
+	// scheme is the server's, clientScheme that of all other parts.
 	scheme, clientScheme *runtime.Scheme
 	lock                 *dirLock
 	identity             identity
 	pki                  *pki.Authority
-	// proxyAuthentication tells aggregated API servers how to know this one.
+	// proxyAuthentication holds what aggregated API servers need to authenticate this one.
 	proxyAuthentication map[string]string
 	serverCA            []byte // PEM of what clients trust the server by
 	address             netip.AddrPort
 	server              *apiserver.Server
 	nodes               *connector
 	podRanges           *nodeipam.Ranges
-	// nodeCA signs what agents serve with. Nobody takes its certificates for those
-	// of the API server.
+	// nodeCA signs the serving certificates of agents. Clients do not accept them
+	// as those of the API server.
 	nodeCA *pki.Authority
-	// joining is held while a join is decided; joinedBefore says that podRanges
-	// knows of the joins before this process started.
+	// joining is held while a join is decided; joinedBefore is set once
+	// podRanges has the joins before this process started.
 	joining      sync.Mutex
 	joinedBefore bool
 	// metrics are those of this cluster's parts, where they have any of their own.
 	metrics *prometheus.Registry
 	parts   *parts
-	working atomic.Pointer[parts] // for those who ask before parts are there
+	working atomic.Pointer[parts] // nil before there are parts
 	// bootstrapped reports that the objects of every cluster are stored.
 	bootstrapped atomic.Bool
 	duties       []*duty
@@ -248,10 +248,10 @@ func (c *Cluster) Stop() {
 // RESTConfig connects clients of this process, as system:masters, without a socket.
 func (c *Cluster) RESTConfig() *rest.Config { return c.server.RESTConfig() }
 
-// Client is the client all parts share: it reads from Cache.
+// Client returns the client all parts share: it reads from Cache.
 func (c *Cluster) Client() client.Client { return c.parts.manager.GetClient() }
 
-// Cache is the one all parts share.
+// Cache returns the cache that all parts share.
 func (c *Cluster) Cache() cache.Cache { return c.parts.manager.GetCache() }
 
 // Manager runs the parts; more may be added to it.
@@ -260,13 +260,13 @@ func (c *Cluster) Manager() manager.Manager { return c.parts.manager }
 // Scheme has every type that the cluster serves, for clients.
 func (c *Cluster) Scheme() *runtime.Scheme { return c.clientScheme }
 
-// URL of the API server.
+// URL returns the URL of the API server.
 func (c *Cluster) URL() string { return "https://" + c.address.String() }
 
-// Kubeconfig is the path of a file for kubectl, as cluster administrator.
+// Kubeconfig returns the path of a file for kubectl, as cluster administrator.
 func (c *Cluster) Kubeconfig() string { return c.kubeconfig }
 
-// Config is the configuration in force.
+// Config returns the configuration in force.
 func (c *Cluster) Config() *v1alpha1.Cluster { return c.config.DeepCopy() }
 
 // AwaitNodes yields a line each time another of the cluster's own nodes
@@ -277,7 +277,7 @@ func (c *Cluster) AwaitNodes(ctx context.Context) iter.Seq2[int, string] {
 		if want == 0 {
 			return
 		}
-		// What their objects say may be from before: they must be up again.
+		// The conditions in their objects may be from an earlier run: they must be up again.
 		c.nodes.await(ctx, int(*c.config.Nodes))
 		ready := make(chan int, 1)
 		if err := watchReady(ctx, c.Cache(), ready); err != nil {
@@ -296,8 +296,8 @@ func (c *Cluster) AwaitNodes(ctx context.Context) iter.Seq2[int, string] {
 	}
 }
 
-// watchReady sends the number of ready nodes when it changes; a number that
-// nobody took is replaced.
+// watchReady sends the number of ready nodes when it changes; it replaces a
+// number that was not received yet.
 func watchReady(ctx context.Context, objects cache.Cache, ready chan int) error {
 	informer, err := objects.GetInformer(ctx, &corev1.Node{})
 	if err != nil {

@@ -55,7 +55,7 @@ func (n *connector) add(node string, h http.Handler) {
 	}
 	go func() {
 		defer close(a.done)
-		// It ends when close closes the listener; there is nobody to tell.
+		// Serve returns when close closes the listener; that error needs no report.
 		_ = a.server.Serve(a.listener)
 	}()
 	n.mu.Lock()
@@ -185,8 +185,8 @@ func (n *connector) remoteTransport() (*http.Transport, error) {
 	return n.remote, nil
 }
 
-// certificate is what agents of other processes are shown: the configured one, or
-// one of the cluster's authority.
+// certificate returns the client certificate for agents of other processes: the
+// configured one, or one of the cluster's authority.
 func (n *connector) certificate() (tls.Certificate, error) {
 	if files := n.cluster.config.APIServer.Kubelet; files.CertFile != "" {
 		return tls.LoadX509KeyPair(files.CertFile, files.KeyFile)

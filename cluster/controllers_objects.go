@@ -18,8 +18,8 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/volumeprotection"
 )
 
-// serverControllers are those that upstream's kube-apiserver runs itself. They
-// cannot be turned off.
+// serverControllers returns the controllers that upstream's kube-apiserver runs
+// itself. They cannot be turned off.
 func (c *Cluster) serverControllers(mgr manager.Manager) map[string]setup {
 	kube, clk := mgr.GetClient(), c.options.clock
 	base, size, _ := c.config.Network.PortRange() // Validate checked it

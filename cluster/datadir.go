@@ -26,7 +26,7 @@ const nameFile = "name"
 // oldTokenFile had the join token in earlier versions.
 const oldTokenFile = "agent-token"
 
-// dirEntries are what a cluster or an agent keeps in its data directory.
+// dirEntries returns the names of all that a cluster or an agent keeps in its data directory.
 func dirEntries() []string {
 	return []string{"etcd", "pki", "kubeconfig", oldTokenFile, keys.TokenFile, "nodes", "bin", "local-path", identityFile, lockName}
 }
@@ -35,7 +35,7 @@ func dirEntries() []string {
 // that it does not start, and later it ends when it needs another one.
 const spaceNew, spaceOld = 160 << 20, 80 << 20
 
-// checkSpace says, before etcd fails over it, that the disk is full.
+// checkSpace returns an error, before etcd fails over it, if the disk is full.
 func checkSpace(dir string) error {
 	need := uint64(spaceNew)
 	if _, err := os.Stat(filepath.Join(dir, "etcd", "member", "wal")); err == nil {
@@ -86,13 +86,13 @@ type ResetConfig struct {
 	Stop bool
 	// StopTimeout bounds the wait for its end. Default: one minute.
 	StopTimeout time.Duration
-	// Report takes a phrase for everything that was removed, Progress one for
-	// what is waited for. Default: nobody.
+	// Report is called with a phrase for everything that was removed, Progress
+	// with one for what Reset waits for. Default: no calls.
 	Report, Progress func(string)
 }
 
-// ErrNotDataDir says that a directory is not of a cluster or agent, so that
-// Reset does not touch it.
+// ErrNotDataDir is returned for a directory that is not of a cluster or agent,
+// so that Reset does not touch it.
 var ErrNotDataDir = errors.New("is not a data directory of coracle")
 
 // Reset removes every trace of the cluster or agent in dir: processes, mounts,
@@ -149,7 +149,7 @@ func isDataDir(dir string) (bool, error) {
 	return true, nil
 }
 
-// lock takes the directory, ending who has it if that is allowed.
+// lock takes the directory, ending the process that has it if that is allowed.
 func (c *ResetConfig) lock(ctx context.Context, dir string) (*dirLock, error) {
 	lock, err := lockDir(dir)
 	var used *InUseError
@@ -185,8 +185,8 @@ func (c *ResetConfig) await(ctx context.Context, dir string, pid int) (*dirLock,
 		}
 		return lock, nil
 	case <-ctx.Done():
-		// The goroutine gets the lock when the process ends after all; nobody else
-		// can be waiting for it, so it may keep it until this process ends.
+		// The goroutine gets the lock when the process ends after all. There can
+		// be no other waiter, so it may keep the lock until this process ends.
 		return nil, fmt.Errorf("stopping process %d: it has not ended: %w", pid, ctx.Err())
 	}
 }

@@ -69,7 +69,7 @@ func TestLocalNodesHaveAContainerd(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "nodes", "0", nameFile))
 	write(t, filepath.Join(dir, "nodes", "0", "containerd", "config.toml"))
-	write(t, filepath.Join(dir, "nodes", "1", nameFile)) // with a runtime of somebody else's
+	write(t, filepath.Join(dir, "nodes", "1", nameFile)) // with a runtime that it did not start
 	g.Expect(LocalNodes(dir)).To(Equal([]LocalNode{{Name: "node-a", Runtime: filepath.Join(dir, "nodes", "0", "containerd", "containerd.sock")}}))
 }
 

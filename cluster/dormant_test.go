@@ -33,7 +33,7 @@ func startPlain(t *testing.T, dir string) *Cluster {
 	return c
 }
 
-// asleep says whether the cluster has no informer of the object's kind.
+// asleep reports whether the cluster has no informer of the object's kind.
 func asleep(t *testing.T, c *Cluster, obj client.Object) bool {
 	t.Helper()
 	sleeps, err := c.Cache().(*informers.Cache).Asleep(t.Context(), obj)
@@ -43,13 +43,13 @@ func asleep(t *testing.T, c *Cluster, obj client.Object) bool {
 	return sleeps
 }
 
-// told is a handler that sends the names of new objects.
+// told returns a handler that sends the names of new objects.
 func told(names chan<- string) toolscache.ResourceEventHandler {
 	return toolscache.ResourceEventHandlerFuncs{AddFunc: func(o any) { names <- o.(client.Object).GetName() }}
 }
 
-// A kind costs an informer from its first object on, whoever asked for it
-// before, and after a restart at once.
+// A kind costs an informer from its first object on, whichever part asked for
+// it before, and after a restart at once.
 func TestKindsSleepUntilTheirFirstObject(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	g := NewWithT(t)
@@ -97,8 +97,8 @@ func TestKindsSleepUntilTheirFirstObject(t *testing.T) {
 	g.Expect(c.Client().Get(t.Context(), client.ObjectKeyFromObject(job), &batchv1.Job{})).To(Succeed())
 }
 
-// Those who come after the first object, and those who take back what they
-// asked for, get what any cache gives them.
+// Users of the cache after the first object, and those that remove what they
+// registered, get what any cache gives them.
 func TestDormantInformerAfterwards(t *testing.T) {
 	g := NewWithT(t)
 	c := startPlain(t, t.TempDir())

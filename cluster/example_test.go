@@ -13,9 +13,8 @@ import (
 	"github.com/coracle-k8s/coracle/cluster"
 )
 
-// A cluster inside of a test: the control plane and one simulated node, on a
-// free port, in a directory of its own. In a test, use t.Context() and
-// t.TempDir().
+// Example runs a cluster inside of a test: the control plane and one simulated node, on
+// a free port, in a directory of its own. In a test, use t.Context() and t.TempDir().
 func Example() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "coracle-")

@@ -13,9 +13,8 @@ import (
 // servers are shown.
 const frontProxyUser = "front-proxy-client"
 
-// openProxy returns the certificate with which the server passes requests on to
-// aggregated ones: the configured one, or one of an authority of its own, since who
-// shows it may speak for anybody.
+// openProxy returns the certificate with which the server passes requests on to aggregated ones:
+// the configured one, or one of an authority of its own, since its holder may act as any user.
 func (c *Cluster) openProxy() (tls.Certificate, error) {
 	if files := c.config.APIServer.Proxy; files.CertFile != "" {
 		pair, err := tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
@@ -71,7 +70,7 @@ func (c *Cluster) describeProxy(authority []byte) error {
 	}
 	c.proxyAuthentication = map[string]string{"client-ca-file": string(clients)}
 	if len(authority) == 0 {
-		return nil // no aggregated server can tell who the proxy is
+		return nil // no aggregated server can authenticate the proxy
 	}
 	c.proxyAuthentication["requestheader-client-ca-file"] = string(authority)
 	for key, headers := range map[string][]string{

@@ -16,8 +16,8 @@ import (
 	"github.com/coracle-k8s/coracle/cluster/keys"
 )
 
-// FuzzIdentity reads the file of a data directory that tells its cluster. One that
-// is taken says what it would be written with.
+// FuzzIdentity reads the file of a data directory that identifies its cluster. One
+// that is accepted is what would be written for it.
 func FuzzIdentity(f *testing.F) {
 	whole := identity{fingerprints: map[string]string{keys.Files()[0]: "abc"}, complete: true}.encode()
 	for _, text := range []string{string(whole), "", "\n", identityHead, string(whole[:len(whole)-2]), identityHead + "\n" + sumPrefix + keys.Fingerprint([]byte(identityHead+"\n")) + "\n", strings.Replace(string(whole), "abc", "abd", 1)} {

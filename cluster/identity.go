@@ -15,8 +15,8 @@ import (
 	"github.com/coracle-k8s/coracle/cluster/keys"
 )
 
-// identity tells a file that was lost from one that was not made yet because the
-// first start was cut off. A cluster with its own etcd keeps it in identityFile.
+// identity distinguishes a file that was lost from one that was not made yet because the
+// first start was interrupted. A cluster with its own etcd keeps it in identityFile.
 //
 // Invariants:
 //
@@ -24,8 +24,8 @@ import (
 //     file in it that is missing is lost, and so is a directory of etcd's without
 //     it.
 //  2. It is complete only after etcd has the cluster's first objects, and before
-//     the kubeconfig is there. So etcd's files are lost or damaged if it is; if
-//     not, nobody could write to etcd, which is begun again.
+//     the kubeconfig is there. If it is complete, missing files of etcd are lost or
+//     damaged. If not, no client could have written to etcd, which is begun again.
 type identity struct {
 	// known is set if there was a file.
 	known bool
@@ -38,8 +38,8 @@ type identity struct {
 
 const (
 	identityFile = "identity"
-	// identityHead is the first line of the file, completeLine the one that says
-	// that it is complete, sumPrefix begins the last one.
+	// identityHead is the first line of the file, completeLine marks that it is
+	// complete, sumPrefix begins the last line.
 	identityHead, completeLine, sumPrefix = "coracle identity 1", "complete", "sum "
 )
 
@@ -124,8 +124,8 @@ func (c *Cluster) checkDir(name string) error {
 	return nil
 }
 
-// checkFile compares a file with what is known of it. Where nothing is known, an
-// etcd that has begun tells that it was there.
+// checkFile compares a file with its fingerprint in the identity. Without one,
+// an etcd that has begun means that the file had been there.
 func (c *Cluster) checkFile(name string, begun bool) error {
 	path := c.path(filepath.FromSlash(name))
 	was, known := c.identity.fingerprints[name]

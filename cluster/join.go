@@ -31,8 +31,7 @@ import (
 )
 
 const (
-	// joinPath is where an agent gets its certificates, with a join token, or with
-	// those that it has.
+	// joinPath issues an agent's certificates, for a join token, or for those that it has.
 	joinPath = "/coracle/v1/join"
 	// joinRole lets its subjects join.
 	joinRole = "coracle:join"
@@ -127,9 +126,9 @@ func (c *Cluster) join(r *http.Request, req joinRequest) (*joinResponse, error) 
 		ClusterDomain: c.config.Network.ClusterDomain, ClusterDNS: c.config.Network.ClusterDNS}, nil
 }
 
-// requester returns who asks and from where: the holder of a join token, or a
-// node that showed its certificate itself, so that nobody who may speak for users
-// (impersonation, another authenticator) renews for it.
+// requester returns the client that joins and its address: the holder of a join
+// token, or a node that showed its certificate itself. A client that may act as other
+// users (impersonation, another authenticator) cannot renew a node's certificate.
 func requester(r *http.Request) (joins.Request, error) {
 	var asked joins.Request
 	u, ok := request.UserFrom(r.Context())
@@ -212,7 +211,7 @@ func agentRoles() []client.Object {
 	}
 }
 
-// ownNodes are the names of this process's real nodes, up or not.
+// ownNodes returns the names of this process's real nodes, up or not.
 func (c *Cluster) ownNodes() []string {
 	var names []string
 	for i := range int(*c.config.Nodes) {
@@ -226,8 +225,8 @@ func (c *Cluster) ownNodes() []string {
 // hasNode reports whether a real node of that name is this process's own, up or not.
 func (c *Cluster) hasNode(name string) bool { return slices.Contains(c.ownNodes(), name) }
 
-// ownNodeName is the name of the i-th of a process's real nodes, given that of
-// the first, if any.
+// ownNodeName returns the name of the i-th of a process's real nodes, given
+// that of the first, if any.
 func ownNodeName(given string, i int) (string, error) {
 	name, err := nodeName(given)
 	if err != nil || i == 0 {

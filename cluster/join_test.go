@@ -24,7 +24,7 @@ import (
 	"github.com/coracle-k8s/coracle/cluster/keys"
 )
 
-// refusal is the reason why an agent is refused for good.
+// refusal returns the reason why an agent is refused for good.
 func refusal(t *testing.T, j *joiner) string {
 	t.Helper()
 	_, err := j.join(t.Context())
@@ -35,8 +35,8 @@ func refusal(t *testing.T, j *joiner) string {
 	return no.reason
 }
 
-// A name belongs to who has its certificate, until its Node is deleted; the token
-// that it came with is not needed any more.
+// A name belongs to the agent with its certificate, until its Node is deleted;
+// the token that it came with is not needed any more.
 func TestNameBelongsToItsAgent(t *testing.T) {
 	g := NewWithT(t)
 	c := start(t)
@@ -92,9 +92,9 @@ func TestLostAnswer(t *testing.T) {
 	g.Expect(again.NodePodCIDR).To(Equal(first.NodePodCIDR))
 }
 
-// What an agent gets is good for nothing but being that agent: clients of the
-// cluster do not take it for the API server, nor the API server for another agent,
-// and nobody serves with its client certificate or is a client with the other.
+// An agent's certificates are good for nothing but being that agent. Clients of the
+// cluster do not accept it as the API server, nor the API server as another agent.
+// The client certificate cannot serve, nor the serving certificate be a client's.
 func TestCertificatesOfAgents(t *testing.T) {
 	g := NewWithT(t)
 	c := start(t)
@@ -135,7 +135,7 @@ func TestCertificatesOfAgents(t *testing.T) {
 	g.Expect(errors.As(err, &unknown)).To(BeTrue(), "got %v", err)
 }
 
-// A token is good for a bounded number of joins; the server says when to ask again.
+// A token is good for a bounded number of joins; the server's answer has the time to ask again.
 func TestTooManyJoins(t *testing.T) {
 	g := NewWithT(t)
 	c := start(t)
@@ -157,7 +157,7 @@ func TestTooManyJoins(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred(), "a member renews")
 }
 
-// The joiner waits as long as it is told to.
+// The joiner waits for the time in Retry-After.
 func TestJoinerHonoursRetryAfter(t *testing.T) {
 	g := NewWithT(t)
 	asked := make(chan struct{}, 2)

@@ -60,7 +60,7 @@ type later struct {
 
 func (l *later) Error() string { return l.reason }
 
-// soonest is how long to wait after err before asking again, at least.
+// soonest returns how long to wait after err before asking again, at least.
 func soonest(err error) time.Duration {
 	var wait *later
 	if errors.As(err, &wait) {
@@ -127,9 +127,8 @@ func (j *joiner) proof() (joinProof, error) {
 	return c, nil
 }
 
-// key returns the key to ask a certificate for: a new one for every renewal, and
-// for a first join the one that earlier attempts had, so that the server knows that
-// the name is this agent's.
+// key returns the key to request a certificate for: a new one for every renewal, and for a first
+// join the one of earlier attempts, by which the server recognizes that the name is this agent's.
 func (j *joiner) key(c joinProof) (*ecdsa.PrivateKey, error) {
 	if c.bearer != "" && c.member != nil && c.member.cert == nil {
 		return c.member.key, nil
@@ -236,7 +235,7 @@ func (j *joiner) dial(ctx context.Context, network, address string) (net.Conn, e
 	return (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, network, address)
 }
 
-// verdict returns nil if the server granted membership, or what it said.
+// verdict returns nil if the server granted membership, else its refusal.
 func (j *joiner) verdict(response *http.Response, text string) error {
 	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && response.StatusCode != http.StatusOK {
 		return &later{reason: fmt.Sprintf("joining %s: %s", j.server, text), after: time.Duration(seconds) * time.Second}
@@ -273,7 +272,7 @@ func verifyPinned(chain []*x509.Certificate, pin jointoken.Pin, host string, now
 	return nil
 }
 
-// newCSR asks for a certificate for a key; the server decides who it is for.
+// newCSR makes a certificate request for a key; the server sets the subject.
 func newCSR(key *ecdsa.PrivateKey) (string, error) {
 	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
 	if err != nil {

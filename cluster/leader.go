@@ -94,7 +94,7 @@ type candidate struct {
 	term     func() (*term, error)
 	logger   logr.Logger
 	leading  prometheus.Gauge
-	// leader is the identity of who was last seen to lead.
+	// leader is the identity of the last leader seen.
 	leader atomic.Pointer[string]
 }
 
@@ -154,7 +154,7 @@ func (k *candidate) stand(ctx context.Context) error {
 			OnStoppedLeading: func() {},
 			OnNewLeader:      func(id string) { k.leader.Store(&id) },
 		},
-		// It would release before it says that it is over, and when it lost.
+		// The library would release the Lease before it reports the end, and after losing it.
 		ReleaseOnCancel: false,
 	})
 	if err != nil {

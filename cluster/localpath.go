@@ -19,7 +19,7 @@ type localDirs struct{ cluster *Cluster }
 // They have no directories, and no agent has such a name.
 const simulatedPrefix = "simulated-"
 
-// localPathDir is where those volumes are, below the data directory.
+// localPathDir returns the directory of those volumes, below the data directory.
 func localPathDir(dataDir string) (string, error) {
 	abs, err := filepath.Abs(dataDir)
 	if err != nil {
@@ -37,7 +37,7 @@ func (d localDirs) Make(node, path string) error {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		return err
 	}
-	return os.Chmod(path, 0o777) // whoever the pod's user is
+	return os.Chmod(path, 0o777) // for any user that the pod runs as
 }
 
 // Remove implements localpath.Host. A directory that is here is the volume's,

@@ -73,7 +73,7 @@ func (l *dirLock) take(dir string, how int) error {
 	return nil
 }
 
-// holder is the process that has the lock, 0 if it has not said so yet.
+// holder returns the PID of the process that has the lock, 0 if it has not written it yet.
 func (l *dirLock) holder() int {
 	text := make([]byte, 20)
 	n, _ := l.file.ReadAt(text, 0) // short, so always with io.EOF
@@ -99,8 +99,7 @@ func (l *dirLock) undo() {
 
 func (l *dirLock) release() { l.file.Close() }
 
-// InUseError says that another process runs a cluster or an agent in a data
-// directory.
+// InUseError is returned when another process runs a cluster or an agent in a data directory.
 type InUseError struct {
 	Dir string
 	// PID is 0 if it is not known.

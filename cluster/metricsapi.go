@@ -15,8 +15,8 @@ import (
 // metricsAnswer bounds the answer of a metrics server, in bytes: a few kilobytes a pod.
 const metricsAnswer = 64 << 20
 
-// metricsAPI reads the metrics APIs, which are somebody else's behind this
-// server, so nothing of them is in the scheme.
+// metricsAPI returns a client of the metrics APIs. Aggregated servers serve
+// these APIs, so their types are not in the scheme.
 func (c *Cluster) metricsAPI(mgr manager.Manager) (horizontalpodautoscaler.API, error) {
 	config := rest.CopyConfig(c.server.RESTConfig())
 	config.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()

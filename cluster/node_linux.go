@@ -49,14 +49,14 @@ type nodeHost struct {
 	live     client.WithWatch
 	clock    clock.WithTicker
 	log      logr.Logger
-	metrics  prometheus.Registerer // nil where nobody scrapes
+	metrics  prometheus.Registerer // nil without metrics
 	progress func(string)
 	// programs installs what nodes run, once for all of them.
 	programs func() (string, error)
 	// serve takes an agent's API, which others reach at port if that is not 0.
 	serve func(node string, api http.Handler)
 	port  int32
-	// ports are the connections of ports that anybody may use: DNS of pods and the
+	// ports are the connections of ports that are open to all: DNS of pods and the
 	// health checks of Services.
 	ports *connections.Pool
 }
@@ -70,11 +70,11 @@ type realNode struct {
 
 	net     network.NodeNet
 	pods    *network.Network
-	runtime *containerd.Containerd // nil with an endpoint of somebody else's
+	runtime *containerd.Containerd // nil if the runtime was not started by the node
 	agent   *nodeagent.Agent
 	proxy   *proxy.Proxier
 	netlink *netlink.Handle // of the proxy, into the node's network namespace
-	dns     *dns.Server     // nil if the cluster's DNS is somebody else's
+	dns     *dns.Server     // nil if the cluster's DNS is not the nodes' own
 	objects *objects.Store
 	volumes *volumes.Manager
 	// credentials are of the node's pods, not of the node.
@@ -225,8 +225,7 @@ func (n *realNode) newProxy() error {
 	return err
 }
 
-// newDNS listens where pods find the node: at its own address in their range,
-// which nobody else reaches.
+// newDNS listens at the node's own address in its pods' range, which only they reach.
 func (n *realNode) newDNS() error {
 	if !n.network.DNSAddress().IsValid() {
 		return nil
@@ -288,7 +287,8 @@ func (n *realNode) newAgent(endpoint string) error {
 	return err
 }
 
-// services are those of a namespace and of default, for environments.
+// services returns the Services of a namespace and of default, for
+// environments.
 func (n *realNode) services(ctx context.Context, namespace string) ([]corev1.Service, error) {
 	var all []corev1.Service
 	for _, ns := range []string{namespace, corev1.NamespaceDefault} {
@@ -304,7 +304,7 @@ func (n *realNode) services(ctx context.Context, namespace string) ([]corev1.Ser
 	return all, nil
 }
 
-// allocatable is what the node offers pods, empty before it has registered.
+// allocatable returns the node's allocatable resources, empty before it has registered.
 func (n *realNode) allocatable() corev1.ResourceList {
 	node := &corev1.Node{}
 	if err := n.manager.GetClient().Get(context.Background(), client.ObjectKey{Name: n.name}, node); err != nil {

@@ -18,8 +18,8 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/network"
 )
 
-// nodeAddress is the first real node's address, empty without real nodes: the
-// configured one, that of the default route, or the first of the link range.
+// nodeAddress returns the first real node's address, empty without real nodes:
+// the configured one, that of the default route, or the first of the link range.
 func (c *Cluster) nodeAddress() string {
 	if *c.config.Nodes == 0 {
 		return ""
@@ -73,7 +73,7 @@ func (c *Cluster) addNodes(_ context.Context, p *parts) error {
 	return nil
 }
 
-// nodeHost is what all nodes of this process share.
+// nodeHost returns what all nodes of this process share.
 func (c *Cluster) nodeHost(mgr manager.Manager) (*nodeHost, error) {
 	live, err := client.NewWithWatch(c.server.RESTConfig(), client.Options{Scheme: c.clientScheme, Mapper: c.server.Mapper()})
 	if err != nil {

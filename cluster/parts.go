@@ -46,7 +46,7 @@ type parts struct {
 
 func (c *Cluster) startParts(ctx context.Context) (*parts, error) {
 	// The libraries log to the context's logger, else to a global one that
-	// complains when nobody set it.
+	// complains when it was not set.
 	run, cancel := context.WithCancel(logr.NewContext(context.WithoutCancel(ctx), c.options.logger))
 	mgr, err := c.newManager(run)
 	if err != nil {
@@ -142,7 +142,7 @@ func (c *Cluster) newCache(ctx context.Context, config *rest.Config, options cac
 func (c *Cluster) share(example runtime.Object, otherwise toolscache.ListerWatcherWithContext) toolscache.ListerWatcherWithContext {
 	kind, err := apiutil.GVKForObject(example, c.clientScheme)
 	if err != nil {
-		return otherwise // no kind of ours
+		return otherwise // not a kind of the scheme
 	}
 	return c.server.Share(kind, example, otherwise)
 }
@@ -187,7 +187,8 @@ func (c *Cluster) addScheduler(t *term) error {
 	return t.Add(s)
 }
 
-// schedulerNumbers are the scheduler's in the words of controllers' queues.
+// schedulerNumbers returns the scheduler's numbers in the words of controllers'
+// queues.
 func schedulerNumbers(s *scheduler.Scheduler) queue.Numbers {
 	idle, c := s.Idle(), s.Counts()
 	n := queue.Numbers{

@@ -13,7 +13,7 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/simulated"
 )
 
-// podRange is what nodes' ranges are taken from.
+// podRange returns the range that nodes' ranges are taken from.
 func podRange(n v1alpha1.Network) (nodeipam.Range, error) {
 	all, err := netip.ParsePrefix(n.PodCIDR)
 	if err != nil {
@@ -22,7 +22,7 @@ func podRange(n v1alpha1.Network) (nodeipam.Range, error) {
 	return nodeipam.Range{Cluster: all, NodeMask: int(n.NodeCIDRMaskSize)}, nil
 }
 
-// podSubnet is the range of the i-th of this process's own nodes.
+// podSubnet returns the range of the i-th of this process's own nodes.
 func podSubnet(n v1alpha1.Network, i int) (netip.Prefix, error) {
 	all, err := podRange(n)
 	if err != nil {

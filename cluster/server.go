@@ -90,7 +90,8 @@ func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) err
 	return err
 }
 
-// healthChecks are those of what upstream's API server runs and here the cluster does.
+// healthChecks returns the checks of what upstream's API server runs and here
+// the cluster does.
 func (c *Cluster) healthChecks() map[string]func() error {
 	bootstrapped := func() error {
 		if !c.bootstrapped.Load() {
@@ -130,7 +131,7 @@ func closeAll(listeners []net.Listener) {
 	}
 }
 
-// etcd is where the server keeps its objects.
+// etcd returns the configuration of the server's storage.
 func (c *Cluster) etcd() (etcd.Config, error) {
 	s := c.config.Storage
 	config := etcd.Config{Dir: c.path("etcd"), UnsafeNoFsync: s.UnsafeNoFsync, Endpoints: s.Endpoints, Errors: func(msg string) { c.options.logger.Info(msg) }}
@@ -204,7 +205,7 @@ func (c *Cluster) makeKeys() error {
 	return err
 }
 
-// credentials are the server's certificate and the keys of service account tokens.
+// credentials returns the server's certificate and the keys of service account tokens.
 func (c *Cluster) credentials(config *apiserver.Config) error {
 	if err := c.certificate(config); err != nil {
 		return err
@@ -220,12 +221,12 @@ func (c *Cluster) credentials(config *apiserver.Config) error {
 	return c.removeOldToken()
 }
 
-// certificate is the configured one, or one of the cluster's own authority.
+// certificate returns the configured one, or one of the cluster's own authority.
 func (c *Cluster) certificate(config *apiserver.Config) error {
 	var err error
 	c.serverCA = c.pki.PEM
 	if files := c.config.APIServer.Certificate; files.CertFile != "" {
-		// Who made it is not known, so clients are told to trust what it shows.
+		// Its issuer is not known, so clients are configured to trust the certificate itself.
 		if c.serverCA, err = os.ReadFile(files.CertFile); err == nil {
 			config.Certificate, err = tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
 		}
@@ -332,7 +333,7 @@ func bind(address string, config net.ListenConfig) (net.Listener, error) {
 	return l, nil
 }
 
-// advertised is where pods reach the server, not valid if nowhere.
+// advertised returns the server's address for pods, not valid if they cannot reach it.
 func (c *Cluster) advertised() netip.AddrPort {
 	address := c.address.Addr()
 	if c.config.AdvertiseAddress != "" || address.IsLoopback() {
@@ -345,9 +346,9 @@ func (c *Cluster) advertised() netip.AddrPort {
 	return netip.AddrPortFrom(address, c.address.Port())
 }
 
-// outwardAddress is where others reach the server when its own address is
-// loopback: where it is told, at the first node's address, or where it listens on
-// all of them.
+// outwardAddress returns the server's address for other machines when its own
+// address is loopback: the configured one, that of the first node, or, when it
+// listens on all addresses, the one from which this machine reaches others.
 func (c *Cluster) outwardAddress() string {
 	if c.config.AdvertiseAddress != "" {
 		return c.config.AdvertiseAddress

@@ -24,7 +24,7 @@ type states struct {
 
 type controllerState struct {
 	numbers func() queue.Numbers
-	// own says that it has metrics of its own for its queue.
+	// own is set if the controller has metrics of its own for its queue.
 	own     bool
 	failure *ControllerError
 }
@@ -54,7 +54,7 @@ func newQueue[T comparable](s *states) func(string, workqueue.TypedRateLimiter[T
 	}
 }
 
-// tell makes known a part that has a queue of another kind.
+// tell registers a part that has a queue of another kind.
 func (s *states) tell(name string, numbers func() queue.Numbers) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,7 +62,7 @@ func (s *states) tell(name string, numbers func() queue.Numbers) {
 	state.numbers, state.own = numbers, true
 }
 
-// failed notes what a controller says has gone wrong.
+// failed records a controller's error.
 func (s *states) failed(controller, object, message string) {
 	now := time.Now()
 	s.mu.Lock()
@@ -70,7 +70,7 @@ func (s *states) failed(controller, object, message string) {
 	s.of(controller).failure = &ControllerError{Time: now, Object: object, Message: message}
 }
 
-// list is in alphabetical order.
+// list returns the controllers in alphabetical order.
 func (s *states) list() []Controller {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -86,8 +86,8 @@ func (s *states) list() []Controller {
 	return list
 }
 
-// logger is l, but what controllers log as errors is noted. Their loggers have
-// the keys that controller-runtime documents: controller, namespace and name.
+// logger returns l, with controllers' errors recorded. Their loggers have the
+// keys that controller-runtime documents: controller, namespace and name.
 func (s *states) logger(l logr.Logger) logr.Logger {
 	inner := l.GetSink()
 	if deep, ok := inner.(logr.CallDepthLogSink); ok {
@@ -96,7 +96,8 @@ func (s *states) logger(l logr.Logger) logr.Logger {
 	return l.WithSink(noting{inner: inner, states: s})
 }
 
-// noting tells of errors. inner is nil where nobody else wants to know.
+// noting records the errors that controllers log, and passes all on to inner,
+// which is nil if there is no logger.
 type noting struct {
 	inner                       logr.LogSink
 	states                      *states

@@ -8,7 +8,7 @@ import (
 
 var _ prometheus.Collector = &states{}
 
-// queueMetric is a metric of client-go's work queues, under upstream's name.
+// queueMetric returns a metric of client-go's work queues, under upstream's name.
 func queueMetric(name, help string) *prometheus.Desc {
 	return prometheus.NewDesc("workqueue_"+name, "[BETA] "+help, []string{"name"}, nil)
 }
@@ -54,8 +54,8 @@ func (s *states) Collect(out chan<- prometheus.Metric) {
 	}
 }
 
-// queueName is what upstream calls a controller's queue in its metrics. Where
-// several here do the work of one there, they count together.
+// queueName returns upstream's name of a controller's queue in metrics. Where
+// several controllers here do the work of one there, they count together.
 func queueName(controller string) string {
 	switch controller {
 	case "bootstrap-signer-controller":

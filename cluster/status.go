@@ -11,10 +11,10 @@ import (
 	"github.com/coracle-k8s/coracle/cluster/queue"
 )
 
-// StatusPath is where the API server answers a Status in JSON, to who may get it.
+// StatusPath serves Status as JSON to clients authorized to get it.
 const StatusPath = "/coracle/v1/status"
 
-// Status is what a server says of the work that is done for the whole cluster.
+// Status describes the work that a server does for the whole cluster.
 type Status struct {
 	// Duties are the controllers and the scheduler.
 	Duties []Duty `json:"duties"`
@@ -24,11 +24,11 @@ type Status struct {
 	Idle bool `json:"idle"`
 }
 
-// Duty is what one server does for all that share an etcd.
+// Duty is work that one server does for all that share an etcd.
 type Duty struct {
 	// Name is that of the Lease, kube-controller-manager or kube-scheduler.
 	Name string `json:"name"`
-	// Here says that this server does it.
+	// Here is set if this server does it.
 	Here bool `json:"here"`
 	// Identity is this server's in the Lease, and Leader that of the holder it
 	// last saw; both are empty without leader election.
@@ -48,7 +48,7 @@ type Controller struct {
 	own bool
 }
 
-// ControllerError is what a controller said has gone wrong.
+// ControllerError is an error that a controller logged.
 type ControllerError struct {
 	Time time.Time `json:"time"`
 	// Object is NAMESPACE/NAME or NAME of what was worked on; empty if unknown.
@@ -56,8 +56,8 @@ type ControllerError struct {
 	Message string `json:"message"`
 }
 
-// Controllers are those that run in this process now, the scheduler last: none
-// if another server leads.
+// Controllers returns the controllers that run in this process now, the
+// scheduler last: none if another server leads.
 func (c *Cluster) Controllers() []Controller {
 	var list []Controller
 	for _, d := range c.duties {
@@ -68,9 +68,9 @@ func (c *Cluster) Controllers() []Controller {
 	return list
 }
 
-// Idle says whether at this moment no controller of this process has anything
-// to do, and the scheduler neither, until some delay is over or something
-// changes. A change that was just made may not have reached them: ask again.
+// Idle reports whether no controller of this process, nor the scheduler, has
+// anything to do before some delay is over or something changes. A change that
+// was just made may not have reached them: call Idle again.
 func (c *Cluster) Idle() bool {
 	for _, d := range c.duties {
 		t := d.current.Load()

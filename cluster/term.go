@@ -17,23 +17,22 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 )
 
-// duty is what one server of a cluster does for all: the controllers, or the
-// scheduler.
+// duty is work that one server of a cluster does for all: that of the
+// controllers, or of the scheduler.
 type duty struct {
-	// lease is the Lease of who does it, component whom its events are of.
+	// lease is the Lease of the server that does it, component the source of its events.
 	lease, component string
 	// begin sets the parts up, on a term of their own.
 	begin func(*term) error
 	// current is the term that runs here, if any.
 	current atomic.Pointer[term]
-	// election is how it is found out who does it; nil without others.
+	// election elects the server that does it; nil without other servers.
 	election *candidate
 }
 
-// term is the time that this server does a duty, and the manager of what does
-// it: those parts end with their term, while the manager's cache, client and
-// other runnables go on. A server alone has one term; what a leader of several
-// knew is not carried into its next.
+// term is the time for which this server does a duty, and the manager of the parts that do
+// it. Those parts end with their term, while the manager's cache, client and other runnables
+// go on. A server alone has one term; a leader of several carries nothing into its next.
 type term struct {
 	manager.Manager
 	logger  logr.Logger

@@ -73,9 +73,9 @@ var unset = map[string]string{
 	"scheduler.Config.Seed":                     "for reproducible tests",
 }
 
-// TestEveryFieldIsWired fails when a cluster makes a part without filling in a
-// field of its Config: what a part can do and nobody asks of it is not there for
-// users. It reads the source, so it holds for nodes of every kind and for agents.
+// TestEveryFieldIsWired fails when a cluster makes a part without setting a field
+// of its Config: a feature that is never configured does not exist for users. It
+// reads the source, so it holds for nodes of every kind and for agents.
 func TestEveryFieldIsWired(t *testing.T) {
 	// The API server composes its parts itself.
 	files := parseDir(t, ".")
@@ -157,7 +157,7 @@ func importedParts(file *ast.File) map[string]string {
 	return out
 }
 
-// named are the fields that a literal names.
+// named returns the fields that a literal names.
 func named(literal *ast.CompositeLit) []string {
 	var out []string
 	for _, e := range literal.Elts {
@@ -170,8 +170,8 @@ func named(literal *ast.CompositeLit) []string {
 	return out
 }
 
-// assigned are the fields that a file sets afterwards, of a variable called config
-// or, in functions that take a pointer to it, to.
+// assigned returns the fields that a file sets afterwards, of a variable called
+// config or, in functions that take a pointer to it, to.
 func assigned(file *ast.File) []string {
 	var out []string
 	ast.Inspect(file, func(n ast.Node) bool {
@@ -191,7 +191,7 @@ func assigned(file *ast.File) []string {
 	return out
 }
 
-// fieldsOf are the exported fields of a struct type of a package.
+// fieldsOf returns the exported fields of a struct type of a package.
 func fieldsOf(t *testing.T, dir, name string) []string {
 	t.Helper()
 	var out []string

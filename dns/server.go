@@ -24,7 +24,7 @@ const (
 	bindTries = 16
 )
 
-// Config is what a Server needs; all of it is required.
+// Config holds the dependencies of a Server; all of it is required.
 type Config struct {
 	// Zone answers for the cluster's domain.
 	Zone *Zone
@@ -33,8 +33,8 @@ type Config struct {
 	// Listen and ListenPacket open sockets in the node's network namespace.
 	Listen       func(network, address string) (net.Listener, error)
 	ListenPacket func(network, address string) (net.PacketConn, error)
-	// Resolvers are the addresses, with ports, that other names are asked of, in
-	// this order. It is called whenever one is.
+	// Resolvers returns the addresses, with ports, of the servers for other
+	// names, in order of preference. It is called for each such name.
 	Resolvers func() ([]string, error)
 	Log       logr.Logger
 }
@@ -78,7 +78,7 @@ func Listen(config Config) (*Server, error) {
 	return nil, fmt.Errorf("listening for DNS on %s: %w", config.Address, err)
 }
 
-// Address is where the server listens, for UDP and TCP.
+// Address returns the address that the server listens on, for UDP and TCP.
 func (s *Server) Address() netip.AddrPort {
 	at := s.packets.LocalAddr().(*net.UDPAddr).AddrPort()
 	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
@@ -161,7 +161,7 @@ func (s *Server) answer(ctx context.Context, protocol string, asked *dns.Msg) *d
 	return reply
 }
 
-// alias is the question that a CNAME leads to.
+// alias returns the question that a CNAME leads to.
 func alias(asked *dns.Msg, name string) *dns.Msg {
 	next := asked.Copy()
 	next.Id, next.Question[0].Name = dns.Id(), name

@@ -43,7 +43,7 @@ func (p port) matches(labels []string) bool {
 	return len(labels) < 2 || labels[1] == "_"+p.name
 }
 
-// isPort says whether labels are those of a port and not a host's.
+// isPort reports whether labels are those of a port and not a host's.
 func isPort(labels []string) bool {
 	return len(labels) <= 2 && !slices.ContainsFunc(labels, func(l string) bool { return !strings.HasPrefix(l, "_") })
 }
@@ -108,7 +108,7 @@ func (s *subject) headless(labels []string, list []discoveryv1.EndpointSlice) re
 	return result{}
 }
 
-// ports are the SRV records of a headless Service: one for each endpoint's port.
+// ports returns the SRV records of a headless Service: one for each endpoint's port.
 func (s *subject) ports(labels []string, list []discoveryv1.EndpointSlice) result {
 	found := result{exists: len(labels) == 0}
 	eachEndpoint(list, func(slice *discoveryv1.EndpointSlice, host string, a netip.Addr) {
@@ -159,8 +159,8 @@ func eachEndpoint(list []discoveryv1.EndpointSlice, fn func(slice *discoveryv1.E
 	}
 }
 
-// hostOf is an endpoint's label below its Service: its hostname, or its address
-// with dashes.
+// hostOf returns an endpoint's label below its Service: its hostname, or its
+// address with dashes.
 func hostOf(e *discoveryv1.Endpoint, address string) string {
 	if name := ptr.Deref(e.Hostname, ""); name != "" {
 		return strings.ToLower(name)

@@ -19,13 +19,13 @@ const specVersion = "1.1.0"
 // maxAliases bounds a chain of Services of type ExternalName that lead to each other.
 const maxAliases = 8
 
-// Records are the objects behind the names. What is returned is read only.
+// Records returns the objects behind the names. They are read only.
 type Records interface {
 	// Service returns nil if there is none.
 	Service(namespace, name string) (*corev1.Service, error)
 	// Slices are the EndpointSlices of a Service.
 	Slices(namespace, service string) ([]discoveryv1.EndpointSlice, error)
-	// HasNamespace says whether a namespace has Services.
+	// HasNamespace reports whether a namespace has Services.
 	HasNamespace(name string) (bool, error)
 	// ServiceOf returns the Service with a ClusterIP, or nil.
 	ServiceOf(address netip.Addr) (*corev1.Service, error)
@@ -45,7 +45,7 @@ func NewZone(domain string, records Records) *Zone {
 	return &Zone{domain: dns.CanonicalName(domain), records: records}
 }
 
-// Reply is what the zone says to one question.
+// Reply is the zone's answer to one question.
 type Reply struct {
 	// Mine is false for a name that the zone does not decide about.
 	Mine bool
@@ -56,7 +56,8 @@ type Reply struct {
 	Alias string
 }
 
-// Authority is what goes with a reply without an answer: how long it holds.
+// Authority returns the SOA record of a reply without an answer: its TTL is how
+// long the reply holds.
 func (z *Zone) Authority() dns.RR {
 	return &dns.SOA{
 		Hdr: dns.RR_Header{Name: z.domain, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: TTL},
@@ -203,7 +204,7 @@ func (q *query) service(labels []string) (result, error) {
 	return s.clusterIP(labels[2:]), nil
 }
 
-// addresses are the records of those addresses that the question asks for.
+// addresses returns the records of those addresses that the question asks for.
 func (q *query) addresses(name string, list ...netip.Addr) []dns.RR {
 	var out []dns.RR
 	for _, a := range list {

@@ -19,7 +19,7 @@ import (
 
 const reasonNodeAffinity = "NodeAffinity"
 
-// admission is what the node's decision about a pod depends on.
+// admission holds all that the node's decision about a pod depends on.
 type admission struct {
 	pod *corev1.Pod
 	// node is nil before the node's object is known; then only resources count.
@@ -31,8 +31,8 @@ type admission struct {
 	others []*corev1.Pod
 }
 
-// reject says why a pod cannot run on the node, or returns nil. Reasons and
-// messages are the kubelet's. Critical pods are subject to it like all others.
+// reject returns why a pod cannot run on the node, or nil. Reasons and messages
+// are the kubelet's. Critical pods are subject to it like all others.
 func (a *admission) reject() *pods.Failure {
 	if f := forbiddenSysctl(a.pod, a.unsafeSysctls); f != nil {
 		return f
@@ -53,15 +53,14 @@ func (a *admission) reject() *pods.Failure {
 	return nil
 }
 
-// insufficient says which resource a pod asks more of than is left.
+// insufficient returns a failure if a pod requests more of a resource than is left.
 func (a *admission) insufficient(pod *corev1.Pod) *pods.Failure {
 	if most, ok := a.allocatable[corev1.ResourcePods]; ok && int64(len(a.others)+1) > most.Value() {
 		return &pods.Failure{Reason: "OutOfpods", Message: fmt.Sprintf(
 			"Pod was rejected: Node didn't have enough resource: pods, requested: 1, used: %d, capacity: %d", len(a.others), most.Value())}
 	}
 	requests := resource.PodRequests(pod, resource.PodResourcesOptions{})
-	// Extended resources that the node does not have are the cluster's or a
-	// device driver's affair.
+	// The cluster or a device driver handles extended resources that the node does not have.
 	maps.DeleteFunc(requests, func(name corev1.ResourceName, _ apiresource.Quantity) bool {
 		_, here := a.allocatable[name]
 		return !here && extendedresource.Is(name)
@@ -121,7 +120,7 @@ func outOf(name corev1.ResourceName, requests, used, allocatable corev1.Resource
 		name, number(&request), number(&taken), number(&have))}
 }
 
-// portTaken tells whether another pod has one of the pod's host ports.
+// portTaken reports whether another pod has one of the pod's host ports.
 func (a *admission) portTaken() bool {
 	type port struct {
 		protocol corev1.Protocol
@@ -190,8 +189,8 @@ func (w *worker) admit(ctx context.Context) {
 	w.holds = w.pod
 }
 
-// adopted are a container's resources at first sight: those it runs with, or
-// those of its spec.
+// adopted returns a container's resources at first sight: those it runs with,
+// or those of its spec.
 func (w *worker) adopted(c *corev1.Container) corev1.ResourceRequirements {
 	if o := w.observed.Newest(c.Name); o != nil && o.State == pods.Running && o.Resources != nil {
 		granted := *c.Resources.DeepCopy()
@@ -259,7 +258,7 @@ func (w *worker) grantResize() {
 	w.agent.mu.Unlock()
 }
 
-// pendResize notes why a resize has to wait, and says so once.
+// pendResize records why a resize has to wait, and sends one event.
 func (w *worker) pendResize(reason, event string, why *pods.Failure) {
 	message := why.Message[len("Pod was rejected: "):]
 	if p := w.state.ResizePending; p != nil && p.Reason == reason && p.Message == message {

@@ -30,8 +30,8 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/server"
 )
 
-// relistInterval is how often the runtime is listed although nothing happened,
-// against an event lost somewhere.
+// relistInterval is the interval at which the runtime is listed although
+// nothing happened, in case an event was lost.
 const relistInterval = 5 * time.Minute
 
 // Agent runs the pods of one node. Make it with New.
@@ -179,8 +179,8 @@ func (a *Agent) lookAtAll() {
 	}
 }
 
-// runtimeEvent wakes the pod of a container or sandbox that ended. Beginnings
-// are ours, and known from the answers to our own calls.
+// runtimeEvent wakes the pod of a container or sandbox that ended. Starts are
+// the agent's own calls and known from their answers.
 func (a *Agent) runtimeEvent(e *runtimeapi.ContainerEventResponse) {
 	switch e.ContainerEventType {
 	case runtimeapi.ContainerEventType_CONTAINER_CREATED_EVENT, runtimeapi.ContainerEventType_CONTAINER_STARTED_EVENT:
@@ -316,7 +316,7 @@ func (a *Agent) endOrphans(left map[types.UID]runtime.Identity) {
 	}
 }
 
-// Pods returns the pods the agent knows with their newest status, for /pods.
+// Pods returns the agent's pods with their newest status, for /pods.
 func (a *Agent) Pods() []*corev1.Pod {
 	a.mu.Lock()
 	workers := make([]*worker, 0, len(a.workers))
@@ -333,8 +333,7 @@ func (a *Agent) Pods() []*corev1.Pod {
 	return out
 }
 
-// Handler answers what the kubelet answers over HTTP; who serves it decides who
-// may ask.
+// Handler answers the kubelet's HTTP API; the server of the handler decides about access.
 func (a *Agent) Handler() http.Handler {
 	return server.New(server.Config{
 		NodeName: a.config.NodeName, Runtime: a.runtime, Clock: a.config.Clock, Pods: a.Pods, Dial: a.config.Dial,
@@ -347,8 +346,7 @@ func (a *Agent) Handler() http.Handler {
 	})
 }
 
-// Ready is closed once the agent knows all pods, its own and those that an
-// earlier agent left.
+// Ready is closed once the agent has all pods, its own and those that an earlier agent left.
 func (a *Agent) Ready() <-chan struct{} { return a.ready }
 
 // Shutdown takes away what pods hold on the host after Start returned and their

@@ -341,7 +341,7 @@ func TestImageVolumes(t *testing.T) {
 
 func TestMountIsTriedAgainAtOnce(t *testing.T) {
 	n := run(t)
-	// What the mount misses comes while it is being tried.
+	// The object that the mount lacks comes while it is being tried.
 	tries := 0
 	n.volumes.SetFail(func(p *corev1.Pod) error {
 		if tries++; tries > 1 {

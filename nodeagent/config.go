@@ -12,13 +12,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Config is what an Agent needs. Fields without a default are required.
+// Config holds the dependencies and settings of an Agent. Fields without a
+// default are required.
 type Config struct {
 	// NodeName is the name of the node's object.
 	NodeName string
 	// Client reads through Cache and writes to the API server.
 	Client client.Client
-	// Cache tells of pods (by index.PodNode), services and the node itself.
+	// Cache has pods (by index.PodNode), services and the node itself.
 	Cache cache.Cache
 	// Recorder receives events about pods and the node (component "kubelet").
 	Recorder record.EventRecorder
@@ -40,7 +41,7 @@ type Config struct {
 	NodeCgroups *bool
 
 	// ClusterDNS are the cluster's DNS servers; none means that ClusterFirst pods
-	// get the host's settings, with an event that says so, as with the kubelet.
+	// get the host's settings, with an event about that, as with the kubelet.
 	ClusterDNS []string
 	// ClusterDomain is the domain of services. Default: cluster.local.
 	ClusterDomain string
@@ -59,7 +60,7 @@ type Config struct {
 	Labels      map[string]string
 	Annotations map[string]string
 	Taints      []corev1.Taint
-	// ServerPort is where Handler is served, published as
+	// ServerPort is the port that serves Handler, published as
 	// status.daemonEndpoints.kubeletEndpoint. 0 publishes none.
 	ServerPort int32
 	// KubeletVersion is nodeInfo.kubeletVersion, such as v1.37.2.
@@ -72,7 +73,7 @@ type Config struct {
 	MaxPods int
 
 	// Volumes, Env and Network reach into the host. Volumes and Env are required;
-	// without Network the node's CNI configuration is someone else's.
+	// without Network the agent does not write the node's CNI configuration.
 	Volumes Volumes
 	Env     Env
 	Network Network
@@ -102,7 +103,7 @@ type Config struct {
 	StatusInterval time.Duration
 }
 
-// complete fills defaults in and says what is missing.
+// complete fills defaults in and returns an error about what is missing.
 func (c Config) complete() (Config, error) {
 	var missing []error
 	need := func(ok bool, field string) {

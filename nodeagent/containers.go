@@ -21,7 +21,7 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/runtime"
 )
 
-// startError is why a container did not start, with the reason users see.
+// startError is the error of a container that did not start, with the reason that users see.
 type startError struct {
 	reason string
 	err    error
@@ -72,7 +72,7 @@ func (w *worker) startContainer(pod *corev1.Pod, action pods.Action) func(ctx co
 	}
 }
 
-// targetOf is the running container whose processes an ephemeral one sees.
+// targetOf returns the running container whose processes an ephemeral one sees.
 func (w *worker) targetOf(pod *corev1.Pod, name string) string {
 	for i := range pod.Spec.EphemeralContainers {
 		e := &pod.Spec.EphemeralContainers[i]
@@ -167,7 +167,7 @@ func (a *Agent) containerConfig(ctx context.Context, s start) (*runtimeapi.Conta
 	})
 }
 
-// mounts are the container's volumes and its hosts file.
+// mounts returns the container's volumes and its hosts file.
 func (a *Agent) mounts(ctx context.Context, s start, env map[string]string) ([]*runtimeapi.Mount, error) {
 	var out []*runtimeapi.Mount
 	ownHosts := false
@@ -308,7 +308,7 @@ func (w *worker) target(pod *corev1.Pod, c *corev1.Container, id string) probes.
 	return probes.Target{Pod: pod, Container: c, ContainerID: id, IP: ip}
 }
 
-// leastGrace is what a container has left after its preStop hook, at least.
+// leastGrace is the least time that a container has left after its preStop hook.
 const leastGrace = 2 * time.Second
 
 // killContainer runs the preStop hook, unless an earlier kill did, then has the
@@ -349,7 +349,7 @@ func (w *worker) killContainer(ctx context.Context, pod *corev1.Pod, a pods.Acti
 // exec runs a command in a container, for probes and hooks. A timeout of 0 means none.
 func (a *Agent) exec(ctx context.Context, id string, command []string, timeout time.Duration) (string, int32, error) {
 	if timeout > 0 {
-		// The runtime ends the command; we wait a little longer for its answer.
+		// The runtime ends the command; its answer may come a little later.
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout+5*time.Second)
 		defer cancel()
@@ -368,7 +368,7 @@ func (a *Agent) exec(ctx context.Context, id string, command []string, timeout t
 	return string(out[:min(len(out), most)]), response.ExitCode, nil
 }
 
-// memory is the node's memory in bytes.
+// memory returns the node's memory in bytes.
 func (a *Agent) memory() int64 {
 	q := a.machine.Capacity[corev1.ResourceMemory]
 	return q.Value()

@@ -12,7 +12,7 @@
 //   - runtime: the CRI client with its event stream; runtime/fake a semantic fake;
 //     runtime/containerd a supervised containerd of the node's own.
 //   - images: import, pull with backoff, garbage collection.
-//   - probes, logs, cgroups, nodestatus, server: what their names say.
+//   - probes, logs, cgroups, nodestatus, server: by their names.
 //   - simulated: thousands of nodes whose pods run without containers.
 //   - volumes, env, network: implementations of the interfaces in this package
 //     that reach into the host.

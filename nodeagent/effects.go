@@ -189,7 +189,7 @@ func (w *worker) createSandbox(ctx context.Context, pod *corev1.Pod, action pods
 	}
 }
 
-// sandboxConfig is the config of the pod's sandbox, with the host's resolver.
+// sandboxConfig returns the config of the pod's sandbox, with the host's resolver.
 func (a *Agent) sandboxConfig(pod *corev1.Pod, attempt uint32, groups []int64) (*runtimeapi.PodSandboxConfig, error) {
 	text, err := os.ReadFile(a.config.ResolvConf)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

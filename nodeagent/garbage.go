@@ -14,7 +14,7 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/pods"
 )
 
-// The periods of housekeeping. Logs and disks grow without telling anyone.
+// The periods of housekeeping. Logs and disks grow without events.
 const (
 	imageInterval = 5 * time.Minute
 	logInterval   = 10 * time.Second
@@ -50,7 +50,7 @@ func (a *Agent) rotateLogs(ctx context.Context) {
 	}
 }
 
-// openLogs are the log files of running containers, with the containers' IDs.
+// openLogs returns the log files of running containers, with the containers' IDs.
 func (a *Agent) openLogs() map[string]string {
 	out := map[string]string{}
 	a.mu.Lock()
@@ -65,10 +65,10 @@ func (a *Agent) openLogs() map[string]string {
 	return out
 }
 
-// containerLog is where a running container logs to.
+// containerLog is the log file of a running container.
 type containerLog struct{ id, file string }
 
-// logsOf are the logs of the pod's running containers.
+// logsOf returns the logs of the pod's running containers.
 func (w *worker) logsOf(dir string) []containerLog {
 	var out []containerLog
 	for i := range w.observed.Containers {
@@ -79,8 +79,8 @@ func (w *worker) logsOf(dir string) []containerLog {
 	return out
 }
 
-// collectImages removes images while their file system is too full, and tells
-// the node's status if that does not suffice.
+// collectImages removes images while their file system is too full, and sets
+// the node's DiskPressure if that does not suffice.
 func (a *Agent) collectImages(ctx context.Context, now time.Time) {
 	usage, err := a.imageUsage(ctx)
 	if err != nil {

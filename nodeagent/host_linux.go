@@ -12,13 +12,13 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/images"
 )
 
-// hasAppArmor tells whether the kernel enforces AppArmor profiles.
+// hasAppArmor reports whether the kernel enforces AppArmor profiles.
 func hasAppArmor() bool {
 	b, err := os.ReadFile("/sys/module/apparmor/parameters/enabled")
 	return err == nil && strings.HasPrefix(string(b), "Y")
 }
 
-// imageUsage is how full the file system of images is.
+// imageUsage returns the usage of the images' file system.
 func (a *Agent) imageUsage(ctx context.Context) (images.Usage, error) {
 	info, err := a.runtime.ImageFsInfo(ctx, &runtimeapi.ImageFsInfoRequest{})
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/pods"
 )
 
-// imageVolumes are the volumes with an image that the container mounts. The
+// imageVolumes returns the volumes with an image that the container mounts. The
 // runtime mounts them; the agent sees to it that the images are there.
 //
 // Contract: https://kubernetes.io/docs/tasks/configure-pod-container/image-volumes/
@@ -30,7 +30,7 @@ func imageVolumes(pod *corev1.Pod, c *corev1.Container) []*corev1.Volume {
 	return out
 }
 
-// pullsAlways tells whether a start of the container looks for newer images.
+// pullsAlways reports whether a start of the container looks for newer images.
 func pullsAlways(pod *corev1.Pod, c *corev1.Container) bool {
 	return c.ImagePullPolicy == corev1.PullAlways || slices.ContainsFunc(imageVolumes(pod, c), func(v *corev1.Volume) bool {
 		return v.Image.PullPolicy == corev1.PullAlways

@@ -64,7 +64,7 @@ func (a *Agent) newNodeStatus() *nodestatus.Node {
 	})
 }
 
-// observeNode says what the node's status should show.
+// observeNode returns the contents of the node's status.
 func (a *Agent) observeNode(ctx context.Context) nodestatus.Desired {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
@@ -80,7 +80,7 @@ func (a *Agent) observeNode(ctx context.Context) nodestatus.Desired {
 	return d
 }
 
-// capacity is the machine's, as far as the config does not say otherwise.
+// capacity returns the machine's capacity, overridden by the config's.
 func (a *Agent) capacity() corev1.ResourceList {
 	out := a.machine.Capacity.DeepCopy()
 	out[corev1.ResourcePods] = *resource.NewQuantity(int64(a.config.MaxPods), resource.DecimalSI)
@@ -88,7 +88,7 @@ func (a *Agent) capacity() corev1.ResourceList {
 	return out
 }
 
-// observeRuntime adds what the container runtime says of itself.
+// observeRuntime adds the container runtime's version and state.
 func (a *Agent) observeRuntime(ctx context.Context, d *nodestatus.Desired) {
 	version, err := a.runtime.Version(ctx, &runtimeapi.VersionRequest{})
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 )
 
 // resizeContainer returns the effect that changes a running container's CPU and
-// memory, or restarts it if its resize policy says so.
+// memory, or restarts it if its resize policy asks for that.
 func (w *worker) resizeContainer(pod *corev1.Pod, action pods.Action) func(ctx context.Context) func() {
 	a := w.agent
 	c := containerOf(pod, action.Container)
@@ -77,7 +77,7 @@ func (a *Agent) resize(ctx context.Context, pod *corev1.Pod, id string, granted 
 	return err
 }
 
-// resizeSummary is what events tell of a resize, in the kubelet's format.
+// resizeSummary returns the text of a resize's events, in the kubelet's format.
 func resizeSummary(pod *corev1.Pod, problem string) string {
 	type container struct {
 		Name      string                      `json:"name"`
@@ -102,7 +102,7 @@ func resizeSummary(pod *corev1.Pod, problem string) string {
 	return string(text)
 }
 
-// restartsOnResize tells whether a changed resource asks for a restart.
+// restartsOnResize reports whether a changed resource asks for a restart.
 func restartsOnResize(c *corev1.Container, before, after corev1.ResourceRequirements) bool {
 	for _, p := range c.ResizePolicy {
 		if p.RestartPolicy != corev1.RestartContainer {

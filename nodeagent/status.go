@@ -21,13 +21,13 @@ type statusWriter struct {
 	busy     bool
 	failures int
 	retryAt  time.Time
-	// last is what was written last, version what came of it: should the server
-	// keep less than it was given, writing again would not help.
+	// last is the status written last, version the object's version after it:
+	// should the server keep less than it was given, writing again would not help.
 	last    *corev1.PodStatus
 	version string
 }
 
-// writeStatus makes the API's status what the pod's is; it tells whether it is so
+// writeStatus makes the API's status that of the pod and reports whether it is so
 // already. Otherwise a write is begun, whose end wakes the worker.
 func (w *worker) writeStatus(ctx context.Context, pod *corev1.Pod) bool {
 	if w.state.Gone || apiequality.Semantic.DeepEqual(w.pod.Status, pod.Status) {
@@ -56,7 +56,7 @@ func (w *worker) statusWritten(ctx context.Context, wanted *corev1.PodStatus, wr
 		w.writer.last, w.writer.version = wanted, written.ResourceVersion
 		w.accept(written)
 	case apierrors.IsNotFound(err) || apierrors.IsConflict(err):
-		// The pod is gone or replaced; the cache will tell.
+		// The pod is gone or replaced; the cache will show it.
 		w.backOffWrite(time.Second)
 	case ctx.Err() == nil:
 		log.FromContext(ctx).V(1).Info("Writing pod status failed, trying again", "pod", w.pod.Name, "error", err.Error())
@@ -85,8 +85,8 @@ func (a *Agent) patchStatus(ctx context.Context, base, wanted *corev1.Pod) (*cor
 	return out, nil
 }
 
-// statusPatch is a strategic merge patch that fails if the pod was replaced by
-// another of its name.
+// statusPatch returns a strategic merge patch that fails if the pod was
+// replaced by another of its name.
 func statusPatch(base, wanted *corev1.Pod) ([]byte, error) {
 	before, err := json.Marshal(corev1.Pod{Status: base.Status})
 	if err != nil {

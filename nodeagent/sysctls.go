@@ -57,7 +57,7 @@ func forbiddenSysctl(pod *corev1.Pod, allowed []string) *pods.Failure {
 	return nil
 }
 
-// covers tells whether a name, or a prefix that ends in *, means the sysctl.
+// covers reports whether a name, or a prefix that ends in *, means the sysctl.
 func covers(allowed, name string) bool {
 	prefix, many := strings.CutSuffix(sysctl.NormalizeName(allowed), "*")
 	return name == prefix || many && strings.HasPrefix(name, prefix)

@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// HostVolume says where a pod's volume is on the host.
+// HostVolume describes a pod's volume on the host.
 type HostVolume struct {
 	// Path is the absolute path of the directory or file to bind into containers,
 	// or of the device when Block is set.
@@ -37,7 +37,7 @@ type Volumes interface {
 	// not be changed.
 	Mount(ctx context.Context, pod *corev1.Pod) (map[string]HostVolume, error)
 
-	// Update tells of a newer version of a pod that is mounted (its labels and
+	// Update passes on a newer version of a pod that is mounted (its labels and
 	// annotations may be in downwardAPI files). It must not block.
 	Update(pod *corev1.Pod)
 

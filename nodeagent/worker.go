@@ -79,7 +79,7 @@ func newWorker(a *Agent, pod *corev1.Pod) *worker {
 	}
 }
 
-// tell puts something in the inbox and wakes the worker.
+// tell changes the inbox by fn and wakes the worker.
 func (w *worker) tell(fn func(*inbox)) {
 	w.mu.Lock()
 	fn(&w.inbox)
@@ -99,7 +99,7 @@ func (w *worker) retryResize()               { w.tell(func(i *inbox) { i.resize 
 // result hands fn to the worker's goroutine.
 func (w *worker) result(fn func()) { w.tell(func(i *inbox) { i.results = append(i.results, fn) }) }
 
-// snapshot is the pod with the status the worker last decided on.
+// snapshot returns the pod with the status the worker last decided on.
 func (w *worker) snapshot() *corev1.Pod {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -165,7 +165,7 @@ func (w *worker) receive() {
 }
 
 // accept takes a version of the pod from the API unless it is older than the
-// one known, which the answer to our own write may have brought earlier.
+// present one, which the answer to the agent's own write may have brought earlier.
 func (w *worker) accept(pod *corev1.Pod) {
 	if order, err := resourceversion.CompareResourceVersion(pod.ResourceVersion, w.pod.ResourceVersion); err == nil && order < 0 {
 		return
@@ -189,7 +189,7 @@ func (w *worker) accept(pod *corev1.Pod) {
 	}
 }
 
-// mergeConditions keeps our own conditions and takes those of others.
+// mergeConditions keeps the agent's own conditions and takes those of others.
 func mergeConditions(ours, theirs []corev1.PodCondition) []corev1.PodCondition {
 	var out []corev1.PodCondition
 	for _, c := range ours {
@@ -205,7 +205,7 @@ func mergeConditions(ours, theirs []corev1.PodCondition) []corev1.PodCondition {
 	return out
 }
 
-// planned is the pod as planning sees it: the API's spec, our own status.
+// planned returns the pod for planning: the API's spec, the agent's own status.
 func (w *worker) planned() *corev1.Pod {
 	pod := *w.pod
 	pod.Status = w.status
@@ -265,8 +265,8 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// look reads the pod off the runtime, and at the first time learns what an
-// earlier agent knew of its containers.
+// look reads the pod from the runtime, and at the first time adopts the
+// containers of an earlier agent.
 func (w *worker) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -291,7 +291,7 @@ func (w *worker) look(ctx context.Context) error {
 	return nil
 }
 
-// adopt remembers of a container that runs already what its pod's status says.
+// adopt takes the state of a container that runs already from its pod's status.
 func (w *worker) adopt(c *pods.Container) {
 	m := w.state.Edit(c.Name)
 	m.PostStarted, m.ProbeID = c.ID, c.ID

@@ -23,7 +23,8 @@ import (
 // join what a rollout does at once.
 const DefaultMinSyncInterval = 10 * time.Millisecond
 
-// Config is what a Proxier needs. Fields without a default are required.
+// Config holds the dependencies and settings of a Proxier. Fields without a
+// default are required.
 type Config struct {
 	// NodeName is the node whose endpoints are local and whose zone counts.
 	NodeName string
@@ -33,7 +34,7 @@ type Config struct {
 	ClusterCIDRs []string
 	// Family is the one family served. Default: IPv4. For dual stack run two.
 	Family corev1.IPFamily
-	// Cache tells of Services, EndpointSlices and Nodes.
+	// Cache has Services, EndpointSlices and Nodes.
 	Cache cache.Cache
 	// NFT writes the table; it is bound to the table's family and name and, for a
 	// node in a network namespace of its own, runs in there. See TableName.
@@ -48,15 +49,15 @@ type Config struct {
 	// MinSyncInterval is the least time between two transactions. Default:
 	// DefaultMinSyncInterval.
 	MinSyncInterval time.Duration
-	// Log is told of failures. Default: nothing is logged.
+	// Log takes failures. Default: nothing is logged.
 	Log logr.Logger
-	// Metrics takes the proxy's metrics, which have upstream's names. Default:
-	// they are kept and shown to nobody.
+	// Metrics registers the proxy's metrics, which have upstream's names.
+	// Default: they are not registered.
 	Metrics prometheus.Registerer
 }
 
-// TableName is the name of the table of a cluster's node. Each has its own, so
-// that several can share a host.
+// TableName returns the name of the table of a cluster's node. Each has its
+// own, so that several can share a host.
 func TableName(clusterID string) string { return "coracle-" + clusterID }
 
 // complete fills in defaults and parses addresses.

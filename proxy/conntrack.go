@@ -12,7 +12,7 @@ import (
 	"github.com/coracle-k8s/coracle/proxy/model"
 )
 
-// Flow is one tracked UDP flow: where it was sent and who answers.
+// Flow is one tracked UDP flow: its destination and the endpoint that answers.
 type Flow struct {
 	Destination, Answerer netip.AddrPort
 }
@@ -24,7 +24,7 @@ type Conntrack interface {
 	DeleteUDP(match func(Flow) bool) (int, error)
 }
 
-// udpFlows are a Service's UDP destinations with those who may answer.
+// udpFlows are a Service's UDP destinations with the endpoints that may answer.
 type udpFlows struct {
 	serving   map[netip.AddrPort]map[netip.AddrPort]bool
 	nodePorts map[uint16]map[netip.AddrPort]bool
@@ -54,8 +54,8 @@ func flowsOf(svc *model.Service) udpFlows {
 	return f
 }
 
-// forgetStale deletes flows to the changed Services that nobody serves any more,
-// and those that began while nobody did.
+// forgetStale deletes flows to endpoints that no longer serve the changed
+// Services, and flows that began while a Service had no endpoint.
 func (p *Proxier) forgetStale(changes map[types.NamespacedName]*model.Service) {
 	if p.cfg.Conntrack == nil {
 		return

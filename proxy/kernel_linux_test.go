@@ -184,7 +184,7 @@ func TestKernel(t *testing.T) {
 	node := newSpace(t)
 	g.Expect(node.do(func() error { return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0o644) })).To(Succeed())
 	a, b, outside := join(t, node, 1), join(t, node, 2), join(t, node, 9)
-	// What is not rejected would leave by the default route, as on any node.
+	// Packets that are not rejected would leave by the default route, as on any node.
 	g.Expect(node.h.RouteAdd(&netlink.Route{Gw: net.IPv4(10, 0, 9, 2)})).To(Succeed())
 	a.serve("a", "10.0.1.2:8080")
 	b.serve("b", "10.0.2.2:8080")

@@ -91,8 +91,8 @@ func (p *Proxier) Start(ctx context.Context) error {
 // goes for good, after Start has returned.
 func (p *Proxier) Cleanup(ctx context.Context) error { return p.table.Cleanup(ctx) }
 
-// follow registers for events; synced closes for each kind once all there is has
-// been told.
+// follow registers for events; synced closes for each kind once all existing
+// objects have been delivered.
 func (p *Proxier) follow(ctx context.Context) (stop func(), synced []<-chan struct{}, err error) {
 	var removals []func()
 	stop = func() {
@@ -122,7 +122,7 @@ func (p *Proxier) follow(ctx context.Context) (stop func(), synced []<-chan stru
 	return stop, synced, nil
 }
 
-// handlerOf tells of an object's newest state or its end.
+// handlerOf calls fn with an object's newest state, or at its end.
 func handlerOf(fn func(obj any, gone bool)) toolscache.ResourceEventHandler {
 	return toolscache.ResourceEventHandlerFuncs{
 		AddFunc: func(obj any) { fn(obj, false) },

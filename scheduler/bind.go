@@ -50,10 +50,10 @@ func (s *Scheduler) unbind(ctx context.Context, b *binding, st *fwk.Status, gone
 	pod := b.assumed.GetPod()
 	s.framework.RunReservePluginsUnreserve(ctx, b.state, pod, b.node)
 	s.cache.ForgetPod(pod.UID)
-	// What the pod took is free again, which others may wait for.
+	// The pod's resources are free again, which others may wait for.
 	s.queue.Happened(ctx, fwk.ClusterEvent{Resource: fwk.AssignedPod, ActionType: fwk.Delete}, pod, nil)
 	if gone {
-		s.queue.Done(pod.UID) // nobody to tell
+		s.queue.Done(pod.UID) // there is no pod to report on
 		return
 	}
 	s.failed(ctx, b.queued, failure{err: st.AsError(), start: b.start})
@@ -109,7 +109,7 @@ func (s *Scheduler) prepare(ctx context.Context, b *binding, busy []fwk.PreBindP
 		st := s.framework.PreBind(waitCtx, b.state, pod, b.node, busy)
 		if !st.IsSuccess() {
 			gone := errors.Is(context.Cause(waitCtx), errPodGone)
-			s.unbind(ctx, b, st, gone || ctx.Err() != nil) // when the scheduler stops, there is nobody to tell either
+			s.unbind(ctx, b, st, gone || ctx.Err() != nil) // when the scheduler stops, nothing is reported either
 			return
 		}
 		s.bind(ctx, b)

@@ -56,7 +56,7 @@ func (s *Scheduler) scheduleOne(ctx context.Context, p *queue.Pod) {
 	s.bindings <- b
 }
 
-// skip says whether the popped pod needs no node: it is going, or has one.
+// skip reports whether the popped pod needs no node: it is being deleted, or has one.
 func (s *Scheduler) skip(pod *v1.Pod) bool {
 	if pod.DeletionTimestamp != nil {
 		s.cfg.Recorder.Eventf(pod, nil, v1.EventTypeWarning, "FailedScheduling", "Scheduling", "skip schedule deleting pod: %v/%v", pod.Namespace, pod.Name)
@@ -67,7 +67,7 @@ func (s *Scheduler) skip(pod *v1.Pod) bool {
 }
 
 // findNode returns the node for the pod, a *framework.FitError if none fits, or
-// another error if that could not be told.
+// the error that kept it from deciding.
 func (s *Scheduler) findNode(ctx context.Context, state *framework.CycleState, pod *v1.Pod) (string, error) {
 	s.cache.UpdateSnapshot(s.snapshot)
 	if len(s.snapshot.Nodes()) == 0 {

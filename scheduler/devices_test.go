@@ -92,7 +92,7 @@ func TestPodsWaitForWhatTheirResourceClaimsNeed(t *testing.T) {
 	w.Expect(c.Finalizers).To(ConsistOf(resourcev1.Finalizer))
 	w.Expect(c.Status.Allocation.AllocationTimestamp).NotTo(BeNil())
 
-	// The claim may be shared, its device by nobody else.
+	// The claim may be shared; its device can be in no other claim.
 	w.create(claiming(pod("shares", "1"), "gpu"))
 	w.eventuallyOn("shares", "b")
 	w.Expect(reservedFor(w.deviceClaim("gpu"))).To(Equal([]string{"p", "shares"}))

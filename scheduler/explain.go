@@ -19,13 +19,13 @@ const maxNodesNamed = 100
 type Diagnosis struct {
 	Pod types.NamespacedName
 	UID types.UID
-	// Place is where the pod is now.
+	// Place is the pod's place in the queue now.
 	Place queue.Place
-	// Gate is what keeps the pod out of the queue, "" if nothing does.
+	// Gate is the reason that keeps the pod out of the queue, "" if there is none.
 	Gate string
-	// Message is what the last FailedScheduling event said; "" before the first attempt.
+	// Message is that of the last FailedScheduling event; "" before the first attempt.
 	Message string
-	// Nodes is how many nodes there were at the last attempt.
+	// Nodes is the number of nodes at the last attempt.
 	Nodes int
 	// Reasons are sorted as in Message.
 	Reasons []Reason
@@ -39,15 +39,15 @@ type Diagnosis struct {
 	RetryAt time.Time
 }
 
-// Reason is why some nodes were refused. The same text appears twice where
-// preemption may help on some nodes and not on others.
+// Reason is the reason for which some nodes were refused. The same text appears
+// twice where preemption may help on some nodes and not on others.
 type Reason struct {
 	Plugin string
 	Text   string
 	// Nodes counts them, Names names at most 100.
 	Nodes int
 	Names []string
-	// Preemptible says whether evicting pods could help.
+	// Preemptible is set if evicting pods could help.
 	Preemptible bool
 }
 
@@ -62,8 +62,8 @@ func newDiagnoses() diagnoses {
 	return diagnoses{mu: &sync.Mutex{}, byUID: map[types.UID]*Diagnosis{}, byKey: map[types.NamespacedName]types.UID{}}
 }
 
-// Explain says why a pod is not scheduled; false if the scheduler does not know
-// the pod as pending.
+// Explain returns why a pod is not scheduled; false if the pod is not pending
+// in the scheduler.
 func (s *Scheduler) Explain(pod types.NamespacedName) (Diagnosis, bool) {
 	s.diagnoses.mu.Lock()
 	uid, ok := s.diagnoses.byKey[pod]

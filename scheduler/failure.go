@@ -12,7 +12,7 @@ import (
 	"github.com/coracle-k8s/coracle/scheduler/queue"
 )
 
-// failure is why a pod got no node.
+// failure is the reason for which a pod got no node.
 type failure struct {
 	err error
 	// unschedulable is a verdict; otherwise something went wrong.
@@ -24,10 +24,10 @@ type failure struct {
 	start            time.Time
 }
 
-// maxEventMessage is what an event's note may hold, in bytes.
+// maxEventMessage is the longest note of an event, in bytes.
 const maxEventMessage = 1024
 
-// failed puts the pod back and tells the user why.
+// failed puts the pod back and reports why in its status and an event.
 func (s *Scheduler) failed(ctx context.Context, p *queue.Pod, f failure) {
 	pod := p.GetPod()
 	message := f.err.Error()

@@ -27,7 +27,8 @@ import (
 // DefaultName is the scheduler that pods get which name none.
 const DefaultName = "default-scheduler"
 
-// Config is what a Scheduler needs. Client, Cache and Recorder are required.
+// Config holds the dependencies and settings of a Scheduler. Client, Cache and
+// Recorder are required.
 type Config struct {
 	// Client writes bindings, pod status and, when preempting, deletes pods.
 	Client client.Client
@@ -40,7 +41,7 @@ type Config struct {
 	Recorder events.EventRecorder
 	// Clock is the real one if nil.
 	Clock clock.WithTicker
-	// SchedulerName is whose pods (spec.schedulerName) to schedule; DefaultName if empty.
+	// SchedulerName selects the pods to schedule, by spec.schedulerName; DefaultName if empty.
 	SchedulerName string
 	// Workloads are kinds whose pods are spread by default over nodes and zones,
 	// besides pods of Services. Of *v1.ReplicationController, *appsv1.ReplicaSet
@@ -181,20 +182,20 @@ func (s *Scheduler) Start(ctx context.Context) error {
 	return nil
 }
 
-// responsible says whether the pod asks for this scheduler.
+// responsible reports whether the pod asks for this scheduler.
 func (s *Scheduler) responsible(pod *v1.Pod) bool {
 	return pod.Spec.SchedulerName == s.cfg.SchedulerName
 }
 
-// Wake retries every pod that waits, whatever for: after a change that no event tells.
+// Wake retries every pod that waits, whatever for: it is called after a change without an event.
 func (s *Scheduler) Wake(ctx context.Context) {
 	s.queue.Happened(ctx, fwk.ClusterEvent{Resource: fwk.WildCard, ActionType: fwk.All, CustomLabel: queue.EventForceActivate}, nil, nil)
 }
 
-// Counts are the numbers of pods by where they are in the queue.
+// Counts returns the numbers of pods by where they are in the queue.
 func (s *Scheduler) Counts() map[queue.Place]int { return s.queue.Counts() }
 
-// Active is when a pod was last tried, in real time; zero if none was.
+// Active returns when a pod was last tried, in real time; zero if none was.
 func (s *Scheduler) Active() time.Time {
 	if at := s.active.Load(); at != 0 {
 		return time.Unix(0, at)
@@ -202,8 +203,8 @@ func (s *Scheduler) Active() time.Time {
 	return time.Time{}
 }
 
-// Idle says whether nothing is being scheduled or bound and nothing waits for
-// its turn; pods that wait for an event, a gate or a backoff do not count.
+// Idle reports whether nothing is being scheduled or bound and nothing waits
+// for its turn; pods that wait for an event, a gate or a backoff do not count.
 func (s *Scheduler) Idle() bool {
 	c := s.queue.Counts()
 	return c[queue.Active] == 0 && c[queue.InFlight] == 0 && s.status.idle()

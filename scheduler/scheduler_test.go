@@ -71,7 +71,7 @@ func start(t *testing.T, objs ...client.Object) *world {
 	return w
 }
 
-// bind is what the API server does with a binding.
+// bind does the API server's work for a binding.
 func (w *world) bind(ctx context.Context, c client.Client, sub string, obj, subObj client.Object, _ ...client.SubResourceCreateOption) error {
 	b, ok := subObj.(*v1.Binding)
 	if sub != "binding" || !ok {

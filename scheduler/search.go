@@ -30,8 +30,8 @@ func newSearch(seed uint64, percentage int) search {
 	return search{percentage: percentage, rand: rand.New(rand.NewPCG(seed, seed))}
 }
 
-// enough is how many feasible nodes end the search: all of a small cluster, and
-// 50 % less 1 % for every 125 nodes of a large one.
+// enough returns how many feasible nodes end the search: all of a small cluster,
+// and 50 % less 1 % for every 125 nodes of a large one.
 // https://kubernetes.io/docs/concepts/scheduling-eviction/scheduler-perf-tuning/
 func enough(nodes, percentage int) int {
 	if nodes < minFeasibleNodes {

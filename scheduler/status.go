@@ -123,8 +123,8 @@ func (w *statusWriter) write(ctx context.Context, sw statusWrite) error {
 	return nil
 }
 
-// unscheduled is the PodScheduled=False condition. Its transition time is that
-// of the pod's condition where that is False already.
+// unscheduled returns the PodScheduled=False condition. Its transition time is
+// that of the pod's condition where that is False already.
 func unscheduled(pod *v1.Pod, reason, message string, now time.Time) v1.PodCondition {
 	c := v1.PodCondition{
 		Type: v1.PodScheduled, Status: v1.ConditionFalse, Reason: reason, Message: message,

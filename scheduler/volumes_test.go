@@ -84,7 +84,7 @@ func TestVolumesAreMadeWhereThePodGoes(t *testing.T) {
 	w := start(t, node("a", "1"), node("b", "4"), class("late", storagev1.VolumeBindingWaitForFirstConsumer))
 	w.create(claim("data", "late"), using(pod("p", "2"), "data"), pod("other", "2"))
 	w.eventuallySelected("data", "b")
-	w.eventuallyOn("other", "b") // nobody waits for p
+	w.eventuallyOn("other", "b") // it does not wait for p
 	w.Expect(w.pod("p").Spec.NodeName).To(BeEmpty())
 	w.bindClaim("data", "made") // which may be seen before its volume
 	made := volume("made", "late", "b")

@@ -57,8 +57,8 @@ type handler struct {
 	handler toolscache.ResourceEventHandler
 }
 
-// handlers come in the order in which they are to be filled: what pods depend
-// on before pods.
+// handlers returns the handlers in the order in which they are to be filled:
+// objects that pods depend on before pods.
 func (s *Scheduler) handlers(ctx context.Context) []handler {
 	others := toolscache.ResourceEventHandlerFuncs{
 		AddFunc:    s.objects.set,
@@ -80,7 +80,7 @@ type kind struct {
 	resource fwk.EventResource
 }
 
-// storageKinds are what pods' volumes depend on.
+// storageKinds returns the kinds that pods' volumes depend on.
 func storageKinds() []kind {
 	return []kind{
 		{&storagev1.StorageClass{}, fwk.StorageClass},
@@ -93,8 +93,8 @@ func storageKinds() []kind {
 	}
 }
 
-// deviceKinds are what pods' resource claims depend on. A taint rule changes
-// slices.
+// deviceKinds returns the kinds that pods' resource claims depend on. A taint
+// rule changes slices.
 func deviceKinds() []kind {
 	return []kind{
 		{&resourcev1.DeviceClass{}, fwk.DeviceClass},
@@ -104,13 +104,13 @@ func deviceKinds() []kind {
 	}
 }
 
-// store keeps what the API tells of some kinds.
+// store keeps the objects of some kinds from events.
 type store interface {
 	Set(obj any)
 	Remove(obj any)
 }
 
-// followed keeps a store, and tells pods that wait.
+// followed keeps a store, and reports its changes to the queue for pods that wait.
 func (s *Scheduler) followed(ctx context.Context, to store, kinds []kind) []handler {
 	var list []handler
 	for _, kind := range kinds {
@@ -166,12 +166,12 @@ func (s *Scheduler) nodeHandler(ctx context.Context) toolscache.ResourceEventHan
 	}
 }
 
-// role is what a pod is to the scheduler.
+// role is a pod's role in scheduling.
 type role int
 
 const (
 	nobody   role = iota // ended, or another scheduler's to place
-	pending              // ours to place
+	pending              // this scheduler's to place
 	assigned             // takes room on a node
 )
 

@@ -71,7 +71,7 @@ func TestWebhooks(t *testing.T) {
 	} {
 		expect(t, name, ValidateValidatingWebhookConfiguration(hook(c.change)), c.want)
 	}
-	// What was wrong before may stay.
+	// Faults of the stored object may stay.
 	bad := hook(func(w *admissionv1.ValidatingWebhook) {
 		w.SideEffects = ptr.To(admissionv1.SideEffectClassSome)
 		w.MatchConditions = []admissionv1.MatchCondition{{Name: "a", Expression: "broken("}}

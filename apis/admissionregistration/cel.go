@@ -27,12 +27,12 @@ var plainCompiler = sync.OnceValue(func() plugincel.Compiler {
 
 // expressions compiles the expressions of one object.
 type expressions struct {
-	// params says that the object has parameters.
+	// params is set if the object has parameters.
 	params bool
 	// stored are expressions that the object had before: they may use what this
 	// version of Kubernetes reads but does not let new objects use yet.
 	stored sets.Set[string]
-	// composed knows the object's variables; nil without any.
+	// composed compiles with the object's variables; nil without any.
 	composed *plugincel.CompositedCompiler
 }
 
@@ -50,19 +50,19 @@ func newExpressions(params *admissionv1.ParamKind, variables bool, stored sets.S
 	return e, nil
 }
 
-// expression is what the library wants to know of one.
+// expression is one CEL expression, as the library's compiler takes it.
 type expression struct {
 	name, text string
 	types      []*celgo.Type
 }
 
-// GetName is the variable's.
+// GetName returns the variable's name.
 func (e expression) GetName() string { return e.name }
 
-// GetExpression is its text.
+// GetExpression returns its text.
 func (e expression) GetExpression() string { return e.text }
 
-// ReturnTypes are what it may evaluate to.
+// ReturnTypes returns the types that it may evaluate to.
 func (e expression) ReturnTypes() []*celgo.Type { return e.types }
 
 func (e expressions) mode(text string) environment.Type {
@@ -84,7 +84,7 @@ func (e expressions) compile(text string, o plugincel.OptionalVariableDeclaratio
 	return celErrors(e.compiler().CompileCELExpression(expression{text: text, types: types}, o, e.mode(text)).Error, text, path)
 }
 
-// options are what expressions see but for messages, which see no authorizer.
+// options returns the variables of expressions, except of messages, which have no authorizer.
 func (e expressions) options() plugincel.OptionalVariableDeclarations {
 	return plugincel.OptionalVariableDeclarations{HasParams: e.params, HasAuthorizer: true}
 }

@@ -14,8 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// StaticSuffix ends the names of objects that upstream reads from files at start,
-// which nobody makes through the API.
+// StaticSuffix ends the names of objects that upstream reads from files at start.
+// Such objects cannot be created through the API.
 const StaticSuffix = ".static.k8s.io"
 
 const staticMessage = `names ending with "` + StaticSuffix + `" are reserved for static manifest-based configurations and cannot be managed via the API`

@@ -79,7 +79,7 @@ func validateShared(failure *admissionv1.FailurePolicyType, params *admissionv1.
 		return append(errs, field.Required(path.Child("matchConstraints"), ""))
 	}
 	errs = append(errs, validateMatchResources(match, path.Child("matchConstraints"))...)
-	if len(match.ResourceRules) == 0 { // they say what types the expressions see
+	if len(match.ResourceRules) == 0 { // they name the types that the expressions see
 		errs = append(errs, field.Required(path.Child("matchConstraints", "resourceRules"), ""))
 	}
 	return errs

@@ -16,17 +16,17 @@ import (
 	"k8s.io/apiserver/pkg/util/webhook"
 )
 
-// reviewVersions are the versions of AdmissionReview that servers speak.
+// reviewVersions returns the versions of AdmissionReview that servers speak.
 func reviewVersions() []string { return []string{"v1", "v1beta1"} }
 
 func harmless() []admissionv1.SideEffectClass {
 	return []admissionv1.SideEffectClass{admissionv1.SideEffectClassNone, admissionv1.SideEffectClassNoneOnDryRun}
 }
 
-// allowances are what a stored configuration may keep, though it could not be made today.
+// allowances are faults that a stored configuration may keep, though it could not be created today.
 type allowances struct {
 	sideEffects, unknownReviewVersions, duplicateNames, badSelectors bool
-	// conditions says that match conditions did not change and are not looked at.
+	// conditions is set if the match conditions did not change; they are not validated then.
 	conditions bool
 	stored     sets.Set[string] // expressions
 }
@@ -201,8 +201,8 @@ func validateReviewVersions(versions []string, a allowances, path *field.Path) f
 	return errs
 }
 
-// Unhooked are the resources that no webhook and no policy sees: reviews ask
-// who may do what, and answering must not depend on webhooks.
+// Unhooked returns the resources that no webhook and no policy sees: reviews,
+// whose answers must not depend on webhooks.
 func Unhooked() []schema.GroupResource {
 	return []schema.GroupResource{
 		{Group: "authentication.k8s.io", Resource: "selfsubjectreviews"},
@@ -240,7 +240,7 @@ func hookWarnings(name string, webhooks []admissionv1.ValidatingWebhook, update 
 	return warnings
 }
 
-// unhooked are the resources that a rule names, though no webhook sees them.
+// unhooked returns the resources that a rule names, though no webhook sees them.
 func unhooked(rule *admissionv1.RuleWithOperations) []schema.GroupResource {
 	if slices.Contains(rule.APIGroups, "*") || slices.Contains(rule.Resources, "*") {
 		return nil

@@ -42,7 +42,7 @@ func ValidateStatefulSetUpdate(sts, old *appsv1.StatefulSet) field.ErrorList {
 	return append(errs, validation.ValidateImmutableField(sts.Spec.PodManagementPolicy, old.Spec.PodManagementPolicy, specPath.Child("podManagementPolicy"))...)
 }
 
-// withoutKind are claim templates as upstream's internal type has them.
+// withoutKind returns claim templates as upstream's internal type has them.
 func withoutKind(claims []corev1.PersistentVolumeClaim) []corev1.PersistentVolumeClaim {
 	claims = slices.Clone(claims)
 	for i := range claims {
@@ -51,7 +51,7 @@ func withoutKind(claims []corev1.PersistentVolumeClaim) []corev1.PersistentVolum
 	return claims
 }
 
-// statefulSetOptions says what of a StatefulSet is validated.
+// statefulSetOptions selects which parts of a StatefulSet are validated.
 type statefulSetOptions struct {
 	asNew       bool                    // serviceName and claim templates, which never change
 	template    *corev1.PodTemplateSpec // the stored one, nil of a new object
@@ -120,8 +120,8 @@ func validateStatefulSetTemplate(spec *appsv1.StatefulSetSpec, opts statefulSetO
 	return errs
 }
 
-// asMade is the template as pods are made of it: with the volumes of the claim
-// templates, in place of others of the same name, and names of its own.
+// asMade returns the template as pods are made of it: with the volumes of the
+// claim templates, in place of others of the same name, and names of its own.
 func asMade(spec *appsv1.StatefulSetSpec) *corev1.PodTemplateSpec {
 	if len(spec.VolumeClaimTemplates) == 0 && spec.Template.Spec.Subdomain == "" && spec.Template.Spec.Hostname == "" {
 		return &spec.Template
@@ -175,7 +175,7 @@ func validateStatefulSetStrategy(s *appsv1.StatefulSetUpdateStrategy, path *fiel
 		appsv1.RollingUpdateStatefulSetStrategyType, appsv1.OnDeleteStatefulSetStrategyType))}
 }
 
-// internalStrategy is a strategy as upstream's internal type has it, whose
+// internalStrategy returns a strategy as upstream's internal type has it, whose
 // partition is no pointer.
 func internalStrategy(s *appsv1.StatefulSetUpdateStrategy) *appsv1.StatefulSetUpdateStrategy {
 	s = s.DeepCopy()

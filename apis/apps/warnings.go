@@ -28,7 +28,7 @@ func DeploymentWarnings(d, old *appsv1.Deployment) []string {
 	return core.WorkloadWarnings("", &d.Spec.Template, &old.Spec.Template)
 }
 
-// ReplicaSetWarnings is DeploymentWarnings of a ReplicaSet.
+// ReplicaSetWarnings returns DeploymentWarnings of a ReplicaSet.
 func ReplicaSetWarnings(rs, old *appsv1.ReplicaSet) []string {
 	if old == nil {
 		return core.WorkloadWarnings(rs.Name, &rs.Spec.Template, nil)
@@ -39,8 +39,7 @@ func ReplicaSetWarnings(rs, old *appsv1.ReplicaSet) []string {
 	return core.WorkloadWarnings("", &rs.Spec.Template, &old.Spec.Template)
 }
 
-// DaemonSetWarnings is DeploymentWarnings of a DaemonSet, whose name is in no
-// host name.
+// DaemonSetWarnings returns DeploymentWarnings of a DaemonSet, whose name is in no host name.
 func DaemonSetWarnings(ds, old *appsv1.DaemonSet) []string {
 	if old == nil {
 		return core.WorkloadWarnings("", &ds.Spec.Template, nil)
@@ -51,8 +50,8 @@ func DaemonSetWarnings(ds, old *appsv1.DaemonSet) []string {
 	return core.WorkloadWarnings("", &ds.Spec.Template, &old.Spec.Template)
 }
 
-// StatefulSetWarnings is DeploymentWarnings of a StatefulSet, whose name is
-// checked by validation.
+// StatefulSetWarnings returns DeploymentWarnings of a StatefulSet, whose name
+// is checked by validation.
 func StatefulSetWarnings(s, old *appsv1.StatefulSet) []string {
 	var warnings []string
 	switch {

@@ -1,5 +1,5 @@
 // Package authorization installs and validates the authorization.k8s.io group:
-// reviews of who may do what. Nothing of it is stored.
+// reviews of users' access. Nothing of it is stored.
 package authorization
 
 import (

@@ -14,7 +14,7 @@ var specPath = field.NewPath("spec")
 
 const exactlyOne = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
 
-// ValidateSubjectAccessReview checks a question about somebody.
+// ValidateSubjectAccessReview validates a review of any user's access.
 func ValidateSubjectAccessReview(r *authorizationv1.SubjectAccessReview) field.ErrorList {
 	return append(validateSpec(r.Spec), emptyMeta(r.ObjectMeta, false, "must be empty")...)
 }
@@ -96,7 +96,7 @@ func labelSelector(s *authorizationv1.LabelSelectorAttributes, path *field.Path)
 	return errs
 }
 
-// oneForm: a selector is either text or requirements.
+// oneForm validates that a selector is either text or requirements.
 func oneForm(raw string, requirements int, path *field.Path) field.ErrorList {
 	switch {
 	case raw != "" && requirements > 0:

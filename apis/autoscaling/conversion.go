@@ -45,7 +45,7 @@ func withoutCarried(in map[string]string, extra map[string]string) map[string]st
 	return out
 }
 
-// isCPU says whether v1 has fields for the metric.
+// isCPU reports whether v1 has fields for the metric.
 func isCPU(m *autoscalingv2.MetricSpec) bool {
 	return m.Type == autoscalingv2.ResourceMetricSourceType && m.Resource != nil && m.Resource.Name == corev1.ResourceCPU && m.Resource.Target.AverageUtilization != nil
 }
@@ -108,8 +108,8 @@ func ToV1(in *autoscalingv2.HorizontalPodAutoscaler, out *autoscalingv1.Horizont
 	return nil
 }
 
-// FromV1 is the reverse of ToV1. An annotation that does not parse is dropped
-// without a word, as upstream does.
+// FromV1 reverses ToV1. An annotation that does not parse is dropped without a
+// word, as upstream does.
 func FromV1(in *autoscalingv1.HorizontalPodAutoscaler, out *autoscalingv2.HorizontalPodAutoscaler) error {
 	*out = autoscalingv2.HorizontalPodAutoscaler{
 		ObjectMeta: in.ObjectMeta,
@@ -160,7 +160,7 @@ func FromV1(in *autoscalingv1.HorizontalPodAutoscaler, out *autoscalingv2.Horizo
 	return nil
 }
 
-// read decodes an annotation and says whether there was one that could be.
+// read decodes an annotation and reports whether there was one that could be decoded.
 func read[T any](annotations map[string]string, key string, into *T) bool {
 	text, ok := annotations[key]
 	if !ok {

@@ -13,8 +13,8 @@ import (
 const defaultUtilization = 80
 
 func addDefaults(s *runtime.Scheme) {
-	// Only minReplicas: what v1 says of CPU depends on its annotations, so that
-	// the conversion fills it in.
+	// Only minReplicas: the CPU target of v1 depends on its annotations, so
+	// that the conversion fills it in.
 	v1 := func(h *autoscalingv1.HorizontalPodAutoscaler) { orElse(&h.Spec.MinReplicas, 1) }
 	s.AddTypeDefaultingFunc(&autoscalingv1.HorizontalPodAutoscaler{}, func(obj any) { v1(obj.(*autoscalingv1.HorizontalPodAutoscaler)) })
 	s.AddTypeDefaultingFunc(&autoscalingv1.HorizontalPodAutoscalerList{}, func(obj any) { each(obj.(*autoscalingv1.HorizontalPodAutoscalerList).Items, v1) })
@@ -41,7 +41,7 @@ func orElse[T any](p **T, value T) {
 // SetDefaultsHorizontalPodAutoscaler fills what autoscaling/v2 documents as
 // defaults.
 func SetDefaultsHorizontalPodAutoscaler(h *autoscalingv2.HorizontalPodAutoscaler) {
-	// What v1 keeps in annotations v2 has in fields: upstream's conversion drops them.
+	// The annotations of v1 are fields in v2: upstream's conversion drops them.
 	h.Annotations = withoutCarried(h.Annotations, nil)
 	orElse(&h.Spec.MinReplicas, 1)
 	if len(h.Spec.Metrics) == 0 {

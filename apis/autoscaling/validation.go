@@ -66,8 +66,8 @@ func validateSpec(s, old *autoscalingv2.HorizontalPodAutoscalerSpec, at *field.P
 	return append(errs, declared(s, at)...)
 }
 
-// declared are the rules that upstream declares beside the types: their errors come
-// after all others and have no hints.
+// declared validates the rules that upstream declares beside the types: their
+// errors come after all others and have no hints.
 func declared(s *autoscalingv2.HorizontalPodAutoscalerSpec, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if s.MinReplicas != nil && *s.MinReplicas < 0 {
@@ -82,7 +82,7 @@ func declared(s *autoscalingv2.HorizontalPodAutoscalerSpec, at *field.Path) fiel
 	return errs
 }
 
-// reference says what the apiVersion of a reference may be.
+// reference holds which values the apiVersion of a reference may have.
 type reference struct {
 	coreGroup  bool // nothing, or the core group
 	anyVersion bool // anything, because it is stored so

@@ -87,7 +87,8 @@ func validateCronJobSpec(s, old *batchv1.CronJobSpec) field.ErrorList {
 	return errs
 }
 
-// validateJobTemplate: every job gets a selector of its own.
+// validateJobTemplate validates a template. It must have no selector: every job
+// gets one of its own.
 func validateJobTemplate(s, old *batchv1.JobSpec, path *field.Path) field.ErrorList {
 	errs := validateSpec(s, old, path)
 	if s.Selector != nil {

@@ -250,8 +250,8 @@ func validateRestartPolicy(s *batchv1.JobSpec, path *field.Path) field.ErrorList
 	return nil
 }
 
-// validateCompletionsUpdate: only indexed jobs are elastic, and only together
-// with their parallelism.
+// validateCompletionsUpdate validates that completions changed only of an
+// indexed job, and only together with its parallelism.
 func validateCompletionsUpdate(s, old *batchv1.JobSpec) field.ErrorList {
 	path := specPath.Child("completions")
 	if !IsIndexed(s) {

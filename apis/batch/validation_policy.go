@@ -120,7 +120,7 @@ func validateSuccessPolicy(s *batchv1.JobSpec, path *field.Path) field.ErrorList
 		errs = append(errs, field.TooMany(path, n, maxSuccessRules))
 	}
 	if s.Completions == nil {
-		return errs // what is required is said elsewhere
+		return errs // another check reports that it is required
 	}
 	for i := range s.SuccessPolicy.Rules {
 		errs = append(errs, validateSuccessRule(&s.SuccessPolicy.Rules[i], *s.Completions, path.Index(i))...)

@@ -15,9 +15,9 @@ import (
 	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
-// ValidateJobStatusUpdate validates what a job controller, maybe not ours
-// (spec.managedBy), wrote. A rule looks only at fields that changed: others
-// may be in breach since the spec changed, until the controller comes round.
+// ValidateJobStatusUpdate validates the status that a job controller wrote, maybe
+// another than Coracle's (spec.managedBy). A rule looks only at fields that changed:
+// others may be in breach since the spec changed, until the controller comes round.
 func ValidateJobStatusUpdate(j, old *batchv1.Job) field.ErrorList {
 	v := statusChange{job: j, now: &j.Status, old: &old.Status, path: field.NewPath("status")}
 	v.errs = validation.ValidateObjectMetaUpdate(&j.ObjectMeta, &old.ObjectMeta, field.NewPath("metadata"))

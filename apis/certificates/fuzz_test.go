@@ -27,7 +27,7 @@ func FuzzKinds(f *testing.F) {
 	)
 }
 
-// request is a signing request of a node.
+// request returns a signing request of a node.
 func request(f *testing.F) []byte {
 	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
 	der, err := x509.CreateCertificateRequest(nil, &x509.CertificateRequest{

@@ -1,5 +1,5 @@
 // Package certificates installs, defaults and validates the group
-// certificates.k8s.io, and knows what the cluster's own signers sign.
+// certificates.k8s.io, and has the rules of the cluster's own signers.
 package certificates
 
 import (

@@ -69,7 +69,7 @@ func bundleName(signer string) validation.ValidateNameFunc {
 }
 
 // TrustBundleNameFaults returns what is wrong with name as that of a
-// ClusterTrustBundle, whose signer is what the name says.
+// ClusterTrustBundle, whose signer is part of the name.
 func TrustBundleNameFaults(name string) []string {
 	signer := ""
 	if i := strings.LastIndex(name, ":"); i >= 0 {

@@ -26,7 +26,7 @@ const (
 	nodeUserPrefix = "system:node:"
 )
 
-// Acceptable says why a request is not one its signer signs, nil when it is.
+// Acceptable returns why the signer does not sign a request, nil when it does.
 // See https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#kubernetes-signers.
 func Acceptable(signer string, r *x509.CertificateRequest, usages []certificatesv1.KeyUsage) error {
 	switch signer {
@@ -106,7 +106,7 @@ func client(usages []certificatesv1.KeyUsage) error {
 	return nil
 }
 
-// HasCondition says whether a request has a condition.
+// HasCondition reports whether a request has a condition.
 func HasCondition(r *certificatesv1.CertificateSigningRequest, kind certificatesv1.RequestConditionType) bool {
 	return slices.ContainsFunc(r.Status.Conditions, func(c certificatesv1.CertificateSigningRequestCondition) bool { return c.Type == kind })
 }

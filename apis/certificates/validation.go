@@ -150,7 +150,7 @@ func declaredDecision(r, old *certificatesv1.CertificateSigningRequest) field.Er
 	return field.ErrorList{field.Invalid(conditionsPath, "{"+approved+", "+denied+"}", "must specify at most one of: `"+approved+"`, `"+denied+"`")}
 }
 
-// final are the conditions that are true when they are there, and stay.
+// final returns the conditions that are true when they are there, and stay.
 func final() []certificatesv1.RequestConditionType {
 	return []certificatesv1.RequestConditionType{certificatesv1.CertificateApproved, certificatesv1.CertificateDenied, certificatesv1.CertificateFailed}
 }

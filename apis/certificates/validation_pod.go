@@ -28,8 +28,7 @@ const (
 
 var pkcs10Path = specPath.Child("stubPKCS10Request")
 
-// ValidatePodCertificateRequest validates a new request and that who makes it
-// holds the key.
+// ValidatePodCertificateRequest validates a new request and that its maker holds the key.
 func ValidatePodCertificateRequest(r *certificatesv1.PodCertificateRequest) field.ErrorList {
 	errs := validation.ValidateObjectMeta(&r.ObjectMeta, true, validation.NameIsDNSSubdomain, metaPath)
 	s := &r.Spec
@@ -62,7 +61,7 @@ func ValidatePodCertificateRequest(r *certificatesv1.PodCertificateRequest) fiel
 	return append(errs, validateKey(r)...)
 }
 
-// Lifetimes are the bounds, in seconds, of what may be asked of a signer as
+// Lifetimes returns the bounds, in seconds, of what may be asked of a signer as
 // maxExpirationSeconds.
 func Lifetimes(signer string) (least, most int32) {
 	if builtIn(signer) {
@@ -71,7 +70,7 @@ func Lifetimes(signer string) (least, most int32) {
 	return minLifetime, maxLifetime
 }
 
-// ValidateUserAnnotations validates what a pod tells a signer.
+// ValidateUserAnnotations validates a pod's parameters for a signer.
 func ValidateUserAnnotations(annotations map[string]string, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for key := range annotations {
@@ -90,7 +89,7 @@ func validateKey(r *certificatesv1.PodCertificateRequest) field.ErrorList {
 	return validateStub(r.Spec.StubPKCS10Request)
 }
 
-// keyFault says what is wrong with a public key and how it looks.
+// keyFault returns what is wrong with a public key, and the value to show for it.
 func keyFault(key any) (value any, fault string) {
 	switch k := key.(type) {
 	case ed25519.PublicKey:
@@ -119,7 +118,7 @@ func validateStub(der []byte) field.ErrorList {
 	if value, fault := keyFault(request.PublicKey); fault != "" {
 		return field.ErrorList{field.Invalid(pkcs10Path, value, fault)}
 	}
-	// What the request asks for besides is the signer's to judge.
+	// The signer judges the request's other fields.
 	if request.CheckSignature() != nil {
 		return field.ErrorList{field.Invalid(pkcs10Path, field.OmitValueType{}, "invalid signature")}
 	}
@@ -135,8 +134,8 @@ func ValidatePodCertificateRequestUpdate(r, old *certificatesv1.PodCertificateRe
 	return errs
 }
 
-// internalSpec is a spec as upstream's internal type has it, with the fields of
-// certificates.k8s.io/v1beta1.
+// internalSpec returns a spec as upstream's internal type has it, with the
+// fields of certificates.k8s.io/v1beta1.
 func internalSpec(s certificatesv1.PodCertificateRequestSpec) any {
 	return struct {
 		SignerName                string

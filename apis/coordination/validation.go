@@ -50,7 +50,7 @@ func validateLeaseSpec(spec *coordinationv1.LeaseSpec, path *field.Path) field.E
 }
 
 // validateStrategy accepts the strategies of Kubernetes by their bare name and
-// anyone else's by a name with a domain.
+// others by a name with a domain.
 func validateStrategy(strategy coordinationv1.CoordinatedLeaseStrategy, path *field.Path) field.ErrorList {
 	path = path.Child("strategy") // twice, as upstream's
 	if !strings.Contains(string(strategy), "/") {

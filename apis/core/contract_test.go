@@ -12,8 +12,8 @@ import (
 	"github.com/coracle-k8s/coracle/apis/core"
 )
 
-// verbatim is a change to a good object, and what clients are told of it, word
-// by word and in order, as kube-apiserver v1.37.1 says it.
+// verbatim is a change to a good object, and the errors that clients get for
+// it, word by word and in order, from kube-apiserver v1.37.1.
 type verbatim[T any] struct {
 	name string
 	edit func(*T)
@@ -151,7 +151,7 @@ func TestPodUpdateMessages(t *testing.T) {
 		{"static", func(p *corev1.Pod) { p.Spec.NodeName = "" }, []string{"[]: Forbidden: static pods do not support ephemeral containers"}}})
 }
 
-// What a stored object has already is let pass, and nothing else is.
+// TestPodRatchets checks that faults of the stored object are let pass, and no others.
 func TestPodRatchets(t *testing.T) {
 	for name, edit := range map[string]func(*corev1.Pod){
 		"image volume without a reference": volume(corev1.VolumeSource{Image: &corev1.ImageVolumeSource{PullPolicy: "Always"}}),

@@ -1,6 +1,6 @@
-// Package core is what Kubernetes' core/v1 means beyond its Go types: their
+// Package core implements Kubernetes' core/v1 beyond its Go types: their
 // defaults, their validation, their field selectors. Everything is a pure
-// function of the objects; Install tells a scheme about them.
+// function of the objects; Install registers them in a scheme.
 //
 // Feature gates that are on by default upstream (v1.37) are on here, and there
 // are no others: DropDisabledPodFields clears the fields of the rest.
@@ -51,7 +51,7 @@ func SetServiceDefaults(svc *corev1.Service) {
 	}
 }
 
-// externallyAccessible tells whether clients outside the cluster may reach svc.
+// externallyAccessible reports whether clients outside the cluster may reach svc.
 func externallyAccessible(svc *corev1.Service) bool {
 	switch svc.Spec.Type {
 	case corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeNodePort:
@@ -85,7 +85,7 @@ func SetNamespaceDefaults(ns *corev1.Namespace) {
 }
 
 // SetNodeDefaults fills in what a Node leaves out: allocatable is the capacity
-// when nothing says otherwise, and podCIDR is the first of podCIDRs.
+// unless it is set, and podCIDR is the first of podCIDRs.
 func SetNodeDefaults(n *corev1.Node) {
 	if n.Status.Allocatable == nil && n.Status.Capacity != nil {
 		n.Status.Allocatable = n.Status.Capacity.DeepCopy()

@@ -84,7 +84,7 @@ func SetPodSpecDefaults(s *corev1.PodSpec) {
 }
 
 // SyncServiceAccount keeps serviceAccount, the old name of the field, equal to
-// serviceAccountName. To be called again after whoever changes the latter.
+// serviceAccountName. Code that changes the latter later must call it again.
 func SyncServiceAccount(s *corev1.PodSpec) {
 	setIfZero(&s.ServiceAccountName, s.DeprecatedServiceAccount)
 	s.DeprecatedServiceAccount = s.ServiceAccountName
@@ -156,8 +156,8 @@ func setFieldRefDefaults(f *corev1.ObjectFieldSelector) {
 	}
 }
 
-// pullPolicy is Always for images that may change under their name: those of
-// the tag latest, said or meant. What is no reference of an image has no tag.
+// pullPolicy returns Always for images that may change under their name: those of the
+// tag latest, named or implied. A string that is no reference of an image has no tag.
 func pullPolicy(image string) corev1.PullPolicy {
 	ref, err := reference.ParseNormalizedNamed(image)
 	if err != nil {

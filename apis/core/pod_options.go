@@ -47,7 +47,7 @@ type PodOptions struct {
 	meta *metav1.ObjectMeta
 }
 
-// podName is the name of the pod, "" for templates and names still to be generated.
+// podName returns the name of the pod, "" for templates and names still to be generated.
 func (o PodOptions) podName() string {
 	if o.meta == nil {
 		return ""

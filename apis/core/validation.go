@@ -22,7 +22,7 @@ const (
 	maxObjectLength = corev1.MaxSecretSize // of Secrets and ConfigMaps, in bytes
 )
 
-// invalid is one Invalid error for every message.
+// invalid returns one Invalid error for every message.
 func invalid[T any](fldPath *field.Path, value T, msgs []string) field.ErrorList {
 	var errs field.ErrorList
 	for _, m := range msgs {
@@ -31,7 +31,7 @@ func invalid[T any](fldPath *field.Path, value T, msgs []string) field.ErrorList
 	return errs
 }
 
-// named says Required for an empty value and else asks valid.
+// named returns Required for an empty value, else the errors that valid returns.
 func named(fldPath *field.Path, value string, valid func(string) []string) field.ErrorList {
 	if value == "" {
 		return field.ErrorList{field.Required(fldPath, "")}
@@ -42,13 +42,13 @@ func named(fldPath *field.Path, value string, valid func(string) []string) field
 	return invalid(fldPath, value, valid(value))
 }
 
-// required says Required for an empty value.
+// required returns Required for an empty value.
 func required(fldPath *field.Path, value string) field.ErrorList { return named(fldPath, value, nil) }
 
 func isSubdomain(v string) []string { return validation.IsDNS1123Subdomain(v) }
 
-// oneOf says NotSupported for a value that is not among allowed, which the error
-// lists as they are given: mostly in order, as upstream does.
+// oneOf returns NotSupported for a value that is not among allowed. The error
+// lists allowed in the order given, mostly sorted, as upstream does.
 func oneOf[T ~string](fldPath *field.Path, value T, allowed ...T) field.ErrorList {
 	if slices.Contains(allowed, value) {
 		return nil
@@ -56,7 +56,7 @@ func oneOf[T ~string](fldPath *field.Path, value T, allowed ...T) field.ErrorLis
 	return field.ErrorList{field.NotSupported(fldPath, value, allowed)}
 }
 
-// requiredOneOf says Required for an empty value, else as oneOf.
+// requiredOneOf returns Required for an empty value, else what oneOf returns.
 func requiredOneOf[T ~string](fldPath *field.Path, value T, allowed ...T) field.ErrorList {
 	if value == "" {
 		return field.ErrorList{field.Required(fldPath, "")}
@@ -120,7 +120,7 @@ func onlyFields(fldPath *field.Path, v any, why string, allowed ...string) field
 	return errs
 }
 
-// relativePath is a path that stays below where it starts.
+// relativePath validates that a path stays below where it starts.
 func relativePath(fldPath *field.Path, p string) field.ErrorList {
 	var errs field.ErrorList
 	if strings.HasPrefix(p, "/") {
@@ -129,8 +129,8 @@ func relativePath(fldPath *field.Path, p string) field.ErrorList {
 	return append(errs, noBacksteps(fldPath, p)...)
 }
 
-// filePath is a relative path to a file that the kubelet writes: names that
-// start with two dots are its own.
+// filePath validates a relative path to a file that the kubelet writes: names
+// that start with two dots are its own.
 func filePath(fldPath *field.Path, p string) field.ErrorList {
 	errs := relativePath(fldPath, p)
 	if strings.HasPrefix(p, "..") && !strings.HasPrefix(p, "../") {

@@ -30,8 +30,8 @@ func (u fieldUse) fields() []string {
 		"status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs"}
 }
 
-// known are the paths that mean something at all; another one is a mistake in
-// the path, not in its use.
+// knownField reports whether a path has a meaning at all; another one is a
+// mistake in the path, not in its use.
 func knownField(p string) bool {
 	return slices.Contains(envFields.fields(), p) || slices.Contains(volumeFields.fields(), p) ||
 		slices.Contains([]string{"spec.restartPolicy", "spec.schedulerName", "status.phase"}, p)

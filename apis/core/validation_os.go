@@ -5,8 +5,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// operatingSystem validates the system that the pod is for, and says which
-// fields have no meaning there.
+// operatingSystem validates the system that the pod is for, and reports fields
+// that have no meaning there.
 func (s *podScope) operatingSystem(fldPath *field.Path) field.ErrorList {
 	if s.spec.OS == nil {
 		return nil

@@ -20,7 +20,7 @@ const updatable = "pod updates may not change fields other than `spec.containers
 	"`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations)," +
 	"`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
 
-// podUpdateOptions are the options of an update of old.
+// podUpdateOptions returns the options of an update of old.
 func podUpdateOptions(old *corev1.Pod) PodOptions {
 	o := TemplateOptionsFor(&corev1.PodTemplateSpec{ObjectMeta: old.ObjectMeta, Spec: old.Spec})
 	o.ResourceIsPod = true
@@ -61,8 +61,8 @@ func ValidatePodUpdate(p, old *corev1.Pod) field.ErrorList {
 	return errs
 }
 
-// containersUpdate validates containers as an update may have them; what follows
-// makes no sense unless it says true.
+// containersUpdate validates containers as an update may have them. It returns
+// false if the checks that follow make no sense.
 func containersUpdate(fldPath *field.Path, now, old []corev1.Container) (field.ErrorList, bool) {
 	if len(now) != len(old) {
 		return field.ErrorList{field.Forbidden(fldPath, "pod updates may not add or remove containers")}, false
@@ -96,8 +96,8 @@ func withMutableFieldsOf(p, old *corev1.Pod) *corev1.PodSpec {
 	return munged
 }
 
-// deadlineUpdate validates that a pod's deadline only comes nearer. Nothing else
-// is validated unless it says true.
+// deadlineUpdate validates that a pod's deadline only comes nearer. It returns
+// false if nothing else is to be validated.
 func deadlineUpdate(fldPath *field.Path, now, old *int64) (field.ErrorList, bool) {
 	switch {
 	case now != nil && (*now < 0 || *now > math.MaxInt32):

@@ -142,7 +142,7 @@ func hostnameOverride(fldPath *field.Path, p *corev1.PodSpec) field.ErrorList {
 	return append(errs, invalid(fldPath, *h, isSubdomain(*h))...)
 }
 
-// What the C library's resolver can hold; see resolv.conf(5).
+// The limits of the C library's resolver; see resolv.conf(5).
 const (
 	maxNameservers   = 3
 	maxSearches      = 32

@@ -123,7 +123,7 @@ func stopSignal(fldPath *field.Path, s corev1.Signal, os *corev1.PodOS) field.Er
 	return nil
 }
 
-// linuxSignals are all signals of Linux, in order of their names.
+// linuxSignals returns all signals of Linux, in order of their names.
 func linuxSignals() []corev1.Signal {
 	list := []corev1.Signal{
 		corev1.SIGABRT, corev1.SIGALRM, corev1.SIGBUS, corev1.SIGCHLD, corev1.SIGCLD, corev1.SIGCONT, corev1.SIGFPE, corev1.SIGHUP,

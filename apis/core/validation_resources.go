@@ -139,8 +139,7 @@ func resourceNames(list corev1.ResourceList) []corev1.ResourceName {
 	return sets.List(sets.KeySet(list))
 }
 
-// requirements validates resources whose names are as valid says; claims are
-// those that the pod has.
+// requirements validates resources, and their names by valid; claims are those of the pod.
 func requirements(fldPath *field.Path, r *corev1.ResourceRequirements, valid func(*field.Path, corev1.ResourceName) field.ErrorList, claims sets.Set[string], opts PodOptions) field.ErrorList {
 	var errs field.ErrorList
 	limits, requests := fldPath.Child("limits"), fldPath.Child("requests")

@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-const nodeNameField = "metadata.name" // the one field that matchFields knows
+const nodeNameField = "metadata.name" // the one field that matchFields supports
 
 func affinity(fldPath *field.Path, a *corev1.Affinity, opts PodOptions) field.ErrorList {
 	if a == nil {

@@ -62,7 +62,8 @@ func service(svc, old *corev1.Service) field.ErrorList {
 	return append(errs, trafficPolicies(fldPath, svc)...)
 }
 
-// topologyAnnotations validates that the older name of an annotation says the same as the newer.
+// topologyAnnotations validates that the older name of an annotation has the same value as the
+// newer.
 func topologyAnnotations(svc *corev1.Service) field.ErrorList {
 	hints, hinted := svc.Annotations[corev1.DeprecatedAnnotationTopologyAwareHints]
 	if mode, set := svc.Annotations[corev1.AnnotationTopologyMode]; set && hinted && mode != hints {
@@ -258,8 +259,8 @@ func externalIPs(fldPath *field.Path, list, old []string) field.ErrorList {
 	return errs
 }
 
-// notSpecialIP validates that ip is nobody's own address: not loopback, not link
-// local, not unspecified. Services and endpoints must not lead there.
+// notSpecialIP validates that ip is none of a host's own addresses: not loopback,
+// not link local, not unspecified. Services and endpoints must not lead there.
 func notSpecialIP(fldPath *field.Path, ip string) field.ErrorList {
 	addr := netutils.ParseIPSloppy(ip)
 	if addr == nil {

@@ -66,8 +66,8 @@ func singleStack(s *corev1.ServiceSpec) bool {
 	return s.IPFamilyPolicy != nil && *s.IPFamilyPolicy == corev1.IPFamilyPolicySingleStack
 }
 
-// ipFamiliesUpdate says the same of families. Upstream reports all changes as the
-// first one's, and shows addresses where the number of families changes.
+// ipFamiliesUpdate validates the same of families. Upstream reports all changes
+// as the first one's, and shows addresses where the number of families changes.
 func ipFamiliesUpdate(fldPath *field.Path, s, old *corev1.ServiceSpec) field.ErrorList {
 	if headless(s) || headless(old) {
 		return nil

@@ -15,7 +15,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/extendedresource"
 )
 
-// claimOptions say what is let pass because the stored claim has it already.
+// claimOptions allow faults that the stored claim has already.
 type claimOptions struct {
 	// laxSelector lets a selector have values that no label can have.
 	laxSelector bool

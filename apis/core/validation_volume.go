@@ -57,15 +57,15 @@ type aSource struct {
 	name     string
 	set      bool
 	validate func(at *field.Path) field.ErrorList
-	// as is what upstream calls the field in the errors of its values, and
-	// another where it is one too many, if they differ from name.
+	// as is upstream's name of the field in errors of its values, another its
+	// name in errors of one volume source too many. Both default to name.
 	as, another string
 	// uncounted sources are validated, and never one too many.
 	uncounted bool
 }
 
-// exactlyOne validates the one source that is set. The first counts; the
-// others are said to be too many.
+// exactlyOne validates the one source that is set. The first counts; the others
+// are reported as too many.
 func exactlyOne(fldPath *field.Path, list []aSource, none, more string) field.ErrorList {
 	var errs field.ErrorList
 	or := func(name, otherwise string) *field.Path {

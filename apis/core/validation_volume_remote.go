@@ -81,7 +81,7 @@ func awsDisk(d *corev1.AWSElasticBlockStoreVolumeSource) aSource {
 	}}
 }
 
-// partition may be 0, which is none, although the message does not say so.
+// partition accepts 0, which is none, although the message does not mention it.
 func partition(fldPath *field.Path, n int32) field.ErrorList {
 	if n < 0 || n > maxPartition {
 		return field.ErrorList{field.Invalid(fldPath.Child("partition"), n, validation.InclusiveRangeError(1, maxPartition))}

@@ -18,7 +18,7 @@ const (
 	maxWindowsDomain  = 256
 )
 
-// What a domain of Windows may be called, in NetBIOS or in DNS.
+// The allowed names of a Windows domain, in NetBIOS or in DNS.
 const (
 	netBIOSName = `^[^\\/:\*\?"<>|\.][^\\/:\*\?"<>|]{0,14}$`
 	windowsDNS  = `^[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*$`

@@ -44,8 +44,8 @@ func ValidateReplicationControllerUpdate(rc, old *corev1.ReplicationController) 
 	return append(errs, replicationControllerNumbers(&rc.Spec)...)
 }
 
-// nonConvertiblePrefix is that of annotations which say what another version
-// of the object had and this one cannot.
+// nonConvertiblePrefix begins annotations that hold fields of another version
+// of the object which this one lacks.
 const nonConvertiblePrefix = "non-convertible.kubernetes.io"
 
 func nonConvertible(rc, old *corev1.ReplicationController) field.ErrorList {

@@ -25,8 +25,8 @@ func PodWarnings(p *corev1.Pod) []string {
 	return append(warnings, podWarnings(&corev1.PodTemplateSpec{ObjectMeta: p.ObjectMeta, Spec: p.Spec}, nil)...)
 }
 
-// PodTemplateWarnings is PodWarnings of a template at fldPath, which on an
-// update of another template are all said again, as upstream does.
+// PodTemplateWarnings returns PodWarnings of a template at fldPath. An update
+// of the template gets all of them again, as upstream does.
 func PodTemplateWarnings(t, _ *corev1.PodTemplateSpec, fldPath *field.Path) []string {
 	return podWarnings(t, fldPath)
 }
@@ -94,8 +94,8 @@ func (w *warner) add(fldPath *field.Path, format string, args ...any) {
 	w.list = append(w.list, fmt.Sprintf("%s: %s", fldPath, fmt.Sprintf(format, args...)))
 }
 
-// ip warns of an address that is written in an ambiguous way. What is no
-// address at all is for validation, or nobody, to complain of.
+// ip adds a warning for an address that is written in an ambiguous way. A value
+// that is no address gets no warning: reporting it is validation's task.
 func (w *warner) ip(fldPath *field.Path, v string) {
 	if netutils.ParseIPSloppy(v) != nil {
 		w.list = append(w.list, validation.GetWarningsForIP(fldPath, v)...)
@@ -300,7 +300,7 @@ func PodStatusWarnings(p *corev1.Pod) []string {
 	return w.list
 }
 
-// AppArmorProfile returns what an annotation of old says, nil if that is nothing.
+// AppArmorProfile returns the profile of an old annotation, nil if it has none.
 func AppArmorProfile(annotation string) *corev1.AppArmorProfile {
 	switch annotation {
 	case "unconfined":

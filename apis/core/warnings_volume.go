@@ -96,7 +96,7 @@ func fieldPaths(items []corev1.DownwardAPIVolumeFile, source string) []virtualPa
 }
 
 // sourcePaths returns the files of one source of a projected volume: of the
-// first that says which, if there are several.
+// first kind that lists any, if several are set.
 func sourcePaths(s *corev1.VolumeProjection) []virtualPath {
 	switch {
 	case s.ConfigMap != nil && s.ConfigMap.Items != nil:

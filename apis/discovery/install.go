@@ -27,7 +27,8 @@ func Install(s *runtime.Scheme) error {
 	return hub.Add(s, discoveryv1.SchemeGroupVersion)
 }
 
-// SetDefaultsEndpointSlice names ports "" and makes them TCP unless they say otherwise.
+// SetDefaultsEndpointSlice sets the names of ports to "" and their protocols to TCP
+// where they are missing.
 func SetDefaultsEndpointSlice(slice *discoveryv1.EndpointSlice) {
 	for i := range slice.Ports {
 		port := &slice.Ports[i]

@@ -29,8 +29,8 @@ func ValidateEndpointSlice(slice *discoveryv1.EndpointSlice) field.ErrorList {
 	return validateSlice(slice, nil)
 }
 
-// declared are the rules that upstream declares beside the types: their errors
-// come after all others and have no hints.
+// declared validates the rules that upstream declares beside the types: their
+// errors come after all others and have no hints.
 func declared(slice, old *discoveryv1.EndpointSlice) field.ErrorList {
 	var errs field.ErrorList
 	path, known := field.NewPath("addressType"), []discoveryv1.AddressType{discoveryv1.AddressTypeFQDN, discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6}
@@ -59,8 +59,8 @@ func declared(slice, old *discoveryv1.EndpointSlice) field.ErrorList {
 	return errs
 }
 
-// ValidateEndpointSliceUpdate validates a changed EndpointSlice. Endpoints that
-// stay as they are were valid for whoever stored them.
+// ValidateEndpointSliceUpdate validates a changed EndpointSlice. Unchanged
+// endpoints are not validated again: they were valid when they were stored.
 func ValidateEndpointSliceUpdate(slice, old *discoveryv1.EndpointSlice) field.ErrorList {
 	return validateSlice(slice, old)
 }
@@ -114,8 +114,8 @@ func validateEndpoint(e *discoveryv1.Endpoint, t discoveryv1.AddressType, path *
 	return errs
 }
 
-// validateAddress validates the address of an endpoint by its type. That it is of
-// the other family is said, as upstream does, of the list.
+// validateAddress validates the address of an endpoint by its type. An address of
+// the other family is an error of the list, as upstream's.
 func validateAddress(address string, t discoveryv1.AddressType, list *field.Path, i int) field.ErrorList {
 	path := list.Index(i)
 	var errs field.ErrorList

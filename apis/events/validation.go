@@ -60,7 +60,7 @@ func validateMeta(m *metav1.ObjectMeta) field.ErrorList {
 	return append(errs, validateFinalizers(m)...)
 }
 
-// validateFinalizers is for events.k8s.io/v1; core/v1 takes any.
+// validateFinalizers validates finalizers of events.k8s.io/v1; core/v1 takes any.
 func validateFinalizers(m *metav1.ObjectMeta) (errs field.ErrorList) {
 	for i, name := range m.Finalizers {
 		errs = append(errs, core.StandardFinalizer(field.NewPath("metadata", "finalizers").Index(i), name)...)
@@ -106,7 +106,7 @@ func ValidateUpdate(e, old *corev1.Event, legacy bool) field.ErrorList {
 	return errs
 }
 
-// stored is a time as it is kept, by the microsecond.
+// stored returns a time as it is kept, by the microsecond.
 func stored(t metav1.MicroTime) metav1.MicroTime {
 	return metav1.NewMicroTime(t.Truncate(time.Microsecond).UTC())
 }

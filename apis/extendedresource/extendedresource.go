@@ -1,5 +1,5 @@
-// Package extendedresource tells Kubernetes' own resources from those that nodes
-// or device classes add, see
+// Package extendedresource distinguishes Kubernetes' own resources from those that nodes or device
+// classes add, see
 // https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#extended-resources.
 package extendedresource
 
@@ -10,12 +10,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// Native tells whether name belongs to Kubernetes itself.
+// Native reports whether name belongs to Kubernetes itself.
 func Native(name corev1.ResourceName) bool {
 	return !strings.Contains(string(name), "/") || strings.Contains(string(name), corev1.ResourceDefaultNamespacePrefix)
 }
 
-// Is tells whether name is an extended resource's: it has a domain that is not
+// Is reports whether name is an extended resource's: it has a domain that is not
 // Kubernetes' own, and leaves room for the prefix that a quota puts before it.
 func Is(name corev1.ResourceName) bool {
 	if Native(name) || strings.HasPrefix(string(name), corev1.DefaultResourceRequestsPrefix) {

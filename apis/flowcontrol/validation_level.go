@@ -36,8 +36,8 @@ func ValidatePriorityLevelConfiguration(pl *flowcontrolv1.PriorityLevelConfigura
 	return append(errs, declared(&pl.Spec)...)
 }
 
-// declared are the rules that upstream declares beside the types: their errors come
-// after all others and have no hints.
+// declared validates the rules that upstream declares beside the types: their
+// errors come after all others and have no hints.
 func declared(spec *flowcontrolv1.PriorityLevelConfigurationSpec) field.ErrorList {
 	var errs field.ErrorList
 	if spec.Exempt != nil && spec.Type != flowcontrolv1.PriorityLevelEnablementExempt {

@@ -15,11 +15,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Add registers every kind that s knows in gv also as `__internal` of gv's
-// group. Types of apimachinery (WatchEvent, the *Options kinds) are left out:
-// they are shared by all groups and would clash. A kind that the hub has
-// already is left alone, so that a group may choose its hub version by adding
-// that one first.
+// Add registers every kind of gv in s also as `__internal` of gv's group. Types
+// of apimachinery (WatchEvent, the *Options kinds) are left out: they are
+// shared by all groups and would clash. A kind that the hub has already is left
+// alone, so that a group may choose its hub version by adding that one first.
 func Add(s *runtime.Scheme, gv schema.GroupVersion) error {
 	internal := schema.GroupVersion{Group: gv.Group, Version: runtime.APIVersionInternal}
 	known := s.KnownTypes(internal)

@@ -9,16 +9,16 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// What the allocator of ClusterIPs is called, how the range is that the server
-// was configured with, and what keeps ranges from being deleted while they are
-// used: https://kubernetes.io/docs/reference/networking/virtual-ips/.
+// The names of the allocator of ClusterIPs and of the range that the server was configured
+// with, and the finalizer that keeps ranges from being deleted while they are used:
+// https://kubernetes.io/docs/reference/networking/virtual-ips/.
 const (
 	AllocatorName = "ipallocator.k8s.io"
 	DefaultCIDR   = "kubernetes"
 	CIDRFinalizer = "networking.k8s.io/service-cidr-finalizer"
 )
 
-// AddressOf is the object that says that svc has ip.
+// AddressOf returns the object that gives ip to svc.
 func AddressOf(svc *corev1.Service, ip netip.Addr) *networkingv1.IPAddress {
 	family := corev1.IPv4Protocol
 	if ip.Is6() {
@@ -32,19 +32,19 @@ func AddressOf(svc *corev1.Service, ip netip.Addr) *networkingv1.IPAddress {
 	}
 }
 
-// Managed says whether the allocator wrote the address.
+// Managed reports whether the allocator wrote the address.
 func Managed(ip *networkingv1.IPAddress) bool {
 	return ip.Labels[networkingv1.LabelManagedBy] == AllocatorName
 }
 
-// BelongsTo says whether the allocator gave the address to svc.
+// BelongsTo reports whether the allocator gave the address to svc.
 func BelongsTo(ip *networkingv1.IPAddress, svc *corev1.Service) bool {
 	r := ip.Spec.ParentRef
 	return Managed(ip) && r != nil && *r == networkingv1.ParentReference{Resource: "services", Namespace: svc.Namespace, Name: svc.Name}
 }
 
-// Ready says whether addresses may be taken from a range. One that no
-// controller has looked at yet is ready.
+// Ready reports whether addresses may be taken from a range. A range without
+// the condition Ready, which its controller has not looked at yet, is ready.
 func Ready(c *networkingv1.ServiceCIDR) bool {
 	if c.DeletionTimestamp != nil {
 		return false
@@ -53,7 +53,7 @@ func Ready(c *networkingv1.ServiceCIDR) bool {
 	return condition == nil || condition.Status == metav1.ConditionTrue
 }
 
-// Prefixes of a range, without those that are no prefixes.
+// Prefixes returns the prefixes of a range. Strings that are no prefixes are left out.
 func Prefixes(c *networkingv1.ServiceCIDR) []netip.Prefix {
 	var all []netip.Prefix
 	for _, cidr := range c.Spec.CIDRs {

@@ -57,8 +57,8 @@ func ValidateIPAddress(ip *networkingv1.IPAddress) field.ErrorList {
 	return append(validateIPAddress(ip), declaredParent(ip.Spec.ParentRef)...)
 }
 
-// declaredParent are the rules that upstream declares beside the type: their errors
-// come after all others.
+// declaredParent validates the rules that upstream declares beside the type:
+// their errors come after all others.
 func declaredParent(ref *networkingv1.ParentReference) field.ErrorList {
 	path := specPath.Child("parentRef")
 	if ref == nil {

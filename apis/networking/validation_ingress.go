@@ -13,8 +13,7 @@ import (
 	netutils "k8s.io/utils/net"
 )
 
-// AnnotationIngressClass is how an Ingress named its class before it had a
-// field for it.
+// AnnotationIngressClass named the class of an Ingress before there was a field for it.
 const AnnotationIngressClass = "kubernetes.io/ingress.class"
 
 // maxController bounds the name of an ingress controller, in bytes.

@@ -17,7 +17,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
-// legacyLabel told apart what an empty selector meant to policy/v1beta1.
+// legacyLabel distinguished empty selectors of policy/v1beta1 from those of v1.
 const legacyLabel = "pdb.kubernetes.io/deprecated-v1beta1-empty-selector-match"
 
 // DropLegacyLabel takes the label of policy/v1beta1 out of a selector that is new,

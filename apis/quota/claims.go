@@ -129,8 +129,8 @@ func claimInScope(s requirement, item runtime.Object) (bool, error) {
 	return false, nil
 }
 
-// AttributesClasses are the attributes classes that a claim asks for, has, or is
-// being given, which decide the scopes it is in.
+// AttributesClasses returns the attributes classes that a claim asks for, has,
+// or is being given, which decide the scopes it is in.
 func AttributesClasses(c *corev1.PersistentVolumeClaim) []string {
 	var classes []string
 	add := func(class *string) {

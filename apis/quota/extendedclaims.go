@@ -96,10 +96,10 @@ func (e extendedClaims) charge(usage corev1.ResourceList, c *resourcev1.Resource
 	return nil
 }
 
-// podUsage returns what the pod is charged for whose extended resources the
-// scheduler requested by this claim, nil if it is no such claim. Anybody may write
-// the annotation, so the pod's status must name the claim, or, before the scheduler
-// has written that, the claim must be the pod's oldest one.
+// podUsage returns the pod's charge for the extended resources that the scheduler
+// requested by this claim, nil if it is no such claim. Any user may write the
+// annotation, so the pod's status must name the claim, or, before the scheduler has
+// written that, the claim must be the pod's oldest one.
 func (e extendedClaims) podUsage(c *resourcev1.ResourceClaim) (corev1.ResourceList, error) {
 	owner := metav1.GetControllerOfNoCopy(c)
 	if c.Annotations[resourcev1.ExtendedResourceClaimAnnotation] != "true" || owner == nil || owner.Kind != "Pod" || owner.APIVersion != "v1" {

@@ -22,7 +22,7 @@ func NewRegistry(list List, clk clock.PassiveClock) quotav1.Registry {
 
 // NewConfiguration returns the same evaluators for k8s.io/apiserver's generic
 // ResourceQuota admission plugin. Events are not charged: they are bookkeeping
-// that nobody asked for.
+// of components, not objects that users ask for.
 func NewConfiguration(list List, clk clock.PassiveClock) quotav1.Configuration {
 	ignored := map[schema.GroupResource]struct{}{
 		{Group: "", Resource: "events"}:              {},

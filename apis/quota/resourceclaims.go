@@ -65,7 +65,8 @@ func ResourceClaimUsage(c *resourcev1.ResourceClaim) corev1.ResourceList {
 	return usage
 }
 
-// atMost is how many devices a request may get; of a mode that is not known, none.
+// atMost returns the highest number of devices that a request may get; of a mode
+// that is not known, none.
 func atMost(mode resourcev1.DeviceAllocationMode, count int64) int64 {
 	switch mode {
 	case resourcev1.DeviceAllocationModeExactCount:

@@ -168,8 +168,8 @@ func ValidateClusterRoleBinding(b, old *rbacv1.ClusterRoleBinding) field.ErrorLi
 	return append(errs, declaredBinding(b.Subjects, b.RoleRef, ref)...)
 }
 
-// validateRefUpdate keeps a binding with its role: who may change the subjects of a
-// binding may not have the right to bind another role.
+// validateRefUpdate keeps a binding with its role: a user who may change the
+// subjects of a binding may not have the right to bind another role.
 func validateRefUpdate(ref rbacv1.RoleRef, old *rbacv1.RoleRef) field.ErrorList {
 	if old == nil || *old == ref {
 		return nil

@@ -76,7 +76,7 @@ func declaredSet[T any](items []T, max int, path *field.Path, same validate.Matc
 	return append(errs, each(items, -1, path, item)...)
 }
 
-// declaredRefs are names of requests.
+// declaredRefs validates names of requests.
 func declaredRefs(refs []string, path *field.Path) field.ErrorList {
 	return declaredSet(refs, resourcev1.DeviceRequestsMaxSize, path.Child("requests"), validate.DirectEqual[string], nil)
 }

@@ -30,8 +30,8 @@ func derives(spec *resourcev1.ResourceClaimSpec) bool {
 	})
 }
 
-// DropClaimStatus removes fields of alpha features from a claim's status, and what
-// is said of devices that the claim no longer has.
+// DropClaimStatus removes fields of alpha features from a claim's status, and the
+// status of devices that the claim no longer has.
 func DropClaimStatus(status, old *resourcev1.ResourceClaimStatus) {
 	if status.Allocation != nil && old.Allocation == nil {
 		for i := range status.Allocation.Devices.Results {
@@ -87,7 +87,7 @@ func DropSlice(spec, old *resourcev1.ResourceSliceSpec) {
 	}
 }
 
-// lists says that an attribute of the device is a list.
+// lists reports whether an attribute of the device is a list.
 func lists(d *resourcev1.Device) bool {
 	for _, a := range d.Attributes {
 		if a.BoolValues != nil || a.IntValues != nil || a.StringValues != nil || a.VersionValues != nil {

@@ -112,7 +112,7 @@ func TestClaimStatus(t *testing.T) {
 		old.Status, now.Status = c.old, c.now
 		expect(t, name, ValidateResourceClaimStatusUpdate(now, old), c.want)
 	}
-	// What is said of a device goes with it.
+	// A device's status is removed with the device.
 	old := resourcev1.ResourceClaimStatus{Allocation: allocation("a"), Devices: []resourcev1.AllocatedDeviceStatus{{Driver: "d.com", Pool: "p", Device: "a"}}}
 	now := *old.DeepCopy()
 	now.Allocation = nil

@@ -69,7 +69,7 @@ func label(name string, path *field.Path) field.ErrorList {
 	return invalid(path, name, utilvalidation.IsDNS1123Label(name))
 }
 
-// driver names are those of CSI drivers.
+// validateDriver validates the name of a driver, by the rules of CSI drivers' names.
 func validateDriver(name string, path *field.Path) field.ErrorList {
 	if name == "" {
 		return field.ErrorList{field.Required(path, "")}
@@ -95,8 +95,8 @@ func validatePool(name string, path *field.Path) field.ErrorList {
 	return errs
 }
 
-// validateName validates the name of an attribute or capacity, with or without
-// a domain before a slash. Like upstream, it says nothing of names with more slashes.
+// validateName validates the name of an attribute or capacity, with or without a
+// domain before a slash. Like upstream, it accepts names with more slashes.
 func validateName(name string, path *field.Path) field.ErrorList {
 	domain, id, qualified := strings.Cut(name, "/")
 	switch {

@@ -126,7 +126,7 @@ func (v rangeValues) int64s(path *field.Path) field.ErrorList {
 	return errs
 }
 
-// steps reports whether value is min plus a number of steps. What is not whole is
+// steps reports whether value is min plus a number of steps. Fractions are
 // rounded up, as the gate for ranges of fractions is off in v1.37.
 func steps(value, min, step apiresource.Quantity) bool {
 	return (value.Value()-min.Value())%step.Value() == 0

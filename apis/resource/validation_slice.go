@@ -70,7 +70,8 @@ func validateSlice(spec, old *resourcev1.ResourceSliceSpec) field.ErrorList {
 		})...)
 }
 
-// maxDevices is lower where each device may be large.
+// maxDevices returns the bound of devices in a slice, which is lower where each
+// device may be large.
 func maxDevices(spec *resourcev1.ResourceSliceSpec) int {
 	if slices.ContainsFunc(spec.Devices, func(d resourcev1.Device) bool {
 		return len(d.Taints) > 0 || len(d.ConsumesCounters) > 0 || lists(&d)
@@ -91,7 +92,7 @@ func deviceOf(spec *resourcev1.ResourceSliceSpec, name string) *resourcev1.Devic
 	return &spec.Devices[i]
 }
 
-// places are where devices can be used: exactly one way of saying so is wanted.
+// places are where devices can be used; exactly one of the fields must be set.
 type places struct {
 	node     *string
 	selector *corev1.NodeSelector
@@ -117,7 +118,7 @@ func (p places) validate(nodeless string, path *field.Path) (set []string, errs 
 	return flag(set, errs, p.all, "allNodes", path)
 }
 
-// flag is true or not there.
+// flag validates a value that must be true or missing, and adds its name to set.
 func flag(set []string, errs field.ErrorList, value *bool, name string, path *field.Path) ([]string, field.ErrorList) {
 	switch {
 	case value == nil:

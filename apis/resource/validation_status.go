@@ -104,7 +104,7 @@ func ValidateDeviceTaintRuleUpdate(r, old *resourcev1.DeviceTaintRule) field.Err
 	errs := validation.ValidateObjectMetaUpdate(&r.ObjectMeta, &old.ObjectMeta, metaPath)
 	errs = append(errs, validateTaintRule(r)...)
 	if r.Spec.Taint.Effect == old.Spec.Taint.Effect {
-		return errs // a stored effect may be one that nobody knows any more
+		return errs // the stored effect may be one that this version no longer supports
 	}
 	return append(errs, declaredTaint(&r.Spec.Taint, specPath.Child("taint"))...)
 }

@@ -23,7 +23,7 @@ const (
 	systemPrefix = "system-"
 )
 
-// SystemClasses are the classes that exist in every cluster.
+// SystemClasses returns the classes that exist in every cluster.
 func SystemClasses() []*schedulingv1.PriorityClass {
 	class := func(name string, value int32, description string) *schedulingv1.PriorityClass {
 		return &schedulingv1.PriorityClass{
@@ -71,7 +71,8 @@ func ValidatePriorityClass(c *schedulingv1.PriorityClass) field.ErrorList {
 	return errs
 }
 
-// notSystem says in what a class differs from the system's class of its name.
+// notSystem returns how a class differs from the system's class of its name, ""
+// if it does not.
 func notSystem(c *schedulingv1.PriorityClass) string {
 	system, ok := SystemClass(c.Name)
 	switch {

@@ -12,7 +12,7 @@ const (
 	betaDefaultClassAnnotation = "storageclass.beta.kubernetes.io/is-default-class"
 )
 
-// IsDefault says whether metadata of a StorageClass mark it as default.
+// IsDefault reports whether the metadata of a StorageClass mark it as default.
 func IsDefault(m *metav1.ObjectMeta) bool {
 	return m.Annotations[DefaultClassAnnotation] == "true" || m.Annotations[betaDefaultClassAnnotation] == "true"
 }

@@ -48,7 +48,7 @@ func InTreeProvisioner(pv *corev1.PersistentVolume) string {
 		s.AzureFile != nil, s.VsphereVolume != nil, s.PortworxVolume != nil)
 }
 
-// InlineProvisioner is InTreeProvisioner of a pod's volume.
+// InlineProvisioner returns InTreeProvisioner of a pod's volume.
 func InlineProvisioner(s *corev1.VolumeSource) string {
 	return inTree(s.AWSElasticBlockStore != nil, s.GCEPersistentDisk != nil, s.Cinder != nil, s.AzureDisk != nil,
 		s.AzureFile != nil, s.VsphereVolume != nil, s.PortworxVolume != nil)

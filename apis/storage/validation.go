@@ -101,8 +101,8 @@ func storageClass(c *storagev1.StorageClass) field.ErrorList {
 	return append(errs, topologies(field.NewPath("allowedTopologies"), c.AllowedTopologies)...)
 }
 
-// ValidateStorageClassUpdate validates a changed StorageClass: volumes are made
-// as its first version said.
+// ValidateStorageClassUpdate validates a changed StorageClass. Volumes were
+// made by its first version, so most fields are immutable.
 func ValidateStorageClassUpdate(c, old *storagev1.StorageClass) field.ErrorList {
 	errs := append(storageClass(c), validateMetaUpdate(&c.ObjectMeta, &old.ObjectMeta)...)
 	errs = append(errs, required(field.NewPath("provisioner"), c.Provisioner)...)
@@ -154,8 +154,8 @@ func parameters(path *field.Path, params map[string]string) field.ErrorList {
 
 func topologies(path *field.Path, terms []corev1.TopologySelectorTerm) field.ErrorList {
 	var errs field.ErrorList
-	// Upstream compares each term with as many that say nothing as there are terms,
-	// too, so that such a term is a duplicate even if it is alone.
+	// Upstream compares each term also with as many empty terms as there are terms,
+	// so that an empty term is a duplicate even if it is alone.
 	seen := make([]map[string]sets.Set[string], len(terms))
 	for i, term := range terms {
 		at := path.Index(i).Child("matchLabelExpressions")

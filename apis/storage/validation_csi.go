@@ -20,7 +20,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
-// Limits of what CSI drivers say.
+// Limits of the fields that CSI drivers set.
 const (
 	maxDriverName         = 63
 	maxNodeID             = 256

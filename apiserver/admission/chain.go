@@ -36,7 +36,7 @@ type Deps struct {
 	// those out.
 	Authorizer authorizer.UnconditionalAuthorizer
 	Mapper     meta.RESTMapper
-	// Dynamic is what webhooks and policies need; nil leaves them out.
+	// Dynamic configures webhooks and policies; nil leaves them out.
 	Dynamic *dynamic.Config
 	// Selection turns plugins on and off.
 	Selection Selection
@@ -48,7 +48,8 @@ type Deps struct {
 // tolerationSeconds is how long pods stay on a node that has trouble.
 const tolerationSeconds = 300
 
-// DefaultNames are those of the plugins that are on unless they are disabled.
+// DefaultNames returns the names of the plugins that are on unless they are
+// disabled.
 func DefaultNames() []string {
 	var names []string
 	for _, p := range ordered() {
@@ -59,7 +60,7 @@ func DefaultNames() []string {
 	return names
 }
 
-// Names of all plugins in the order in which they run.
+// Names returns the names of all plugins in the order in which they run.
 func Names() []string {
 	var names []string
 	for _, p := range ordered() {
@@ -142,8 +143,8 @@ func (a *Admission) Validate(ctx context.Context, attrs admission.Attributes, o 
 	return a.refusal(a.chain.Validate(ctx, attrs, o))
 }
 
-// refusal is err, but of a server that stops: plugins then refuse for want of
-// what they need to know, which is nothing that the client did wrong.
+// refusal returns err, or that the server is shutting down: plugins of a server
+// that stops refuse because they lack objects, not because of the client's request.
 func (a *Admission) refusal(err error) error {
 	if life := a.life.Load(); err != nil && life != nil && (*life).Err() != nil {
 		return apierrors.NewServiceUnavailable("the server is shutting down")

@@ -23,7 +23,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/admission/volumeresize"
 )
 
-// lookups are what the plugins may look up.
+// lookups holds the objects that the plugins look up.
 type lookups struct {
 	runtime map[string]*nodev1.RuntimeClass
 	storage []*storagev1.StorageClass

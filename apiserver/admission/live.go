@@ -21,7 +21,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/auth/mirror"
 )
 
-// LiveConfig is where Live has its objects from.
+// LiveConfig holds the sources of Live's objects.
 type LiveConfig struct {
 	// Watch lists and watches a resource in all namespaces.
 	Watch func(schema.GroupResource) cache.ListerWatcher
@@ -35,7 +35,7 @@ type LiveConfig struct {
 	// CreateNamespace stores a new namespace; only NamespaceAutoProvision asks
 	// for it.
 	CreateNamespace func(ctx context.Context, name string) error
-	// PriorityClasses says that the server has the scheduling.k8s.io group.
+	// PriorityClasses is set if the server has the scheduling.k8s.io group.
 	PriorityClasses bool
 }
 
@@ -191,8 +191,8 @@ func (l *Live) ServiceAccount(ctx context.Context, namespace, name string) (*cor
 	return nil, notFoundAsListed(err, name)
 }
 
-// notFoundAsListed says serviceaccount "x" not found, as upstream's lister
-// does, where storage says serviceaccounts.
+// notFoundAsListed returns serviceaccount "x" not found, as upstream's lister
+// does, in place of storage's error, which names serviceaccounts.
 func notFoundAsListed(err error, name string) error {
 	if apierrors.IsNotFound(err) {
 		return apierrors.NewNotFound(corev1.Resource("serviceaccount"), name)

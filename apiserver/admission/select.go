@@ -11,10 +11,10 @@ import (
 	"k8s.io/apiserver/pkg/apis/apiserver/install"
 )
 
-// Selection says which plugins a chain has and how they are configured. The
-// zero value is upstream's default.
+// Selection configures a chain's plugins and their configurations. The zero
+// value is upstream's default.
 type Selection struct {
-	// Enable and Disable name plugins as upstream does; NewSelection tells
+	// Enable and Disable name plugins as upstream does; NewSelection refuses
 	// unknown names. A plugin named by both is on.
 	Enable, Disable []string
 	// Config gives a plugin's configuration, nil if it has none. It may be nil.

@@ -59,7 +59,7 @@ type Config struct {
 	Changed func()
 	// Unavailable counts APIServices whose server is not available.
 	Unavailable *statusmetrics.Metrics
-	// Report is told of what is tried again.
+	// Report is called with errors after which the work is tried again.
 	Report func(error)
 }
 
@@ -91,7 +91,7 @@ func New(c Config) *Server {
 		byName: map[string]*apiService{}, remotes: map[string]*remote{}, groups: map[string]bool{}}
 }
 
-// Demand starts the server if nobody has yet, and does not wait.
+// Demand starts the server if it was not started yet, and does not wait.
 func (s *Server) Demand() { s.demand.Do(func() { close(s.demands) }) }
 
 // Demanded reports whether it was started.
@@ -104,8 +104,7 @@ func (s *Server) Demanded() bool {
 	}
 }
 
-// Sync is Demand, and returns when the APIServices of all that is served here
-// are stored.
+// Sync calls Demand, and returns when the APIServices of all that is served here are stored.
 func (s *Server) Sync(ctx context.Context) error {
 	s.Demand()
 	select {
@@ -159,7 +158,7 @@ func newer(a, b string) bool {
 const (
 	checkers           = 4
 	minRetry, maxRetry = 5 * time.Millisecond, 30 * time.Second
-	// checkAgain is how often an available server is asked, upstream's period.
+	// checkAgain is the interval of checks of an available server, upstream's period.
 	checkAgain = 30 * time.Second
 )
 
@@ -233,7 +232,7 @@ func (s *Server) backendChanged(namespace, name string) {
 	}
 }
 
-// set takes what a list or watch told of APIServices.
+// set takes the APIServices of a list or a watch event.
 func (s *Server) set(all bool, list ...*apiService) {
 	s.mu.Lock()
 	if all {
@@ -322,7 +321,7 @@ func (s *Server) announce() {
 	s.groups = groups
 }
 
-// group is the discovery of a group, of all APIServices that have it. mu is held.
+// group returns the discovery of a group, of all APIServices that have it. mu is held.
 func (s *Server) group(name string) metav1.APIGroup {
 	var versions []*apiService
 	for _, a := range s.byName {
@@ -399,8 +398,8 @@ type Resource struct {
 	metav1.APIResource
 }
 
-// Resources of other servers that answer. Unknown are the groups of those that
-// do not: what they have cannot be told.
+// Resources returns those of other servers that answer. unknown are the groups
+// of servers that do not: their resources cannot be listed.
 func (s *Server) Resources() (list []Resource, unknown []schema.GroupVersion) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

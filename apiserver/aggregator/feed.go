@@ -15,7 +15,7 @@ import (
 	"k8s.io/kube-aggregator/pkg/apis/apiregistration"
 )
 
-// listing says that a plain list is as good as a streamed one.
+// listing makes the reflector take a plain list, which is as good here as a streamed one.
 type listing struct{ cache.ListerWatcher }
 
 func (listing) IsWatchListSemanticsUnSupported() bool { return true }
@@ -60,7 +60,7 @@ func (f *feed) Replace(list []any, _ string) error {
 
 func (f *feed) Resync() error { return nil }
 
-// backends tells of changes to Services and EndpointSlices, and keeps nothing.
+// backends passes on changes to Services and EndpointSlices, and stores nothing.
 type backends struct{ server *Server }
 
 var _ cache.ReflectorStore = backends{}

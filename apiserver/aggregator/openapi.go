@@ -11,7 +11,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/openapi"
 )
 
-// document says where the server describes its group, and as of when.
+// document is the address and the hash of a server's description of its group.
 type document struct{ url, hash string }
 
 var _ openapi.Source = &Server{}

@@ -27,9 +27,8 @@ type Local struct {
 	Custom bool
 }
 
-// BuiltIn are upstream's priorities of the groups it has, which clients see in
-// the order of kubectl api-resources; higher comes first. Groups that are not
-// listed come last.
+// BuiltIn returns upstream's priorities of the groups it has, which clients see in the
+// order of kubectl api-resources; higher comes first. Groups that are not listed come last.
 func BuiltIn(gv schema.GroupVersion) (group, version int32) {
 	groups := map[string]int32{
 		"": 18000, "apps": 17800, "events.k8s.io": 17750, "authentication.k8s.io": 17700, "authorization.k8s.io": 17600,
@@ -59,8 +58,8 @@ func BuiltIn(gv schema.GroupVersion) (group, version int32) {
 	return group, version
 }
 
-// localService is the APIService of a group that is served here. Its own group
-// has none, as upstream.
+// localService returns the APIService of a group that is served here. Its own
+// group has none, as upstream.
 func localService(l Local, now metav1.Time) *apiService {
 	managed := "onstart"
 	group, version := BuiltIn(l.GroupVersion)
@@ -77,8 +76,8 @@ func localService(l Local, now metav1.Time) *apiService {
 	}
 }
 
-// planLocal returns what to write and what to delete, so that the APIServices of
-// what is served here are there. One that somebody pointed at a Service is his.
+// planLocal returns which APIServices to write and which to delete, so that there is
+// one for each group served here. One that a user pointed at a Service is left alone.
 func planLocal(locals []Local, have map[string]*apiService, now metav1.Time) (create []*apiService, remove []string) {
 	want := map[string]bool{}
 	for _, l := range locals {
@@ -108,8 +107,8 @@ type observed struct {
 	endpointsErr error
 }
 
-// verdict is why the APIService cannot be available, nil if its server is to be
-// asked. Reasons and messages are upstream's.
+// verdict returns why the APIService cannot be available, nil if its server is
+// to be asked. Reasons and messages are upstream's.
 func verdict(ref *apiregistration.ServiceReference, o observed) *apiregistration.APIServiceCondition {
 	say := func(status apiregistration.ConditionStatus, reason, format string, args ...any) *apiregistration.APIServiceCondition {
 		return &apiregistration.APIServiceCondition{Type: apiregistration.Available, Status: status, Reason: reason, Message: fmt.Sprintf(format, args...)}
@@ -155,8 +154,8 @@ func failed(err error) apiregistration.APIServiceCondition {
 	return apiregistration.APIServiceCondition{Type: apiregistration.Available, Status: apiregistration.ConditionFalse, Reason: "FailedDiscoveryCheck", Message: err.Error()}
 }
 
-// withCondition is a copy of s with c, nil if s has it already. Time changes
-// with the status.
+// withCondition returns a copy of s with c, nil if s has it already. Time
+// changes with the status.
 func withCondition(s *apiService, c apiregistration.APIServiceCondition, now metav1.Time) *apiService {
 	i := slices.IndexFunc(s.Status.Conditions, func(o apiregistration.APIServiceCondition) bool { return o.Type == c.Type })
 	c.LastTransitionTime = now

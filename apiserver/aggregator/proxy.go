@@ -34,7 +34,7 @@ type remote struct {
 	transport *http.Transport
 	err       error // why there is no transport
 	available atomic.Bool
-	// resources and docs are what it last said that it has.
+	// resources and docs are from the server's last answers.
 	resources atomic.Pointer[[]metav1.APIResource]
 	docs      atomic.Pointer[document]
 }
@@ -61,14 +61,14 @@ func newRemote(c Config, a *apiService) *remote {
 
 func (r *remote) close() { r.transport.CloseIdleConnections() }
 
-// location is where a request goes; the transport finds an endpoint by itself.
+// location returns the URL of a request; the transport finds an endpoint by itself.
 func (r *remote) location(path, query string) *url.URL {
 	host := net.JoinHostPort(r.ref.Name+"."+r.ref.Namespace+".svc", strconv.Itoa(int(r.ref.Port)))
 	return &url.URL{Scheme: "https", Host: host, Path: path, RawQuery: query}
 }
 
-// Serve passes on what belongs to other servers; false is for all the rest.
-// Nobody takes the group of APIServices itself.
+// Serve passes on requests for groups of other servers; for all others it
+// returns false. No other server can serve the group of APIServices itself.
 func (s *Server) Serve(w http.ResponseWriter, req *http.Request) bool {
 	if !s.Demanded() {
 		return false

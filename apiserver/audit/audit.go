@@ -1,4 +1,4 @@
-// Package audit records who asked for what:
+// Package audit records the requests of each user:
 // https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/. Policy, events
 // and their formats are upstream's.
 package audit
@@ -23,7 +23,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 )
 
-// Log is where events go, and the policy of which.
+// Log writes events to a backend, and holds the policy that selects them.
 type Log struct {
 	audit.Backend
 	audit.PolicyRuleEvaluator

@@ -22,7 +22,7 @@ type rotation struct {
 	Compress   bool
 }
 
-// rotating is a log file that begins anew when it is full.
+// rotating is a log file that is renamed and started again when it is full.
 type rotating struct {
 	rotation
 	now func() time.Time
@@ -95,7 +95,8 @@ func (r *rotating) backup(at time.Time) string {
 	return strings.TrimSuffix(r.Path, ext) + "-" + at.UTC().Format(backupTime) + ext
 }
 
-// tidy may fail without harm: the files stay, and the next one deletes them.
+// tidy compresses and deletes old files. It may fail without harm: the files
+// stay, and the next call deletes them.
 func (r *rotating) tidy(old string) {
 	if r.Compress && compress(old) == nil {
 		_ = os.Remove(old)
@@ -108,7 +109,7 @@ func (r *rotating) tidy(old string) {
 		stamp := strings.TrimSuffix(strings.TrimSuffix(strings.TrimPrefix(found[i], prefix), ".gz"), ext)
 		at, err := time.Parse(backupTime, stamp)
 		if err != nil {
-			continue // not ours
+			continue // not one of this log's files
 		}
 		if kept++; r.MaxBackups > 0 && kept > r.MaxBackups || r.MaxAge > 0 && r.now().Sub(at) > r.MaxAge {
 			_ = os.Remove(found[i])

@@ -18,21 +18,20 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/peers"
 )
 
-// Namespaces every cluster has.
+// Namespaces returns the namespaces that every cluster has.
 func Namespaces() []string {
 	return []string{metav1.NamespaceDefault, metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease}
 }
 
-// Config says where pods find the API server.
+// Config holds the addresses at which pods find the API server.
 type Config struct {
 	// ServiceIP is the ClusterIP of the Service kubernetes, the first of the range.
 	ServiceIP netip.Addr
 	// Advertise is the address on the pod network of a server that is the only
 	// one; when it is not valid the Service's endpoints stay as they are.
 	Advertise netip.AddrPort
-	// Authentication is what aggregated API servers need to know to believe
-	// this one's requests, by the keys that upstream gives it; none is published
-	// when it is empty.
+	// Authentication holds what aggregated API servers need to authenticate this
+	// server's requests, under upstream's keys. Nothing is published when it is empty.
 	Authentication map[string]string
 }
 

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// state is where a Pool keeps a connection.
+// state names the list of a Pool that a connection is in.
 type state int
 
 const (

@@ -9,10 +9,9 @@
 //  3. A connection that had an authenticated request is closed only while it has
 //     none, and only when no unauthenticated one is left.
 //
-// Who comes new is let in as long as there is a connection to close for it: the
-// oldest of the address that has the most unauthenticated ones. So a flood closes
-// its own connections, and whoever shows credentials within the time that a flood
-// needs to fill the pool stays.
+// A new connection is accepted as long as there is one to close for it: the oldest of the
+// address that has the most unauthenticated ones. So a flood closes its own connections, and
+// a client that shows credentials within the time that a flood needs to fill the pool stays.
 package connections
 
 import (
@@ -28,7 +27,7 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// reason is why a Pool closed a connection.
+// reason is the reason for which a Pool closed a connection.
 type reason string
 
 const (

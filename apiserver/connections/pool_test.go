@@ -34,7 +34,7 @@ func (f *fake) Close() error {
 	return nil
 }
 
-// opened is a connection of a pool and what a test knows of it.
+// opened is a connection of a pool and its state in the test.
 type opened struct {
 	*fake
 	conn                net.Conn

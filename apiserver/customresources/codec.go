@@ -18,8 +18,8 @@ import (
 	"k8s.io/apiserver/pkg/registry/generic"
 )
 
-// schemas hold what objects of one definition are cut to. What is done here for
-// unstructured objects, Go's decoder does for typed ones.
+// schemas prune and default the objects of one definition. Go's decoder does
+// the same for typed objects.
 type schemas struct {
 	kind schema.GroupKind
 	// byVersion has the structural schema of each version that has one.
@@ -80,7 +80,7 @@ func (s *schemas) coerce(u *unstructured.Unstructured, how strictness) (unknown 
 			meta.Generation = 1
 		}
 	}
-	// Schemas say nothing of these, so pruning may have taken them.
+	// Schemas do not contain these fields, so pruning may have removed them.
 	if hasKind {
 		u.SetKind(kind)
 	}
@@ -194,7 +194,7 @@ func (creator) New(kind schema.GroupVersionKind) (runtime.Object, error) {
 	return u, nil
 }
 
-// typer knows unstructured objects and the option kinds of a version.
+// typer recognizes unstructured objects and the option kinds of a version.
 type typer struct {
 	options      *runtime.Scheme
 	unstructured runtime.ObjectTyper
@@ -243,8 +243,8 @@ func (n negotiated) DecoderToVersion(d runtime.Decoder, gv runtime.GroupVersione
 	return versioning.NewCodec(nil, decoder{Decoder: d, schemas: n.schemas, how: how}, runtime.UnsafeObjectConvertor(s), s, s, n.schemas, nil, gv, "customResources")
 }
 
-// mediaTypes are JSON and YAML for objects; protobuf only for what the server
-// itself answers with: metadata, tables and statuses.
+// mediaTypes returns JSON and YAML for objects; protobuf only for what the
+// server itself answers with: metadata, tables and statuses.
 func mediaTypes(t runtime.ObjectTyper) []runtime.SerializerInfo {
 	encoder := func(o json.SerializerOptions) *json.Serializer {
 		return json.NewSerializerWithOptions(json.DefaultMetaFactory, creator{}, t, o)

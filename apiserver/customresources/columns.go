@@ -14,7 +14,7 @@ func age() apiextensionsv1.CustomResourceColumnDefinition {
 		Description: metav1.ObjectMeta{}.SwaggerDoc()["creationTimestamp"], JSONPath: ".metadata.creationTimestamp"}
 }
 
-// columns of a version besides the name: its own, else the age.
+// columns returns the columns of a version besides the name: its own, else the age.
 func columns(v *apiextensionsv1.CustomResourceDefinitionVersion) []apiextensionsv1.CustomResourceColumnDefinition {
 	if len(v.AdditionalPrinterColumns) > 0 {
 		return v.AdditionalPrinterColumns
@@ -35,8 +35,8 @@ func scaleColumns(v *apiextensionsv1.CustomResourceDefinitionVersion) []apiexten
 	return append(list, age())
 }
 
-// deprecation is what users of a deprecated version are warned with: its own
-// words, else a pointer to the newest version that is not.
+// deprecation returns the warning for users of a deprecated version: its own
+// text, else a pointer to the newest version that is not deprecated.
 func deprecation(crd *definitionCRD, v *apiextensionsv1.CustomResourceDefinitionVersion) string {
 	if v.DeprecationWarning != nil {
 		return *v.DeprecationWarning

@@ -77,7 +77,7 @@ type Server struct {
 // definition holds what is known of one CustomResourceDefinition. Requests read
 // it without a lock: it is replaced, not changed.
 type definition struct {
-	// crd has the status that it is to have, if unwritten says so.
+	// crd has the status that is to be written, if unwritten is set.
 	crd       *definitionCRD
 	unwritten bool
 	// serving is nil while the names are not accepted.
@@ -102,11 +102,11 @@ func New(c Config) (*Server, error) {
 	}, nil
 }
 
-// Demand starts the machinery if nobody has yet, and does not wait. Without
-// it the server knows of no definition.
+// Demand starts the machinery if it was not started yet, and does not wait.
+// Before that the server has no definitions.
 func (s *Server) Demand() { s.demand.Do(func() { close(s.demands) }) }
 
-// Sync is Demand, and returns when every stored definition is served.
+// Sync calls Demand, and returns when every stored definition is served.
 func (s *Server) Sync(ctx context.Context) error {
 	s.Demand()
 	select {
@@ -127,7 +127,7 @@ func (s *Server) Demanded() bool {
 	}
 }
 
-// Ready is false while stored definitions are being read.
+// Ready reports whether no stored definitions are being read.
 func (s *Server) Ready() bool {
 	select {
 	case <-s.demands:
@@ -142,7 +142,8 @@ func (s *Server) Ready() bool {
 	}
 }
 
-// wait is true when the stored definitions are known, or there are none.
+// wait waits for the stored definitions, if any were demanded, and reports
+// whether they are known.
 func (s *Server) wait(ctx context.Context) bool {
 	select {
 	case <-s.demands:
@@ -189,7 +190,7 @@ const (
 const settleLimit = time.Second
 
 // Settle returns when the definition is served as of that resource version, so
-// that who wrote it finds its effect, or after a second.
+// that its writer finds the effect, or after a second.
 func (s *Server) Settle(ctx context.Context, name, resourceVersion string) {
 	ctx, cancel := context.WithTimeout(ctx, settleLimit)
 	defer cancel()
@@ -225,8 +226,8 @@ func (s *Server) lookup(gr schema.GroupResource) *definition {
 	return nil
 }
 
-// take notes what a list or a watch told, or a write: that of a definition that
-// is no longer known came too late.
+// take records definitions from a list, a watch or a write. A write of a
+// definition that has been deleted since is ignored.
 func (s *Server) take(written bool, crds ...*definitionCRD) {
 	fresh := make([]bool, len(crds))
 	for i, crd := range crds {
@@ -311,7 +312,7 @@ func (s *Server) retire(old *serving) {
 	s.running.Go(old.retire)
 }
 
-// others are the definitions of the same group.
+// others returns the definitions of the same group.
 func (s *Server) others(crd *definitionCRD) []*definitionCRD {
 	var list []*definitionCRD
 	for name, d := range s.byName {
@@ -330,7 +331,7 @@ func (s *Server) reconsider(group string) {
 			names = append(names, name)
 		}
 	}
-	slices.Sort(names) // who comes first must not hang on the order of a map
+	slices.Sort(names) // the order of a map must not decide which comes first
 	for _, name := range names {
 		d := s.byName[name]
 		crd := *d.crd
@@ -386,7 +387,7 @@ type Resource struct {
 	Used bool
 }
 
-// Resources are all that is served, sorted by definition.
+// Resources returns all that is served, sorted by definition.
 func (s *Server) Resources() []Resource {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -19,7 +19,7 @@ import (
 // Priorities of the groups and versions of definitions among all, upstream's.
 const GroupPriority, VersionPriority = 1000, 100
 
-// servedVersions of a definition, the preferred one first.
+// servedVersions returns the served versions of a definition, the preferred one first.
 func servedVersions(crd *definitionCRD) []string {
 	var names []string
 	for _, v := range crd.Spec.Versions {
@@ -35,7 +35,7 @@ func byPreference(versions []string) []string {
 	return slices.Compact(versions)
 }
 
-// group is what a group serves: resources by version. mu is held.
+// group returns the resources that a group serves, by version. mu is held.
 func (s *Server) group(name string) map[string][]metav1.APIResource {
 	versions := map[string][]metav1.APIResource{}
 	for _, d := range s.byName {

@@ -1,10 +1,9 @@
 // Package customresources serves what CustomResourceDefinitions define.
 //
-// The machinery of k8s.io/apiextensions-apiserver does the work of a request:
-// schemas, pruning, defaulting, validation, CEL, conversion, strategies and
-// tables. What is ours is the frame around it, since the library's handler and
-// controllers cannot be stopped, hold up the first create by two seconds, and
-// pay for every definition at once:
+// The machinery of k8s.io/apiextensions-apiserver does the work of a request: schemas,
+// pruning, defaulting, validation, CEL, conversion, strategies and tables. The frame
+// around it is Coracle's, since the library's handler and controllers cannot be stopped,
+// hold up the first create by two seconds, and pay for every definition at once:
 //
 //	plan.go        the status a definition gets: pure
 //	definitions.go which definitions there are; events in, status out
@@ -19,7 +18,7 @@
 //
 // Invariants:
 //
-//  1. A definition whose status says Established is served: it is installed
+//  1. A definition whose status is Established is served: it is installed
 //     here before the status is written.
 //  2. A change of a definition ends the watches of its objects, as upstream; a
 //     request that has begun is served to its end by what it began with.

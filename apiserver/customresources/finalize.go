@@ -17,13 +17,13 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 )
 
-// finalizing says that the definition waits for us before it goes.
+// finalizing reports whether the definition is being deleted and waits for this server.
 func finalizing(crd *definitionCRD) bool {
 	return crd.DeletionTimestamp != nil && apihelpers.CRDHasFinalizer(crd, apiextensionsv1.CustomResourceCleanupFinalizer)
 }
 
-// finalize deletes the objects of a definition and then lets it go. Objects
-// that stay because of finalizers bring us here again when they go.
+// finalize deletes the objects of a definition and then lets it go. It is
+// called again when objects that stay because of finalizers go.
 func (s *Server) finalize(ctx context.Context, d *definition) error {
 	crd := d.crd.DeepCopy()
 	done, left, err := s.empty(ctx, d)

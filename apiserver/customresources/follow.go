@@ -26,7 +26,7 @@ func (s *Server) follow(ctx context.Context) {
 	cache.NewReflectorWithOptions(listing{source}, &definitionCRD{}, &feed{server: s}, cache.ReflectorOptions{}).RunWithContext(ctx)
 }
 
-// listing says that a plain list is as good as a streamed one.
+// listing makes the reflector take a plain list, which is as good here as a streamed one.
 type listing struct{ cache.ListerWatcher }
 
 func (listing) IsWatchListSemanticsUnSupported() bool { return true }

@@ -14,8 +14,8 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// FuzzObjects cuts custom objects to a schema, as they come in requests and out of
-// the storage. What was cut is cut no further, and defaults change no defaults.
+// FuzzObjects prunes custom objects to a schema, as they come in requests and out of the
+// storage. Pruning again removes nothing more, and defaulting again changes nothing.
 func FuzzObjects(f *testing.F) {
 	var props apiextensions.JSONSchemaProps
 	err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(&apiextensionsv1.JSONSchemaProps{Type: "object", Properties: map[string]apiextensionsv1.JSONSchemaProps{

@@ -76,7 +76,7 @@ func (d *definition) serves(info *request.RequestInfo) bool {
 }
 
 // serve answers a request that has entered, and leaves. Watches leave at once:
-// they end when the storage is closed, and nobody waits for them.
+// they end when the storage is closed, which does not wait for them.
 func (s *serving) serve(w http.ResponseWriter, req *http.Request, info *request.RequestInfo, crd *definitionCRD) {
 	leave := sync.OnceFunc(s.leave)
 	defer leave()

@@ -18,7 +18,7 @@ type (
 	condition     = apiextensionsv1.CustomResourceDefinitionCondition
 )
 
-// planStatus is the status that crd is to have beside the other definitions of
+// planStatus returns the status that crd is to have beside the other definitions of
 // its group: names, established, structural, approved. Reasons and messages
 // are upstream's:
 // https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions
@@ -35,8 +35,8 @@ func planStatus(crd *definitionCRD, others []*definitionCRD, now metav1.Time) ap
 	return status
 }
 
-// planNames gives the names the definition may have: each that it asks for and
-// nobody else has, else the one it had.
+// planNames returns the names that the definition may have: each that it asks
+// for and no other definition has, else the one it had.
 func planNames(crd *definitionCRD, others []*definitionCRD) (apiextensionsv1.CustomResourceDefinitionNames, condition) {
 	resources, kinds := claimed(others)
 	wanted, names := crd.Spec.Names, *crd.Status.AcceptedNames.DeepCopy()
@@ -78,7 +78,7 @@ func planNames(crd *definitionCRD, others []*definitionCRD) (apiextensionsv1.Cus
 	return names, verdict
 }
 
-// claimed are the names that definitions have been given.
+// claimed returns the names that definitions have been given.
 func claimed(others []*definitionCRD) (resources, kinds map[string]bool) {
 	resources, kinds = map[string]bool{}, map[string]bool{}
 	for _, o := range others {
@@ -111,7 +111,7 @@ func planEstablished(status *apiextensionsv1.CustomResourceDefinitionStatus) con
 	return condition{Type: apiextensionsv1.Established, Status: apiextensionsv1.ConditionTrue, Reason: "InitialNamesAccepted", Message: "the initial names have been accepted"}
 }
 
-// planStructural is nil for a definition whose schemas are structural.
+// planStructural returns nil for a definition whose schemas are structural.
 func planStructural(crd *definitionCRD) *condition {
 	var errs field.ErrorList
 	if crd.Spec.PreserveUnknownFields {
@@ -139,7 +139,7 @@ func planStructural(crd *definitionCRD) *condition {
 	return &condition{Type: apiextensionsv1.NonStructuralSchema, Status: apiextensionsv1.ConditionTrue, Reason: "Violations", Message: errs.ToAggregate().Error()}
 }
 
-// planApproval is nil outside the groups that belong to Kubernetes.
+// planApproval returns nil outside the groups that belong to Kubernetes.
 func planApproval(crd *definitionCRD) *condition {
 	if !apihelpers.IsProtectedCommunityGroup(crd.Spec.Group) {
 		return nil

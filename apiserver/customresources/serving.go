@@ -28,8 +28,8 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/storage"
 )
 
-// serving is how the objects of one definition are served until its spec or
-// its names change. What it needs is made at the first request to a version.
+// serving serves the objects of one definition until its spec or its names
+// change. Its parts are made at the first request to a version.
 type serving struct {
 	server *Server
 	crd    *definitionCRD
@@ -106,7 +106,7 @@ func (s *serving) open(name string) (*endpoint, error) {
 	return nil, fmt.Errorf("there is no such version")
 }
 
-// enter begins a request; false says that another serving has taken over.
+// enter begins a request; it returns false if another serving has taken over.
 // leave must follow true.
 func (s *serving) enter() bool {
 	s.mu.Lock()
@@ -327,7 +327,7 @@ func (s *serving) managed(scope handlers.RequestScope, resets map[fieldpath.APIV
 	return &scope, nil
 }
 
-// statusResets is what the status subresource does not take, in every version.
+// statusResets returns, for every version, the fields that the status subresource ignores.
 func (s *serving) statusResets() map[fieldpath.APIVersion]*fieldpath.Set {
 	resets := map[fieldpath.APIVersion]*fieldpath.Set{}
 	for _, v := range s.crd.Spec.Versions {

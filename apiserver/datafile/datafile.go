@@ -18,8 +18,8 @@ import (
 
 // Error reports a file of a data directory that cannot be used.
 type Error struct {
-	// Path is the file's, Problem continues a sentence that begins with it, and
-	// Advice is what the user can do.
+	// Path names the file, Problem continues a sentence that begins with Path,
+	// and Advice describes what the user can do.
 	Path, Problem, Advice string
 }
 

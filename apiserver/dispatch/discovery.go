@@ -84,8 +84,8 @@ func (h rooted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.below.ServeHTTP(w, r)
 }
 
-// groupVersions in the order the resources were registered, a group's
-// preferred version first.
+// groupVersions returns the versions in the order in which the resources were
+// registered, a group's preferred version first.
 func (d *Dispatcher) groupVersions() []schema.GroupVersion {
 	var order []schema.GroupVersion
 	seen := map[schema.GroupVersion]bool{}

@@ -141,7 +141,7 @@ func (d *Dispatcher) Stores(gvr schema.GroupVersionResource) bool {
 	return err == nil && slices.Contains(kinds, e.GVK)
 }
 
-// Opened are the stores that were used.
+// Opened returns the stores that were used.
 func (d *Dispatcher) Opened() []*genericregistry.Store {
 	var opened []*genericregistry.Store
 	for _, e := range d.stores {

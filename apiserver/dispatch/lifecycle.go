@@ -9,8 +9,8 @@ import (
 	"github.com/coracle-k8s/coracle/apis"
 )
 
-// lifecycle is what the API says of the future of one of its kinds. Requests for
-// a deprecated kind are answered with a warning, counted in
+// lifecycle is the deprecation and removal of one of the API's kinds. Requests
+// for a deprecated kind are answered with a warning, counted in
 // apiserver_requested_deprecated_apis and marked in the audit log.
 type lifecycle struct {
 	deprecated       bool

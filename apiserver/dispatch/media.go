@@ -33,7 +33,7 @@ func patches() []string {
 	return []string{string(types.JSONPatchType), string(types.MergePatchType), string(types.StrategicMergePatchType), string(types.ApplyYAMLPatchType)}
 }
 
-// produced are the media types of answers; lists may be watched.
+// produced returns the media types of answers; lists may be watched.
 func (d *Dispatcher) produced(st rest.Storage, info *request.RequestInfo) (out []string) {
 	if m, ok := st.(rest.StorageMetadata); ok && info.Verb == "get" {
 		out = append(out, m.ProducesMIMETypes(http.MethodGet)...)

@@ -10,8 +10,8 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 )
 
-// TestMediaTypesOfRouter expects what upstream's router says of media types that
-// no route has.
+// TestMediaTypesOfRouter expects upstream's router's answers for media types
+// that no route has.
 func TestMediaTypesOfRouter(t *testing.T) {
 	const one = "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml, application/vnd.kubernetes.protobuf"
 	const many = one + ", application/json;stream=watch, application/vnd.kubernetes.protobuf;stream=watch"

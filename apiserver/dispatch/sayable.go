@@ -19,8 +19,8 @@ import (
 // listed again, and the bookkeeping of fields panics over it. So what comes as
 // protobuf is looked through for them.
 
-// sayableCodecs decodes protobuf only if it could have been said in JSON, and both
-// only if they carry what is numbers as numbers.
+// sayableCodecs decodes protobuf only if JSON could express it, and both only if
+// they carry numbers as numbers.
 type sayableCodecs struct {
 	runtime.NegotiatedSerializer
 	protobuf runtime.Serializer
@@ -62,7 +62,7 @@ func (d sayableDecoder) Decode(data []byte, defaults *schema.GroupVersionKind, i
 	if wrong != nil {
 		return nil, gvk, wrong
 	}
-	// Objects of the hub do not say which kind they are: stored ones do not either.
+	// Objects of the hub do not carry their kind: stored ones do not either.
 	obj.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
 	return obj, gvk, err
 }
@@ -118,7 +118,7 @@ func (s *sayable) fields(v reflect.Value, path string) error {
 	return nil
 }
 
-// unsayable says what is wrong with a value that JSON cannot say.
+// unsayable returns what is wrong with a value that JSON cannot express.
 func unsayable(value any) string {
 	var raw []byte
 	switch v := value.(type) {
@@ -141,7 +141,7 @@ func unsayable(value any) string {
 	return ""
 }
 
-// doubtful types contain one that unsayable knows.
+// doubtful reports whether a type contains one that unsayable checks.
 func (s *sayable) doubtful(t reflect.Type) bool {
 	if known, ok := s.types.Load(t); ok {
 		return known.(bool)

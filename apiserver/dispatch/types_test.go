@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/managedfields"
 )
 
-// TestOwnTypes knows an Event under the name of the group that serves it only.
+// TestOwnTypes checks that an Event is registered only under the group that serves it.
 func TestOwnTypes(t *testing.T) {
 	core := &corev1.Event{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Event"}}
 	events := &eventsv1.Event{TypeMeta: metav1.TypeMeta{APIVersion: "events.k8s.io/v1", Kind: "Event"}}

@@ -1,16 +1,14 @@
-// Package egress opens the connections that the server makes on behalf of
-// objects: to the address of a pod, a node, an endpoint or a Service's external
-// name. Those who write such an address may be anybody, and may not use the
-// server to reach what only its own host reaches.
+// Package egress opens the connections that the server makes on behalf of objects: to the
+// address of a pod, a node, an endpoint or a Service's external name. Any user may write
+// such an address, and must not use the server to reach what only its own host reaches.
 //
-// The rule is upstream's for proxy subresources: an address must be global
-// unicast, so neither loopback nor link-local, unspecified, multicast or
-// broadcast. Dial applies it to the resolved address just before it connects,
-// so a name that leads elsewhere at a second look gains nothing. What is dialed
-// without it is listed with a reason in places_test.go.
+// The rule is upstream's for proxy subresources: an address must be global unicast, so neither
+// loopback nor link-local, unspecified, multicast or broadcast. Dial applies it to the
+// resolved address just before it connects, so a name that leads elsewhere at a second look
+// gains nothing. Connections made without Dial are listed with a reason in places_test.go.
 //
-// Connections by Dial do not go through a proxy of the environment: a transport
-// with Dial has no Proxy.
+// Connections by Dial do not go through a proxy of the environment: a transport with Dial
+// has no Proxy.
 package egress
 
 import (

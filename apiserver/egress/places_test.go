@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// dialers are what opens connections, or makes what does, by import path. A name
-// that ends in * is a prefix; an empty list is the whole package.
+// dialers lists, by import path, the functions and types that open connections, or make
+// something that does. A name that ends in * is a prefix; an empty list is the whole package.
 var dialers = map[string][]string{
 	"net":               {"Dial*"},
 	"net/http":          {"Transport", "DefaultTransport", "DefaultClient", "Client", "Get", "Head", "Post", "PostForm"},
@@ -54,9 +54,9 @@ const (
 	memory   = "in-process transport: opens no connection"
 )
 
-// places are where the server dials, by file and what is used there, each with the
-// reason why it may. Whoever adds one decides whether somebody else can write the
-// address: if so, egress.Dial connects.
+// places lists where the server dials, by file and what is used there, each with
+// the reason why it may. For a new entry, decide whether a user can write the
+// address: if so, egress.Dial must connect.
 var places = map[string]string{
 	"apiserver/egress/egress.go net.Dialer":                                            "the rule itself",
 	"apiserver/registry/core/connect/connect.go http.Transport":                        byRule,
@@ -175,7 +175,7 @@ func dials(path, name string) bool {
 	})
 }
 
-// base is the last element of an import path, but for a version.
+// base returns the last element of an import path, but for a version.
 func base(path string) string {
 	elements := strings.Split(path, "/")
 	last := elements[len(elements)-1]

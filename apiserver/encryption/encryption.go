@@ -1,5 +1,5 @@
-// Package encryption encrypts what is stored, as an EncryptionConfiguration
-// says: https://kubernetes.io/docs/tasks/administer-cluster/encrypt-data/.
+// Package encryption encrypts what is stored, by an EncryptionConfiguration:
+// https://kubernetes.io/docs/tasks/administer-cluster/encrypt-data/.
 package encryption
 
 import (
@@ -18,15 +18,15 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/follow"
 )
 
-// Config says where the configuration is.
+// Config locates the configuration.
 type Config struct {
 	// File is an EncryptionConfiguration.
 	File string
 	// Reload follows changes of File.
 	Reload bool
-	// ServerID tells servers apart in metrics.
+	// ServerID distinguishes servers in metrics.
 	ServerID string
-	// Report is told of a changed file that is not taken.
+	// Report is called with the error of a changed file that is not taken.
 	Report func(error)
 }
 
@@ -84,7 +84,7 @@ func (t *Transformers) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		// What cannot be encrypted must not replace what can.
+		// A configuration whose plugins do not answer must not replace one whose plugins do.
 		if err := next.answers(ctx); err != nil {
 			next.close()
 			return err
@@ -105,7 +105,7 @@ func (t *Transformers) Run(ctx context.Context) error {
 	return nil
 }
 
-// answers says whether the KMS plugins do.
+// answers returns an error unless the KMS plugins answer.
 func (g *generation) answers(ctx context.Context) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "/healthz", nil)
 	if err != nil {
@@ -123,7 +123,7 @@ func (g *generation) check(r *http.Request) error {
 	return nil
 }
 
-// HealthChecks tell whether KMS plugins answer; none where there are none.
+// HealthChecks check whether KMS plugins answer; none without plugins.
 func (t *Transformers) HealthChecks() []healthz.HealthChecker {
 	if !t.config.Reload {
 		return t.current.Load().HealthChecks

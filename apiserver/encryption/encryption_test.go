@@ -31,12 +31,12 @@ type world struct {
 	stop    func()
 }
 
-// providers is a configuration for secrets with providers in this order.
+// providers returns a configuration for secrets with providers in this order.
 func providers(list ...string) string {
 	return "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n- resources: [secrets]\n  providers: [" + strings.Join(list, ", ") + "]\n"
 }
 
-// keyed is a provider with a key of 32 bytes, made from the key's name.
+// keyed returns a provider with a key of 32 bytes, made from the key's name.
 func keyed(provider string, names ...string) string {
 	var keys []string
 	for _, name := range names {
@@ -72,7 +72,7 @@ func open(t *testing.T, config string) *world {
 	return w
 }
 
-// write replaces the file at once, as upstream asks of those who write it.
+// write replaces the file at once, as upstream requires.
 func (w *world) write(config string) {
 	w.t.Helper()
 	if err := os.WriteFile(w.path+".new", []byte(config), 0o600); err != nil {
@@ -87,7 +87,7 @@ func (w *world) transformer() value.Transformer {
 	return w.TransformerForResource(schema.GroupResource{Resource: "secrets"})
 }
 
-// place is the authenticated key of a stored object.
+// place returns the authenticated key of a stored object.
 func place() value.Context { return value.DefaultContext("/registry/secrets/default/s") }
 
 func (w *world) store(text string) []byte {
@@ -130,7 +130,7 @@ func TestProviders(t *testing.T) {
 			if text, _, err := w.read(data); err == nil {
 				g.Expect(text).NotTo(Equal("in the clear"), "what was tampered with")
 			}
-			// What is not in the list of resources stays as it is.
+			// Resources that are not in the list stay as they are.
 			plain, err := w.TransformerForResource(schema.GroupResource{Resource: "pods"}).TransformToStorage(t.Context(), []byte("pod"), place())
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(string(plain)).To(Equal("pod"))
@@ -283,7 +283,7 @@ func TestKMS(t *testing.T) {
 	g.Expect(text).To(Equal("from before"))
 	g.Expect(stale).To(BeTrue())
 
-	// A server that starts anew has the plugin open what is stored.
+	// A restarted server has the plugin decrypt what is stored.
 	w.stop()
 	again := open(t, providers(provider))
 	text, _, err = again.read(data)
@@ -291,7 +291,7 @@ func TestKMS(t *testing.T) {
 	g.Expect(text).To(Equal("hidden"))
 	again.stop()
 
-	// And one that starts after the plugin changed its key has it written anew.
+	// A server that starts after the plugin changed its key has it encrypted again.
 	v.set("key-2", nil)
 	later := open(t, providers(provider))
 	text, stale, err = later.read(data)

@@ -62,7 +62,7 @@ func TestCheckOfLogs(t *testing.T) {
 	// A record is filled up to eight bytes.
 	end := (len(strings.TrimRight(string(data), "\x00")) + 7) &^ 7
 	was := records(t, logs[0])
-	// The last record says which entries are agreed on.
+	// The last record has the entries that are agreed on.
 	for at := 0; at < end-200; at += 97 {
 		g.Expect(os.WriteFile(logs[0], data[:at], 0o600)).To(Succeed())
 		g.Expect(Check(dir)).To(MatchError(ContainSubstring(logDir(dir))), "cut at %d of %d", at, end)
@@ -79,7 +79,7 @@ func TestCheckOfLogs(t *testing.T) {
 	}
 }
 
-// records are those that a member reads.
+// records returns the records that a member reads.
 func records(t *testing.T, path string) []string {
 	t.Helper()
 	f, err := os.Open(path)
@@ -110,7 +110,7 @@ func different(was, now []string) (int, string) {
 	return -1, ""
 }
 
-// What the check takes for undamaged, bbolt reads without a panic.
+// bbolt reads without a panic every database that the check accepts.
 func TestCheckOfDatabases(t *testing.T) {
 	g := NewWithT(t)
 	dir := used(t)

@@ -89,9 +89,9 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 
 // NewClient makes another client, which the caller closes.
 //
-// All watches of one client share a stream, and the member tells a stream how
-// far it is only while all its watches are up to date. So whoever waits for
-// that, as a watch cache does, needs a client for itself.
+// All watches of one client share a stream, and the member sends progress on a
+// stream only while all its watches are up to date. So a caller that waits for
+// progress, as a watch cache does, needs a client for itself.
 func (s *Server) NewClient() *kubernetes.Client {
 	var c *clientv3.Client
 	if s.etcd != nil {
@@ -128,9 +128,9 @@ func config(c Config, f *failure) *embed.Config {
 const restartTick, restartElection = 20, 100
 
 // elect makes a new member its own leader now, instead of after an election
-// timeout: nobody else could win. A member that replays a log must not be told
-// to: raft then looks at entries not yet applied, which etcd may have dropped
-// from memory the moment before, and panics.
+// timeout: there is no other candidate. A member that replays a log must not
+// get this message: raft then looks at entries not yet applied, which etcd may
+// have dropped from memory the moment before, and panics.
 func (s *Server) elect(ctx context.Context, fresh bool) error {
 	id := uint64(s.etcd.Server.MemberID())
 	retry := time.NewTicker(500 * time.Microsecond)

@@ -11,10 +11,10 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// failure is the end of a member that cannot go on: with a full disk, a broken
-// log. etcd means to end the process there. Here the goroutine that found out ends
-// instead, with everything that waits for it, and Err yields the first failure:
-// whoever runs the member decides what becomes of the process.
+// failure is the end of a member that cannot go on: with a full disk, a broken log.
+// etcd means to end the process there. Here the goroutine that found the failure
+// ends instead, with everything that waits for it, and Err yields the first
+// failure: the caller that runs the member decides what becomes of the process.
 type failure struct {
 	where string
 	once  *sync.Once
@@ -42,7 +42,7 @@ func (f *failure) OnWrite(e *zapcore.CheckedEntry, fields []zapcore.Field) {
 	runtime.Goexit()
 }
 
-// forward reports what the member says of its own end.
+// forward reports the errors with which the member ends.
 func (f *failure) forward(errs <-chan error) {
 	for err := range errs {
 		if err != nil {
@@ -76,7 +76,7 @@ func (f *failure) begin(cfg *embed.Config) (*embed.Etcd, error) {
 	}
 }
 
-// failed is what etcd logs as an error.
+// failed returns what etcd logged as an error.
 func failed(message string, fields []zapcore.Field) error {
 	var causes []error
 	for _, field := range fields {

@@ -38,7 +38,7 @@ func connect(ctx context.Context, c Config) (*Server, error) {
 	return s, nil
 }
 
-// another is a client with a watch stream of its own over the connection of c.
+// another returns a client with a watch stream of its own over the connection of c.
 func another(c *clientv3.Client) *clientv3.Client {
 	n := clientv3.NewCtxClient(c.Ctx())
 	n.KV, n.Lease, n.Watcher, n.Maintenance = clientv3.NewKV(c), clientv3.NewLease(c), clientv3.NewWatcher(c), clientv3.NewMaintenance(c)

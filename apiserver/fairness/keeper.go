@@ -20,8 +20,8 @@ import (
 	"github.com/coracle-k8s/coracle/apis/flowcontrol"
 )
 
-// keeper stores the objects that every server has, and brings them back when
-// somebody deletes or changes them.
+// keeper stores the objects that every server has, and restores them when a
+// user deletes or changes them.
 type keeper struct {
 	client  flowcontrolclient.FlowcontrolV1Interface
 	schemas informers.FlowSchemaInformer
@@ -52,7 +52,7 @@ func (k *keeper) handler() cache.ResourceEventHandler {
 	}
 }
 
-// run keeps the objects until ctx is done; done is told of each success.
+// run keeps the objects until ctx is done; it calls done after each success.
 func (k *keeper) run(ctx context.Context, done func()) {
 	if !cache.WaitForCacheSync(ctx.Done(), k.schemas.Informer().HasSynced, k.levels.Informer().HasSynced) {
 		return
@@ -114,7 +114,7 @@ func withLevelSpec(current, wanted *flowcontrolv1.PriorityLevelConfiguration) (*
 	flowcontrol.SetDefaultsPriorityLevelConfiguration(wanted)
 	revised.Spec = wanted.Spec
 	if wanted.Name == flowcontrolv1.PriorityLevelConfigurationNameExempt {
-		// How much it lends is the administrator's to say.
+		// The administrator sets how much it lends.
 		revised.Spec.Exempt = current.Spec.Exempt
 	}
 	return revised, !apiequality.Semantic.DeepEqual(revised.Spec, current.Spec)
@@ -151,9 +151,8 @@ func (k kind[T]) ensure(ctx context.Context, wanted []T, mandatory bool) error {
 	return nil
 }
 
-// revise returns what current should become, and whether that is a change.
-// Suggested objects follow us as long as nobody said otherwise: by the
-// annotation, or by changing the spec.
+// revise returns what current should become, and whether that is a change. Suggested
+// objects follow wanted until a user opts out: by the annotation, or by changing the spec.
 func (k kind[T]) revise(current, wanted T, mandatory bool) (T, bool) {
 	note, err := strconv.ParseBool(current.GetAnnotations()[flowcontrolv1.AutoUpdateAnnotationKey])
 	follows := mandatory || err == nil && note || err != nil && current.GetGeneration() == 1

@@ -18,13 +18,13 @@ const (
 	// largeList is the size, in bytes of storage, from which a list takes turns:
 	// a millisecond or two of encoding.
 	largeList = 128 << 10
-	// piece is how much of an answer is made in a turn: a millisecond's work if it
-	// is compressed, less otherwise.
+	// piece is the part of an answer that is made in a turn, in bytes: a
+	// millisecond's work if it is compressed, less otherwise.
 	piece = 16 << 10
 )
 
 // processors returns how many large lists compute at once: one processor stays
-// free for whoever needs one for a moment, if there is another.
+// free for other requests, if there is another.
 func processors() int { return max(1, runtime.GOMAXPROCS(0)-1) }
 
 // inTurns makes large lists take turns. Others go to next as they are. A list has

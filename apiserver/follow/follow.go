@@ -11,15 +11,14 @@ import (
 	"k8s.io/apiserver/pkg/util/filesystem"
 )
 
-// period is how often a file is looked at when the file system tells nothing;
-// upstream's.
+// period is the interval at which a file is looked at when the file system
+// sends no events; upstream's.
 const period = time.Minute
 
-// File calls use with the content of path each time it is another one than
-// before, until ctx is done; content is what is in force already. What use
-// refuses is tried again after a while, because what it depends on may come.
-// note is told of each content that was taken, and of each error, once while it
-// lasts.
+// File calls use with the content of path each time it is another one than before,
+// until ctx is done; content is what is in force already. Content that use refuses
+// is tried again after a while, because what it depends on may come. note is called
+// with each content that was taken, and with each error, once while it lasts.
 func File(ctx context.Context, path string, content []byte, use func([]byte) error, note func(taken []byte, err error)) {
 	last := ""
 	fail := func(err error) {

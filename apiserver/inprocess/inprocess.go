@@ -61,7 +61,7 @@ func (t *Transport) Stop() {
 	t.running.Wait()
 }
 
-// enter begins a request; false says that there are none any more.
+// enter begins a request; it returns false if the transport has stopped.
 func (t *Transport) enter() bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
@@ -86,8 +86,8 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !t.enter() {
 		return nil, errStopped
 	}
-	// What another request's context holds, such as its audit event, is not this
-	// one's: it only says when to end.
+	// Values of another request's context, such as its audit event, are not this
+	// one's: only its end counts.
 	ctx, cancel := context.WithCancel(context.WithValue(request.WithUser(context.Background(), t.user), inProcess{}, true))
 	stopped, left := context.AfterFunc(t.ctx, cancel), context.AfterFunc(r.Context(), cancel)
 	pr, pw := io.Pipe()

@@ -37,7 +37,7 @@ type sources struct {
 	list []Source
 
 	mu sync.Mutex
-	// merged is the last v2 document, gzipped, of what mergedHash says.
+	// merged is the last v2 document, gzipped, of the documents that mergedHash stands for.
 	merged     []byte
 	mergedHash string
 }
@@ -54,8 +54,8 @@ func (s *sources) documents() map[string]Document {
 	return all
 }
 
-// v2 is base with the sources' documents merged in, gzipped, and its hash. Only
-// the last result is kept.
+// v2 returns base with the sources' documents merged in, gzipped, and its hash.
+// Only the last result is kept.
 func (s *sources) v2(base []byte) ([]byte, string, error) {
 	documents := s.documents()
 	h := sha256.New()

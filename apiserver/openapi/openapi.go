@@ -54,7 +54,7 @@ func text(name string) string {
 	return string(b)
 }
 
-// TypeConverter is the merge schema of the built-in kinds.
+// TypeConverter returns the merge schema of the built-in kinds.
 func (d *Documents) TypeConverter() *TypeConverter { return d.types }
 
 // AddSource adds documents of resources that are not built in. It must be

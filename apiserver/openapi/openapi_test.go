@@ -121,8 +121,8 @@ func TestIndexLeadsToDocuments(t *testing.T) {
 	g.Expect(string(body)).NotTo(ContainSubstring("__internal"))
 }
 
-// TestOperations looks whether each subresource has a path, whether what cannot be
-// done has none, and whether each operation says that one must be known.
+// TestOperations checks that each subresource has a path, that verbs which are not
+// served have none, and that each operation requires authentication.
 func TestOperations(t *testing.T) {
 	g := NewWithT(t)
 	var doc struct {

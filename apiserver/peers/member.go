@@ -33,15 +33,15 @@ const Selector = identityLabel + "=" + identityValue
 type Config struct {
 	// Server connects to the member's own API server.
 	Server *rest.Config
-	// Host is the machine's name, and Instance tells servers on it apart: the
-	// same one after a restart.
+	// Host is the machine's name, and Instance distinguishes servers on it: it
+	// is the same one after a restart.
 	Host, Instance string
-	// Address is where pods reach the server; not valid if nowhere.
+	// Address is the server's address for pods; not valid if they cannot reach it.
 	Address netip.AddrPort
 	// LeaseDuration is the time for which a server that died is still led to; whole seconds.
 	LeaseDuration time.Duration
 	Clock         clock.WithTicker
-	// Report is told what goes wrong; it is tried again.
+	// Report is called with errors; the work is tried again.
 	Report func(error)
 }
 
@@ -100,8 +100,8 @@ func (m *Member) Start(ctx context.Context) error {
 	return nil
 }
 
-// round renews the member's Lease, and publishes who lives. It returns the time
-// until there is something to do again.
+// round renews the member's Lease, and publishes the live servers. It returns
+// the time until there is something to do again.
 func (m *Member) round(ctx context.Context) (time.Duration, error) {
 	begun := m.config.Clock.Now()
 	wait := pace(m.config.LeaseDuration)
@@ -133,7 +133,7 @@ func (m *Member) renew(ctx context.Context) error {
 	return nil
 }
 
-// lease is the member's, changed to say that it lives.
+// lease returns the member's Lease, renewed.
 func (m *Member) lease(l *coordinationv1.Lease) *coordinationv1.Lease {
 	now := metav1.NewMicroTime(m.config.Clock.Now())
 	l.Name = m.name
@@ -150,7 +150,7 @@ func (m *Member) lease(l *coordinationv1.Lease) *coordinationv1.Lease {
 	return l
 }
 
-// attempts are how often somebody may come between reading and writing.
+// attempts limits how often publish reads and writes when another server writes in between.
 const attempts = 5
 
 // publish writes the addresses of all servers that live, and removes the Leases

@@ -48,7 +48,7 @@ func (s *servers) round(members ...*peers.Member) (next time.Duration) {
 	return next
 }
 
-// led are the addresses that the Service leads to, which Endpoints and
+// led returns the addresses that the Service leads to, which Endpoints and
 // EndpointSlices agree on.
 func (s *servers) led() []string {
 	s.t.Helper()
@@ -129,8 +129,8 @@ func (c *cuttable) RoundTrip(r *http.Request) (*http.Response, error) {
 	return c.RoundTripper.RoundTrip(r)
 }
 
-// A server that is cut off is taken away by another, takes nobody away itself, and
-// comes back.
+// A server that is cut off is removed by another, removes no other server itself,
+// and comes back.
 func TestServerIsCutOff(t *testing.T) {
 	s := &servers{NewWithT(t), t, env.Start(t, env.WithNodes(0)), clocktesting.NewFakeClock(time.Now())}
 	wire := &cuttable{}

@@ -1,20 +1,19 @@
-// Package peers keeps the Service kubernetes leading to every server of a cluster
-// that lives.
+// Package peers keeps the Service kubernetes leading to every live server of a cluster.
 //
-// Each of several servers has a Lease in kube-system, with upstream's label of API
-// servers (https://kubernetes.io/docs/concepts/architecture/leases/#api-server-identity),
-// which also says at what address pods reach it. A server that stops takes both
-// away at once; one that dies is taken away by another, a LeaseDuration after its
-// last renewal. A server that is alone has no Lease: see Publish.
+// Each of several servers has a Lease in kube-system, with upstream's label of API servers
+// (https://kubernetes.io/docs/concepts/architecture/leases/#api-server-identity),
+// which also holds the address at which pods reach it. A server that stops removes both
+// at once. Those of one that dies are removed by another, a LeaseDuration after its last
+// renewal. A server that is alone has no Lease: see Publish.
 //
 // Invariants:
 //
 //  1. A Lease is dead when it has not changed for four fifths of its duration by
-//     the clock of who looks; it is renewed, and looked at, every fifth. So clocks
-//     of different machines are not compared.
+//     the clock of the server that looks at it; it is renewed, and looked at, every
+//     fifth. So clocks of different machines are not compared.
 //  2. Addresses are written only over what was read before the Leases were:
 //     an older view never replaces a newer one.
-//  3. The last address stays: a Service without any helps nobody.
+//  3. The last address stays: a Service without any is of no use.
 package peers
 
 import (
@@ -44,9 +43,9 @@ type sight struct {
 	since   time.Time
 }
 
-// look sorts Leases by whether their servers live, given what was seen before,
-// and says what is seen now and when the next of the others is dead unless it
-// changes; own is the looker's.
+// look sorts Leases by whether their servers live, given what was seen before.
+// It returns what is seen now, and when the next Lease of another server is
+// dead unless it changes. own names the Lease of the server that looks.
 func look(before map[string]sight, leases []coordinationv1.Lease, own string, now time.Time) (after map[string]sight, live, dead []coordinationv1.Lease, next time.Time) {
 	after = map[string]sight{}
 	for _, l := range leases {
@@ -71,8 +70,8 @@ func look(before map[string]sight, leases []coordinationv1.Lease, own string, no
 	return after, live, dead, next
 }
 
-// pace is the time between renewals of a Lease, patience how long one may stay as
-// it is: together its duration.
+// pace returns the time between renewals of a Lease, patience how long one may
+// stay as it is: together its duration.
 func pace(duration time.Duration) time.Duration     { return duration / 5 }
 func patience(duration time.Duration) time.Duration { return duration - pace(duration) }
 
@@ -86,7 +85,7 @@ func Address(lease *coordinationv1.Lease) netip.AddrPort {
 	return at
 }
 
-// addresses are those that Leases tell, sorted: IPv4 first, then by port.
+// addresses returns the addresses in Leases, sorted: IPv4 first, then by port.
 func addresses(leases []coordinationv1.Lease) []netip.AddrPort {
 	var all []netip.AddrPort
 	for i := range leases {
@@ -119,7 +118,7 @@ func byPort(all []netip.AddrPort) [][]netip.AddrPort {
 	return groups
 }
 
-// subsets are what the Endpoints have.
+// subsets returns the subsets of the Endpoints.
 func subsets(all []netip.AddrPort) []corev1.EndpointSubset {
 	var subsets []corev1.EndpointSubset
 	for _, group := range byPort(all) {
@@ -132,7 +131,7 @@ func subsets(all []netip.AddrPort) []corev1.EndpointSubset {
 	return subsets
 }
 
-// endpointSlices are the slices, the first of the name that it has upstream.
+// endpointSlices returns the slices, the first of the name that it has upstream.
 func endpointSlices(all []netip.AddrPort) []*discoveryv1.EndpointSlice {
 	var wanted []*discoveryv1.EndpointSlice
 	for i, group := range byPort(all) {

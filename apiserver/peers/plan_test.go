@@ -15,9 +15,9 @@ import (
 	"github.com/coracle-k8s/coracle/apis"
 )
 
-// Servers die at random; whoever looks at its pace, or when it was told to, takes
-// each away within the duration of its Lease after its last renewal, and none that
-// renews at its pace.
+// Servers die at random. A server that looks at its pace, or at the time that look
+// returned, removes each dead one within the duration of its Lease after its last
+// renewal, and none that renews at its pace.
 func TestLook(t *testing.T) {
 	const duration, step = 15 * time.Second, 100 * time.Millisecond
 	for seed := range uint64(200) {
@@ -33,7 +33,7 @@ func TestLook(t *testing.T) {
 			s.lease.Name, s.lease.Spec.LeaseDurationSeconds = fmt.Sprint("s", i), ptr.To(int32(duration/time.Second))
 			all = append(all, s)
 		}
-		all[0].dies = time.Hour // who looks
+		all[0].dies = time.Hour // the server that looks
 		start := time.Now()
 		seen, gone, looks := map[string]sight(nil), map[string]bool{}, time.Duration(0)
 		for now := time.Duration(0); now < 2*time.Minute; now += step {

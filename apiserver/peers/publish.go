@@ -33,7 +33,7 @@ func newPublisher(config *rest.Config) (*publisher, error) {
 	return &publisher{core.Endpoints(metav1.NamespaceDefault), discovery.EndpointSlices(metav1.NamespaceDefault)}, nil
 }
 
-// published is what there is; nil where there is nothing.
+// published holds the objects that are stored; nil for those that are not.
 type published struct {
 	endpoints *corev1.Endpoints
 	slices    map[string]*discoveryv1.EndpointSlice
@@ -96,8 +96,8 @@ func (p *publisher) read(ctx context.Context) (*published, error) {
 	return there, nil
 }
 
-// write replaces what there is, where it differs, by sorted addresses. An error
-// that IsConflict or IsAlreadyExists says that somebody wrote meanwhile.
+// write replaces the stored objects, where they differ, by sorted addresses. An error
+// that IsConflict or IsAlreadyExists means that another server wrote meanwhile.
 func (p *publisher) write(ctx context.Context, there *published, all []netip.AddrPort) error {
 	if err := p.writeEndpoints(ctx, there.endpoints, subsets(all)); err != nil {
 		return fmt.Errorf("publishing the endpoints of %s: %w", ServiceName, err)

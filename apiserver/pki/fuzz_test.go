@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// FuzzSign signs requests. What a request asks for is in no certificate.
+// FuzzSign signs requests. No field of a request gets into the certificate.
 func FuzzSign(f *testing.F) {
 	now := time.Now()
 	authority, err := Open(f.TempDir(), now)

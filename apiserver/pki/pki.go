@@ -8,7 +8,7 @@
 //     The key is written before the certificate: a key alone is an authority
 //     that is still being made, a certificate alone one whose key was lost.
 //  2. Certificates signed by an authority are made again whenever they cannot be
-//     used, and Report is told.
+//     used, with a call of Report.
 package pki
 
 import (
@@ -117,7 +117,7 @@ func read(dir string, now time.Time) (*Authority, error) {
 	if err != nil {
 		return nil, datafile.Lost(certFile, fmt.Sprintf("is damaged (%v)", err))
 	}
-	// The signature is the certificate's own: it tells of every bit.
+	// The signature is the certificate's own: it detects any change.
 	if err := cert.CheckSignatureFrom(cert); err != nil {
 		return nil, datafile.Lost(certFile, "is damaged (its signature does not match)")
 	}
@@ -222,7 +222,7 @@ func (a *Authority) Sign(csrPEM []byte, r Request, now time.Time) ([]byte, error
 }
 
 // Issue completes t with a serial number and signs it for key; it returns PEM.
-// Who calls it has checked everything that t says.
+// The caller has checked the contents of t.
 func (a *Authority) Issue(t *x509.Certificate, key any) ([]byte, error) {
 	if err := number(t); err != nil {
 		return nil, err
@@ -234,7 +234,7 @@ func (a *Authority) Issue(t *x509.Certificate, key any) ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), nil
 }
 
-// NotAfter is when the authority's own certificate ends.
+// NotAfter returns when the authority's own certificate ends.
 func (a *Authority) NotAfter() time.Time { return a.cert.NotAfter }
 
 // Pool trusts the authority alone.
@@ -270,7 +270,7 @@ func (a *Authority) Key(name string) (*ecdsa.PrivateKey, error) {
 	return key, nil
 }
 
-// TLS is the pair as crypto/tls wants it.
+// TLS returns the pair as crypto/tls wants it.
 func (p Pair) TLS() (tls.Certificate, error) { return tls.X509KeyPair(p.Cert, p.Key) }
 
 func template(r Request, now time.Time) *x509.Certificate {

@@ -23,10 +23,10 @@ func PureUpdate[T any](f func(obj, old T) field.ErrorList) func(context.Context,
 	return func(_ context.Context, obj, old T) field.ErrorList { return f(obj, old) }
 }
 
-// None is what kubectl shows for nothing.
+// None is kubectl's text for an empty value.
 const None = "<none>"
 
-// Containers are the cells of a workload's containers and their images.
+// Containers returns the cells of a workload's containers and their images.
 func Containers(containers []corev1.Container) (names, images string) {
 	n, i := make([]string, len(containers)), make([]string, len(containers))
 	for at, c := range containers {
@@ -35,11 +35,10 @@ func Containers(containers []corev1.Container) (names, images string) {
 	return strings.Join(n, ","), strings.Join(i, ",")
 }
 
-// Ratio is the cell "1/3".
+// Ratio returns the cell "1/3".
 func Ratio(part, whole int32) string { return fmt.Sprintf("%d/%d", part, whole) }
 
-// SelectorText is a selector as the scale subresource carries it, "" when it
-// is invalid.
+// SelectorText returns a selector as the scale subresource carries it, "" when it is invalid.
 func SelectorText(s *metav1.LabelSelector) string {
 	selector, err := metav1.LabelSelectorAsSelector(s)
 	if err != nil {
@@ -48,7 +47,7 @@ func SelectorText(s *metav1.LabelSelector) string {
 	return selector.String()
 }
 
-// SelectorCell is a selector as kubectl shows it.
+// SelectorCell returns a selector as kubectl shows it.
 func SelectorCell(s *metav1.LabelSelector) string {
 	selector, err := metav1.LabelSelectorAsSelector(s)
 	if err != nil {
@@ -57,8 +56,8 @@ func SelectorCell(s *metav1.LabelSelector) string {
 	return selector.String()
 }
 
-// FirstOf lists up to three of items and says how many more there are;
-// an empty list is empty.
+// FirstOf lists up to three of items and the number of further ones. For an
+// empty list it returns empty.
 func FirstOf(items []string, empty string) string {
 	const shown = 3
 	if len(items) > shown {
@@ -67,8 +66,8 @@ func FirstOf(items []string, empty string) string {
 	return cmp.Or(strings.Join(items, ","), empty)
 }
 
-// CreatedAt is the column and CreatedAtCell the cell of kinds that show when
-// they were made instead of their age.
+// CreatedAt returns the column and CreatedAtCell the cell of kinds that show
+// when they were made instead of their age.
 func CreatedAt() metav1.TableColumnDefinition {
 	return metav1.TableColumnDefinition{Name: "Created At", Type: "date"}
 }
@@ -76,7 +75,7 @@ func CreatedAt() metav1.TableColumnDefinition {
 // CreatedAtCell formats t for CreatedAt.
 func CreatedAtCell(t metav1.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// AccessModes is the cell of a volume's access modes: RWO, ROX, RWX, RWOP.
+// AccessModes returns the cell of a volume's access modes: RWO, ROX, RWX, RWOP.
 func AccessModes(modes []corev1.PersistentVolumeAccessMode) string {
 	var short []string
 	for _, known := range []struct {

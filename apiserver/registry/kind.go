@@ -89,7 +89,7 @@ type Kind[T Object] struct {
 	// watches that select one are triggered by its value: spec.nodeName of pods.
 	IndexedFields []string
 
-	// Table is what kubectl get shows; nil gives name and age.
+	// Table has the columns of kubectl get; nil gives name and age.
 	Table *Table[T]
 
 	// Status is nil for kinds without the status subresource.
@@ -176,7 +176,7 @@ func (k Kind[T]) in(version string) *Resource {
 			return nil, err
 		}
 		shared := *store
-		shared.DestroyFunc = func() {} // whoever opened the store closes it
+		shared.DestroyFunc = func() {} // the store is closed by its opener
 		shared.ReturnDeletedObject = shared.ReturnDeletedObject || k.OthersReturnDeleted
 		return k.storages(env, &shared)
 	}

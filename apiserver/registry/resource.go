@@ -1,6 +1,6 @@
-// Package registry says what the server needs to know of a resource. Each
-// resource is one folder below it (registry/<group>/<resource>) that returns a
-// Resource, and one line in the list of its group.
+// Package registry describes the resources to the server. Each resource is one
+// folder below it (registry/<group>/<resource>) that returns a Resource, and
+// one line in the list of its group.
 //
 // Most resources are a Kind: plain functions over one Go type, from which Kind
 // makes strategies, table, status and scale. Reviews and other resources that
@@ -57,12 +57,12 @@ type Resource struct {
 	Build func(Env) (map[string]rest.Storage, error)
 }
 
-// GVR is the resource with its group and version.
+// GVR returns the resource with its group and version.
 func (r *Resource) GVR() schema.GroupVersionResource {
 	return r.GVK.GroupVersion().WithResource(r.Plural)
 }
 
-// Subresource holds what discovery says of a subresource.
+// Subresource holds the discovery of a subresource.
 type Subresource struct {
 	// Name is the path segment after the object's name.
 	Name string
@@ -73,8 +73,8 @@ type Subresource struct {
 	Verbs []string
 }
 
-// Env holds what a resource may need of the server around it. Fields that a
-// server does not offer are nil; a resource says clearly what it misses.
+// Env holds what a resource may need of the server around it. Fields that a server
+// does not offer are nil; a resource returns a clear error about what it misses.
 type Env struct {
 	// Scheme holds wire and hub types.
 	Scheme *runtime.Scheme
@@ -102,14 +102,14 @@ type Env struct {
 	Escalation EscalationChecker
 	// Services configures Service addresses and ports.
 	Services ServiceNetwork
-	// Components are the parts of the control plane by their names in
-	// ComponentStatuses; each says what is wrong with it.
+	// Components are checks of the parts of the control plane by their names in
+	// ComponentStatuses; each returns what is wrong with its part.
 	Components map[string]func(context.Context) error
-	// Mapper knows the resource of a kind.
+	// Mapper returns the resource of a kind.
 	Mapper meta.RESTMapper
-	// Definitions is told of CustomResourceDefinitions.
+	// Definitions observes CustomResourceDefinitions.
 	Definitions DefinitionObserver
-	// APIServices is told of APIServices.
+	// APIServices observes APIServices.
 	APIServices APIServiceObserver
 	// RegisterMetrics registers metrics of the server; nil leaves them out.
 	RegisterMetrics func(...metrics.Registerable)

@@ -40,7 +40,7 @@ func (r Review[T]) Resource() *Resource {
 	}
 }
 
-// reviewStorage has no table: who asks for one gets 406, as conformance wants it.
+// reviewStorage has no table: a client that asks for one gets 406, as conformance wants it.
 type reviewStorage[T Object] struct {
 	review Review[T]
 	env    Env

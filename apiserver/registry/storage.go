@@ -28,11 +28,11 @@ type objectStorage struct {
 func (s *objectStorage) ShortNames() []string { return s.shortNames }
 func (s *objectStorage) Categories() []string { return s.categories }
 
-// UnderlyingStore is what StoreOf returns.
+// UnderlyingStore returns the store for StoreOf.
 func (s *objectStorage) UnderlyingStore() *genericregistry.Store { return s.Store }
 
 // StoreOf returns the store behind a resource's own storage, nil if it stores
-// nothing. A storage that Extend puts in place of Kind's tells it by a method
+// nothing. A storage that Extend puts in place of Kind's returns it by a method
 // UnderlyingStore; embedding Wrapped gives it one.
 func StoreOf(s rest.Storage) *genericregistry.Store {
 	if o, ok := s.(interface{ UnderlyingStore() *genericregistry.Store }); ok {
@@ -44,7 +44,7 @@ func StoreOf(s rest.Storage) *genericregistry.Store {
 // Wrapped is for storages that change some methods of a store.
 type Wrapped struct{ *genericregistry.Store }
 
-// UnderlyingStore is what StoreOf returns.
+// UnderlyingStore returns the store for StoreOf.
 func (w Wrapped) UnderlyingStore() *genericregistry.Store { return w.Store }
 
 // StatusStorage serves status or another subresource that is the whole object
@@ -83,7 +83,7 @@ func (s *StatusStorage) Update(ctx context.Context, name string, info rest.Updat
 	return s.store.Update(ctx, name, info, create, update, false, o)
 }
 
-// GetResetFields are what the strategy does not let a client change.
+// GetResetFields returns the fields that the strategy does not let a client change.
 func (s *StatusStorage) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set {
 	return s.store.GetResetFields()
 }
@@ -210,7 +210,7 @@ func (u *scaleUpdate[T]) UpdatedObject(ctx context.Context, current runtime.Obje
 	return obj, nil
 }
 
-// owners translates who manages the replicas between the object and its Scale.
+// owners translates the managers of the replicas between the object and its Scale.
 func (s *scaleStorage[T]) owners(obj T) *managedfields.ScaleHandler {
 	version := s.gvk.GroupVersion()
 	return managedfields.NewScaleHandler(obj.GetManagedFields(), version, managedfields.ResourcePathMappings{

@@ -125,8 +125,8 @@ func (reportOnce) DeclarativeValidationConfig(context.Context, runtime.Object, r
 	return rest.DeclarativeValidationConfig{}
 }
 
-// once drops errors that say the same, as upstream does where it merges what is
-// declared of a type with what is written by hand.
+// once drops duplicate errors, as upstream does where it merges declarative
+// validation with what is written by hand.
 func once(errs field.ErrorList) field.ErrorList {
 	if len(errs) < 2 {
 		return errs
@@ -222,7 +222,7 @@ func PutMetadataBack[T Object](_ context.Context, obj, old T) {
 	now.ManagedFields = managers
 }
 
-// metadata of a kind of k8s.io/api, which embeds it.
+// metadata returns the metadata of a kind of k8s.io/api, which embeds it.
 func metadata(obj metav1.Object) *metav1.ObjectMeta {
 	return obj.(metav1.ObjectMetaAccessor).GetObjectMeta().(*metav1.ObjectMeta)
 }

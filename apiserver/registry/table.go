@@ -26,12 +26,12 @@ type Table[T Object] struct {
 	InList func(list runtime.Object) func(obj T, now time.Time) []any
 }
 
-// Column is a column of strings that is always shown.
+// Column returns a column of strings that is always shown.
 func Column(name string) metav1.TableColumnDefinition {
 	return metav1.TableColumnDefinition{Name: name, Type: "string"}
 }
 
-// NameColumn is the first column of every table.
+// NameColumn returns the first column of every table.
 func NameColumn() metav1.TableColumnDefinition {
 	return metav1.TableColumnDefinition{Name: "Name", Type: "string", Format: "name", Description: "Name must be unique within a namespace."}
 }
@@ -52,7 +52,7 @@ func Wide(c metav1.TableColumnDefinition) metav1.TableColumnDefinition {
 	return c
 }
 
-// Age is how kubectl shows the time since t.
+// Age returns how kubectl shows the time since t.
 func Age(t metav1.Time, now time.Time) string {
 	if t.IsZero() {
 		return "<unknown>"

@@ -90,8 +90,8 @@ func (n *Network) DialService(namespace, name string, port int32) func(ctx conte
 	}
 }
 
-// own is what egress's rule does not hold for when a Service is called: the
-// server itself, which may listen on loopback, is the Service default/kubernetes.
+// own returns the address that a call of a Service may reach against egress's rule:
+// the server itself, which may listen on loopback, is the Service default/kubernetes.
 func (n *Network) own(namespace, name string) string {
 	if namespace == "default" && name == "kubernetes" {
 		return n.config.Self
@@ -138,7 +138,7 @@ func (n *Network) Stop() {
 	}
 }
 
-// conn tells the network when it is closed.
+// conn notifies the network when it is closed.
 type conn struct {
 	net.Conn
 	network *Network
@@ -151,15 +151,13 @@ func (c *conn) Close() error {
 	return c.Conn.Close()
 }
 
-// Wrap implements webhook.AuthenticationInfoResolverWrapper: clients have the
-// credentials that the wrapped resolver gives them, and their connections end
-// with the Network.
+// Wrap implements webhook.AuthenticationInfoResolverWrapper: clients have the credentials
+// that the wrapped resolver gives them, and their connections end with the Network.
 //
-// A webhook named by URL may be on loopback, as upstream allows and controllers
-// in development need: only who configures the cluster writes webhooks. Its
-// address alone is excepted from egress's rule, not what it redirects to. It is
-// called through the environment's proxy if there is one for it; Services never
-// are.
+// A webhook named by URL may be on loopback, as upstream allows and controllers in
+// development need: only administrators of the cluster write webhooks. Its address
+// alone is excepted from egress's rule, not the address of a redirect. It is called
+// through the environment's proxy if there is one for it; Services never are.
 func (n *Network) Wrap(inner webhook.AuthenticationInfoResolver) webhook.AuthenticationInfoResolver {
 	return &webhook.AuthenticationInfoResolverDelegator{
 		ClientConfigForFunc: func(hostPort string) (*rest.Config, error) {
@@ -185,7 +183,7 @@ func (n *Network) Wrap(inner webhook.AuthenticationInfoResolver) webhook.Authent
 	}
 }
 
-// with is c with that dial function and proxy, nil for none.
+// with returns c with that dial function and proxy, nil for none.
 func with(c *rest.Config, dial egress.DialFunc, via *url.URL) *rest.Config {
 	c = rest.CopyConfig(c)
 	c.Dial, c.Proxy = dial, func(*http.Request) (*url.URL, error) { return via, nil }
@@ -193,7 +191,7 @@ func with(c *rest.Config, dial egress.DialFunc, via *url.URL) *rest.Config {
 	return c
 }
 
-// proxyAddress is where http.Transport connects to for a proxy.
+// proxyAddress returns the address that http.Transport dials for a proxy.
 func proxyAddress(via *url.URL) string {
 	if via == nil {
 		return ""

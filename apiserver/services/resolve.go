@@ -13,9 +13,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// candidates are the addresses (host:port) at which a Service's port answers,
-// in no order. self is the server's own address, taken for default/kubernetes
-// when nothing else is known.
+// candidates returns the addresses (host:port) at which a Service's port
+// answers, in no order. self is the server's own address, taken for
+// default/kubernetes when nothing else is known.
 //
 // Upstream's kube-apiserver with --enable-aggregator-routing does the same,
 // but for not ready endpoints and ExternalName, which it refuses and takes
@@ -38,8 +38,8 @@ func candidates(svc *corev1.Service, port int32, endpoints []*discoveryv1.Endpoi
 	return addresses, nil
 }
 
-// addresses of the ready endpoints of a port: of the Service's first family if
-// there are any, else of the other.
+// addresses returns the addresses of the ready endpoints of a port: of the
+// Service's first family if there are any, else of the other.
 func addresses(svc *corev1.Service, port string, endpoints []*discoveryv1.EndpointSlice) []string {
 	var preferred, others []string
 	for _, slice := range endpoints {

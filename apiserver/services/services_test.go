@@ -71,7 +71,7 @@ func TestCandidates(t *testing.T) {
 }
 
 // TestIdleConnectionsEndWithTheNetwork leaves a connection idle in a transport
-// that nobody closes.
+// that is never closed.
 func TestIdleConnectionsEndWithTheNetwork(t *testing.T) {
 	g := NewWithT(t)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") }))

@@ -20,16 +20,15 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// Source lists and watches all objects of a kind. Who takes them may set fields
-// of an object itself, as a transformation of an informer does, but must not
-// change what its pointers, slices and maps lead to: requests are answered from
-// there.
+// Source lists and watches all objects of a kind. A user of it may set fields of
+// an object itself, as a transformation of an informer does, but must not change
+// what its pointers, slices and maps lead to: requests are answered from there.
 type Source struct {
 	// Open returns the store at the first use, or nil if there is none whose
 	// objects are of the wanted type; it may wait for the store.
 	Open func() *genericregistry.Store
-	// Cached says whether a store has a watch cache. Objects of one that has none
-	// are the informer's alone.
+	// Cached reports whether a store has a watch cache. Objects of a store
+	// without one belong to the informer alone.
 	Cached func(*genericregistry.Store) bool
 	// Otherwise is asked where there is no such store.
 	Otherwise cache.ListerWatcherWithContext
@@ -111,8 +110,8 @@ func forward(ctx context.Context, store *genericregistry.Store, in watch.Interfa
 	}
 }
 
-// own is the object of an event as the watch cache has it, or a copy if that
-// has a newer one already: then the next events bring it.
+// own returns the object of an event as the watch cache has it, or a copy if
+// that has a newer one already: then the next events bring it.
 func own(ctx context.Context, store *genericregistry.Store, e watch.Event) runtime.Object {
 	if e.Type == watch.Added || e.Type == watch.Modified {
 		if o, err := meta.Accessor(e.Object); err == nil {
@@ -138,7 +137,7 @@ func everywhere(ctx context.Context) context.Context {
 	return request.WithNamespace(ctx, metav1.NamespaceAll)
 }
 
-// internal are the options that a reflector sets; there are no selectors.
+// internal returns the options that a reflector sets; there are no selectors.
 func internal(o metav1.ListOptions) *metainternalversion.ListOptions {
 	if o.LabelSelector != "" || o.FieldSelector != "" {
 		panic(fmt.Sprintf("shared: an informer of everything with the selectors %q and %q", o.LabelSelector, o.FieldSelector))

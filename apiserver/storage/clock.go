@@ -8,9 +8,9 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// grace is how long after the end of a clock its timers fire: time enough for who
-// read the clock just before to be asleep, see waitUntilFreshLocked of the watch
-// cache, which is woken once.
+// grace is the time after the end of a clock at which its timers fire. It is long
+// enough for a goroutine that read the clock just before to be asleep, see
+// waitUntilFreshLocked of the watch cache, which is woken once.
 const grace = 10 * time.Millisecond
 
 // endingClock is the real clock until it is stopped; then it leaps over all that

@@ -35,8 +35,8 @@ func TestEndingClock(t *testing.T) {
 	}
 }
 
-// Who sleeps as the watch cache does, woken once by the clock, wakes up for good
-// whether he began before the end of the clock or after it.
+// A sleeper like the watch cache, woken once by the clock, wakes up for good
+// whether it began before the end of the clock or after it.
 func TestEndingClockWakesForGood(t *testing.T) {
 	c := newEndingClock()
 	var mu sync.RWMutex

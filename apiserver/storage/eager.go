@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// progressPeriod is how often a watch cache asks etcd how far it is, while
-	// a consistent read waits for that: k8s.io/apiserver's constant.
+	// progressPeriod is the interval at which a watch cache requests etcd's
+	// progress while a consistent read waits for it: k8s.io/apiserver's constant.
 	progressPeriod = 100 * time.Millisecond
 	// eagerPeriod replaces it. Asking an etcd in this process is a function
 	// call, and every consistent list after another kind's write waits for it.

@@ -10,9 +10,9 @@ import (
 	"k8s.io/apiserver/pkg/storage"
 )
 
-// firsts knows of which resources something is stored. Whoever works with a
-// kind that nobody uses may rest until then: a watch cache, its etcd client and
-// an informer together cost about thirty goroutines.
+// firsts records the resources of which an object is stored. A component may
+// delay its work for a kind until then: a watch cache, its etcd client and an
+// informer together cost about thirty goroutines.
 type firsts struct {
 	mu        sync.Mutex
 	resources map[schema.GroupResource]*first
@@ -39,8 +39,8 @@ type first struct {
 	wake  []func()
 }
 
-// comes is called before every write that may make an object. All of them wait
-// until those who slept are awake.
+// comes runs before every write that may make an object. All such writes wait
+// until the wake functions have returned.
 func (f *first) comes() {
 	if f.stored.Load() {
 		return
@@ -54,9 +54,9 @@ func (f *first) comes() {
 	f.stored.Store(true)
 }
 
-// BeforeFirst says whether no object of the resource is stored. If so, wake is
-// called once, just before the first one is, and that write waits for it: wake
-// must not ask the server for anything. It finds out by a count of keys, which
+// BeforeFirst reports whether no object of the resource is stored. If so, wake is
+// called once, just before the first object is written. That write waits for wake,
+// so wake must not send requests to the server. BeforeFirst counts keys, which
 // opens no watch cache. Objects that another process writes are not noticed.
 func (g *Getter) BeforeFirst(ctx context.Context, gr schema.GroupResource, wake func()) (bool, error) {
 	f := g.firsts.of(gr)

@@ -27,7 +27,7 @@ import (
 )
 
 const (
-	// Prefix is where everything is stored, as upstream has it.
+	// Prefix begins the keys of all objects, as upstream has it.
 	Prefix = "/registry"
 	// compaction is the time for which old revisions are kept, upstream's default.
 	compaction = 5 * time.Minute
@@ -67,8 +67,8 @@ func NewGetter(newClient func() *kubernetes.Client, scheme *runtime.Scheme, seri
 // Encrypt makes storages opened from now on pass what they store through t.
 func (g *Getter) Encrypt(t value.ResourceTransformers) { g.transformers = t }
 
-// Transformer is what the objects of a resource are stored through, custom
-// resources too. Without encryption it refuses to read what is encrypted.
+// Transformer encrypts and decrypts the objects of a resource, custom resources
+// too. Without encryption it refuses to read what is encrypted.
 func (g *Getter) Transformer(gr schema.GroupResource) value.Transformer {
 	if g.transformers == nil {
 		return identity.NewEncryptCheckTransformer()
@@ -81,7 +81,7 @@ func (g *Getter) Transformer(gr schema.GroupResource) value.Transformer {
 // estimator's counts.
 func (g *Getter) Size(resource string) (storage.Stats, error) { return g.sizes.get(resource) }
 
-// Stop ends compaction. Storages are closed by those who opened them.
+// Stop ends compaction. The openers of storages close them.
 func (g *Getter) Stop() {
 	g.compactor.Stop()
 	g.client.Close()
@@ -113,8 +113,8 @@ func (g *Getter) GetRESTOptions(gr schema.GroupResource, example runtime.Object)
 	}, nil
 }
 
-// CustomResources opens storages of unstructured objects, kept as JSON. Who
-// uses it wraps the codec.
+// CustomResources opens storages of unstructured objects, kept as JSON. The
+// caller wraps the codec.
 func (g *Getter) CustomResources() generic.RESTOptionsGetter { return customResources{g} }
 
 type customResources struct{ getter *Getter }
@@ -228,7 +228,7 @@ func (g *Getter) openWith(decoder etcd3.Decoder, config *storagebackend.ConfigFo
 		storage, destroy := g.bare(store, client, clk, config.GroupResource)
 		return storage, destroy, nil
 	}
-	// What cannot be read can be deleted, by those who may do that.
+	// An object that cannot be read can be deleted, by users with the right to do that.
 	objects := etcd3.NewStoreWithUnsafeCorruptObjectDeletion(store, config.GroupResource)
 	reporting := newReporting(objects, g.report)
 	watchCache, err := cacher.NewCacherFromConfig(cacher.Config{
@@ -268,7 +268,7 @@ func uncached(gr schema.GroupResource) bool {
 	return gr == schema.GroupResource{Resource: "events"} || gr == schema.GroupResource{Group: "coordination.k8s.io", Resource: "leases"}
 }
 
-// bare is a storage without a watch cache.
+// bare returns a storage without a watch cache.
 func (g *Getter) bare(store bareStore, client *kubernetes.Client, clk *endingClock, gr schema.GroupResource) (storage.Interface, factory.DestroyFunc) {
 	forget := g.sizes.add(gr.String(), store)
 	var once sync.Once
@@ -288,7 +288,7 @@ type bareStore interface {
 	Close()
 }
 
-// Waiter is a storage that says when its cache can answer.
+// Waiter is a storage that can wait for its watch cache.
 type Waiter interface {
 	// Wait blocks until the watch cache has read what is stored.
 	Wait(ctx context.Context) error

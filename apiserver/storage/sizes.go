@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// sizeAge is how old an estimate may be. Upstream polls every storage once a
-	// minute; here the next list asks, so that kinds that nobody lists cost nothing.
+	// sizeAge limits the age of an estimate. Upstream polls every storage once a minute. Here
+	// the next list renews the estimate, so that kinds that are never listed cost nothing.
 	sizeAge = 10 * time.Second
 	// sizePatience bounds the count of a storage without a watch cache.
 	sizePatience = time.Second
@@ -23,8 +23,8 @@ type statser interface {
 	Stats(context.Context) (storage.Stats, error)
 }
 
-// sizes estimates what the open storages hold, by which priority and fairness
-// knows how much work a list is.
+// sizes estimates the size of the open storages, from which priority and
+// fairness computes the work of a list.
 type sizes struct {
 	clock clock.PassiveClock
 	mu    sync.Mutex

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Check says what real nodes lack on this machine, and what to do.
+// Check returns what real nodes lack on this machine, and what to do.
 func Check() error {
 	if os.Geteuid() != 0 {
 		return errors.New("real nodes need root (namespaces, cgroups, nftables): run as root")

@@ -23,15 +23,15 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/runtime/containerd"
 )
 
-// RunDir is where a cluster keeps what must not outlive a boot.
+// RunDir returns the directory for what must not outlive a boot.
 func RunDir(id string) string { return filepath.Join("/run/coracle", id) }
 
-// Cgroup is the cgroup above all of a cluster's.
+// Cgroup returns the cgroup above all of a cluster's.
 func Cgroup(id string) string { return "/coracle-" + id }
 
 // Remove removes what the nodes of a data directory left on this machine, outside
-// of the directory. id is the directory's, which names what it has here; pods get
-// grace to end. report is told of everything that was removed.
+// of the directory. id is the directory's and is part of all their names; pods
+// get grace to end. report is called for everything that was removed.
 func Remove(ctx context.Context, dir, id string, grace time.Duration, report func(string)) error {
 	if os.Geteuid() != 0 {
 		if _, err := os.Lstat(filepath.Join(dir, "nodes")); err == nil {
@@ -93,7 +93,7 @@ func shutdownRuntimes(ctx context.Context, dir, id string, grace time.Duration) 
 	return errors.Join(errs...)
 }
 
-// nodeProcesses are the containerds and shims of a data directory, by their
+// nodeProcesses returns the containerds and shims of a data directory, by their
 // command lines.
 func nodeProcesses(dir string) (map[int]string, error) {
 	entries, err := os.ReadDir("/proc")
@@ -145,7 +145,7 @@ func unmount(below []string) error {
 	return errors.Join(errs...)
 }
 
-// cgroupDirs are a cluster's cgroups in every hierarchy that has one.
+// cgroupDirs returns a cluster's cgroups in every hierarchy that has one.
 func cgroupDirs(id string) ([]string, error) {
 	mounts, err := mountinfo.GetMounts(func(i *mountinfo.Info) (skip, stop bool) {
 		return i.FSType != "cgroup" && i.FSType != "cgroup2", false
@@ -210,7 +210,7 @@ func cgroupProcesses(id string) (map[int]bool, error) {
 // killWait bounds the wait for a process after its SIGKILL.
 const killWait = 5 * time.Second
 
-// kill ends a process and waits for it; it says whether there was one.
+// kill ends a process and waits for it; it reports whether there was one.
 func kill(pid int) bool {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {

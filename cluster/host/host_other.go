@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Check says that this system has no real nodes.
+// Check returns an error: this system has no real nodes.
 func Check() error { return errors.New("real nodes need Linux") }
 
 // Remove has nothing to do: there are no real nodes.

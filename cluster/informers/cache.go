@@ -1,6 +1,6 @@
 // Package informers is the cache that all parts of a process share: informers
-// sleep until there is something to tell, say at once when they have synced, and
-// may share their objects with the server.
+// sleep until there are objects, report at once when they have synced, and may
+// share their objects with the server.
 package informers
 
 import (
@@ -21,10 +21,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 )
 
-// Cache is a cache whose informers of kinds without any object sleep:
-// they are not even made, reads find nothing, and handlers and indexes are
-// remembered. The write of the first object of a kind wakes them before it is
-// done, so that they tell of it like informers that were there all along.
+// Cache is a cache whose informers of kinds without any object sleep: they are
+// not even made, reads find nothing, and handlers and indexes are remembered.
+// The write of the first object of a kind wakes them before it is done, so that
+// they deliver it like informers that were there all along.
 //
 // Most kinds are never used in most clusters, but each has a controller, or is
 // looked at by the garbage collector or the scheduler. An informer with the
@@ -42,7 +42,7 @@ type Cache struct {
 // are required.
 type Config struct {
 	Scheme *runtime.Scheme
-	// Stopped ends when the cache's manager is told to stop, see UntilStopped.
+	// Stopped ends when the cache's manager is stopped, see UntilStopped.
 	Stopped context.Context
 	// Logger gets the errors of informers that do not wake.
 	Logger logr.Logger
@@ -184,7 +184,7 @@ func (c *Cache) of(ctx context.Context, obj runtime.Object) (*dormant, error) {
 	return c.meet(ctx, k), nil
 }
 
-// meet asks the server about a kind that nobody asked for before.
+// meet asks the server about a kind at its first use.
 func (c *Cache) meet(ctx context.Context, k kind) *dormant {
 	c.making.Lock()
 	defer c.making.Unlock()
@@ -194,7 +194,7 @@ func (c *Cache) meet(ctx context.Context, k kind) *dormant {
 	d := &dormant{cache: c, kind: k}
 	asleep, err := c.config.BeforeFirst(ctx, k.GroupVersionKind, d.wake)
 	if err != nil || !asleep {
-		d.wake() // an informer tells its errors itself
+		d.wake() // an informer reports its errors itself
 	}
 	c.kinds.Store(k, d)
 	return d

@@ -21,7 +21,7 @@ type dormant struct {
 	cache *Cache
 	kind  kind
 	awake atomic.Bool // set under mu
-	// synced says that a read need not wait for the informer, nor make it.
+	// synced is set when a read need neither wait for the informer nor make it.
 	synced atomic.Bool
 
 	mu       sync.Mutex
@@ -37,7 +37,7 @@ type fieldIndex struct {
 	values client.IndexerFunc
 }
 
-// keep says whether the informer sleeps, and makes it one that is wanted.
+// keep reports whether the informer sleeps. If so, it is made when the kind wakes.
 func (d *dormant) keep(obj client.Object) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -131,7 +131,7 @@ func (d *dormant) sync(ctx context.Context) error {
 	return nil
 }
 
-// object is an empty object of the kind.
+// object returns an empty object of the kind.
 func (k kind) object(scheme *runtime.Scheme) (client.Object, error) {
 	switch k.form {
 	case untyped:

@@ -8,9 +8,9 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 )
 
-// draining gives watches that leave nothing behind when they are stopped. A
+// draining makes watches that leave nothing behind when they are stopped. A
 // reflector stops reading before it stops the watch, and controller-runtime's
-// watches of metadata then hang for good on the event that nobody took.
+// watches of metadata then hang for good on an event that is not received.
 type draining struct {
 	toolscache.ListerWatcherWithContext
 }

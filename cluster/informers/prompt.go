@@ -14,12 +14,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// promptCache is the manager's cache, told when informers have synced.
+// promptCache is the manager's cache with prompt notice of informers that have synced.
 //
-// controller-runtime looks every 100 ms, at three places one after the other:
-// the cache's start, a source's informer, a source's handler. Here everything
-// has synced within a few milliseconds, so that looking was most of the time
-// to the first reconcile.
+// controller-runtime looks every 100 ms, at three places one after the other: the cache's
+// start, a source's informer, a source's handler. Here everything has synced within a few
+// milliseconds, so that looking was most of the time to the first reconcile.
 type promptCache struct {
 	cache.Cache
 
@@ -55,7 +54,7 @@ type listing struct {
 	toolscache.ListerWatcherWithContext
 }
 
-// IsWatchListSemanticsUnSupported tells the reflector to list.
+// IsWatchListSemanticsUnSupported makes the reflector list.
 func (listing) IsWatchListSemanticsUnSupported() bool { return true }
 
 // List implements toolscache.ListerWatcher.
@@ -126,7 +125,7 @@ func (c *promptCache) GetInformer(ctx context.Context, obj client.Object, opts .
 		select {
 		case <-c.started:
 			if !synced(ctx, shared) {
-				// The inner cache says it in its words.
+				// The inner cache returns the error in its own words.
 				return c.Cache.GetInformer(ctx, obj, opts...)
 			}
 		default:

@@ -9,8 +9,8 @@ import (
 
 // UntilStopped makes newCache's caches count as synchronized once ctx ends.
 //
-// A manager that is told to stop while its caches are not yet synchronized waits
-// until they are, however long that takes, and spins meanwhile (controller-runtime
+// A manager that is stopped while its caches are not yet synchronized waits until
+// they are, however long that takes, and spins meanwhile (controller-runtime
 // v0.25.2, pkg/manager/runnable_group.go:203). A server that does not answer, or
 // cannot read what it stores, would keep a process from ending. ctx is the one
 // that the manager runs with, so all that starts after the caches ends at once.

@@ -1,8 +1,8 @@
 // Package joins decides which agents become nodes of a cluster.
 //
-// Plan is pure: it gets what was asked, who asked, and what is known, and returns
-// the ledger as it is to be written, or a Refusal. All servers of a cluster keep
-// one ledger, in a ConfigMap that they write only over the version they read.
+// Plan is pure: it gets the request, the requester and the state of the cluster, and
+// returns the ledger as it is to be written, or a Refusal. All servers of a cluster
+// keep one ledger, in a ConfigMap that they write only over the version they read.
 //
 // Invariants:
 //

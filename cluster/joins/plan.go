@@ -11,8 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
-// Request holds what an agent asks for, and who it is. Either Token or Certificate
-// is set.
+// Request holds what an agent asks for, and its credential. Either Token or Certificate is set.
 type Request struct {
 	// Token is the ID of the bootstrap token that was shown.
 	Token string
@@ -26,7 +25,7 @@ type Request struct {
 	Node, Address, Key string
 }
 
-// Known holds what the server knows. Addresses are unmapped and have no zone.
+// Known holds the state of the cluster. Addresses are unmapped and have no zone.
 type Known struct {
 	Now    time.Time
 	Ledger Ledger
@@ -67,7 +66,7 @@ type Server struct {
 	Address netip.Addr
 }
 
-// Refusal is why an agent gets no certificates: an error.
+// Refusal is the error of an agent that gets no certificates.
 type Refusal struct {
 	// Code is the HTTP status: bad request, forbidden, conflict or too many requests.
 	Code   int
@@ -115,7 +114,7 @@ func Plan(r Request, k Known) (Ledger, *Refusal) {
 	return ledger, nil
 }
 
-// keys are the hashes of the requester's keys.
+// keys returns the hashes of the requester's keys.
 func (r Request) keys() []string {
 	if r.Shown == "" {
 		return []string{r.Key}

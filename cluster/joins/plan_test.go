@@ -15,8 +15,8 @@ var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
-// known is a cluster with the server s0 at 10.0.0.1 and another one, s1, at
-// 10.0.0.2, a load balancer at 10.0.0.9, and a node.
+// known returns a cluster with the server s0 at 10.0.0.1 and another one, s1,
+// at 10.0.0.2, a load balancer at 10.0.0.9, and a node.
 func known() Known {
 	return Known{
 		Now: now, Nodes: map[string][]netip.Addr{"old": {addr("10.0.0.20")}}, Registered: map[string]bool{"old": true},

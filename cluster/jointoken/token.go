@@ -1,10 +1,8 @@
-// Package jointoken makes, lists and deletes the tokens that agents join a cluster
-// with.
+// Package jointoken makes, lists and deletes the tokens that agents join a cluster with.
 //
 // They are bootstrap tokens as upstream's, Secrets in kube-system with an
-// expiration, whose group may join and nothing else. What an agent is given is one
-// string that has the hash of the cluster's authority besides, by which it knows
-// the right server.
+// expiration, whose group may join and nothing else. An agent gets one string, which
+// also has the hash of the cluster's authority, by which it verifies the server.
 // https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/
 package jointoken
 
@@ -32,7 +30,7 @@ import (
 // Group is that of users with a join token.
 const Group = "system:bootstrappers:coracle:join"
 
-// DefaultTTL is how long a token is good unless it is told otherwise, as kubeadm's.
+// DefaultTTL is the life of a token without another one, as kubeadm's.
 const DefaultTTL = 24 * time.Hour
 
 // Pin is the SHA-256 hash of a certificate authority.
@@ -71,7 +69,7 @@ func Parse(token string) (pin Pin, bootstrap string, err error) {
 type Token struct {
 	ID, Secret  string
 	Description string
-	// Expires is zero if it never does, and Invalid says that what is stored is no time.
+	// Expires is zero if it never does, and Invalid is set if what is stored is no time.
 	Expires time.Time
 	Invalid bool
 	// Usages and Groups are sorted.
@@ -141,7 +139,7 @@ func List(ctx context.Context, client coreclient.SecretsGetter) ([]Token, error)
 	return tokens, nil
 }
 
-// end is when the token expires, far away if it never does.
+// end returns when the token expires, far away if it never does.
 func (t Token) end() time.Time {
 	if t.Expires.IsZero() {
 		return time.Unix(1<<40, 0)

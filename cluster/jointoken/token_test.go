@@ -41,7 +41,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// What others made is listed as it is, what is no token is not.
+// Tokens of other makers are listed as they are; Secrets that are no tokens are not.
 func TestList(t *testing.T) {
 	g := NewWithT(t)
 	now := time.Date(2026, 1, 2, 3, 4, 5, 6, time.UTC)

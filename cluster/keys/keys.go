@@ -20,7 +20,7 @@ import (
 // TokenFile has the server token, in the data directory.
 const TokenFile = "server-token"
 
-// key is where etcd has the keys.
+// key is the key in etcd that holds the keys.
 const key = storage.Prefix + "/coracle/keys"
 
 // Config holds what it takes to share keys. All fields are required.
@@ -34,9 +34,8 @@ type Config struct {
 	Make func() error
 }
 
-// Share sees to it that Dir has the keys of the cluster in etcd, which become
-// those of Dir if there is none yet. An error that says what to do means that
-// this server has no part in that cluster.
+// Share ensures that Dir has the keys of the cluster in etcd. If etcd has none yet, it gets
+// those of Dir. An error with advice means that this server has no part in that cluster.
 func Share(ctx context.Context, c Config) error {
 	for {
 		there, err := c.read(ctx)
@@ -69,7 +68,7 @@ func Share(ctx context.Context, c Config) error {
 		if err != nil || won {
 			return err
 		}
-		for _, name := range Files() { // what was made just now is nobody's
+		for _, name := range Files() { // those made just now are not the cluster's
 			if _, before := local[name]; before {
 				continue
 			}
@@ -113,7 +112,7 @@ func (c *Config) local() (map[string][]byte, error) {
 	return local, nil
 }
 
-// token is the server token, empty if there is none.
+// token returns the server token, empty if there is none.
 func (c *Config) token() (string, error) {
 	text, err := datafile.Read(c.path(TokenFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -30,7 +30,7 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-// server is a new one's configuration.
+// server returns the configuration of a new server.
 func (s *site) server() Config {
 	c := Config{Dir: s.t.TempDir(), Client: s.etcd.Client.Client, Etcd: "http://etcd"}
 	c.Make = func() error {
@@ -67,8 +67,8 @@ func (s *site) has(c Config) map[string][]byte {
 	return all
 }
 
-// A server with the token of another one gets its keys; every one with others, or
-// without the token, is told what to do and gets nothing.
+// A server with the token of another one gets its keys. A server with other keys,
+// or without the token, gets an error with advice and nothing else.
 func TestShare(t *testing.T) {
 	s := newSite(t)
 	first := s.server()
@@ -130,8 +130,7 @@ func TestKeysByHand(t *testing.T) {
 	s.refused(second, "copy the file server-token")
 }
 
-// Of two that start at once on an empty etcd one is the first: the other one's keys
-// are nobody's.
+// Of two that start at once on an empty etcd one is the first: the other one's keys are removed.
 func TestTwoAtOnce(t *testing.T) {
 	for _, same := range []bool{false, true} {
 		s := newSite(t)

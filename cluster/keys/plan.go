@@ -1,10 +1,8 @@
-// Package keys gives all servers of a cluster that share an etcd the same
-// authorities and keys.
+// Package keys gives all servers of a cluster that share an etcd the same authorities and keys.
 //
-// The first one keeps its keys in etcd too, sealed with the server token, a secret
-// in its data directory. A server whose data directory has that token, and nothing
-// else, gets them from there; one that has other keys is refused, before it writes
-// anything.
+// The first one keeps its keys in etcd too, sealed with the server token, a secret in
+// its data directory. A server whose data directory has that token, and nothing else,
+// gets them from there; one that has other keys is refused, before it writes anything.
 //
 // Invariants:
 //
@@ -12,8 +10,7 @@
 //     may add some to those of an earlier one; then the first of the servers with
 //     the token that is of the later version does.
 //  2. A key in a data directory is never replaced by another one.
-//  3. Without the token, what is in etcd tells nothing but whether a key is
-//     the same.
+//  3. Without the token, what is in etcd reveals only whether a key is the same.
 package keys
 
 import (
@@ -65,14 +62,14 @@ type record struct {
 	revision int64
 }
 
-// step is what to do about the keys.
+// step is an action on the keys.
 type step int
 
 const (
 	keep    step = iota // they are what they must be
-	publish             // etcd has none: make what is missing, and tell
+	publish             // etcd has none: make what is missing, and publish
 	fetch               // some are only in etcd
-	extend              // etcd lacks some that are new in this version: make those, and tell
+	extend              // etcd lacks some that are new in this version: make those, and publish
 )
 
 // plan returns what a server with the files in local does, given what etcd has, or
@@ -117,7 +114,7 @@ func (r *record) complete() bool {
 	return !slices.ContainsFunc(Files(), func(name string) bool { return r.Fingerprints[name] == "" })
 }
 
-// open returns the files in a record, which are those that it tells of.
+// open returns the files in a record, those named in its fingerprints.
 func (r *record) open(token string) (map[string][]byte, error) {
 	all, err := unseal(r.Sealed, token)
 	if err != nil {

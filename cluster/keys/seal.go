@@ -9,8 +9,8 @@ import (
 	"fmt"
 )
 
-// The token is random and as long as a key, so that nothing slow is needed to make
-// one of it.
+// sealer returns the cipher for a token. The token is random and as long as a key,
+// so that no slow derivation is needed.
 func sealer(token string) (cipher.AEAD, error) {
 	key, err := hkdf.Key(sha256.New, []byte(token), nil, "coracle server keys", 32)
 	if err != nil {

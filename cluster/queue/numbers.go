@@ -35,7 +35,7 @@ func (h Histogram) plus(g Histogram) Histogram {
 	return h
 }
 
-// Buckets are the numbers of durations of at most so many seconds.
+// Buckets returns the numbers of durations of at most so many seconds.
 func (h *Histogram) Buckets() map[float64]uint64 {
 	buckets, sum := make(map[float64]uint64, len(bounds)), uint64(0)
 	for i, n := range h.below {
@@ -51,7 +51,7 @@ type counts struct {
 	active         time.Time
 }
 
-// Numbers are what is to be known of a queue.
+// Numbers holds a queue's gauges and counters.
 type Numbers struct {
 	// Ready items wait for a worker, Delayed ones for their time, and Busy ones
 	// are with a worker. An item may be busy and ready, or busy and delayed.
@@ -73,7 +73,7 @@ type Numbers struct {
 	Active time.Time `json:"active,omitzero"`
 }
 
-// Plus are the numbers of two queues together.
+// Plus returns the numbers of two queues together.
 func (n Numbers) Plus(m Numbers) Numbers {
 	n.Ready, n.Delayed, n.Busy = n.Ready+m.Ready, n.Delayed+m.Delayed, n.Busy+m.Busy
 	n.Adds, n.Retries = n.Adds+m.Adds, n.Retries+m.Retries
@@ -85,10 +85,10 @@ func (n Numbers) Plus(m Numbers) Numbers {
 	return n
 }
 
-// Idle says that there is nothing to do before some delay is over.
+// Idle reports whether there is nothing to do before some delay is over.
 func (n Numbers) Idle() bool { return n.Ready == 0 && n.Busy == 0 }
 
-// Numbers are the queue's of now.
+// Numbers returns the queue's present numbers.
 func (q *Queue[T]) Numbers() Numbers {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -1,11 +1,9 @@
-// Package queue is the work queue of all controllers: items once each, the
-// most urgent first, later ones by a clock, and numbers of everything for
-// those who ask.
+// Package queue is the work queue of all controllers. It holds each item once, hands
+// out the most urgent first and delayed ones by a clock, and counts everything.
 //
-// It has the contract of controller-runtime's priority queue, and differs in
-// what it costs and what it tells: it has no goroutine of its own and wakes for
-// nothing, delays may go by the clock of a test, and whoever holds it sees what
-// waits, what is worked on and since when.
+// It has the contract of controller-runtime's priority queue, and differs in its cost and in
+// what it exposes: it has no goroutine of its own and wakes for nothing, delays may go by
+// the clock of a test, and its owner can list what waits, what is worked on and since when.
 //
 //  1. An item is given to one worker at a time. What is added meanwhile is given
 //     out again once it is done.
@@ -71,8 +69,8 @@ const (
 	parked
 )
 
-// New makes a queue. limiter says how long what failed must wait, in real time;
-// all other delays of a second and more go by clk.
+// New makes a queue. limiter sets how long a failed item must wait, in real
+// time; all other delays of a second and more go by clk.
 func New[T comparable](limiter workqueue.TypedRateLimiter[T], clk clock.Clock) *Queue[T] {
 	q := &Queue[T]{limiter: limiter, items: map[T]*item[T]{}, busy: map[T]time.Time{}}
 	q.free.L = &q.mu
@@ -242,7 +240,7 @@ func (q *Queue[T]) Forget(key T) { q.limiter.Forget(key) }
 // NumRequeues implements workqueue.TypedRateLimitingInterface.
 func (q *Queue[T]) NumRequeues(key T) int { return q.limiter.NumRequeues(key) }
 
-// Len is how many items are ready and not given out.
+// Len returns the number of items that are ready and not given out.
 func (q *Queue[T]) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -266,6 +264,6 @@ func (q *Queue[T]) ShutDown() {
 	q.free.Broadcast()
 }
 
-// ShutDownWithDrain is ShutDown: controllers look at everything anew when they
+// ShutDownWithDrain is ShutDown: controllers reconcile every object when they
 // start, so nothing needs to be drained.
 func (q *Queue[T]) ShutDownWithDrain() { q.ShutDown() }

@@ -132,7 +132,7 @@ func TestOtherClock(t *testing.T) {
 		clk.Step(time.Second)
 		synctest.Wait()
 		g.Expect(take(t, q)).To(Equal("by the clock"))
-		// What both clocks delay comes by the earlier of them.
+		// An item that both clocks delay comes by the earlier of them.
 		q.Done("retry")
 		q.AddAfter("retry", time.Hour)
 		q.AddRateLimited("retry")

@@ -116,7 +116,7 @@ type lineWriter struct {
 	mu   sync.Mutex
 	text string
 	said bool
-	// ready is closed when a cluster says that it is.
+	// ready is closed when a cluster reports that it is ready.
 	ready chan bool
 }
 
@@ -200,7 +200,8 @@ func empty(dir string) bool {
 	return err == nil && len(entries) == 0
 }
 
-// contentOf is a file's without the zeros that etcd sets aside at the end.
+// contentOf returns a file's content without the zeros that etcd sets aside at
+// the end.
 func contentOf(path string) ([]byte, error) {
 	data, err := os.ReadFile(path)
 	return bytes.TrimRight(data, "\x00"), err
@@ -241,8 +242,8 @@ func (i image) restore(t *testing.T) string {
 	return dir
 }
 
-// differs names a file that is not as in the image, but for the lock, which says
-// who had it last.
+// differs names a file that is not as in the image, but for the lock, which has
+// its last holder.
 func (i image) differs(t *testing.T, dir string) string {
 	t.Helper()
 	now := takeImage(t, dir)

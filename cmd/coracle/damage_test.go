@@ -92,7 +92,7 @@ func decide(name string) (decision, bool) {
 		{"pki/ca.crt", decision{refused, map[string]outcome{"open": starts}}},
 		{"pki/front-proxy/ca.crt", decision{refused, map[string]outcome{"open": starts}}},
 		{"pki/node-ca/ca.crt", decision{refused, map[string]outcome{"open": starts}}},
-		// A key has its public half, too, which nobody reads.
+		// A key's file also has its public half, which is never read.
 		{"pki/*.key", withFlips(made, starts)},
 		{"pki/front-proxy/*.key", withFlips(made, starts)},
 		{"pki/*.crt", withOpen(made, starts)},
@@ -194,7 +194,7 @@ func expect(t *testing.T, dir, name string, want outcome) {
 	}
 }
 
-// What TestDamage tries in this process ends a process of its own with code 1.
+// The damage that TestDamage tries in this process ends a process of its own with code 1.
 func TestDamageEndsTheProcess(t *testing.T) {
 	prepared := prepare(t)
 	for _, c := range []struct{ name, damage string }{

@@ -116,7 +116,7 @@ func writeAssetsConfig(file string, config []byte) error {
 	return nil
 }
 
-// copyProgram is for another file system, which cannot be linked to.
+// copyProgram copies to another file system, which cannot be linked to.
 func copyProgram(from, to string) error {
 	in, err := os.Open(from)
 	if err != nil {
@@ -135,7 +135,7 @@ func copyProgram(from, to string) error {
 	return out.Close()
 }
 
-// etcd is the stock program. A member alone needs not wait the second for
+// etcd runs the stock program. A member alone needs not wait the second for
 // others that elections allow for by default.
 func etcd(args []string) {
 	for _, quick := range []string{"--heartbeat-interval=10", "--election-timeout=50"} {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// oneLine makes an error one line, and says what to do about a full disk.
+// oneLine makes an error one line, with advice about a full disk.
 func oneLine(err error) error {
 	if err == nil {
 		return nil
@@ -34,7 +34,7 @@ type lineError struct {
 func (e lineError) Error() string { return e.text }
 func (e lineError) Unwrap() error { return e.err }
 
-// stamp is the time since the program started, as every line begins with.
+// stamp returns the time since the program started, as every line begins with.
 func stamp(started time.Time) string {
 	return fmt.Sprintf("%6.2f s ", time.Since(started).Seconds())
 }

@@ -73,7 +73,7 @@ func loadImage(ctx context.Context, dataDir, file string, out io.Writer) error {
 	return nil
 }
 
-// runningNodes are those that images can be loaded into.
+// runningNodes returns the nodes that images can be loaded into.
 func runningNodes(dataDir string) ([]cluster.LocalNode, error) {
 	_, running, err := cluster.Running(dataDir)
 	if err != nil {

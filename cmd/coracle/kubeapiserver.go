@@ -67,7 +67,7 @@ standard error says, or take one value only.`,
 const assetsConfig = "coracle.yaml"
 
 // apiserverConfig reads the configuration file, or else the one beside this
-// program. What neither turns on of controllers and scheduler is off.
+// program. Controllers and scheduler are off unless the file turns them on.
 func apiserverConfig(file string) (*v1alpha1.Cluster, error) {
 	config := &v1alpha1.Cluster{}
 	if file == "" {
@@ -96,7 +96,7 @@ func apiserverConfig(file string) (*v1alpha1.Cluster, error) {
 	return config, nil
 }
 
-// valueOf is the value of a flag, "" if it is not given.
+// valueOf returns the value of a flag, "" if it is not given.
 func valueOf(args []string, flag string) string {
 	for i, a := range args {
 		if value, ok := strings.CutPrefix(a, flag+"="); ok {

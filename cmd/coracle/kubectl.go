@@ -60,7 +60,7 @@ func runKubectl(args []string) error {
 		return fmt.Errorf("setting kubectl's verbosity: %w", err)
 	}
 	if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
-		util.CheckErr(err) // says what is wrong and ends the process
+		util.CheckErr(err) // prints the error and ends the process
 	}
 	return nil
 }

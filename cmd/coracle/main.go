@@ -45,7 +45,7 @@ func program(ctx context.Context, args []string) error {
 	return root().ExecuteContext(ctx)
 }
 
-// exitCode ends the program with a code and no message: it was said already.
+// exitCode ends the program with a code and no message: it was printed already.
 type exitCode int
 
 func (e exitCode) Error() string { return fmt.Sprintf("exit code %d", int(e)) }

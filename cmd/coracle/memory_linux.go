@@ -43,10 +43,10 @@ func dropText() {
 	}
 }
 
-// constantOffsets are where in the file the segments begin that nobody ever
-// writes. Not every mapping that cannot be written is one: in a program that
-// uses libc, the dynamic linker fills the table of its functions and then
-// makes it read-only. Dropped, that table would be empty again.
+// constantOffsets returns the offsets in the file of the segments that are
+// never written. Not every read-only mapping is one: in a program that uses
+// libc, the dynamic linker fills the table of its functions and then makes it
+// read-only. Dropped, that table would be empty again.
 func constantOffsets() (map[uint64]bool, error) {
 	file, err := elf.Open("/proc/self/exe")
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// processStart is when this process was started, to the kernel's tick of 10 ms.
+// processStart returns when this process was started, to the kernel's tick of 10 ms.
 func processStart() time.Time {
 	now := time.Now()
 	data, err := os.ReadFile("/proc/self/stat")

@@ -4,5 +4,5 @@ package main
 
 import "time"
 
-// processStart is when the program could first look at the clock.
+// processStart returns when the program could first look at the clock.
 func processStart() time.Time { return time.Now() }

@@ -32,7 +32,7 @@ import (
 // statusTimeout bounds the questions to a server that does not answer.
 const statusTimeout = 5 * time.Second
 
-// statusReport is what coracle status -o json prints.
+// statusReport is the output of coracle status -o json.
 type statusReport struct {
 	PID     int    `json:"pid"`
 	DataDir string `json:"dataDir"`
@@ -171,7 +171,7 @@ func (r *statusReport) print(out io.Writer, now time.Time) error {
 	return printControllers(out, r.Server.Controllers, now)
 }
 
-// where says which server does it.
+// where describes which server does the duty.
 func where(d cluster.Duty) string {
 	switch {
 	case d.Identity == "":

@@ -137,8 +137,8 @@ func up(ctx context.Context, config *v1alpha1.Cluster, out io.Writer) error {
 	return oneLine(err)
 }
 
-// quiet keeps the libraries' own log lines to warnings' file-less minimum: what
-// a user has to know is said by errors, events and conditions.
+// quiet turns off the libraries' own log lines, unless CORACLE_LOG is set:
+// errors, events and conditions inform the user.
 func quiet() {
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)

@@ -21,7 +21,7 @@ func versionCommand() *cobra.Command {
 	}
 }
 
-// ownVersion is the module's version, or the commit it was built from.
+// ownVersion returns the module's version, or the commit it was built from.
 func ownVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -1,5 +1,5 @@
-// Command sample is the program of the sample image: a small HTTP server that
-// says who it is, and a few tools for looking around in a pod without a shell.
+// Command sample is the program of the sample image: a small HTTP server that answers
+// with its host name, and a few tools for looking around in a pod without a shell.
 //
 //	sample serve [--port 8080]   / host name and message, /env, /file?path=, /healthz;
 //	                             to UDP datagrams it answers its host name
@@ -42,7 +42,7 @@ func main() {
 	}
 }
 
-// serve answers until SIGTERM, and then as long as drain says.
+// serve answers until SIGTERM, and then for the time drain.
 func serve(port int, drain time.Duration) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -73,7 +73,7 @@ func serve(port int, drain time.Duration) error {
 	return nil
 }
 
-// answer sends the host name back to whoever sends a datagram.
+// answer sends the host name back to the sender of each datagram.
 func answer(c net.PacketConn) error {
 	host, err := os.Hostname()
 	if err != nil {

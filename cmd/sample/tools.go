@@ -129,8 +129,8 @@ func write(args []string, in io.Reader) error {
 	return os.WriteFile(args[0], data, 0o644)
 }
 
-// get prints what an HTTP URL answers, over a connection of its own; more
-// than one URL are asked in turn. --ca FILE names who may sign servers'
+// get prints the answer of an HTTP URL, over a connection of its own; several
+// URLs are requested in turn. --ca FILE names the authorities of servers'
 // certificates, --token FILE holds a bearer token.
 func get(args []string, out, errs io.Writer) int {
 	flags := flag.NewFlagSet("get", flag.ContinueOnError)
@@ -191,7 +191,7 @@ func fetch(client *http.Client, url, bearer string, out io.Writer) error {
 }
 
 // shell runs lines of tools, `;` between them, from -c or from its input. It
-// knows words, single and double quotes, and $NAME.
+// supports words, single and double quotes, and $NAME.
 func shell(args []string, in io.Reader, out, errs io.Writer) int {
 	if len(args) >= 2 && args[0] == "-c" {
 		return script(args[1], in, out, errs)

@@ -3,7 +3,7 @@
 // https://kubernetes.io/docs/concepts/storage/volumes/#csi.
 //
 // It wakes on pods that use claims, on claims and volumes that get bound, on
-// VolumeAttachments, on CSIDrivers, and on what nodes say of their volumes. A
+// VolumeAttachments, on CSIDrivers, and on nodes' status of their volumes. A
 // request is a node.
 //
 // Invariants:
@@ -12,9 +12,9 @@
 //     VolumeAttachment is made only when the API server, not a cache, has none
 //     any more. There is one worker, so that no two nodes ask at once.
 //  2. A volume is detached only when no pod of the node uses it and the node
-//     does not say it is in use; but after 6 minutes if the node is not ready,
+//     does not report it in use; but after 6 minutes if the node is not ready,
 //     and at once if it has the taint node.kubernetes.io/out-of-service.
 //  3. status.volumesAttached of a node loses a volume before its
 //     VolumeAttachment goes.
-//  4. VolumeAttachments that others made, by their names, are left alone.
+//  4. VolumeAttachments of other makers, by their names, are left alone.
 package attachdetach

@@ -13,7 +13,7 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/internal/scrape"
 )
 
-// newForced has upstream's name, which says it twice.
+// newForced has upstream's name, which repeats itself.
 func newForced() *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{
 		Subsystem: "attach_detach_controller", Name: "attachdetach_controller_forced_detaches",
@@ -46,7 +46,7 @@ func (r *Reconciler) pods(ctx context.Context, f func(*corev1.Pod)) error {
 
 func (r *Reconciler) countInUse(ctx context.Context, n scrape.Counts) error {
 	return r.pods(ctx, func(pod *corev1.Pod) {
-		volumes, _ := r.volumesOf(ctx, pod) // what cannot be read is not told of
+		volumes, _ := r.volumesOf(ctx, pod) // what cannot be read is not counted
 		for _, pv := range volumes {
 			n.Add(1, pod.Spec.NodeName, plugin(pv))
 		}

@@ -17,13 +17,13 @@ import (
 // drainTimeout is how long a node that is not ready may keep a volume.
 const drainTimeout = 6 * time.Minute
 
-// Why a volume is detached that may be mounted; label values of the metrics.
+// The reasons for detaching a volume that may be mounted; label values of the metrics.
 const (
 	forcedTimeout      = "timeout"
 	forcedOutOfService = "out-of-service"
 )
 
-// observed is what concerns one node.
+// observed holds the state of one node.
 type observed struct {
 	name string
 	// node is nil if it is gone.
@@ -51,20 +51,20 @@ type attachment struct {
 	volume *corev1.PersistentVolume
 }
 
-// note is an Event for pods. It is told when it is new: while a plan says the
-// same under the same key, once.
+// note is an Event for pods. It is sent when it is new: once while plans have
+// the same text under the same key.
 type note struct {
 	pods                               []*corev1.Pod
 	key, eventType, reason, text, when string
 }
 
-// plan is what to do, in this order.
+// plan holds the actions on a node, in this order.
 type plan struct {
 	// report replaces status.volumesAttached if changed.
 	report  []corev1.AttachedVolume
 	changed bool
 	detach  []*storagev1.VolumeAttachment
-	// forced says of each that is detached while it may be mounted why it is.
+	// forced holds the reason of each detach of a volume that may still be mounted.
 	forced []string
 	attach []newAttachment
 	notes  []note
@@ -106,7 +106,7 @@ func planNode(o observed, now time.Time) plan {
 	return p
 }
 
-// attached is for a volume that has its attachment.
+// attached plans for a volume that has its attachment.
 func (p *plan) attached(o observed, w want, a attachment) {
 	switch {
 	case a.DeletionTimestamp != nil: // it has to go before there can be a new one
@@ -122,7 +122,7 @@ func (p *plan) attached(o observed, w want, a attachment) {
 	}
 }
 
-// attachTo is for a volume that has no attachment on the node.
+// attachTo plans for a volume that has no attachment on the node.
 func (p *plan) attachTo(o observed, w want, name string) {
 	if o.node == nil || o.node.Annotations[managedAnnotation] != "true" {
 		return
@@ -139,8 +139,8 @@ func (p *plan) attachTo(o observed, w want, name string) {
 	}})
 }
 
-// multiAttach tells each pod what keeps its volume: pods of its namespace by
-// name, others by number only.
+// multiAttach reports to each pod what keeps its volume: pods of its namespace
+// by name, others by number only.
 func (p *plan) multiAttach(w want) {
 	tell := func(pods []*corev1.Pod, text string) {
 		p.notes = append(p.notes, note{pods: pods, key: "attach " + w.volume.Name, eventType: corev1.EventTypeWarning, reason: "FailedAttachVolume",
@@ -174,7 +174,7 @@ func (p *plan) note(w want, key, eventType, reason, prefix, suffix, when string)
 		text: message(prefix, w.volume, suffix), when: when})
 }
 
-// unwanted is for an attachment that no pod of the node needs.
+// unwanted plans for an attachment that no pod of the node needs.
 func (p *plan) unwanted(o observed, a attachment, now time.Time) {
 	since, ok := o.since[a.Name]
 	if !ok {
@@ -192,7 +192,7 @@ func (p *plan) unwanted(o observed, a attachment, now time.Time) {
 	case used:
 		left := drainTimeout - now.Sub(since)
 		if ready(o.node) {
-			wait() // the node will say when it is done
+			wait() // the node will report when it is done
 			return
 		}
 		if left > 0 {
@@ -207,8 +207,8 @@ func (p *plan) unwanted(o observed, a attachment, now time.Time) {
 	p.detach = append(p.detach, a.VolumeAttachment)
 }
 
-// inUse says whether a node has a volume mounted, as far as it told. Nobody
-// knows it of a node that is gone.
+// inUse reports whether a node has a volume mounted, by its status. The mounts
+// of a node that is gone are unknown: it counts as having them.
 func inUse(node *corev1.Node, pv *corev1.PersistentVolume) bool {
 	switch {
 	case pv == nil:
@@ -233,8 +233,8 @@ func outOfService(node *corev1.Node) bool {
 	return node != nil && slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool { return t.Key == corev1.TaintNodeOutOfService })
 }
 
-// exclusive says whether one node at a time may have the volume. One that names
-// no modes is its driver's to judge.
+// exclusive reports whether one node at a time may have the volume. For one
+// without access modes the driver decides.
 func exclusive(pv *corev1.PersistentVolume) bool {
 	return len(pv.Spec.AccessModes) > 0 && !slices.Contains(pv.Spec.AccessModes, corev1.ReadWriteMany) && !slices.Contains(pv.Spec.AccessModes, corev1.ReadOnlyMany)
 }
@@ -242,14 +242,14 @@ func exclusive(pv *corev1.PersistentVolume) bool {
 // managedAnnotation is on nodes whose agent leaves attaching to this controller.
 const managedAnnotation = "volumes.kubernetes.io/controller-managed-attach-detach"
 
-// attachmentName is what agents of nodes look for, too.
+// attachmentName returns the name of a VolumeAttachment; agents of nodes compute it, too.
 func attachmentName(pv *corev1.PersistentVolume, node string) string {
 	return fmt.Sprintf("csi-%x", sha256.Sum256([]byte(pv.Spec.CSI.VolumeHandle+pv.Spec.CSI.Driver+node)))
 }
 
 var madeHere = regexp.MustCompile(`^csi-[0-9a-f]{64}$`)
 
-// ours says whether an attachment was made here, or would be.
+// ours reports whether an attachment was made here, or would be.
 func ours(a *storagev1.VolumeAttachment, pv *corev1.PersistentVolume) bool {
 	if pv != nil && pv.Spec.CSI != nil {
 		return a.Name == attachmentName(pv, a.Spec.NodeName)
@@ -266,7 +266,7 @@ func message(prefix string, pv *corev1.PersistentVolume, suffix string) string {
 	return fmt.Sprintf("%s for volume %q %s", prefix, pv.Name, suffix)
 }
 
-// over says that a pod needs no volumes any more.
+// over reports whether a pod needs no volumes any more.
 func over(pod *corev1.Pod) bool {
 	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
 		return true

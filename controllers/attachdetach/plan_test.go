@@ -63,7 +63,7 @@ func failed(a *storagev1.VolumeAttachment) {
 	a.Status.AttachError = &storagev1.VolumeError{Message: "no room"}
 }
 
-// text is a plan in short, for tables.
+// text returns a plan in short, for tables.
 func (p plan) text() []string {
 	var out []string
 	for _, a := range p.attach {

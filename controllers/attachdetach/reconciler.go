@@ -34,8 +34,8 @@ type Reconciler struct {
 	forced   *prometheus.CounterVec
 
 	mu sync.Mutex
-	// since and told are by node: when detaching was first wanted, and what was
-	// told last. Both are rebuilt after a restart.
+	// since and told are by node: when detaching was first wanted, and the last
+	// events. Both are rebuilt after a restart.
 	since map[string]map[string]time.Time
 	told  map[string]map[string]bool
 }
@@ -94,7 +94,7 @@ func (r *Reconciler) observe(ctx context.Context, name string) (observed, error)
 	return o, nil
 }
 
-// wants are the volumes that pods of a node need attached.
+// wants returns the volumes that pods of a node need attached.
 func (r *Reconciler) wants(ctx context.Context, node string) ([]want, error) {
 	var pods corev1.PodList
 	if err := r.client.List(ctx, &pods, client.MatchingFields{index.PodNode: node}, client.UnsafeDisableDeepCopy); err != nil {
@@ -128,7 +128,7 @@ func (r *Reconciler) wants(ctx context.Context, node string) ([]want, error) {
 	return wants, nil
 }
 
-// volumesOf are the volumes of a pod that drivers have to attach.
+// volumesOf returns the volumes of a pod that drivers have to attach.
 func (r *Reconciler) volumesOf(ctx context.Context, pod *corev1.Pod) ([]*corev1.PersistentVolume, error) {
 	var volumes []*corev1.PersistentVolume
 	for _, name := range index.ByVolumeClaim(pod) {
@@ -144,7 +144,7 @@ func (r *Reconciler) volumesOf(ctx context.Context, pod *corev1.Pod) ([]*corev1.
 		if client.IgnoreNotFound(err) != nil {
 			return nil, fmt.Errorf("reading driver %s: %w", pv.Spec.CSI.Driver, err)
 		}
-		// A driver that nobody tells about is one that attaches.
+		// A driver without a CSIDriver object attaches.
 		if err != nil || ptr.Deref(driver.Spec.AttachRequired, true) {
 			volumes = append(volumes, pv)
 		}
@@ -152,7 +152,7 @@ func (r *Reconciler) volumesOf(ctx context.Context, pod *corev1.Pod) ([]*corev1.
 	return volumes, nil
 }
 
-// boundVolume is nil unless claim and volume are bound to each other.
+// boundVolume returns nil unless claim and volume are bound to each other.
 func (r *Reconciler) boundVolume(ctx context.Context, key types.NamespacedName) (*corev1.PersistentVolume, error) {
 	var claim corev1.PersistentVolumeClaim
 	if err := r.client.Get(ctx, key, &claim, client.UnsafeDisableDeepCopy); err != nil {
@@ -218,7 +218,7 @@ func (r *Reconciler) findElsewhere(ctx context.Context, node string, w *want) er
 	return nil
 }
 
-// remember keeps what the next plan needs, and tells pods what is new.
+// remember keeps what the next plan needs, and sends pods' new events.
 func (r *Reconciler) remember(node string, p plan) {
 	told := map[string]bool{}
 	r.mu.Lock()
@@ -261,7 +261,7 @@ func (r *Reconciler) apply(ctx context.Context, o observed, p plan) error {
 			if err != nil {
 				return err
 			}
-			if there { // the cache will tell
+			if there { // the cache will show it
 				continue
 			}
 		}

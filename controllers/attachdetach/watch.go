@@ -69,8 +69,8 @@ func request(node string) reconcile.Request {
 	return reconcile.Request{NamespacedName: types.NamespacedName{Name: node}}
 }
 
-// ofPod is the pod's node, if any of its volumes may have to be attached, or the
-// nodes that wait for one.
+// ofPod returns the pod's node, if any of its volumes may have to be attached,
+// or the nodes that wait for one.
 func (r *Reconciler) ofPod(ctx context.Context, o client.Object) []reconcile.Request {
 	pod, ok := o.(*corev1.Pod)
 	if !ok {
@@ -103,7 +103,7 @@ func (r *Reconciler) ofVolume(ctx context.Context, o client.Object) []reconcile.
 	return nil
 }
 
-// ofAttachment is its node, and those that wait for its volume.
+// ofAttachment returns its node, and those that wait for its volume.
 func (r *Reconciler) ofAttachment(ctx context.Context, o client.Object) []reconcile.Request {
 	a, ok := o.(*storagev1.VolumeAttachment)
 	if !ok {
@@ -117,8 +117,8 @@ func (r *Reconciler) ofAttachment(ctx context.Context, o client.Object) []reconc
 	return append(requests, r.ofVolume(ctx, pv)...)
 }
 
-// ofDriver are the nodes of all pods with its volumes: whether they have to be
-// attached may have changed.
+// ofDriver returns the nodes of all pods with its volumes: whether they have to
+// be attached may have changed.
 func (r *Reconciler) ofDriver(ctx context.Context, o client.Object) []reconcile.Request {
 	var volumes corev1.PersistentVolumeList
 	if err := r.client.List(ctx, &volumes, client.UnsafeDisableDeepCopy); err != nil {
@@ -134,7 +134,7 @@ func (r *Reconciler) ofDriver(ctx context.Context, o client.Object) []reconcile.
 	return requests
 }
 
-// users are the nodes of pods that use a claim.
+// users returns the nodes of pods that use a claim.
 func (r *Reconciler) users(ctx context.Context, namespace, claim string) []reconcile.Request {
 	var pods corev1.PodList
 	if err := r.client.List(ctx, &pods, client.InNamespace(namespace), client.MatchingFields{index.PodVolumeClaim: claim}, client.UnsafeDisableDeepCopy); err != nil {

@@ -7,7 +7,7 @@
 //  1. The ConfigMap cluster-info in kube-public has one signature per bootstrap
 //     token whose usage-bootstrap-signing is true and that has not expired, and
 //     none of others.
-//  2. It is never created here, and what it says is not touched.
+//  2. It is never created here, and its contents are not touched.
 //  3. A token Secret is deleted when its expiration has come, by its UID.
 //
 // https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/

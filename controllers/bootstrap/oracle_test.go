@@ -11,8 +11,8 @@ import (
 	"k8s.io/cluster-bootstrap/token/jws"
 )
 
-// Whatever cluster-info said before, it has a valid signature of each token
-// that may sign, and of none other, and what else it says stays.
+// Whatever cluster-info had before, it has a valid signature of each token that
+// may sign, and of none other, and its other contents stay.
 func TestSignAgainstVerification(t *testing.T) {
 	for seed := range uint64(200) {
 		rng := rand.New(rand.NewPCG(seed, 1))

@@ -1,9 +1,9 @@
-// Package certificates decides about CertificateSigningRequests of the cluster's
-// own signers, and clears requests away. Three reconcilers share the watch:
+// Package certificates decides about CertificateSigningRequests of the cluster's own
+// signers, and deletes old requests. Three reconcilers share the watch:
 //
-//   - Approver approves what agents ask for themselves, when whoever asks may
+//   - Approver approves what agents request for themselves, when the requester may
 //     create certificatesigningrequests/nodeclient or /selfnodeclient, now or
-//     by the time it asks again;
+//     by the time the Approver asks again;
 //   - Signer signs approved requests with the cluster's authority;
 //   - Cleaner deletes old CertificateSigningRequests and PodCertificateRequests.
 //

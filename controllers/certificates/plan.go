@@ -11,11 +11,11 @@ import (
 	"github.com/coracle-k8s/coracle/apis/certificates"
 )
 
-// permission is what whoever asks needs, so that nobody has to look.
+// permission is a right with which the requester needs no approval by a person.
 type permission struct{ subresource, message string }
 
-// permissions are the rights of which one suffices to have r approved, nil if
-// it is not for the Approver. err tells of a request that nobody can read.
+// permissions returns the rights of which one suffices to have r approved, nil
+// if r is not for the Approver. err is set if r cannot be parsed.
 func permissions(r *certificatesv1.CertificateSigningRequest) ([]permission, error) {
 	if len(r.Status.Certificate) > 0 || certificates.HasCondition(r, certificatesv1.CertificateApproved) || certificates.HasCondition(r, certificatesv1.CertificateDenied) ||
 		r.Spec.SignerName != certificatesv1.KubeAPIServerClientKubeletSignerName {
@@ -35,14 +35,14 @@ func permissions(r *certificatesv1.CertificateSigningRequest) ([]permission, err
 	return some, nil
 }
 
-// Rights may be granted after they were asked for, and nothing tells.
+// Rights may be granted after they were asked for, without an event.
 const soonestAsk, latestAsk = time.Second, 15 * time.Minute
 
-// askAgain is how long to wait before the rights to a request of that age are
-// asked for again: as long as it has waited already.
+// askAgain returns how long to wait before the rights to a request of that age
+// are asked for again: as long as it has waited already.
 func askAgain(age time.Duration) time.Duration { return min(max(age, soonestAsk), latestAsk) }
 
-// toSign says that r waits for the Signer.
+// toSign reports whether r waits for the Signer.
 func toSign(r *certificatesv1.CertificateSigningRequest) bool {
 	switch r.Spec.SignerName {
 	case certificatesv1.KubeletServingSignerName, certificatesv1.KubeAPIServerClientKubeletSignerName, certificatesv1.KubeAPIServerClientSignerName:
@@ -62,8 +62,8 @@ const (
 	defaultLife = 365 * 24 * time.Hour
 )
 
-// template is the certificate that answers a request: names are as asked for,
-// extensions are not.
+// template returns the certificate that answers a request: names are as asked
+// for, extensions are not.
 func template(request *x509.CertificateRequest, spec *certificatesv1.CertificateSigningRequestSpec, longest time.Duration, now, authorityEnds time.Time) (*x509.Certificate, error) {
 	life := longest
 	if s := spec.ExpirationSeconds; s != nil {
@@ -93,7 +93,8 @@ func template(request *x509.CertificateRequest, spec *certificatesv1.Certificate
 	return t, nil
 }
 
-// keyUsage of the usages that the three signers sign; see certificates.Acceptable.
+// keyUsage returns the key usage of a usage that the three signers sign; see
+// certificates.Acceptable.
 func keyUsage(u certificatesv1.KeyUsage) (x509.KeyUsage, []x509.ExtKeyUsage, error) {
 	switch u {
 	case certificatesv1.UsageDigitalSignature:
@@ -115,8 +116,8 @@ const (
 	podCertsKept = 15 * time.Minute
 )
 
-// deadline is when r may be deleted; ok is false if something has to happen to
-// it first, which comes as an event.
+// deadline returns when r may be deleted; ok is false if something has to
+// happen to it first, which comes as an event.
 func deadline(r *certificatesv1.CertificateSigningRequest) (at time.Time, ok bool) {
 	if len(r.Status.Conditions) == 0 {
 		return r.CreationTimestamp.Add(pendingKept), true
@@ -147,7 +148,7 @@ func deadline(r *certificatesv1.CertificateSigningRequest) (at time.Time, ok boo
 	return at, ok
 }
 
-// expiry is the end of the first certificate in data.
+// expiry returns the end of the first certificate in data.
 func expiry(data []byte) (time.Time, bool) {
 	block, _ := pem.Decode(data)
 	if block == nil {

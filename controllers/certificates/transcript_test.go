@@ -15,7 +15,7 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the transcripts in testdata")
 
-// What each of the three makes of random requests.
+// The results of each of the three for random requests.
 func TestTranscript(t *testing.T) {
 	r := golden.NewRandom(1)
 	for range 40 {

@@ -1,10 +1,10 @@
 // Package clusterauthentication keeps the ConfigMap by which aggregated API
-// servers know whom to believe, kube-system/extension-apiserver-authentication:
+// servers authenticate requests, kube-system/extension-apiserver-authentication:
 // https://kubernetes.io/docs/tasks/extend-kubernetes/configure-aggregation-layer/.
 //
-// The server writes it when it starts; this puts back what others change or
-// delete meanwhile. It wakes on that ConfigMap. Invariant: its data are those of
-// this server, and nothing else.
+// The server writes it when it starts; this controller restores what other clients
+// change or delete meanwhile. It wakes on that ConfigMap. Invariant: its data are
+// those of this server, and nothing else.
 package clusterauthentication
 
 import (

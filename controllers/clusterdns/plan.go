@@ -25,7 +25,7 @@ const (
 	port             = 53
 )
 
-// plan is what is to be done; nil and empty fields are nothing.
+// plan holds the writes to make; nil and empty fields are none.
 type plan struct {
 	createService  *corev1.Service
 	create, update []*discoveryv1.EndpointSlice
@@ -114,7 +114,7 @@ func sliceOf(node *corev1.Node) *discoveryv1.EndpointSlice {
 	}
 }
 
-// seen is false when nothing was heard of the node for long.
+// seen reports whether the node was heard of lately.
 func seen(node *corev1.Node) bool {
 	return !slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
 		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionUnknown

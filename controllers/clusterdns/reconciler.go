@@ -95,8 +95,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	return reconcile.Result{}, r.apply(ctx, planFor(r.address, nodes.Items, service, have.Items))
 }
 
-// apply does it. What was made by an earlier reconcile that the cache does not
-// show yet is no error: its event brings the next one.
+// apply makes the writes. An object that an earlier reconcile made and the
+// cache does not show yet is no error: its event brings the next one.
 func (r *Reconciler) apply(ctx context.Context, p plan) error {
 	var errs []error
 	if p.createService != nil {

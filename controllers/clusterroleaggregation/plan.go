@@ -7,7 +7,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/rbac"
 )
 
-// plan says which rules the role must get; no write is due when ok is false.
+// plan returns the rules that the role must get; no write is due when ok is false.
 func plan(role *rbacv1.ClusterRole, all []*rbacv1.ClusterRole) (rules []rbacv1.PolicyRule, ok bool) {
 	if role.AggregationRule == nil || role.DeletionTimestamp != nil {
 		return nil, false

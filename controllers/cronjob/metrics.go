@@ -6,7 +6,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/histogram"
 )
 
-// newSkew is upstream's metric of how late Jobs are.
+// newSkew returns upstream's metric of how late Jobs are.
 func newSkew() prometheus.Histogram {
 	return histogram.New(prometheus.HistogramOpts{
 		Subsystem: "cronjob_controller", Name: "job_creation_skew_duration_seconds",

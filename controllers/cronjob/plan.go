@@ -34,7 +34,7 @@ func normal(reason, format string, args ...any) Note {
 	return Note{corev1.EventTypeNormal, reason, fmt.Sprintf(format, args...)}
 }
 
-// Expired are the finished Jobs beyond the history limits, oldest first.
+// Expired returns the finished Jobs beyond the history limits, oldest first.
 func Expired(c *batchv1.CronJob, jobs []*batchv1.Job) []*batchv1.Job {
 	var out []*batchv1.Job
 	for _, h := range []struct {
@@ -182,12 +182,12 @@ func Decide(c *batchv1.CronJob, status *batchv1.CronJobStatus, now time.Time) De
 	return d
 }
 
-// JobName is the name of the Job for a scheduled time: the minutes since 1970.
+// JobName returns the name of the Job for a scheduled time: the minutes since 1970.
 func JobName(c *batchv1.CronJob, at time.Time) string {
 	return fmt.Sprintf("%s-%d", c.Name, at.Unix()/60)
 }
 
-// NewJob is the Job for a scheduled time.
+// NewJob returns the Job for a scheduled time.
 func NewJob(c *batchv1.CronJob, at time.Time) (*batchv1.Job, error) {
 	zone, err := time.LoadLocation(ptr.Deref(c.Spec.TimeZone, ""))
 	if err != nil {
@@ -204,7 +204,7 @@ func NewJob(c *batchv1.CronJob, at time.Time) (*batchv1.Job, error) {
 	}, nil
 }
 
-// Started is the status once the Job for a time was made.
+// Started updates the status after the Job for a time was made.
 func Started(status *batchv1.CronJobStatus, j *batchv1.Job, at time.Time) {
 	status.Active = append(status.Active, corev1.ObjectReference{Kind: "Job", APIVersion: batchv1.SchemeGroupVersion.String(),
 		Namespace: j.Namespace, Name: j.Name, UID: j.UID, ResourceVersion: j.ResourceVersion})

@@ -49,7 +49,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		return reconcile.Result{}, err
 	}
 	if Unexpected(&c.Status, jobs) {
-		// Most often the cache is only late with what we wrote.
+		// Most often the cache only lacks this controller's last write.
 		if err := r.live.Get(ctx, req.NamespacedName, c); err != nil {
 			return reconcile.Result{}, client.IgnoreNotFound(err)
 		}
@@ -163,8 +163,7 @@ func (r *Reconciler) start(ctx context.Context, c *batchv1.CronJob, status *batc
 	return nil
 }
 
-// adopt lists a Job that was made before, but by a controller that did not get
-// to say so.
+// adopt lists a Job that was made before, by a controller that ended before it wrote that.
 func (r *Reconciler) adopt(ctx context.Context, c *batchv1.CronJob, status *batchv1.CronJobStatus, j *batchv1.Job, at time.Time) error {
 	if err := r.live.Get(ctx, client.ObjectKeyFromObject(j), j); err != nil {
 		return fmt.Errorf("reading job %s: %w", j.Name, err)

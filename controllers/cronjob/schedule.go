@@ -23,7 +23,7 @@ const manyMissed = 100
 
 var errTooDense = errors.New("time difference between two schedules is less than 1 second")
 
-// zoned is the schedule with the time zone of the spec, if it has none itself.
+// zoned returns the schedule with the time zone of the spec, if it has none itself.
 func zoned(c *batchv1.CronJob) (cron.Schedule, error) {
 	text := c.Spec.Schedule
 	if zone := ptr.Deref(c.Spec.TimeZone, ""); c.Spec.TimeZone != nil && !strings.Contains(text, "TZ") {
@@ -57,8 +57,8 @@ func last(s cron.Schedule, since, now time.Time) (at time.Time, missed int64, er
 	return latest(s, first, now), missed, nil
 }
 
-// latest is the last time of a schedule not after now; first is one. Whether
-// there is one more after a second says where to look on: it does not go
+// latest returns the last time of a schedule not after now; first is one. It is
+// a binary search by whether there is one more after a second, and does not go
 // through all of them. (Upstream takes one step back from now and misses times
 // that are not a step apart, such as the last of a working week.)
 func latest(s cron.Schedule, first, now time.Time) time.Time {
@@ -70,7 +70,7 @@ func latest(s cron.Schedule, first, now time.Time) time.Time {
 	return s.Next(first.Add(time.Duration(after-1) * time.Second))
 }
 
-// since is the last time that needs no more looking at.
+// since returns the last time that needs no more looking at.
 func since(c *batchv1.CronJob, status *batchv1.CronJobStatus) time.Time {
 	if status.LastScheduleTime != nil {
 		return status.LastScheduleTime.Time
@@ -78,7 +78,7 @@ func since(c *batchv1.CronJob, status *batchv1.CronJobStatus) time.Time {
 	return c.CreationTimestamp.Time
 }
 
-// untilNext is how long it is to the next time of the schedule.
+// untilNext returns the time until the next time of the schedule.
 func untilNext(c *batchv1.CronJob, status *batchv1.CronJobStatus, s cron.Schedule, now time.Time) time.Duration {
 	earliest := since(c, status)
 	at, _, err := last(s, earliest, now)

@@ -7,9 +7,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// A pod that failed is deleted at once, the next one on its node a second
-// later, then two, and so on up to a quarter of an hour. What has not failed for
-// twice that long begins anew, and so does a set that was changed.
+// A pod that failed is deleted at once, the next one on its node a second later,
+// then two, and so on up to a quarter of an hour. The delays begin again after
+// twice that long without a failure, and when the set is changed.
 const firstDelay, longestDelay = time.Second, 15 * time.Minute
 
 // backoff remembers the failures of pods.

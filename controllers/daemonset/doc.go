@@ -4,14 +4,14 @@
 //
 //  1. A node gets a pod when the template's node name, selector and affinity match
 //     it and the pod tolerates its NoSchedule and NoExecute taints; the pods
-//     tolerate what befalls nodes in the way of trouble. A pod that is there stays
+//     get the standard tolerations for node conditions. A pod that is there stays
 //     for as long as it tolerates the node's NoExecute taints.
 //  2. The scheduler binds the pods: each has a required node affinity to its node.
 //  3. There is one pod per node; with maxSurge an old and a new one side by side
 //     while the new one is not available.
 //  4. An update makes no more than maxUnavailable nodes lack an available pod, or
 //     starts no more than maxSurge pods beside available ones.
-//  5. A pod that failed is deleted, and the more often it does the later.
+//  5. A pod that failed is deleted, later with each failure.
 //  6. What a reconcile does is a pure function (MakePlan) of the set, nodes, pods
 //     and time, and is done only once the cache shows all earlier creations and
 //     deletions. Pod events are paced by the number of nodes, so that a rollout to

@@ -14,7 +14,7 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/internal/owned"
 )
 
-// Verdict says what a node means to a set.
+// Verdict holds whether a set's pods belong on a node.
 type Verdict struct {
 	// Run: a pod should be there.
 	Run bool
@@ -88,8 +88,8 @@ func tolerations(spec *corev1.PodSpec) []corev1.Toleration {
 	return out
 }
 
-// labelTemplateGeneration is the label of pods that says what the hash of their
-// revision says too, for whoever still looks at it.
+// labelTemplateGeneration is the label of pods with the template's generation,
+// for clients that still read it; the hash of the revision has replaced it.
 const labelTemplateGeneration = "pod-template-generation"
 
 // templateGeneration returns the server's count of the set's templates, and

@@ -15,7 +15,7 @@ import (
 // Burst is how many pods one reconcile creates, and deletes, at most.
 const Burst = 250
 
-// Observed is what a reconcile knows.
+// Observed holds what a reconcile has read.
 type Observed struct {
 	Set *appsv1.DaemonSet
 	// Hash is that of the template's revision; pods that are up to date have it.
@@ -25,11 +25,11 @@ type Observed struct {
 	Pods []*corev1.Pod
 	// NotBefore is when the next failed pod on a node may be deleted, by node.
 	NotBefore map[string]time.Time
-	// Settled says that the cache shows all earlier creations and deletions.
+	// Settled is set if the cache shows all earlier creations and deletions.
 	Settled bool
 }
 
-// Plan is what is to be done.
+// Plan holds the actions of a reconcile.
 type Plan struct {
 	// Create names the nodes to create pods for.
 	Create []string
@@ -43,7 +43,7 @@ type Plan struct {
 	// RequeueAfter is when something is due that no event announces, 0 for never.
 	RequeueAfter time.Duration
 
-	// hash is what new pods are to have.
+	// hash is the revision hash of new pods.
 	hash string
 }
 

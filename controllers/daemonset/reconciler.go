@@ -94,7 +94,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		failure = r.store(set, selector).Delete(ctx, history.Excess(old, live(o.Pods), set.Spec.RevisionHistoryLimit))
 	}
 	if !o.Settled && plan.RequeueAfter == 0 {
-		// Should a watch event be lost, nothing else would wake us.
+		// Should a watch event be lost, nothing else would trigger a reconcile.
 		plan.RequeueAfter = expect.Timeout
 	}
 	return reconcile.Result{RequeueAfter: plan.RequeueAfter}, failure

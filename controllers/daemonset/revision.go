@@ -18,7 +18,7 @@ import (
 // kind is the kind of owner in the pods' owner references.
 var kind = appsv1.SchemeGroupVersion.WithKind("DaemonSet")
 
-// revisionKind is how its revisions are named: they share a label with the pods.
+// revisionKind names its revisions: they share a label with the pods.
 var revisionKind = history.Kind{GroupVersionKind: kind, HashLabel: appsv1.DefaultDaemonSetUniqueLabelKey}
 
 func (r *Reconciler) store(set *appsv1.DaemonSet, selector labels.Selector) *history.Store {
@@ -68,8 +68,7 @@ func (r *Reconciler) revisions(ctx context.Context, set *appsv1.DaemonSet, selec
 	return current, old, nil
 }
 
-// labelled gives a revision that somebody else made the label, which pods are
-// compared with.
+// labelled adds the label that pods are compared with to a revision that another client made.
 func (r *Reconciler) labelled(ctx context.Context, rev *appsv1.ControllerRevision) (*appsv1.ControllerRevision, error) {
 	if _, ok := rev.Labels[revisionKind.HashLabel]; ok {
 		return rev, nil
@@ -111,7 +110,7 @@ func (r *Reconciler) dedup(ctx context.Context, store *history.Store, d history.
 	return store.Delete(ctx, d.Duplicates)
 }
 
-// live says which revisions pods have.
+// live returns a function that reports whether a revision has pods.
 func live(pods []*corev1.Pod) func(*appsv1.ControllerRevision) bool {
 	hashes := map[string]bool{}
 	for _, p := range pods {

@@ -59,7 +59,7 @@ func (r *Reconciler) setHandler() handler.EventHandler {
 				forget(e.ObjectOld)
 			}
 			if e.ObjectOld.GetGeneration() == e.ObjectNew.GetGeneration() && e.ObjectOld.GetUID() == e.ObjectNew.GetUID() {
-				r.pacer.Enqueue(q, requestFor(e.ObjectNew)) // the status, nearly always our own write
+				r.pacer.Enqueue(q, requestFor(e.ObjectNew)) // the status, nearly always this controller's own write
 				return
 			}
 			q.Add(requestFor(e.ObjectNew))

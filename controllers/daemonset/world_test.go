@@ -165,7 +165,7 @@ func (w *world) settleFor(d time.Duration) {
 		s.CurrentNumberScheduled, s.UpdatedNumberScheduled, s.NumberReady, s.NumberAvailable, s.NumberUnavailable, s.NumberMisscheduled)
 }
 
-// scenarios are what happens to a set, each with a transcript in testdata.
+// scenarios returns sequences of changes to a set, each with a transcript in testdata.
 func scenarios() map[string]func() *world {
 	return map[string]func() *world{
 		"rolling":   rolling,

@@ -12,17 +12,17 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// Observed is what a reconcile knows.
+// Observed holds what a reconcile has read.
 type Observed struct {
 	Deployment *appsv1.Deployment
 	// Sets are the ReplicaSets that the Deployment owns.
 	Sets []*appsv1.ReplicaSet
 }
 
-// Plan is what is to be done, in the order of its fields.
+// Plan holds the actions of a reconcile, in the order of its fields.
 type Plan struct {
 	// Rewrite is the Deployment with an earlier template. It is written before
-	// anything is told, and its write leads to all the rest.
+	// events are sent, and its write triggers all the rest.
 	Rewrite *appsv1.Deployment
 	// Create is the ReplicaSet of a new template, nil when it exists.
 	Create *appsv1.ReplicaSet
@@ -30,7 +30,7 @@ type Plan struct {
 	Change []Change
 	// Delete are the ReplicaSets that history no longer has room for.
 	Delete []*appsv1.ReplicaSet
-	// Revision is what the Deployment's revision annotation should become, empty
+	// Revision is the new value of the Deployment's revision annotation, empty
 	// when it need not change.
 	Revision string
 	// Status is the status to report.

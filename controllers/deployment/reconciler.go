@@ -28,7 +28,7 @@ import (
 const ControllerName = "deployment-controller"
 
 // errNotYet ends a reconcile whose rest must wait for an event that is sure to
-// come: the cache is behind, or somebody else wrote first.
+// come: the cache is behind, or another client wrote first.
 var errNotYet = errors.New("the cache has not caught up")
 
 // Reconciler reconciles Deployments. Make it with New.

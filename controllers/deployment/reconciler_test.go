@@ -232,7 +232,7 @@ func TestWaitsForItsOwnWrites(t *testing.T) {
 	b := newBench(t, newWorld(3, "1", "1").d)
 	b.mustReconcile()
 	set := b.sets()[0]
-	// What the server answered is newer than what the cache shows.
+	// The server's answer is newer than the cache.
 	answered := set.DeepCopy()
 	answered.Generation++
 	b.r.written.record(answered)

@@ -136,7 +136,7 @@ func (r *rollout) markRevision(s *appsv1.ReplicaSet, revision int64) {
 	was, had := s.Annotations[annotationRevision]
 	current, err := strconv.ParseInt(was, 10, 64)
 	if had && was != "" && err != nil {
-		// Somebody wrote something that is not a number: not ours to repair.
+		// A user wrote something that is not a number. It is not repaired.
 		return
 	}
 	if current >= revision {
@@ -149,7 +149,7 @@ func (r *rollout) markRevision(s *appsv1.ReplicaSet, revision int64) {
 	annotate(s, changes)
 }
 
-// inherited are those of a Deployment's annotations that its ReplicaSets take over.
+// inherited returns a Deployment's annotations that its ReplicaSets take over.
 func inherited(annotations map[string]string) map[string]string {
 	out := maps.Clone(annotations)
 	for _, k := range []string{annotationLastApplied, annotationRevision, annotationRevisionHistory, annotationDesired, annotationMax, annotationRollbackTo} {

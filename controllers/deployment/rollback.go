@@ -65,7 +65,7 @@ func takeBack(d *appsv1.Deployment, s *appsv1.ReplicaSet) {
 	maps.Copy(d.Annotations, inherited(s.Annotations))
 }
 
-// lastRevision is the second highest, 0 if there is none.
+// lastRevision returns the second highest revision, 0 if there is none.
 func (r *rollout) lastRevision() int64 {
 	highest, last := int64(0), int64(0)
 	for _, s := range r.all() {

@@ -4,7 +4,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 )
 
-// newSize is how many pods the new set may have now.
+// newSize returns how many pods the new set may have now.
 func (r *rollout) newSize() int32 {
 	current := size(r.newSet)
 	if r.d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType {
@@ -30,7 +30,7 @@ func (r *rollout) growNew() {
 
 // shrinkOld takes pods away from old sets: as many as leaves the minimum
 // available even if none of the new pods that are on their way arrives.
-// Unhealthy pods go first, which costs nobody anything.
+// Unhealthy pods go first, which costs no availability.
 func (r *rollout) shrinkOld() {
 	if sum(r.old, size) == 0 {
 		return
@@ -56,9 +56,8 @@ func (r *rollout) shrinkOld() {
 	}
 }
 
-// surviving is how many available pods a set has left once its controller has
-// acted on its size. Its status alone may still count pods that were taken away
-// a moment ago.
+// surviving returns how many available pods a set has left once its controller has acted
+// on its size. Its status alone may still count pods that were taken away a moment ago.
 func surviving(s *appsv1.ReplicaSet) int32 { return min(s.Status.AvailableReplicas, size(s)) }
 
 // recreate stops every old pod before it starts a new one.

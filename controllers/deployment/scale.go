@@ -129,8 +129,8 @@ func (r *rollout) scaleProportionally() {
 	}
 }
 
-// share is by how much s grows (or shrinks) of the toAdd pods of which added
-// are given out already.
+// share returns by how much s grows (or shrinks) of the toAdd pods of which
+// added are given out already.
 func (r *rollout) share(s *appsv1.ReplicaSet, toAdd, added int32) int32 {
 	if size(s) == 0 || toAdd == 0 || toAdd == added {
 		return 0

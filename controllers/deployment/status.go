@@ -28,7 +28,7 @@ const (
 // noDeadline is the value of progressDeadlineSeconds that means none.
 const noDeadline = int32(1<<31 - 1)
 
-// deadline is how long a Deployment may go without progress, 0 for ever.
+// deadline returns how long a Deployment may go without progress, 0 for ever.
 func (r *rollout) deadline() time.Duration {
 	s := r.d.Spec.ProgressDeadlineSeconds
 	if s == nil || *s == noDeadline {
@@ -77,8 +77,8 @@ func (r *rollout) notePause() {
 	}
 }
 
-// judgeProgress sets the Progressing and ReplicaFailure conditions and says
-// when to judge again. It needs the counts of countStatus.
+// judgeProgress sets the Progressing and ReplicaFailure conditions and when to
+// judge again. It needs the counts of countStatus.
 func (r *rollout) judgeProgress() {
 	deadline := r.deadline()
 	if deadline == 0 {
@@ -160,7 +160,7 @@ func (r *rollout) untilDeadline(deadline time.Duration) time.Duration {
 	return max(c.LastUpdateTime.Add(deadline).Sub(r.now), 0) + time.Second
 }
 
-// replicaFailure is the failure of the new set, or else of any.
+// replicaFailure returns the failure of the new set, or else of any.
 func (r *rollout) replicaFailure() *appsv1.ReplicaSetCondition {
 	sets := r.all()
 	slices.Reverse(sets)

@@ -188,7 +188,7 @@ func (w *world) state() string {
 	return out
 }
 
-// scenarios are what happens to a Deployment, each with a transcript in testdata.
+// scenarios returns sequences of changes to a Deployment, each with a transcript in testdata.
 func scenarios() map[string]func() *world {
 	return map[string]func() *world{
 		"rolling-update":       rollingUpdate,

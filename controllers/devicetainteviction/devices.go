@@ -10,7 +10,7 @@ import (
 
 type poolID struct{ driver, pool string }
 
-// devices knows the slices that there are by pool. It is safe for concurrent use.
+// devices holds the existing slices by pool. It is safe for concurrent use.
 type devices struct {
 	mu    sync.Mutex
 	pools map[poolID]map[string]*resourcev1.ResourceSlice
@@ -51,7 +51,7 @@ type taintedDevice struct {
 	taint  *resourcev1.DeviceTaint
 }
 
-// tainted are the devices of a pool with a NoExecute taint, each with each.
+// tainted returns the devices of a pool with a NoExecute taint, each with each.
 func tainted(pool map[string]*resourcev1.ResourceSlice) []taintedDevice {
 	var all []taintedDevice
 	for _, s := range newest(pool) {
@@ -67,7 +67,7 @@ func tainted(pool map[string]*resourcev1.ResourceSlice) []taintedDevice {
 	return all
 }
 
-// newest are the slices of a pool's newest generation.
+// newest returns the slices of a pool's newest generation.
 func newest(pool map[string]*resourcev1.ResourceSlice) []*resourcev1.ResourceSlice {
 	var found []*resourcev1.ResourceSlice
 	for _, s := range pool {
@@ -82,7 +82,7 @@ func newest(pool map[string]*resourcev1.ResourceSlice) []*resourcev1.ResourceSli
 	return found
 }
 
-// taints are the NoExecute taints that slices say of a device.
+// taints returns the NoExecute taints of a device in slices.
 func (d *devices) taints(pool poolID, device string) []*resourcev1.DeviceTaint {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -123,7 +123,7 @@ func noExecute(d *resourcev1.Device) []*resourcev1.DeviceTaint {
 	return found
 }
 
-// means says whether a rule is about a device. Without a selector it is about none.
+// means reports whether a rule applies to a device. Without a selector it applies to none.
 func means(r *resourcev1.DeviceTaintRule, pool poolID, device string) bool {
 	s := r.Spec.DeviceSelector
 	is := func(wanted *string, have string) bool { return wanted == nil || *wanted == have }

@@ -5,12 +5,12 @@
 // A taint comes from the driver, in a ResourceSlice, or from an administrator,
 // in a DeviceTaintRule. Two reconcilers: that of pods wakes on what pods, claims,
 // slices and rules change, and at the end of a toleration's seconds, by the
-// injected clock; that of rules tells in their status how far eviction is.
+// injected clock; that of rules writes the progress of eviction into their status.
 //
 // Invariants:
 //
 //  1. A pod on a node is deleted at the earliest time that any taint of any
-//     device in any claim that is reserved for it says: when it was put there,
+//     device in any claim that is reserved for it sets: when it was put there,
 //     plus the shortest toleration of it; a toleration without an end is for ever.
 //  2. Of a pool's slices only those of the newest generation count; a rule also
 //     means devices that no slice has any more.

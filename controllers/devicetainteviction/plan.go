@@ -24,7 +24,7 @@ type eviction struct {
 	rules []*resourcev1.DeviceTaintRule
 }
 
-// join is the earlier of two, because of both.
+// join returns the earlier of two evictions, because of both.
 func (e *eviction) join(other *eviction) *eviction {
 	if e == nil || other == nil {
 		return orElse(e, other)
@@ -57,7 +57,7 @@ func (e *eviction) because(rule *resourcev1.DeviceTaintRule) bool {
 type view struct {
 	// rules are those with effect NoExecute.
 	rules []*resourcev1.DeviceTaintRule
-	// taints are the NoExecute taints that slices say of a device.
+	// taints returns the NoExecute taints of a device in slices.
 	taints func(pool poolID, device string) []*resourcev1.DeviceTaint
 	// claim is the claim of a name, nil if there is none.
 	claim func(namespace, name string) *resourcev1.ResourceClaim
@@ -148,7 +148,7 @@ type progress struct {
 	published, allocated int
 }
 
-// condition is what a rule's status should say, in upstream's words.
+// condition returns the condition for a rule's status, in upstream's words.
 func condition(rule *resourcev1.DeviceTaintRule, p progress, now time.Time) metav1.Condition {
 	c := metav1.Condition{
 		Type: resourcev1.DeviceTaintConditionEvictionInProgress, Status: metav1.ConditionFalse,

@@ -148,7 +148,7 @@ func ends(on resourcev1.DeviceTaint, tolerations []resourcev1.DeviceToleration, 
 	return !some || over
 }
 
-// What rules say of themselves, while random numbers of pods have to go.
+// The conditions of rules, while random numbers of pods have to go.
 func TestTranscript(t *testing.T) {
 	r := golden.NewRandom(1)
 	for range 6 {

@@ -56,7 +56,7 @@ func (r *Reconciler) progress(ctx context.Context, rule *resourcev1.DeviceTaintR
 		return p, err
 	}
 	if effect == resourcev1.DeviceTaintEffectNone {
-		// What would happen if it had an effect.
+		// The status shows the effect that the rule would have.
 		rule = rule.DeepCopy()
 		rule.Spec.Taint.Effect = resourcev1.DeviceTaintEffectNoExecute
 		v.rules = append(v.rules, rule)

@@ -20,7 +20,7 @@ const deletionTimeout = 2 * time.Minute
 // staleTimeout is how long a pod may be a disruption's target without being deleted.
 const staleTimeout = 2 * time.Minute
 
-// Observed is what a reconcile knows.
+// Observed holds what a reconcile has read.
 type Observed struct {
 	Budget *policyv1.PodDisruptionBudget
 	// Pods are those that the budget selects.
@@ -28,7 +28,7 @@ type Observed struct {
 	// Scales are the scales of the pods' controllers, by UID of what a pod's
 	// controller reference names; several may share an owner.
 	Scales map[types.UID]Scale
-	// Failure is why scales are not known, nil if they are.
+	// Failure is the error of reading scales, nil if there was none.
 	Failure error
 }
 
@@ -38,14 +38,14 @@ type Scale struct {
 	Replicas int32
 }
 
-// Plan is what is to be done.
+// Plan holds the actions of a reconcile.
 type Plan struct {
 	Status policyv1.PodDisruptionBudgetStatus
 	// Events are about the budget.
 	Events []Event
 	// Overdue are pods that should have been deleted by now.
 	Overdue []*corev1.Pod
-	// Failure is why the status is not what it should be: to be tried again.
+	// Failure is the error that kept the status from being complete: to be tried again.
 	Failure error
 	// RequeueAfter is when the next granted eviction is due, 0 for none.
 	RequeueAfter time.Duration
@@ -184,7 +184,7 @@ func healthy(pods []*corev1.Pod, disrupted map[string]metav1.Time) int32 {
 	return n
 }
 
-// failSafe forbids disruptions and says why; all else stays as it was.
+// failSafe forbids disruptions with the reason; all else stays as it was.
 func failSafe(b *policyv1.PodDisruptionBudget, err error, now time.Time) policyv1.PodDisruptionBudgetStatus {
 	s := *b.Status.DeepCopy()
 	s.DisruptionsAllowed = 0

@@ -183,7 +183,7 @@ func TestAllowedAgainstOracle(t *testing.T) {
 		b.Status.DisruptedPods = granted
 		expected := scale
 		if len(pods) == 0 {
-			expected = 0 // nobody knows of whom
+			expected = 0 // without pods their controller is unknown
 		}
 		if !max && !percent {
 			expected = len(pods)

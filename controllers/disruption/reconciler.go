@@ -61,13 +61,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if !apiequality.Semantic.DeepEqual(b.Status, plan.Status) {
 		updated := b.DeepCopy()
 		updated.Status = plan.Status
-		// A conflict is an eviction that was granted meanwhile; its event wakes us.
+		// A conflict is an eviction that was granted meanwhile; its event triggers a reconcile.
 		if err := r.client.Status().Update(ctx, updated); client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
 			return reconcile.Result{}, fmt.Errorf("writing status: %w", err)
 		}
 	}
 	if plan.Failure != nil {
-		// A pod may be known before its controller, whose coming wakes nobody.
+		// A pod may be in the cache before its controller, whose arrival
+		// triggers no reconcile.
 		return reconcile.Result{}, fmt.Errorf("counting the pods that there should be: %w", plan.Failure)
 	}
 	return reconcile.Result{RequeueAfter: plan.RequeueAfter}, nil

@@ -17,8 +17,8 @@ import (
 	"github.com/coracle-k8s/coracle/apis"
 )
 
-// TestPodBeforeItsController has a budget looked at before the cache knows the
-// controller of its pod: nothing but another try brings it right.
+// TestPodBeforeItsController reconciles a budget before the cache has the
+// controller of its pod: only another try corrects the status.
 func TestPodBeforeItsController(t *testing.T) {
 	g, ctx := NewWithT(t), t.Context()
 	b := budget("", "1")

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// scales finds the scale of each pod's controller. What is gone is left out.
+// scales finds the scale of each pod's controller. Controllers that are gone are left out.
 func (r *Reconciler) scales(ctx context.Context, namespace string, pods []*corev1.Pod) (map[types.UID]Scale, error) {
 	found := map[types.UID]Scale{}
 	looked := map[types.UID]bool{}
@@ -57,8 +57,8 @@ func (r *Reconciler) scaleOf(ctx context.Context, namespace string, ref *metav1.
 	return r.scaleOfAny(ctx, key, group.WithKind(ref.Kind), ref.UID)
 }
 
-// scaleOfReplicaSet is that of the Deployment that owns it, if one does: during
-// a rollout its ReplicaSets together have more or fewer.
+// scaleOfReplicaSet returns the scale of the Deployment that owns it, if one
+// does: during a rollout its ReplicaSets together have more or fewer.
 func (r *Reconciler) scaleOfReplicaSet(ctx context.Context, key client.ObjectKey, ref *metav1.OwnerReference) (*Scale, error) {
 	set := &appsv1.ReplicaSet{}
 	ok, err := r.read(ctx, key, set, ref.UID)

@@ -81,7 +81,7 @@ func (r *Reconciler) wake(ctx context.Context, pod *corev1.Pod, q queue) {
 		}
 		r.pacer.Enqueue(q, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(b)})
 		if first != nil && !told {
-			// Nobody will be able to evict the pod.
+			// Every eviction of the pod will be refused.
 			r.recorder.Eventf(pod, corev1.EventTypeWarning, "MultiplePodDisruptionBudgets",
 				"Pod %q/%q matches multiple PodDisruptionBudgets.  Chose %q arbitrarily.", pod.Namespace, pod.Name, first.Name)
 			told = true

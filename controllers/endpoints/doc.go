@@ -1,9 +1,8 @@
-// Package endpoints keeps the legacy Endpoints object of every Service that has
-// a selector. EndpointSlices replace it; what still reads it is old clients,
-// and `kubectl get endpoints`.
+// Package endpoints keeps the legacy Endpoints object of every Service that has a selector.
+// EndpointSlices replace it; only old clients still read it, and `kubectl get endpoints`.
 //
 // It wakes on Services, on Pods whose endpoint changed, and on Endpoints that
-// somebody else changed.
+// another client changed.
 //
 // Invariants:
 //

@@ -24,7 +24,7 @@ const (
 	truncated      = "truncated"
 )
 
-// plan returns what to write, nil for nothing; create tells that it is new.
+// plan returns what to write, nil for nothing; create is set if it is new.
 // existing is nil when there is none, and is never changed. trigger is when the
 // change happened that the write publishes, zero if that is not known.
 func plan(svc *corev1.Service, pods []*corev1.Pod, existing *corev1.Endpoints, trigger time.Time) (write *corev1.Endpoints, create bool) {
@@ -153,7 +153,7 @@ func portsOf(svc *corev1.Service, pod *corev1.Pod) (ports []corev1.EndpointPort,
 }
 
 // truncate cuts the addresses to MaxAddresses: ready ones are kept first, and
-// each subset keeps its share. over tells that some were cut.
+// each subset keeps its share. over reports that some were cut.
 func truncate(all []corev1.EndpointSubset) (out []corev1.EndpointSubset, over bool) {
 	ready, notReady := 0, 0
 	for i := range all {

@@ -105,9 +105,9 @@ func (r *Reconciler) pods(ctx context.Context, svc *corev1.Service) ([]*corev1.P
 	return pods, nil
 }
 
-// remove deletes the Endpoints of a Service that is gone. A cache that tells of
-// Endpoints before their Service must not cost somebody theirs: only what we
-// manage, or what a Service had, is ours to delete, and a leader's record never.
+// remove deletes the Endpoints of a Service that is gone, if this controller
+// manages them. The cache may have Endpoints before their Service, so those of
+// other writers stay, and so does the record of a leader election.
 func (r *Reconciler) remove(ctx context.Context, e *corev1.Endpoints) error {
 	if e == nil || e.Labels[labelManagedBy] != managedBy {
 		return nil
@@ -133,7 +133,7 @@ func (r *Reconciler) write(ctx context.Context, svc *corev1.Service, e *corev1.E
 	switch {
 	case err == nil, apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause),
 		apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
-		// The last two: the cache is behind, and what it has yet to tell wakes us.
+		// The last two: the cache is behind, and the event that it lacks triggers a reconcile.
 		return nil
 	case create:
 		r.recorder.Eventf(reference(svc), corev1.EventTypeWarning, reasonCreateFailed, messageCreateFailed, svc.Namespace, svc.Name, err)

@@ -1,16 +1,14 @@
 // Package endpointslice keeps the EndpointSlices of every Service that has a
 // selector equal to the pods it selects.
 //
-// It wakes on Services, on Pods whose endpoint changed (readiness, termination,
-// address, labels), on EndpointSlices that somebody else wrote, and on Nodes
-// whose zone changed.
+// It wakes on Services, on Pods whose endpoint changed (readiness, termination, address,
+// labels), on EndpointSlices that another client wrote, and on Nodes whose zone changed.
 //
-// k8s.io/endpointslice has a Reconciler that does this, but it decides and
-// writes in one method, against a typed clientset, hashes every endpoint by
-// printing it and picks endpoints in the order of a map. Adapting it would have
-// cost more than the plan here, which is pure, ordered, and about a tenth of the
-// time for 1,000 endpoints. Of that module serve its pure parts: the trackers,
-// the topology cache and the hints of trafficDistribution.
+// k8s.io/endpointslice has a Reconciler that does this, but it decides and writes in one
+// method, against a typed clientset, hashes every endpoint by printing it and picks endpoints
+// in the order of a map. Adapting it would have cost more than the plan here, which is pure,
+// ordered, and takes about a tenth of the time for 1,000 endpoints. The pure parts of that
+// module are used: the trackers, the topology cache and the hints of trafficDistribution.
 //
 // Invariants:
 //
@@ -22,6 +20,6 @@
 //     no slice is rebalanced, none holds more than Config.MaxEndpointsPerSlice.
 //  4. Only slices labelled as managed by this controller are touched; labels of
 //     the Service are mirrored to them.
-//  5. No plan is made on a cache that has not seen our last writes.
+//  5. No plan is made on a cache that lacks this controller's last writes.
 //  6. A Service without pods has one empty slice per address family.
 package endpointslice

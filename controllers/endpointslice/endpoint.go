@@ -68,7 +68,8 @@ func sortPorts(p []discoveryv1.EndpointPort) {
 	})
 }
 
-// portsKey is equal for two sets of ports exactly if they are the same set.
+// portsKey returns equal keys for two sets of ports exactly if they are the
+// same set.
 func portsKey(p []discoveryv1.EndpointPort) string {
 	if !slices.IsSortedFunc(p, func(a, b discoveryv1.EndpointPort) int { return cmp.Compare(deref(a.Name), deref(b.Name)) }) {
 		p = slices.Clone(p)

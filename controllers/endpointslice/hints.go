@@ -50,8 +50,8 @@ func (r *Reconciler) hint(ctx context.Context, svc *corev1.Service, family disco
 	return nil
 }
 
-// refreshTopology notes that svc depends on the nodes' topology, and tells the
-// topology cache of the nodes if they changed since it was last told.
+// refreshTopology records that svc depends on the nodes' topology, and passes
+// the nodes to the topology cache if they changed since the last time.
 func (r *Reconciler) refreshTopology(ctx context.Context, svc types.NamespacedName) error {
 	if !r.auto.use(svc) {
 		return nil

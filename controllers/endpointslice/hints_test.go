@@ -19,8 +19,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// TestHints: six pods on three nodes of a zone each. want is how many endpoints
-// are meant for which zones and nodes, and what is said.
+// TestHints: six pods on three nodes of a zone each. want is the number of
+// endpoints hinted for which zones and nodes, and the events.
 func TestHints(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(*corev1.Service)

@@ -36,7 +36,7 @@ type changes struct {
 	create, update, remove []*discoveryv1.EndpointSlice
 	// unchanged are the slices that stay as they are, shared with the cache.
 	unchanged []*discoveryv1.EndpointSlice
-	// missingNodes tells that a pod was left out because its node is not known
+	// missingNodes is set if a pod was left out because its node is not known
 	// (yet): the Service must be looked at again.
 	missingNodes bool
 }
@@ -156,9 +156,8 @@ func planGroup(o observed, family discoveryv1.AddressType, g *group, c *changes)
 	c.unchanged = append(c.unchanged, unchanged...)
 }
 
-// keep returns the endpoints of s that are still wanted, as they are wanted
-// now, and takes them out of desired. changed tells whether that differs from
-// what s holds.
+// keep returns the endpoints of s that are still wanted, as they are wanted now, and
+// takes them out of desired. changed reports whether that differs from what s holds.
 func keep(s *discoveryv1.EndpointSlice, desired map[string]*discoveryv1.Endpoint) (kept []discoveryv1.Endpoint, changed bool) {
 	kept = make([]discoveryv1.Endpoint, 0, len(s.Endpoints))
 	for i := range s.Endpoints {
@@ -207,8 +206,8 @@ func bestFit(candidates []*discoveryv1.EndpointSlice, n, limit int) int {
 	return best
 }
 
-// keepPlaceholder makes sure that a family without endpoints has one empty
-// slice, so that its consumers can tell "no endpoints" from "not looked at".
+// keepPlaceholder makes sure that a family without endpoints has one empty slice,
+// so that its consumers can distinguish "no endpoints" from "not looked at".
 func keepPlaceholder(o observed, family discoveryv1.AddressType, c *changes) {
 	if len(c.create)+len(c.update)+len(c.unchanged) > 0 {
 		return
@@ -279,7 +278,7 @@ func ownedBy(s *discoveryv1.EndpointSlice, svc *corev1.Service) bool {
 }
 
 // labelsFor returns the labels s has to have: the Service's, and the reserved
-// ones. changed tells whether s has others.
+// ones. changed reports whether s has others.
 func labelsFor(s *discoveryv1.EndpointSlice, svc *corev1.Service) (labels map[string]string, changed bool) {
 	labels = make(map[string]string, len(svc.Labels)+3)
 	maps.Copy(labels, svc.Labels)

@@ -71,7 +71,7 @@ func (c *cluster) sync() {
 	}
 }
 
-// facts are what consumers read from the slices: address, port and conditions.
+// facts returns what consumers read from the slices: address, port and conditions.
 func facts(list []*discoveryv1.EndpointSlice) []string {
 	var out []string
 	for _, s := range list {
@@ -86,7 +86,7 @@ func facts(list []*discoveryv1.EndpointSlice) []string {
 	return out
 }
 
-// oracle says the same directly from the pods.
+// oracle computes the same directly from the pods.
 func oracle(o observed) []string {
 	var out []string
 	for _, p := range o.pods {

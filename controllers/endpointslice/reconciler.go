@@ -29,7 +29,7 @@ const Name = "endpointslice-controller"
 // --max-endpoints-per-slice.
 const DefaultMaxEndpointsPerSlice = 100
 
-// Config is what a Reconciler needs.
+// Config holds the dependencies and settings of a Reconciler.
 type Config struct {
 	// Client reads Services, Pods, Nodes and EndpointSlices from a cache, and
 	// writes EndpointSlices. Required.
@@ -54,8 +54,8 @@ type Reconciler struct {
 	topology *topologycache.TopologyCache
 	auto     autoServices
 	metrics  metrics
-	// waiting holds the names of Services whose plan waits for the cache to see
-	// our own writes.
+	// waiting holds the names of Services whose plan waits for the cache to
+	// show this controller's own writes.
 	waiting sync.Map
 }
 
@@ -91,8 +91,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if len(svc.Spec.Selector) == 0 || svc.Spec.Type == corev1.ServiceTypeExternalName {
 		return reconcile.Result{}, nil
 	}
-	// Noted before the cache is read: a write of ours that arrives after that
-	// brings us back.
+	// Recorded before the cache is read: an own write that arrives after that
+	// triggers the next reconcile.
 	r.waiting.Store(req.NamespacedName, true)
 	o, err := r.observe(ctx, &svc)
 	if err != nil {
@@ -131,7 +131,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 }
 
 const (
-	// staleRetry is for the event that gets lost; the others wake us.
+	// staleRetry is for events that get lost; the others trigger a reconcile.
 	staleRetry       = time.Second
 	missingNodeRetry = time.Second
 )

@@ -66,7 +66,7 @@ func TestReconcile(t *testing.T) {
 	if got = slices(); len(got) != 1 || len(got[0].Endpoints) != 1 {
 		t.Errorf("slices %+v", got)
 	}
-	// Not as we wrote it: a plan on a cache that is behind waits.
+	// Not the controller's own write: a plan on a cache that is behind waits.
 	ahead := got[0].DeepCopy()
 	ahead.Generation += 5
 	r.written.Update(ahead)

@@ -24,8 +24,8 @@ import (
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // SetupWithManager wakes the reconciler for Services, for Pods whose endpoint
-// changed, for EndpointSlices that are not as we wrote them, and, when a node's
-// zone or fitness for hints changed, for the Services that are concerned.
+// changed, for EndpointSlices that differ from its own writes, and, when a
+// node's zone or fitness for hints changed, for the Services that are concerned.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(Name).
@@ -37,8 +37,8 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Optio
 		Complete(r)
 }
 
-// sliceHandler enqueues the Service of a slice that somebody else changed, and
-// records that our own writes have arrived.
+// sliceHandler enqueues the Service of a slice that another client changed, and
+// records that this controller's own writes have arrived.
 func (r *Reconciler) sliceHandler() handler.TypedEventHandler[*discoveryv1.EndpointSlice, reconcile.Request] {
 	managed := func(s *discoveryv1.EndpointSlice) bool { return s.Labels[discoveryv1.LabelManagedBy] == ManagedBy }
 	add := func(q queue, s *discoveryv1.EndpointSlice) {
@@ -128,7 +128,7 @@ func (r *Reconciler) everyService(ctx context.Context) []types.NamespacedName {
 	return keys
 }
 
-// view is what the topology cache looks at in a node.
+// view holds the properties of a node that the topology cache uses.
 type view struct {
 	zone, cpu       string
 	ready, excluded bool

@@ -58,7 +58,7 @@ endpoint_slice_mirroring_controller_num_endpoint_slices 1
 	}
 }
 
-// sum is that of a histogram which was told of once.
+// sum returns that of a histogram with one observation.
 func sum(t *testing.T, registry *prometheus.Registry, name string) float64 {
 	families, err := registry.Gather()
 	if err != nil {

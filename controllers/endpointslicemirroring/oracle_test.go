@@ -12,7 +12,7 @@ import (
 )
 
 // TestMakePlanAgainstOracle changes Endpoints again and again, applies the plans,
-// and compares what slices say with what Endpoints do, address by address.
+// and compares the slices with the Endpoints, address by address.
 func TestMakePlanAgainstOracle(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 6))
@@ -85,7 +85,7 @@ func random(r *rand.Rand) *corev1.Endpoints {
 	return e
 }
 
-// said is every valid address with its port, and whether it is ready.
+// said returns every valid address with its port, and whether it is ready.
 func said(e *corev1.Endpoints) map[string]bool {
 	out := map[string]bool{}
 	for _, s := range e.Subsets {

@@ -38,7 +38,8 @@ func Mirrored(e *corev1.Endpoints, svc *corev1.Service) bool {
 // Plan holds what is to be done.
 type Plan struct {
 	Create, Update, Delete []*discoveryv1.EndpointSlice
-	// Invalid is how many addresses are none, Skipped how many were too many.
+	// Invalid counts the strings that are no addresses, Skipped the addresses
+	// that were too many.
 	Invalid, Skipped int
 }
 

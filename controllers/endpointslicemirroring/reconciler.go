@@ -105,7 +105,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		return reconcile.Result{}, r.delete(ctx, have)
 	}
 	if !r.expected.Satisfied(e.UID) {
-		// A slice that was created is not seen yet; it wakes us.
+		// A slice that was created is not in the cache yet; its event triggers a reconcile.
 		return reconcile.Result{RequeueAfter: expect.Timeout}, nil
 	}
 	plan := MakePlan(e, have)
@@ -167,7 +167,7 @@ func (r *Reconciler) apply(ctx context.Context, e *corev1.Endpoints, plan Plan) 
 		r.metrics.wrote("create")
 	}
 	for _, s := range plan.Update {
-		// A conflict's other writer wakes us.
+		// After a conflict the other write's event triggers a reconcile.
 		if err := r.client.Update(ctx, s); client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
 			r.fail(e, err)
 			return fmt.Errorf("updating EndpointSlice %s: %w", s.Name, err)

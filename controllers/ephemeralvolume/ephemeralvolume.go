@@ -1,10 +1,13 @@
 // Package ephemeralvolume makes the claims of pods' generic ephemeral volumes:
 // https://kubernetes.io/docs/concepts/storage/ephemeral-volumes/#generic-ephemeral-volumes.
 //
-// It wakes on pods, and on the claims they own. Invariants: 1. a pod that is not
-// going has a claim for each such volume, owned by it, so that the garbage
-// collector takes it away; 2. a claim of that name that is not the pod's is left
-// alone, and said so.
+// It wakes on pods, and on the claims they own.
+//
+// Invariants:
+//
+//  1. A pod that is not being deleted has a claim for each such volume, owned by
+//     it, so that the garbage collector deletes it.
+//  2. A claim of that name that is not the pod's is left alone, with an event.
 package ephemeralvolume
 
 import (
@@ -73,7 +76,7 @@ func has(o client.Object) bool {
 	return false
 }
 
-// claims are what the pod must have.
+// claims returns the claims that the pod must have.
 func claims(pod *corev1.Pod) []*corev1.PersistentVolumeClaim {
 	if pod.DeletionTimestamp != nil {
 		return nil

@@ -5,10 +5,10 @@
 // orphan (finalizer orphan: dependents are released first).
 // https://kubernetes.io/docs/concepts/architecture/garbage-collection
 //
-// The package has three layers. graph.go holds what informers told: nodes and
+// The package has three layers. graph.go holds the informers' objects: nodes and
 // edges; its only output is which nodes to look at. plan.go decides what to do
-// with one node, from the graph and from what is known of its owners.
-// reconciler.go finds out about owners that the graph does not know, and writes.
+// with one node, from the graph and from the states of its owners.
+// reconciler.go reads owners that the graph does not have, and writes.
 //
 // It wakes on every object of every monitored resource. The resources come from
 // Config.Resources; one with no objects (whose store was never opened) may be
@@ -19,8 +19,8 @@
 // Invariants:
 //
 //  1. An object is deleted only if each of its owners is known to be absent (a
-//     delete event or a live read said so) or waits for its dependents.
-//     What informers said may make an owner solid, never absent.
+//     delete event or a live read showed it) or waits for its dependents.
+//     An informer's object may make an owner solid, never absent.
 //  2. Every delete names the UID, and at first the resource version that the
 //     decision was made on; should that be outdated, the owners are compared
 //     with the live object's before the delete is repeated.
@@ -28,7 +28,7 @@
 //     cluster-scoped objects. A namespaced owner of a cluster-scoped object can
 //     not be resolved: such an object is never deleted.
 //  4. An owner that was never observed is a virtual node until an informer sees
-//     it or a live read says it does not exist.
+//     it or a live read finds that it does not exist.
 //  5. An owner in foreground deletion loses its finalizer exactly when no
 //     dependent blocks it. Cycles are broken by unblocking.
 //  6. An owner loses its finalizer orphan only after no listed object refers to

@@ -8,7 +8,7 @@ import (
 )
 
 // The event on a dependent whose owner is in another namespace, in upstream's
-// words; the documentation tells users to look for the reason:
+// words. The documentation names its reason:
 // https://kubernetes.io/docs/concepts/architecture/garbage-collection
 const (
 	reasonInvalidNamespace  = "OwnerRefInvalidNamespace"

@@ -8,21 +8,21 @@ import (
 	"k8s.io/utils/lru"
 )
 
-// Identity says where an object is, by the words of an owner reference.
-// Namespace is empty for cluster-scoped objects.
+// Identity locates an object, with the fields of an owner reference. Namespace
+// is empty for cluster-scoped objects.
 type Identity struct {
 	APIVersion, Kind, Namespace, Name string
 	UID                               types.UID
 }
 
-// Object is what the graph needs to know of an object.
+// Object holds the fields of an object that the graph needs.
 type Object struct {
 	Identity
 	ResourceVersion string
 	Owners          []metav1.OwnerReference
-	// Deleting tells that the deletion timestamp is set.
+	// Deleting is set if the deletion timestamp is.
 	Deleting bool
-	// Orphan and Foreground tell that the finalizers orphan and
+	// Orphan and Foreground are set if the finalizers orphan and
 	// foregroundDeletion are there.
 	Orphan, Foreground bool
 }
@@ -49,13 +49,13 @@ type work struct {
 	Release bool
 }
 
-// invalidRef tells of an owner reference to an object in another namespace.
+// invalidRef is an owner reference to an object in another namespace.
 type invalidRef struct {
 	Dependent Identity
 	Owner     metav1.OwnerReference
 }
 
-// outcome is what follows from an event.
+// outcome holds the consequences of an event.
 type outcome struct {
 	look    []work
 	invalid []invalidRef
@@ -72,8 +72,8 @@ func (o *outcome) mismatch(d, of *node) {
 	}
 }
 
-// graph holds every object by its UID. It is not safe for concurrent use, does
-// no input or output and knows no time.
+// graph holds every object by its UID. It is not safe for concurrent use, does no
+// input or output and has no clock.
 //
 //  1. n.dependents[d.UID] == d exactly if n is in the graph and d.Owners names
 //     n.UID; every UID named by an owner reference is in the graph.
@@ -94,7 +94,7 @@ func newGraph() *graph {
 	return &graph{nodes: map[types.UID]*node{}, absent: lru.New(absentMemory)}
 }
 
-// observe records an object as an informer told it.
+// observe records an object from an informer.
 func (g *graph) observe(o Object) outcome {
 	var out outcome
 	n := g.nodes[o.UID]
@@ -150,7 +150,7 @@ func (g *graph) link(n *node, owners []metav1.OwnerReference, out *outcome) {
 			out.add(owner)
 		}
 		if g.knownAbsent(identityOf(ref, n.Namespace)) {
-			// Nothing will tell of that owner's end again.
+			// No event will announce that owner's end again.
 			out.add(n)
 		}
 		if owner.dependents[n.UID] != nil {
@@ -217,7 +217,7 @@ func (g *graph) transition(before *Object, n *node, out *outcome) {
 	}
 }
 
-// forget removes an object that is gone, as an informer told it.
+// forget removes an object whose end an informer announced.
 func (g *graph) forget(id Identity) outcome {
 	var out outcome
 	if n := g.nodes[id.UID]; n != nil {
@@ -293,7 +293,7 @@ func (g *graph) remove(n *node, id Identity, out *outcome) {
 }
 
 // unsee makes every node of a resource virtual: it is no longer monitored, so
-// its deletions will not be told.
+// there will be no events of its deletions.
 func (g *graph) unsee(match func(Identity) bool) {
 	for uid, n := range g.nodes {
 		if n.virtual || !match(n.Identity) {

@@ -11,7 +11,7 @@ import (
 )
 
 // world is a dumb API server: it holds objects, applies deletes with their
-// propagation policy, and logs the events an informer would tell.
+// propagation policy, and logs the events that an informer would deliver.
 type world struct {
 	objects map[types.UID]*Object
 	rv      int
@@ -188,10 +188,9 @@ func check(t *testing.T, g *graph) {
 	}
 }
 
-// oracle says which objects survive: the dumb fixpoint of the documented rules.
-// An object goes if it was deleted, or if it had owners and all are gone,
-// where an orphaning owner counts as released and a namespaced owner counts
-// only in its own namespace.
+// oracle returns which objects survive: the dumb fixpoint of the documented rules. An
+// object goes if it was deleted, or if it had owners and all are gone, where an orphaning
+// owner counts as released and a namespaced owner counts only in its own namespace.
 func oracle(before map[types.UID]Object, deleted map[types.UID]metav1.DeletionPropagation) map[types.UID]bool {
 	alive := map[types.UID]bool{}
 	for uid := range before {
@@ -240,9 +239,9 @@ func unresolved(o *Object) bool {
 	return o.Namespace == "" && slices.ContainsFunc(o.Owners, func(r metav1.OwnerReference) bool { return r.Kind == "Thing" })
 }
 
-// Random graphs without orphaning owners in mixed company (an object released
-// by one owner while its others go is decided by which comes first, upstream
-// too), deleted in random ways, end as the oracle says.
+// Random graphs, deleted in random ways, end as the oracle computes. They have
+// no orphaning owners beside others: whether an object released by one owner
+// survives while its others go depends on which comes first, upstream too.
 func TestGraphAgainstOracle(t *testing.T) {
 	for seed := range int64(3000) {
 		rnd := rand.New(rand.NewSource(seed))

@@ -2,7 +2,7 @@ package garbagecollector
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// newSyncErrors is upstream's metric of kinds that could not be monitored.
+// newSyncErrors returns upstream's metric of kinds that could not be monitored.
 func newSyncErrors() prometheus.Counter {
 	return prometheus.NewCounter(prometheus.CounterOpts{
 		Subsystem: "garbagecollector_controller", Name: "resources_sync_error_total",

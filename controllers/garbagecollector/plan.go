@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// ownerState is what is known of an owner, as one dependent means it.
+// ownerState is the state of an owner, as one dependent refers to it.
 type ownerState int
 
 const (
@@ -25,7 +25,7 @@ const (
 	unresolvable
 )
 
-// verdict is what to do about one node.
+// verdict is the decision about one node.
 type verdict struct {
 	kind verdictKind
 	// object is the node as the decision saw it.
@@ -58,8 +58,8 @@ const (
 	finish
 )
 
-// decide returns what to do about the node uid. facts says what live reads
-// found out about owners.
+// decide returns what to do about the node uid. facts holds the results of live
+// reads of owners.
 func (g *graph) decide(uid types.UID, facts map[Identity]ownerState) verdict {
 	n := g.nodes[uid]
 	if n == nil {
@@ -113,8 +113,8 @@ func (g *graph) sentence(n *node, keep []metav1.OwnerReference, isWaiting bool, 
 	switch {
 	case len(keep) == len(n.Owners):
 	case len(keep) > 0:
-		// A reference to a waiting owner must go too, else that owner waits
-		// for an object that somebody else keeps alive.
+		// A reference to a waiting owner must go too, else that owner waits for
+		// an object that another owner keeps alive.
 		v.kind, v.owners = patchOwners, keep
 	case isWaiting && len(n.dependents) > 0:
 		// The owner waits for this node, so this node waits for its own.
@@ -153,7 +153,7 @@ func (g *graph) ownerState(n *node, ref *metav1.OwnerReference, facts map[Identi
 }
 
 // knownAbsent looks for the identity itself and for a cluster-scoped object of
-// the name: a dependent does not say which of the two it means.
+// the name: a dependent may mean either.
 func (g *graph) knownAbsent(id Identity) bool {
 	if _, ok := g.absent.Get(id); ok {
 		return true

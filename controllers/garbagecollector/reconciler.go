@@ -38,7 +38,7 @@ type Config struct {
 	Client client.Client
 	// Live reads metadata from the server, past every cache.
 	Live client.Reader
-	// Cache has the informers; kinds its scheme knows are watched typed.
+	// Cache has the informers; kinds of its scheme are watched typed.
 	Cache cache.Cache
 	// Recorder takes events about owner references that cannot be.
 	Recorder record.EventRecorder
@@ -48,7 +48,7 @@ type Config struct {
 	NewQueue func(name string, limiter workqueue.TypedRateLimiter[Work]) workqueue.TypedRateLimitingInterface[Work]
 }
 
-// Work is what the queue holds.
+// Work is the type of the queue's items.
 type Work = work
 
 // Reconciler is the garbage collector. Requests are nodes of its graph.
@@ -205,7 +205,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, w work) (reconcile.Result, e
 	}
 }
 
-// apply carries a verdict out. What it did comes back as an event.
+// apply carries a verdict out. Its writes come back as events.
 func (r *Reconciler) apply(ctx context.Context, v verdict) (reconcile.Result, error) {
 	id := v.object.Identity
 	switch v.kind {
@@ -226,8 +226,8 @@ func (r *Reconciler) apply(ctx context.Context, v verdict) (reconcile.Result, er
 	return reconcile.Result{}, nil
 }
 
-// verify finds out whether a virtual node's object exists. One that does is
-// asked again until its informer tells of it, should it never do so.
+// verify finds out whether a virtual node's object exists. One that exists is
+// read again until its informer delivers it, should it never do so.
 func (r *Reconciler) verify(ctx context.Context, id Identity) (reconcile.Result, error) {
 	_, state, err := r.read(ctx, id)
 	if err != nil {
@@ -246,10 +246,10 @@ func (r *Reconciler) verify(ctx context.Context, id Identity) (reconcile.Result,
 	return reconcile.Result{RequeueAfter: verifyAgain}, nil
 }
 
-// verifyAgain is the wait for an informer to tell of an object that exists.
+// verifyAgain is the wait for an informer to deliver an object that exists.
 const verifyAgain = 2 * time.Second
 
-// ask reads the owners the verdict wants to know of and notes what it found.
+// ask reads the owners that the verdict lists and records the results.
 func (r *Reconciler) ask(ctx context.Context, v verdict, facts map[Identity]ownerState) error {
 	for _, id := range v.ask {
 		_, state, err := r.read(ctx, id)

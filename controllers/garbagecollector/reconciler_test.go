@@ -17,8 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 )
 
-// fixture is a collector whose informer is the test: tell shows it an object
-// as it is on the server now.
+// fixture is a collector whose informer is the test: tell delivers an object as
+// it is on the server now.
 type fixture struct {
 	t *testing.T
 	c client.Client
@@ -79,7 +79,7 @@ func (f *fixture) tell(names ...string) {
 	}
 }
 
-// settle works the queue off, telling of all objects again after each step.
+// settle works the queue off, and delivers all objects again after each step.
 func (f *fixture) settle(names ...string) {
 	f.t.Helper()
 	for range 50 {
@@ -154,8 +154,8 @@ func TestSecondOwnerKeeps(t *testing.T) {
 	}
 }
 
-// The owner never existed: a live read says so, and the object goes although
-// its resource version moved on since the informer told of it.
+// The owner never existed: a live read finds that, and the object goes although
+// its resource version moved on since the informer delivered it.
 func TestDanglingWithStaleVersion(t *testing.T) {
 	f := newFixture(t, configMap("d", configMap("never")))
 	f.tell("d")

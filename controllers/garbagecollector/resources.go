@@ -17,9 +17,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
-// Resources tells which kinds the collector monitors: every one whose objects
-// can be listed, watched and deleted, but for events, which own nothing. It may
-// leave out kinds that have no objects, until they do.
+// Resources lists the kinds that the collector monitors: every one whose
+// objects can be listed, watched and deleted, but for events, which own
+// nothing. It may leave out kinds that have no objects, until they do.
 type Resources interface {
 	// Kinds returns the kinds to monitor now.
 	Kinds() []schema.GroupVersionKind
@@ -55,9 +55,9 @@ type monitor struct {
 	handle   toolscache.ResourceEventHandlerRegistration
 }
 
-// sync makes the monitored kinds those given and returns the kinds it dropped.
-// A kind whose informer cannot be had is reported and left out; incomplete then
-// asks to try again, as a client may learn of a new kind later than we do.
+// sync makes the monitored kinds those given and returns the kinds it dropped. A
+// kind whose informer cannot be had is reported and left out; incomplete then asks
+// to try again, as a client may learn of a new kind later than the collector.
 func (m *monitors) sync(ctx context.Context, kinds []schema.GroupVersionKind) (dropped []schema.GroupVersionKind, incomplete bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -119,7 +119,7 @@ func (m *monitors) start(ctx context.Context, gvk schema.GroupVersionKind) (moni
 }
 
 // prototype chooses the informer: the typed one that other controllers share if
-// the scheme knows the kind, else one of metadata only.
+// the scheme has the kind, else one of metadata only.
 func (m *monitors) prototype(gvk schema.GroupVersionKind) client.Object {
 	if o, err := m.scheme.New(gvk); err == nil {
 		if typed, ok := o.(client.Object); ok {
@@ -137,8 +137,8 @@ func (m *monitors) tell(gvk schema.GroupVersionKind, o any, f func(schema.GroupV
 	}
 }
 
-// stop removes the handler, and the informer if nobody else has use for it: the
-// typed ones are shared.
+// stop removes the handler, and the informer unless it is a typed one: other
+// controllers share those.
 func (m *monitors) stop(ctx context.Context, gvk schema.GroupVersionKind) {
 	mon := m.running[gvk]
 	delete(m.running, gvk)

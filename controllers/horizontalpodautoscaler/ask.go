@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// proposal is what one metric asks for.
+// proposal is the number of replicas that one metric asks for.
 type proposal struct {
 	replicas int32
 	name     string
@@ -77,7 +77,7 @@ func (p *planner) checkSelector() error {
 	return nil
 }
 
-// wrap says of an error which metric it is of, in upstream's words, some twice.
+// wrap adds to an error which metric it is of, in upstream's words, some twice.
 func wrap(spec *autoscalingv2.MetricSpec, err error) error {
 	switch spec.Type {
 	case autoscalingv2.ObjectMetricSourceType:
@@ -208,7 +208,7 @@ func (p *planner) pods(out *proposal, s *autoscalingv2.PodsMetricSource, r Readi
 	return nil
 }
 
-// other is for metrics that are not of pods.
+// other computes the proposal of a metric that is not of pods.
 func (p *planner) other(out *proposal, target autoscalingv2.MetricTarget, r Reading, status *autoscalingv2.MetricValueStatus, what string) (err error) {
 	if r.Err != nil {
 		return r.Err

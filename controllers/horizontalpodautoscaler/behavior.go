@@ -17,10 +17,10 @@ const (
 	upFactor, upMinimum = 2, 4
 )
 
-// Memory is what of an autoscaler's past decides about its future. Its slices
-// are never written to once made.
+// Memory is the part of an autoscaler's past that its decisions depend on. Its
+// slices are never written to once made.
 type Memory struct {
-	// Recommendations are what metrics asked for.
+	// Recommendations are the numbers of replicas that metrics asked for.
 	Recommendations []Recommendation
 	// Ups and Downs are the changes that were made, as positive numbers.
 	Ups, Downs []Recommendation

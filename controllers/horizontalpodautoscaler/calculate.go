@@ -43,7 +43,7 @@ func (t tolerance) within(ratio float64) bool { return 1-t.down <= ratio && rati
 
 // group is a metric's pods by what they count for.
 type group struct {
-	// ready is how many pods count; metrics are theirs, by name.
+	// ready is the number of pods that count; metrics are theirs, by name.
 	ready   int
 	metrics map[string]Sample
 	// unready are pods whose metrics do not count, missing those that have none.
@@ -71,7 +71,7 @@ func groupPods(pods []*corev1.Pod, metrics map[string]Sample, resource corev1.Re
 	return g
 }
 
-// unready tells of a pod whether its CPU usage is that of its start.
+// unready reports whether a pod's CPU usage is that of its start.
 func unready(p *corev1.Pod, sample Sample, now time.Time) bool {
 	c := podstate.Condition(p, corev1.PodReady)
 	if c == nil || p.Status.StartTime == nil {
@@ -84,11 +84,10 @@ func unready(p *corev1.Pod, sample Sample, now time.Time) bool {
 	return c.Status == corev1.ConditionFalse && started.Add(initialReadiness).After(c.LastTransitionTime.Time)
 }
 
-// measure returns the ratio of what metrics say to the target, and what to
-// report of them.
+// measure returns the ratio of the metrics to the target, and the value to report of them.
 type measure func(metrics map[string]Sample) (ratio float64, reading reading, err error)
 
-// reading is what a metric's status reports, in thousandths; of pods' usage it
+// reading is the value in a metric's status, in thousandths; of pods' usage it
 // is the average.
 type reading struct {
 	value       int64
@@ -97,7 +96,7 @@ type reading struct {
 
 var errNoPods = errors.New("no pods returned by selector while calculating replica count")
 
-// check tells whether there is anything to go by.
+// check returns an error if there are no pods or no metrics.
 func (g group) check(pods []*corev1.Pod) error {
 	switch {
 	case len(pods) == 0:
@@ -149,7 +148,7 @@ func calculate(current int32, pods []*corev1.Pod, g group, m measure, assume fun
 	return n, read, nil
 }
 
-// ceil does not exceed what a scale can say.
+// ceil does not exceed what a scale can hold.
 func ceil(f float64) int32 { return int32(min(math.Ceil(f), math.MaxInt32)) }
 
 // average measures against a target per pod, in thousandths.
@@ -181,9 +180,8 @@ func utilization(target int32, requests map[string]int64) measure {
 	}
 }
 
-// requestsOf returns what each pod requests, in thousandths: one container if
-// one is named, else the pod as a whole if it says so, else all its containers
-// that stay.
+// requestsOf returns what each pod requests, in thousandths: one container if one is
+// named, else the pod as a whole if it has requests, else all its containers that stay.
 func requestsOf(pods []*corev1.Pod, name corev1.ResourceName, container string) (map[string]int64, error) {
 	out := make(map[string]int64, len(pods))
 	for _, p := range pods {
@@ -228,8 +226,8 @@ func containersRequest(p *corev1.Pod, name corev1.ResourceName, container string
 	return sum, nil
 }
 
-// byRatio is for a metric that is not of pods, with a target for the whole. From
-// zero, the ratio itself is the number.
+// byRatio returns the replicas for a metric that is not of pods, with a target
+// for the whole. From zero, the ratio itself is the number.
 func byRatio(current int32, ratio float64, pods []*corev1.Pod, t tolerance) (int32, error) {
 	if current == 0 {
 		return ceil(ratio), nil
@@ -249,8 +247,8 @@ func byRatio(current int32, ratio float64, pods []*corev1.Pod, t tolerance) (int
 	return ceil(ratio * float64(ready)), nil
 }
 
-// perPod is for such a metric with a target per pod. It returns also what that
-// is now.
+// perPod returns the replicas for such a metric with a target per pod, and the
+// present average.
 func perPod(current int32, value, target int64, t tolerance) (replicas int32, average int64) {
 	ratio := float64(value) / (float64(target) * float64(current))
 	replicas = current

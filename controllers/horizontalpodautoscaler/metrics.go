@@ -49,7 +49,7 @@ type Metrics interface {
 type API struct {
 	// Client sends requests to the server, to absolute paths.
 	Client rest.Interface
-	// Mapper tells which resource an object's kind is.
+	// Mapper returns the resource of an object's kind.
 	Mapper meta.RESTMapper
 }
 
@@ -63,15 +63,15 @@ func (a API) get(ctx context.Context, out any, params map[string]string, path ..
 	body, err := req.DoRaw(ctx)
 	if err != nil {
 		if status := (metav1.Status{}); json.Unmarshal(body, &status) == nil && status.Status == metav1.StatusFailure {
-			return &apierrors.StatusError{ErrStatus: status} // which says more
+			return &apierrors.StatusError{ErrStatus: status} // it has more details
 		}
 		return err
 	}
 	return json.Unmarshal(body, out)
 }
 
-// asked says of an error that is nobody's own answer, but that of a server which
-// does not know the path, what was asked for: as clients of a resource do.
+// asked adds the resource that was asked for to an error of a server which does
+// not serve the path, as clients of a resource do.
 func asked(err error, resource, group string) error {
 	if apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse) {
 		return fmt.Errorf("%w (get %s.%s)", err, resource, group)
@@ -98,7 +98,8 @@ func (a API) Resource(ctx context.Context, namespace, selector string, resource 
 	return out, nil
 }
 
-// usage is known only when it is of all the containers in question.
+// usage returns the sum over containers; ok is false unless it is of all the
+// containers in question.
 func usage(m *resources.PodMetrics, resource corev1.ResourceName, container string) (sum int64, ok bool) {
 	for _, c := range m.Containers {
 		if container != "" && c.Name != container {
@@ -113,8 +114,8 @@ func usage(m *resources.PodMetrics, resource corev1.ResourceName, container stri
 	return sum, ok
 }
 
-// custom tries the versions of the custom metrics API, the newest first. That a
-// version knows no such metric is an answer.
+// custom tries the versions of the custom metrics API, the newest first. A
+// version's answer that there is no such metric is final.
 func (a API) custom(ctx context.Context, params map[string]string, path ...string) ([]custom.MetricValue, error) {
 	for _, version := range []string{"v1beta2", "v1beta1"} {
 		var list custom.MetricValueList

@@ -15,8 +15,8 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// TestAnswers has servers that serve less than was asked for, and compares what
-// is said of it with what upstream says.
+// TestAnswers has servers that serve less than was asked for, and compares the
+// errors with upstream's.
 func TestAnswers(t *testing.T) {
 	namespace := autoscalingv2.CrossVersionObjectReference{APIVersion: "v1", Kind: "Namespace", Name: "ns"}
 	object := func(a API) error {

@@ -14,8 +14,8 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// fate is what a pod of the oracle's world is; it is made to be, so that the
-// oracle need not find out.
+// fate is the state of a pod in the oracle's world. The test chooses it, so the
+// oracle need not find it out.
 type fate int
 
 const (
@@ -51,10 +51,10 @@ func (f fate) make(p *corev1.Pod, s *Sample, coin bool) (hasSample bool) {
 	return true
 }
 
-// TestRecommendationAgainstOracle compares what one metric asks for with the
-// rules as https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#algorithm-details
-// says them: pods that may not be gone by are taken to speak against a change,
-// and what then still speaks for it happens.
+// TestRecommendationAgainstOracle compares what one metric asks for with the rules of
+// https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#algorithm-details:
+// pods whose metrics do not count are taken to speak against a change, and a change happens if the
+// rest still speaks for it.
 func TestRecommendationAgainstOracle(t *testing.T) {
 	for seed := range uint64(5000) {
 		r := rand.New(rand.NewPCG(seed, 7))
@@ -88,7 +88,7 @@ func TestRecommendationAgainstOracle(t *testing.T) {
 	}
 }
 
-// oracle knows every pod's fate. Every pod requests one CPU.
+// oracle computes the replicas from every pod's fate. Every pod requests one CPU.
 func oracle(all []fate, usages []int64, target int64, percent bool, current int32) (int32, bool) {
 	// ratio is that of the average to the target, whole percents or thousandths.
 	ratio := func(values []int64) float64 {

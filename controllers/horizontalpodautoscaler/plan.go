@@ -11,7 +11,7 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// Observed is what a reconcile knows.
+// Observed holds what a reconcile has read.
 type Observed struct {
 	Autoscaler *autoscalingv2.HorizontalPodAutoscaler
 	// Scale is the target's; ScaleError is why it is not known.
@@ -21,7 +21,7 @@ type Observed struct {
 	Pods []*corev1.Pod
 	// Rivals are other autoscalers of the same pods.
 	Rivals []string
-	// Readings are what the metrics say, one for each of the autoscaler's.
+	// Readings are the values of the metrics, one for each of the autoscaler's.
 	Readings []Reading
 	Memory   Memory
 }
@@ -34,7 +34,7 @@ type Scale struct {
 	SelectorError error
 }
 
-// Reading is what one metric says.
+// Reading holds the values of one metric.
 type Reading struct {
 	// Pods is a metric of pods, by name.
 	Pods map[string]Sample
@@ -45,7 +45,7 @@ type Reading struct {
 	Took time.Duration
 }
 
-// Plan is what is to be done.
+// Plan holds the actions of a reconcile.
 type Plan struct {
 	// Replicas is the scale to set, nil to leave it, and Reason why.
 	Replicas *int32
@@ -53,13 +53,13 @@ type Plan struct {
 	Events   []Event
 	Status   autoscalingv2.HorizontalPodAutoscalerStatus
 	Memory   Memory
-	// Computed says what came of each metric, and Failure why the look as a
-	// whole was none; both are for counting only.
+	// Computed holds the result of each metric, and Failure the error of the
+	// reconcile as a whole; both are for counting only.
 	Computed []Computation
 	Failure  error
 }
 
-// Computation is what came of a metric, in the words of upstream's labels.
+// Computation is the result of a metric, in the words of upstream's labels.
 type Computation struct {
 	Type          autoscalingv2.MetricSourceType
 	Action, Error string
@@ -79,7 +79,7 @@ func MakePlan(o Observed, now time.Time) Plan {
 	return p.plan
 }
 
-// Rescaled is what follows when the plan's scale was set, or was not.
+// Rescaled returns the rest of the plan, after its scale was set, or was not.
 func (p Plan) Rescaled(o Observed, err error, now time.Time) Plan {
 	w := &planner{Observed: o, now: now, plan: p}
 	n, current := *p.Replicas, o.Scale.Replicas
@@ -176,7 +176,7 @@ func (p *planner) decide() {
 	}
 }
 
-// mayWake says of a target without replicas whether it was scaled to zero here,
+// mayWake reports whether a target without replicas was scaled to zero here,
 // and not by a user who wants it off.
 func (p *planner) mayWake() bool {
 	for _, c := range p.plan.Status.Conditions {

@@ -30,8 +30,8 @@ func pod(i int) *corev1.Pod {
 	}
 }
 
-// cpu is an autoscaler for 50 % of CPU, n pods and what each uses in percent;
-// a negative usage is none.
+// cpu returns an autoscaler for 50 % of CPU, n pods and what each uses in
+// percent; a negative usage is none.
 func cpu(usages ...int) Observed {
 	o := Observed{
 		Autoscaler: &autoscalingv2.HorizontalPodAutoscaler{
@@ -176,7 +176,7 @@ func TestMessagesAreUpstreams(t *testing.T) {
 	}
 }
 
-// TestStatusIsOfThisLook: what an earlier one said of metrics does not stay.
+// TestStatusIsOfThisLook: an earlier look's metrics do not stay in the status.
 func TestStatusIsOfThisLook(t *testing.T) {
 	o := with(cpu(50, 50), func(o *Observed) {
 		o.Autoscaler.Status.CurrentMetrics = []autoscalingv2.MetricStatus{{Type: autoscalingv2.PodsMetricSourceType}}

@@ -32,7 +32,7 @@ const ControllerName = "horizontal-pod-autoscaler-controller"
 // DefaultPeriod is how often metrics are looked at.
 const DefaultPeriod = 15 * time.Second
 
-// Config is what New needs; all but Period is required.
+// Config holds the dependencies of a Reconciler; all but Period is required.
 type Config struct {
 	Client   client.Client
 	Clock    clock.PassiveClock
@@ -89,7 +89,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	return reconcile.Result{RequeueAfter: r.Period}, err
 }
 
-// look also says what it did, and what went wrong with it beside its error.
+// look also returns its action, and a failure besides its error.
 func (r *Reconciler) look(ctx context.Context, a *autoscalingv2.HorizontalPodAutoscaler) (action string, failure, err error) {
 	action = "none"
 	o, target, err := r.observe(ctx, a)

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// target is what an autoscaler scales, of any kind, and its scale.
+// target is the object that an autoscaler scales, of any kind, and its scale.
 type target struct {
 	object, subresource *unstructured.Unstructured
 }
@@ -73,8 +73,8 @@ func newScale() *unstructured.Unstructured {
 	return s
 }
 
-// rescale sets the number of replicas. What the target's status changed
-// meanwhile does not matter, so one conflict is got over.
+// rescale sets the number of replicas. Changes of the target's status meanwhile
+// do not matter, so one conflict is retried.
 func (r *Reconciler) rescale(ctx context.Context, t *target, replicas int32) error {
 	for attempt := 0; ; attempt++ {
 		if err := unstructured.SetNestedField(t.subresource.Object, int64(replicas), "spec", "replicas"); err != nil {

@@ -41,7 +41,7 @@ func (b Backoff) after(succeeded, failed []*corev1.Pod) Backoff {
 	return b
 }
 
-// remaining is how long the next pod has to wait at now.
+// remaining returns how long the next pod has to wait at now.
 func (b Backoff) remaining(now time.Time) time.Duration {
 	if b.Failures == 0 {
 		return 0
@@ -55,7 +55,7 @@ func (b Backoff) remaining(now time.Time) time.Duration {
 
 func byEnd(a, b *corev1.Pod) int { return cmp.Compare(finished(a).UnixNano(), finished(b).UnixNano()) }
 
-// finished is when the pod ended: when its last container did, or it was no
+// finished returns when the pod ended: when its last container did, or it was no
 // longer ready, or was asked to go, or, knowing nothing, when it was created.
 func finished(p *corev1.Pod) time.Time {
 	if t, ok := lastExit(p); ok {
@@ -70,7 +70,7 @@ func finished(p *corev1.Pod) time.Time {
 	return p.CreationTimestamp.Time
 }
 
-// lastExit is when the last container or sidecar ended, if all have.
+// lastExit returns when the last container or sidecar ended, if all have.
 func lastExit(p *corev1.Pod) (last time.Time, ok bool) {
 	see := func(list []corev1.ContainerStatus, which func(string) bool) bool {
 		for i := range list {

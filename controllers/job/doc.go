@@ -1,4 +1,4 @@
-// Package job runs pods until enough of them succeed, as batch/v1 Job says.
+// Package job runs pods until enough of them succeed, by batch/v1 Job.
 //
 // It promises:
 //
@@ -7,7 +7,7 @@
 //     batch.kubernetes.io/job-tracking. A pod that ended is first noted in the
 //     status (its UID among the uncounted, its index among the completed), then
 //     loses the finalizer, and only then moves from the uncounted to the
-//     counters. At every step of that the status alone says what is left to do.
+//     counters. At every step of that the status alone shows what is left to do.
 //  2. A reconcile works on a view that shows its own writes: the status it
 //     wrote last and the finalizers it removed. Pods are created and deleted
 //     only if the view shows all that were before.

@@ -17,7 +17,7 @@ func hasFinalizer(p client.Object) bool {
 	return slices.Contains(p.GetFinalizers(), batchv1.JobTrackingFinalizer)
 }
 
-// tracked are the UIDs of the pods that have the finalizer.
+// tracked returns the UIDs of the pods that have the finalizer.
 func tracked(pods []*corev1.Pod) []types.UID {
 	var uids []types.UID
 	for _, p := range pods {

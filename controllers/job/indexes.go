@@ -84,7 +84,7 @@ func (x Indexes) With(more []int) Indexes {
 	return x.Union(y)
 }
 
-// Len is the number of indexes.
+// Len returns the number of indexes.
 func (x Indexes) Len() int {
 	n := 0
 	for _, s := range x {
@@ -99,7 +99,7 @@ func (x Indexes) Has(i int) bool {
 	return at < len(x) && x[at].first <= i
 }
 
-// Common is the number of indexes in both.
+// Common returns the number of indexes in both.
 func (x Indexes) Common(y Indexes) int {
 	n := 0
 	for len(x) > 0 && len(y) > 0 {
@@ -126,7 +126,7 @@ func (x Indexes) FirstMissing(n, completions int) []int {
 	return out
 }
 
-// String is the set as a Job's status has it: "1,3-5,7,8".
+// String returns the set as a Job's status has it: "1,3-5,7,8".
 func (x Indexes) String() string {
 	var b strings.Builder
 	for _, s := range x {

@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// memory is what the controller knows of Jobs beyond the cache: what it wrote
-// and has not seen there yet, and the backoff. It is safe for concurrent use.
+// memory holds the controller's state of Jobs beyond the cache: the writes that
+// the cache does not show yet, and the backoff. It is safe for concurrent use.
 type memory struct {
 	mu   sync.Mutex
 	jobs map[types.UID]*known
@@ -32,8 +32,8 @@ func (m *memory) of(job types.UID) *known {
 	return r
 }
 
-// current says whether a Job read at version, and the pods read after it, show
-// all that was written.
+// current reports whether a Job read at version, and the pods read after it,
+// show all that was written.
 func (m *memory) current(job types.UID, version string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -61,7 +61,7 @@ func (m *memory) untrack(job types.UID, pods ...types.UID) {
 	m.of(job).untracking.Insert(pods...)
 }
 
-// untracked says that the pod was seen without finalizer, or will not be.
+// untracked records that the pod was seen without finalizer, or will not be.
 func (m *memory) untracked(job, pod types.UID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -74,7 +74,7 @@ func (m *metrics) synced(j *batchv1.Job, p Plan, took time.Duration, err error) 
 	m.syncDuration.WithLabelValues(mode(j), result, action).Observe(took.Seconds())
 }
 
-// stored counts what a status says that the one before did not.
+// stored counts the changes from the status before.
 func (m *metrics) stored(j *batchv1.Job, status *batchv1.JobStatus) {
 	count := func(of *prometheus.CounterVec, n int32, labels ...string) {
 		if n > 0 {
@@ -131,7 +131,7 @@ func (m *metrics) created(v *view, wanted, made int) {
 	}
 }
 
-// judgements counts what the failure policy said of pods that are counted now,
+// judgements counts the failure policy's actions on pods that are counted now,
 // and were not before.
 func (m *metrics) judgements(v *view, untrack []*corev1.Pod) {
 	if v.spec.PodFailurePolicy == nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/batch"
 )
 
-// orphans lets pods go that nobody will count: their Job is gone or ended.
+// orphans removes the finalizer of pods that will not be counted: their Job is gone or ended.
 type orphans struct{ client client.Client }
 
 // Reconcile removes the tracking finalizer of one pod if it is such a pod.
@@ -33,7 +33,8 @@ func (o *orphans) Reconcile(ctx context.Context, req reconcile.Request) (reconci
 	return reconcile.Result{}, client.IgnoreNotFound(removeFinalizer(ctx, o.client, pod))
 }
 
-// owned says whether the finalizer is in someone's care.
+// owned reports whether a controller still needs the finalizer: the owner is no Job, or
+// another controller runs the Job, or it has not ended.
 func (o *orphans) owned(ctx context.Context, namespace string, ref *metav1.OwnerReference) (bool, error) {
 	if !isJob(ref) {
 		return true, nil

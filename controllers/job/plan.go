@@ -21,12 +21,12 @@ const burst = 500
 
 // Plan holds what is to be done with the pods before they are counted.
 type Plan struct {
-	// Finish is why the Job comes to its end, FailureTarget or
+	// Finish is the reason of the Job's end, FailureTarget or
 	// SuccessCriteriaMet; nil while it goes on.
 	Finish *batchv1.JobCondition
 	// Managed is set if the number of pods was looked at.
 	Managed bool
-	// Delete are pods to delete; Untrack says that they are not counted.
+	// Delete are pods to delete; Untrack is set if they are not counted.
 	Delete  []*corev1.Pod
 	Untrack bool
 	// Create are pods to create.
@@ -121,7 +121,7 @@ func (v *view) failure() (reason, message string) {
 	return "", ""
 }
 
-// deadline is how long the Job may still be active.
+// deadline returns how long the Job may still be active.
 func (v *view) deadline() (left time.Duration, ok bool) {
 	if v.spec.ActiveDeadlineSeconds == nil || v.suspended() {
 		return 0, false
@@ -163,7 +163,7 @@ func (v *view) manage(p *Plan) {
 	if v.spec.Completions != nil {
 		want = max(0, min(want, v.completions()-int(v.succeeded)))
 	} else if v.succeeded > 0 {
-		want = len(v.active) // who works off a queue knows when it is empty
+		want = len(v.active) // pods that work off a queue end when it is empty
 	}
 	surplus, kept := v.surplus(want)
 	if len(surplus) > 0 {
@@ -274,7 +274,7 @@ func (v *view) create(p *Plan, n int) {
 	}
 }
 
-// missing are the first n indexes that need a pod.
+// missing returns the first n indexes that need a pod.
 func (v *view) missing(n int) []int {
 	var busy []int
 	for i := range v.pods {

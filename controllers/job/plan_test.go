@@ -68,7 +68,7 @@ func pods(j *batchv1.Job, specs ...string) []*corev1.Pod {
 	return out
 }
 
-// told is a plan in words.
+// told returns a plan in words.
 func told(p Plan) string {
 	var words []string
 	if p.Finish != nil {

@@ -12,13 +12,13 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/internal/owned"
 )
 
-// kind is the kind in owner references.
+// kind returns the kind in owner references.
 func kind() schema.GroupVersionKind { return batchv1.SchemeGroupVersion.WithKind("Job") }
 
 const (
-	// indexVariable tells containers the completion index of their pod.
+	// indexVariable is the environment variable with the completion index of a pod.
 	indexVariable = "JOB_COMPLETION_INDEX"
-	// maxPrefix is how much of a pod's name is not random.
+	// maxPrefix is the length of the part of a pod's name that is not random.
 	maxPrefix = 58
 )
 

@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// verdict is what a pod failure policy says of a failed pod.
+// verdict is a pod failure policy's result for a failed pod.
 type verdict struct {
 	// action of the rule that matched, "" if none did.
 	action batchv1.PodFailurePolicyAction
@@ -16,7 +16,7 @@ type verdict struct {
 	message string
 }
 
-// counted says whether the failure counts towards backoff limits.
+// counted reports whether the failure counts towards backoff limits.
 func (v verdict) counted() bool { return v.action != batchv1.PodFailurePolicyActionIgnore }
 
 // judge finds the first rule that matches. A nil policy has none.
@@ -80,7 +80,7 @@ func conditionOf(pod *corev1.Pod, patterns []batchv1.PodFailurePolicyOnPodCondit
 	return nil
 }
 
-// successMet says whether the completed indexes satisfy a rule, and which.
+// successMet reports whether the completed indexes satisfy a rule, and which.
 func successMet(policy *batchv1.SuccessPolicy, completions int, done Indexes) (message string, met bool) {
 	if policy == nil || len(done) == 0 {
 		return "", false

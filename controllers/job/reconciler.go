@@ -49,7 +49,7 @@ func New(c client.Client, clk clock.Clock, rec record.EventRecorder) *Reconciler
 		expected: expect.New(clk), pacer: pace.New(clk, podEventInterval), memory: newMemory(), metrics: newMetrics()}
 }
 
-// ours says whether the Job is for this controller.
+// ours reports whether the Job is for this controller.
 func ours(j *batchv1.Job) bool {
 	return j.Spec.ManagedBy == nil || *j.Spec.ManagedBy == batchv1.JobControllerName
 }
@@ -72,7 +72,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		return reconcile.Result{}, nil
 	}
 	if !r.memory.current(j.UID, j.ResourceVersion) {
-		// The events that show what was written wake us; should one be lost, time does.
+		// The events that show what was written trigger a reconcile; should one be lost, time does.
 		return reconcile.Result{RequeueAfter: expect.Timeout}, nil
 	}
 	began := time.Now()
@@ -103,8 +103,8 @@ func (r *Reconciler) sync(ctx context.Context, o Observed) (Plan, reconcile.Resu
 	ev.transition(&t)
 	untracked, err := r.untrack(ctx, o.Job, t.Untrack)
 	failure = errors.Join(failure, err)
-	// What was untracked is counted by the next write, the one that its events
-	// lead to. Only the end is written at once.
+	// The next write, which the pods' events lead to, counts the untracked
+	// pods. Only the end is written at once.
 	if status, end := t.Settle(untracked, r.clock.Now()); end != nil && failure == nil {
 		if _, err := r.store(ctx, stored, status); err != nil {
 			return plan, reconcile.Result{}, quietly(err)
@@ -142,7 +142,7 @@ func (r *Reconciler) observe(ctx context.Context, j *batchv1.Job) (Observed, err
 	return o, nil
 }
 
-// store writes a status that says anything new, and returns the Job as it is then.
+// store writes a status that differs, and returns the Job as it is then.
 func (r *Reconciler) store(ctx context.Context, j *batchv1.Job, status batchv1.JobStatus) (*batchv1.Job, error) {
 	if apiequality.Semantic.DeepEqual(j.Status, status) {
 		return j, nil

@@ -45,7 +45,7 @@ type world struct {
 	job  *batchv1.Job // the cache
 	pods map[string]*corev1.Pod
 
-	// fault, when set, says whether a write fails, before or after its effect.
+	// fault, when set, reports whether a write fails, before or after its effect.
 	fault        func() (before, after bool)
 	mu           sync.Mutex // over fault and created: writes go side by side
 	created      int
@@ -113,8 +113,7 @@ func (w *world) write(effect func() error) error {
 	return nil
 }
 
-// restart is a controller that knows nothing but what is stored, and whose
-// cache is fresh.
+// restart makes a controller without memory and with a fresh cache.
 func (w *world) restart() {
 	w.r = New(w, w.clock, w.recorder)
 	w.r.live = w.server

@@ -27,9 +27,9 @@ const ControllerName = "job-controller"
 
 type queue = podevents.Queue
 
-// SetupWithManager registers the controller and the one that lets go pods that
-// nobody counts. Jobs wake it when they change, pods their Job, at most once
-// per podEventInterval.
+// SetupWithManager registers the controller and the one that removes the
+// finalizer of pods that will not be counted. Jobs wake it when they change,
+// pods their Job, at most once per podEventInterval.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
 	r.live = mgr.GetAPIReader()
 	mine, orphaned := opts, opts
@@ -59,8 +59,8 @@ func requestFor(o client.Object) reconcile.Request {
 	return reconcile.Request{NamespacedName: client.ObjectKeyFromObject(o)}
 }
 
-// jobHandler wakes a Job at once if its spec changed, and no sooner than its
-// pods' events do if only the status, which is our own writing, did.
+// jobHandler wakes a Job at once if its spec changed. If only the status did, which
+// this controller writes, it wakes the Job no sooner than its pods' events do.
 func (r *Reconciler) jobHandler() handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) {
@@ -147,7 +147,7 @@ func allRestarts(p *corev1.Pod) (n int32) {
 	return n
 }
 
-// adopters are the Jobs whose selector an orphan matches.
+// adopters returns the Jobs whose selector an orphan matches.
 func (r *Reconciler) adopters(ctx context.Context, pod *corev1.Pod) []reconcile.Request {
 	var list batchv1.JobList
 	if err := r.client.List(ctx, &list, client.InNamespace(pod.Namespace), client.UnsafeDisableDeepCopy); err != nil {
@@ -164,7 +164,7 @@ func (r *Reconciler) adopters(ctx context.Context, pod *corev1.Pod) []reconcile.
 	return out
 }
 
-// abandoned picks the pods with finalizer that go or that no one controls.
+// abandoned picks the pods with finalizer that are being deleted or have no controller.
 func abandoned(_ context.Context, pod client.Object) []reconcile.Request {
 	ref := metav1.GetControllerOfNoCopy(pod)
 	if !hasFinalizer(pod) || ref != nil && (!isJob(ref) || pod.GetDeletionTimestamp() == nil) {

@@ -12,7 +12,7 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
 )
 
-// Outcome is what came of a Plan.
+// Outcome holds the results of a Plan.
 type Outcome struct {
 	// Created is how many pods were created.
 	Created int
@@ -20,13 +20,12 @@ type Outcome struct {
 	Deleted []*corev1.Pod
 }
 
-// Tracking is what is to be counted. Status is written first; when it is
-// stored, the pods in Untrack lose their finalizer, and Settle says what that
-// leaves to write.
+// Tracking holds the counts to write. Status is written first; when it is stored, the pods
+// in Untrack lose their finalizer, and Settle returns the status that remains to be written.
 type Tracking struct {
 	Status  batchv1.JobStatus
 	Untrack []*corev1.Pod
-	// Suspended or Resumed says that the Job was, in this reconcile.
+	// Suspended or Resumed is set if the Job was, in this reconcile.
 	Suspended, Resumed bool
 	// Backoff holds once Status is stored.
 	Backoff Backoff
@@ -110,8 +109,8 @@ func (v *view) population(t *Tracking, out Outcome, gone sets.Set[types.UID]) {
 	t.Status.Ready, t.Status.Terminating = &ready, &terminating
 }
 
-// outcome is why the Job ends, nil if it does not; one that goes on may have
-// been suspended or resumed.
+// outcome returns why the Job ends, nil if it does not; one that goes on may
+// have been suspended or resumed.
 func (v *view) outcome(t *Tracking, p Plan, out Outcome) *batchv1.JobCondition {
 	if p.Finish != nil {
 		// Pods that were not deleted, or not seen yet, are still to be counted.
@@ -151,7 +150,7 @@ func (v *view) suspension(t *Tracking) {
 	}
 }
 
-// note puts pods that ended among the uncounted, up to a limit, and says
+// note puts pods that ended among the uncounted, up to a limit, and reports
 // whether there are more.
 func (v *view) note(t *Tracking, finish *batchv1.JobCondition) (more bool) {
 	u, indexes := t.Status.UncountedTerminatedPods, sets.New[int]()
@@ -185,8 +184,8 @@ func (v *view) note(t *Tracking, finish *batchv1.JobCondition) (more bool) {
 	return false
 }
 
-// mayUntrack says whether the finalizer is of no more use: the pod ended, and
-// is not the one that knows how often its index has failed.
+// mayUntrack reports whether the finalizer is of no more use: the pod ended,
+// and is not the one that records how often its index has failed.
 func (v *view) mayUntrack(m *member, finish *batchv1.JobCondition) bool {
 	if v.job.DeletionTimestamp != nil || finish != nil || m.Status.Phase == corev1.PodSucceeded {
 		return true
@@ -205,7 +204,7 @@ func (v *view) noteIndexes(t *Tracking) {
 	}
 }
 
-// Settle says what the status is once the pods in untracked have lost their
+// Settle returns the status once the pods in untracked have lost their
 // finalizer, and the condition with which the Job ended, nil if it goes on.
 func (t *Tracking) Settle(untracked []*corev1.Pod, now time.Time) (batchv1.JobStatus, *batchv1.JobCondition) {
 	s := Tracking{Status: *t.Status.DeepCopy(), tracked: t.tracked.Clone()}

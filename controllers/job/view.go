@@ -16,15 +16,15 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
 )
 
-// Observed is what a reconcile knows.
+// Observed holds what a reconcile has read.
 type Observed struct {
 	// Job is the object; it is not changed.
 	Job *batchv1.Job
 	// Pods are the pods it controls.
 	Pods []*corev1.Pod
-	// Settled says that the cache shows all earlier creations and deletions.
+	// Settled is set if the cache shows all earlier creations and deletions.
 	Settled bool
-	// Backoff is what is remembered of pods counted before.
+	// Backoff records the pods counted before.
 	Backoff Backoff
 }
 
@@ -40,7 +40,7 @@ type member struct {
 	verdict verdict // of a failed pod
 }
 
-// view is what Observed means; it is the input of all decisions.
+// view is Observed interpreted: the input of all decisions.
 type view struct {
 	job  *batchv1.Job
 	spec *batchv1.JobSpec
@@ -94,7 +94,7 @@ func (v *view) onlyReplace() bool {
 	return ptr.Deref(v.spec.PodReplacementPolicy, "") == batchv1.Failed
 }
 
-// valid says whether a pod is one of the Job's as it is now.
+// valid reports whether a pod is one of the Job's as it is now.
 func (v *view) valid(m *member) bool {
 	return !v.indexed() || m.index != unknown && m.index < v.completions()
 }
@@ -188,12 +188,12 @@ func completionIndex(p *corev1.Pod) int {
 	return i
 }
 
-// failures are those of the pod's index before it, ignored ones too.
+// failures returns the failures of the pod's index before it, ignored ones too.
 func failures(p *corev1.Pod) int32 {
 	return annotated(p, batchv1.JobIndexFailureCountAnnotation) + annotated(p, batchv1.JobIndexIgnoredFailureCountAnnotation)
 }
 
-// annotated is the number in an annotation, 0 when there is none that makes sense.
+// annotated returns the number in an annotation, 0 when there is none that makes sense.
 func annotated(p *corev1.Pod, key string) int32 {
 	n, err := strconv.Atoi(p.Annotations[key])
 	if err != nil || n < 0 || n > math.MaxInt32 {

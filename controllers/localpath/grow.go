@@ -14,9 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// growth is what is left to do for a claim that asks for more: its states as
-// resizers of CSI drivers write them, and between them the volume's capacity. A
-// directory has as much room as its disk, so nothing happens on the node.
+// growth holds the remaining writes for a claim that asks for more: its states
+// as resizers of CSI drivers write them, and between them the volume's capacity.
+// A directory has as much room as its disk, so nothing happens on the node.
 type growth struct {
 	begin  *corev1.PersistentVolumeClaim
 	volume *corev1.PersistentVolume
@@ -56,14 +56,14 @@ func planGrowth(c *corev1.PersistentVolumeClaim, pv *corev1.PersistentVolume, cl
 	return g
 }
 
-// without leaves out what says that a claim is growing.
+// without leaves out the conditions of a claim that is growing.
 func without(conditions []corev1.PersistentVolumeClaimCondition) []corev1.PersistentVolumeClaimCondition {
 	return slices.DeleteFunc(slices.Clone(conditions), func(c corev1.PersistentVolumeClaimCondition) bool {
 		return c.Type == corev1.PersistentVolumeClaimResizing || c.Type == corev1.PersistentVolumeClaimFileSystemResizePending
 	})
 }
 
-// grow gives a bound claim of ours what it asks for.
+// grow gives a bound claim of this provisioner what it asks for.
 func (r *Reconciler) grow(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
 	if claim.Spec.Resources.Requests.Storage().Cmp(*claim.Status.Capacity.Storage()) <= 0 {
 		return nil

@@ -16,7 +16,7 @@
 //  3. A volume that it made goes with its data when it is released and its
 //     policy is Delete, whichever server made it. Data on a node of another
 //     server are removed there, by a Remover. Data on an agent's node are not
-//     reached: the volume becomes Failed and says where they are.
+//     reached: the volume becomes Failed, with a message where they are.
 //  4. A claim whose class allows it grows by asking for more, while it is in use.
 package localpath
 
@@ -33,14 +33,13 @@ import (
 	"github.com/coracle-k8s/coracle/apis/storage"
 )
 
-// Provisioner and Class are what storage classes and claims say to get a
-// volume from here.
+// Provisioner and Class are the names in storage classes and claims of volumes from here.
 const (
 	Provisioner = "coracle.dev/local-path"
 	Class       = "local-path"
 )
 
-// defaultClass is the class made at the start.
+// defaultClass returns the class made at the start.
 func defaultClass() *storagev1.StorageClass {
 	return &storagev1.StorageClass{
 		ObjectMeta:        metav1.ObjectMeta{Name: Class, Annotations: map[string]string{storage.DefaultClassAnnotation: "true"}},
@@ -52,12 +51,12 @@ func defaultClass() *storagev1.StorageClass {
 	}
 }
 
-// mine says that a claim which is not bound waits for this provisioner.
+// mine reports whether a claim is not bound and waits for this provisioner.
 func mine(c *corev1.PersistentVolumeClaim, class *storagev1.StorageClass) bool {
 	return c.Spec.VolumeName == "" && c.DeletionTimestamp == nil && class != nil && class.Provisioner == Provisioner
 }
 
-// consumer is the node of a pod that uses the claim, "" if none is on a node.
+// consumer returns the node of a pod that uses the claim, "" if none is on a node.
 func consumer(pods []corev1.Pod) string {
 	for i := range pods {
 		if pod := &pods[i]; pod.Spec.NodeName != "" && pod.DeletionTimestamp == nil {
@@ -67,7 +66,7 @@ func consumer(pods []corev1.Pod) string {
 	return ""
 }
 
-// refusal says why a claim cannot have a directory, "" if it can.
+// refusal returns why a claim cannot have a directory, "" if it can.
 func refusal(c *corev1.PersistentVolumeClaim) string {
 	if ptr.Deref(c.Spec.VolumeMode, corev1.PersistentVolumeFilesystem) == corev1.PersistentVolumeBlock {
 		return "a directory is no block device"
@@ -81,7 +80,7 @@ func refusal(c *corev1.PersistentVolumeClaim) string {
 	return ""
 }
 
-// volume is what the claim gets on node, in a directory below dir.
+// volume returns the claim's volume on node, in a directory below dir.
 func volume(c *corev1.PersistentVolumeClaim, class *storagev1.StorageClass, node *corev1.Node, dir string) *corev1.PersistentVolume {
 	name := "pvc-" + string(c.UID)
 	host := node.Labels[corev1.LabelHostname]
@@ -109,14 +108,14 @@ func volume(c *corev1.PersistentVolumeClaim, class *storagev1.StorageClass, node
 	}
 }
 
-// directory is the last element of a volume's path.
+// directory returns the last element of a volume's path.
 func directory(volume, namespace, claim string) string {
 	return strings.Join([]string{volume, namespace, claim}, "_")
 }
 
-// released says that a volume was made by a provisioner of this kind and is to
-// go: one that has failed to may be within reach now. Its path is looked at
-// closely, since who writes volumes must not be able to remove anything else.
+// released reports whether a volume was made by a provisioner of this kind and is to
+// be removed. One whose removal failed may be within reach now. Its path is checked
+// closely: a user who writes volumes must not be able to remove anything else.
 func released(pv *corev1.PersistentVolume) bool {
 	if pv.Spec.HostPath == nil || pv.Spec.ClaimRef == nil || pv.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimDelete {
 		return false
@@ -127,5 +126,5 @@ func released(pv *corev1.PersistentVolume) bool {
 		path.Base(parent) == Class && path.IsAbs(parent) && last == directory(pv.Name, pv.Spec.ClaimRef.Namespace, pv.Spec.ClaimRef.Name)
 }
 
-// onServer says that a node is in a server's process: agents answer at a port.
+// onServer reports whether a node is in a server's process: agents answer at a port.
 func onServer(node *corev1.Node) bool { return node.Status.DaemonEndpoints.KubeletEndpoint.Port == 0 }

@@ -91,7 +91,7 @@ func TestVolumesComeAndGo(t *testing.T) {
 	}
 }
 
-// removed is a volume that a provisioner made below dir, after its claim's end.
+// removed returns a volume that a provisioner made below dir, after its claim's end.
 func removed(dir, node string) *corev1.PersistentVolume {
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "c", UID: "u"}}
 	pv := volume(claim, defaultClass(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}}, dir)
@@ -127,8 +127,8 @@ func TestReleasedOfOthers(t *testing.T) {
 	}
 }
 
-// Of several servers the one with the node removes the volume; who leads leaves
-// that to it, but tells of an agent's.
+// Of several servers the one with the node removes the volume. The leader
+// leaves that to it, but marks a volume of an agent.
 func TestVolumesOfOtherServersNodes(t *testing.T) {
 	g := NewWithT(t)
 	request := reconcile.Request{NamespacedName: types.NamespacedName{Name: "pvc-u"}}

@@ -28,17 +28,17 @@ import (
 // Name is the controller's name.
 const Name = "local-path-provisioner"
 
-// Host is what the provisioner does to directories.
+// Host makes and removes the directories of volumes.
 type Host interface {
 	// Make makes a directory that every user may write to, on the named node.
 	// It does nothing where the node has no directories or does it itself.
 	Make(node, path string) error
-	// Remove removes it with what is in it, where there are any; false says that
-	// the node is out of reach.
+	// Remove removes it with its contents, where there are any; it returns false
+	// if the node is out of reach.
 	Remove(node, path string) (bool, error)
 }
 
-// Config is what the provisioner needs to know. All fields are required.
+// Config holds the dependencies and settings of the provisioner. All fields are required.
 type Config struct {
 	Client   client.Client
 	Recorder record.EventRecorder
@@ -47,7 +47,7 @@ type Config struct {
 	// Dir is the absolute path below which volumes are made, on every node. It
 	// ends in Class.
 	Dir string
-	// Removers says that other servers may have nodes, each with a Remover.
+	// Removers is set if other servers may have nodes, each with a Remover.
 	Removers bool
 }
 
@@ -93,8 +93,8 @@ func claimsOf(_ context.Context, o client.Object) []reconcile.Request {
 	return requests
 }
 
-// claimsOfClass are those of a class of ours: they may have been there first, or
-// be allowed to grow only now.
+// claimsOfClass returns the claims of a class of this provisioner: they may have
+// been there first, or be allowed to grow only now.
 func (r *Reconciler) claimsOfClass(ctx context.Context, o client.Object) []reconcile.Request {
 	class, ok := o.(*storagev1.StorageClass)
 	if !ok || class.Provisioner != Provisioner {
@@ -143,7 +143,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	} else {
 		err = r.provision(ctx, req.NamespacedName)
 	}
-	if apierrors.IsConflict(err) { // somebody was quicker; the cache will tell
+	if apierrors.IsConflict(err) { // another client was quicker; the cache will show it
 		return reconcile.Result{RequeueAfter: conflictRetry}, nil
 	}
 	return reconcile.Result{}, err
@@ -244,7 +244,7 @@ func (r *Reconciler) delete(ctx context.Context, name string) error {
 		return forget(ctx, r.Client, &pv)
 	}
 	if err == nil && pv.Status.Phase == corev1.VolumeFailed {
-		return nil // it says so
+		return nil // its status has the reason already
 	}
 	if err == nil && r.Removers {
 		var there corev1.Node

@@ -47,5 +47,5 @@ func (r *Remover) Reconcile(ctx context.Context, req reconcile.Request) (reconci
 	if err := forget(ctx, r.client, &pv); !apierrors.IsConflict(err) {
 		return reconcile.Result{}, err
 	}
-	return reconcile.Result{}, nil // another one of that name, which is told of
+	return reconcile.Result{}, nil // another volume of that name, whose event triggers a reconcile
 }

@@ -15,7 +15,7 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the transcripts in testdata")
 
-// What random claims get, and why not.
+// The plans for random claims, and the reasons of refusals.
 func TestTranscript(t *testing.T) {
 	r := golden.NewRandom(1)
 	other := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "other"}, Provisioner: "example.com/x"}

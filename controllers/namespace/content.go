@@ -131,7 +131,7 @@ func (c *content) list(ctx context.Context, r Resource, limit int64) (*metav1.Pa
 }
 
 // delete leaves dependents to the garbage collector: they are in the same
-// namespace and are deleted by it or by us, whoever comes first.
+// namespace, and are deleted by it or by this controller.
 func (c *content) delete(ctx context.Context, r Resource) error {
 	api := c.metadata.Resource(r.GroupVersionResource).Namespace(c.namespace)
 	opts := metav1.DeleteOptions{PropagationPolicy: ptr.To(metav1.DeletePropagationBackground)}

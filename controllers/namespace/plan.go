@@ -23,7 +23,7 @@ const (
 	rewordInterval = time.Second
 )
 
-// Step is what a namespace needs next.
+// Step is the next action on a namespace.
 type Step int
 
 const (
@@ -59,11 +59,11 @@ func Retry(n int) time.Duration {
 	return min(d, lastRetry)
 }
 
-// Report is what was found when emptying a namespace.
+// Report holds the results of emptying a namespace.
 type Report struct {
-	// DiscoveryError is why not all resources are known.
+	// DiscoveryError is the error of listing the resources.
 	DiscoveryError error
-	// DeleteErrors are why some content could not be deleted or counted.
+	// DeleteErrors are the errors of deleting or counting content.
 	DeleteErrors []error
 	// Remaining counts the objects that are left, by resource.
 	Remaining map[schema.GroupVersionResource]int
@@ -90,7 +90,7 @@ func (r *Report) add(gvr schema.GroupVersionResource, count int, finalizers map[
 	}
 }
 
-// verdict is one condition: what it says when all is well, and otherwise.
+// verdict is one condition: its texts when all is well, and otherwise.
 type verdict struct {
 	kind                   corev1.NamespaceConditionType
 	fineReason, fine       string
@@ -141,7 +141,7 @@ func counts[K comparable](m map[K]int, word func(K, int) string) string {
 	return strings.Join(words, ", ")
 }
 
-// ConditionChange says how much new conditions differ from the old.
+// ConditionChange is the difference between new conditions and the old.
 type ConditionChange int
 
 const (
@@ -153,7 +153,7 @@ const (
 	Different
 )
 
-// Conditions returns the conditions that tell the report.
+// Conditions returns the conditions for the report.
 func Conditions(old []corev1.NamespaceCondition, r *Report, now time.Time) ([]corev1.NamespaceCondition, ConditionChange) {
 	out, change := slices.Clone(old), Same
 	for _, v := range r.verdicts() {

@@ -30,13 +30,13 @@ const ControllerName = "namespace-controller"
 // podEventInterval is how often the ends of its pods may wake a namespace.
 const podEventInterval = 50 * time.Millisecond
 
-// Config is what a Reconciler needs. All fields are required.
+// Config holds the dependencies of a Reconciler. All fields are required.
 type Config struct {
 	// Client reads namespaces and pods from a cache and writes namespaces.
 	Client client.Client
 	// Metadata lists and deletes objects of any resource, past the cache.
 	Metadata metadata.Interface
-	// Resources says which resources there are.
+	// Resources lists the resources that exist.
 	Resources Discoverer
 	Clock     clock.Clock
 }
@@ -51,8 +51,8 @@ type Reconciler struct {
 	terminating map[string]*progress
 }
 
-// progress is what is remembered of a namespace while it goes. Losing it costs
-// a wait of at most lastRetry.
+// progress is the state of a namespace that is being deleted. Losing it costs a
+// wait of at most lastRetry.
 type progress struct {
 	uid      types.UID
 	attempts int
@@ -144,7 +144,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	return reconcile.Result{}, nil
 }
 
-// wait tells in the namespace's conditions what it waits for.
+// wait writes into the namespace's conditions what its deletion waits for.
 func (r *Reconciler) wait(ctx context.Context, ns *corev1.Namespace, p *progress, report *Report) (reconcile.Result, error) {
 	now := r.cfg.Clock.Now()
 	conditions, change := Conditions(ns.Status.Conditions, report, now)
@@ -157,7 +157,7 @@ func (r *Reconciler) wait(ctx context.Context, ns *corev1.Namespace, p *progress
 		}
 	}
 	if n := report.Remaining[pods]; n > 0 && len(report.DeleteErrors) == 0 {
-		// The end of a pod wakes us; this is for an event that is lost.
+		// The end of a pod triggers a reconcile; this is for an event that is lost.
 		return reconcile.Result{RequeueAfter: lastRetry}, nil
 	}
 	for _, err := range append(report.DeleteErrors, report.DiscoveryError) {

@@ -9,14 +9,14 @@ import (
 // Resource is a namespaced resource whose objects can be deleted.
 type Resource struct {
 	schema.GroupVersionResource
-	// Collection says that the resource can be deleted as a collection;
+	// Collection is set if the resource can be deleted as a collection;
 	// otherwise each object is deleted by its name.
 	Collection bool
 }
 
-// Discoverer knows the namespaced resources that can be listed and deleted,
-// each in one version. It may return some of them together with an error
-// about groups that could not be asked.
+// Discoverer lists the namespaced resources that can be listed and deleted,
+// each in one version. It may return some of them together with an error about
+// groups that could not be asked.
 type Discoverer interface {
 	Resources(ctx context.Context) ([]Resource, error)
 }

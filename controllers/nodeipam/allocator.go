@@ -21,7 +21,7 @@ type Range struct {
 // not safe for concurrent use.
 type Allocator struct {
 	pools []*pool
-	// nodes is what each node has.
+	// nodes holds the ranges of each node.
 	nodes map[string][]netip.Prefix
 }
 
@@ -98,10 +98,10 @@ func (a *Allocator) count(ranges []netip.Prefix, by int32) {
 // pool has the ranges of one family.
 type pool struct {
 	Range
-	// used says of every range how many nodes have some of it. More than one is
-	// somebody's mistake, but none of ours.
+	// used counts for every range the nodes that have some of it. More than one
+	// is a user's mistake, and not one of the allocator.
 	used []int32
-	// next is where the search for a free range begins.
+	// next is the index at which the search for a free range begins.
 	next int
 	// taken are the ranges in use; allocations and releases count since the start.
 	taken, allocations, releases int
@@ -140,7 +140,7 @@ func (p *pool) count(r netip.Prefix, by int32) {
 	}
 }
 
-// at is the i-th range: the bits of i are those between the prefix of the
+// at returns the i-th range: the bits of i are those between the prefix of the
 // cluster's range and that of a node's.
 func (p *pool) at(i int) netip.Prefix {
 	bytes := p.Cluster.Addr().AsSlice()
@@ -152,7 +152,7 @@ func (p *pool) at(i int) netip.Prefix {
 	return netip.PrefixFrom(addr, p.NodeMask)
 }
 
-// index is which range an address of the cluster's is in.
+// index returns the number of the range that an address of the cluster's is in.
 func (p *pool) index(addr netip.Addr) (i int) {
 	bytes := addr.AsSlice()
 	for at := p.Cluster.Bits(); at < p.NodeMask; at++ {
@@ -161,7 +161,7 @@ func (p *pool) index(addr netip.Addr) (i int) {
 	return i
 }
 
-// Subnet is the i-th share of a range.
+// Subnet returns the i-th share of a range.
 func (r Range) Subnet(i int) (netip.Prefix, error) {
 	if err := r.valid(); err != nil {
 		return netip.Prefix{}, err

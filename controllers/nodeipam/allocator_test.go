@@ -88,9 +88,8 @@ func TestHonoursWhatNodesHave(t *testing.T) {
 	g.Expect(have).To(Equal(prefixes("192.168.0.0/24")))
 }
 
-// Whatever happens, the ranges that the allocator holds are those that a count
-// over all nodes gives, no two assigned ones overlap, and it says no only when
-// nothing is free.
+// Whatever happens, the ranges that the allocator holds are those that a count over all
+// nodes gives, no two assigned ones overlap, and it refuses only when nothing is free.
 func TestAgainstOracle(t *testing.T) {
 	for seed := range int64(20) {
 		rnd := rand.New(rand.NewSource(seed))

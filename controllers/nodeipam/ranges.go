@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// Ranges hold what a process knows of the ranges of nodes, longer than it leads:
+// Ranges hold a process's state of the ranges of nodes, longer than it leads:
 // nodes that join ask every server. It is safe for concurrent use.
 type Ranges struct {
 	mu     sync.Mutex
@@ -20,8 +20,8 @@ type Ranges struct {
 }
 
 // NewRanges returns the cluster's ranges, one of each family, the primary first,
-// or an error if they make no sense. Nobody but the nodes named gets what is
-// reserved, whether they exist or not.
+// or an error if they make no sense. What is reserved is given only to the nodes
+// named, whether they exist or not.
 func NewRanges(reserved map[string][]netip.Prefix, ranges ...Range) (*Ranges, error) {
 	allocator, err := NewAllocator(ranges...)
 	if err != nil {
@@ -108,7 +108,7 @@ func (r *Ranges) forget(node string) bool {
 	return r.ranges.Forget(node)
 }
 
-// podCIDRs are the ranges a node has; what cannot be read as one is left out.
+// podCIDRs returns the ranges a node has; what cannot be read as one is left out.
 func podCIDRs(node *corev1.Node) []netip.Prefix {
 	var out []netip.Prefix
 	for _, s := range node.Spec.PodCIDRs {

@@ -156,8 +156,8 @@ func (r *Reconciler) prime(ctx context.Context) error {
 	return nil
 }
 
-// decide returns what a node has or gets. first tells that it is the first time
-// that there is nothing for it.
+// decide returns the ranges that a node has or gets. first is set if it is the
+// first time that there is none for it.
 func (r *Reconciler) decide(node *corev1.Node) (ranges []netip.Prefix, ok, first bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -194,7 +194,7 @@ func (r *Reconciler) give(ctx context.Context, node *corev1.Node, ranges []netip
 	next.Spec.PodCIDR = next.Spec.PodCIDRs[0]
 	err := r.config.Client.Patch(ctx, next, client.MergeFrom(node))
 	if apierrors.IsNotFound(err) || apierrors.IsInvalid(err) {
-		return nil // It is gone or has others; what the cache has yet to tell wakes us.
+		return nil // It is gone or has others; the event that the cache lacks triggers a reconcile.
 	}
 	if err != nil {
 		r.tell(node, reasonFailed)

@@ -66,7 +66,7 @@ func TestNodesGetRanges(t *testing.T) {
 	g.Expect(woken).To(ConsistOf("b", "simulated"))
 	g.Expect(sync("b")).To(Equal([]string{"10.0.1.0/24"}))
 	g.Expect(sync("simulated")).To(BeEmpty())
-	// What it was reserved for is not freed by an object's end.
+	// A reservation is not freed by the end of the node's object.
 	g.Expect(c.Create(t.Context(), node("own", "10.0.0.0/24"))).To(Succeed())
 	sync("own")
 	g.Expect(c.Delete(t.Context(), node("own"))).To(Succeed())
@@ -74,8 +74,8 @@ func TestNodesGetRanges(t *testing.T) {
 	g.Expect(sync("simulated")).To(BeEmpty())
 }
 
-// What a server that did not lead remembers of nodes that are gone is free again;
-// what it promised to those that are yet to come is not.
+// Ranges of nodes that are gone are free again on a server that did not lead;
+// those promised to nodes that are yet to come are not.
 func TestRangesOutliveLeadership(t *testing.T) {
 	g := NewWithT(t)
 	ranges, err := NewRanges(nil, Range{netip.MustParsePrefix("10.0.0.0/23"), 24})
@@ -114,7 +114,7 @@ func TestExpectedNodesThatNeverRegister(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(again).To(Equal(first))
 
-	// What another server granted is not given to a node that registers here.
+	// A range that another server granted is not given to a node that registers here.
 	others, err := NewRanges(nil, Range{netip.MustParsePrefix("10.0.0.0/23"), 24})
 	g.Expect(err).NotTo(HaveOccurred())
 	others.Expect(map[string][]netip.Prefix{"x": prefixes("10.0.0.0/24")})

@@ -36,7 +36,7 @@ func newMetrics(fares func() []fare) metrics {
 	}
 }
 
-// zoneCollector reads the zones when it is asked, so that nobody pays for it else.
+// zoneCollector reads the zones at each scrape, so that they cost nothing otherwise.
 type zoneCollector struct {
 	fares                   func() []fare
 	size, health, unhealthy *prometheus.Desc

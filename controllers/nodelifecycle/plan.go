@@ -97,9 +97,9 @@ var conditionTaints = []struct {
 	{corev1.NodePIDPressure, corev1.ConditionTrue, corev1.TaintNodePIDPressure},
 }
 
-// taintsFor returns the taints the node has to have. granted tells that it may
-// be given its first NoExecute taint; asks tells that it waits to be granted.
-// evict is false while nobody may be evicted: then such taints go.
+// taintsFor returns the taints the node has to have. granted is set if it may
+// be given its first NoExecute taint; asks reports that it waits to be granted.
+// While evict is false no pod may be evicted, and such taints are removed.
 func taintsFor(node *corev1.Node, granted, evict bool, now time.Time) (taints []corev1.Taint, asks bool) {
 	wanted := map[string]bool{}
 	for _, t := range conditionTaints {
@@ -162,7 +162,7 @@ func noExecuteKey(node *corev1.Node) string {
 	}
 }
 
-// hasNoExecute reports whether a list has a taint that evicts, of ours.
+// hasNoExecute reports whether a list has a taint of this controller that evicts.
 func hasNoExecute(taints []corev1.Taint) bool {
 	return slices.ContainsFunc(taints, func(t corev1.Taint) bool { return t.Effect == corev1.TaintEffectNoExecute && ours(t.Key) })
 }

@@ -233,7 +233,7 @@ func TestZonesAgainstOracle(t *testing.T) {
 }
 
 // Tokens of many zones at random rates: each zone on its own must be what a
-// simple bucket of one token gives, whoever else waits.
+// simple bucket of one token gives, whatever waits in other zones.
 func TestGrantAgainstOracle(t *testing.T) {
 	rnd := rand.New(rand.NewSource(2))
 	config := Config{LargeClusterSize: 4}.complete()

@@ -74,8 +74,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	return reconcile.Result{}, errors.Join(r.taint(ctx, node), r.markPods(ctx, node.Name))
 }
 
-// prime tells the zones of every node before the first decision: with a part of
-// them it might seem that all are down.
+// prime records the zones of every node before the first decision: with a part
+// of the nodes it might seem that all are down.
 func (r *Reconciler) prime(ctx context.Context) error {
 	if r.watch.isPrimed() {
 		return nil
@@ -173,12 +173,12 @@ func (r *Reconciler) taint(ctx context.Context, node *corev1.Node) error {
 	base.Status, next.Status = corev1.NodeStatus{}, corev1.NodeStatus{}
 	patch := client.MergeFrom(base)
 	if !sameTaints(taints, node.Spec.Taints) {
-		// The list is written whole: nobody else's taint may get lost.
+		// The list is written whole, so the patch must not overwrite another client's taint.
 		patch = client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})
 	}
 	err := r.client.Patch(ctx, next, patch)
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
-		// The cache is behind; what it has yet to tell wakes us.
+		// The cache is behind; the event that it lacks triggers the next reconcile.
 		return nil
 	}
 	if err != nil {
@@ -254,7 +254,7 @@ func (r *Reconciler) markPod(ctx context.Context, pod *corev1.Pod) error {
 	return nil
 }
 
-// reference is how events name a node: by name and UID, as upstream's
+// reference returns how events name a node: by name and UID, as upstream's
 // controllers do.
 func reference(name string, uid types.UID) *corev1.ObjectReference {
 	return &corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: name, UID: uid}

@@ -166,7 +166,7 @@ func TestEverythingDown(t *testing.T) {
 			t.Errorf("%s has %s though nobody can be heard", n, got)
 		}
 	}
-	// One is heard again: the other's silence counts anew.
+	// One is heard again: the other's silence counts from now.
 	f.clk.Step(time.Minute)
 	var a corev1.Node
 	if err := f.c.Get(context.Background(), types.NamespacedName{Name: "a"}, &a); err != nil {
@@ -182,8 +182,8 @@ func TestEverythingDown(t *testing.T) {
 	}
 }
 
-// A Lease that the cache has not seen renewed keeps its node from being
-// declared silent; one that is as old as the cache knows does not.
+// A Lease whose renewal the cache lacks keeps its node from being declared
+// silent; one that is as old as in the cache does not.
 func TestServerIsAskedForTheLease(t *testing.T) {
 	f := newFixture(t, node("a", corev1.ConditionTrue), node("b", corev1.ConditionTrue))
 	scheme := runtime.NewScheme()

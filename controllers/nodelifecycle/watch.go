@@ -9,8 +9,8 @@ import (
 	nodetopology "k8s.io/component-helpers/node/topology"
 )
 
-// watch is what the controller remembers between reconciles: when each node was
-// heard of, and how its zone fares. It is safe for concurrent use.
+// watch holds the controller's state between reconciles: when each node was
+// heard of, and the health of its zone. It is safe for concurrent use.
 type watch struct {
 	mu     sync.Mutex
 	nodes  map[string]*nodeState
@@ -22,15 +22,15 @@ type watch struct {
 
 type nodeState struct {
 	uid types.UID
-	// heard is when we last saw a sign of life, by our own clock.
+	// heard is when the last sign of life was seen, by this controller's own clock.
 	heard time.Time
 	// renewed and beat are the last signs: compared with, never read as times.
 	renewed, beat time.Time
-	// reported tells that the node has posted a Ready condition.
+	// reported is set once the node has posted a Ready condition.
 	reported, registered bool
-	// granted tells that the node may be given its NoExecute taint.
+	// granted is set if the node may be given its NoExecute taint.
 	granted bool
-	// silent tells that its pods are to be marked not ready.
+	// silent is set if its pods are to be marked not ready.
 	silent bool
 }
 
@@ -72,8 +72,8 @@ func (w *watch) state(name string) *nodeState {
 	return s
 }
 
-// see notes the heartbeat of a node's own status and returns when the node was
-// last heard of, how long it may be silent, and whether it is new to us.
+// see records the heartbeat of a node's own status and returns when the node
+// was last heard of, how long it may be silent, and whether it is new here.
 func (w *watch) see(node *corev1.Node, now time.Time, c Config) (heard time.Time, grace time.Duration, first bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -88,8 +88,8 @@ func (w *watch) see(node *corev1.Node, now time.Time, c Config) (heard time.Time
 	case ready == nil && first:
 		s.heard = node.CreationTimestamp.Time
 	case ready != nil && first:
-		// We were not there before: its silence counts from now. Pods of a
-		// node that fell silent while nobody watched are marked once.
+		// The controller was not running before: the node's silence counts from
+		// now. Pods of a node that fell silent meanwhile are marked once.
 		s.heard, s.beat, s.reported = now, ready.LastHeartbeatTime.Time, true
 		s.silent = ready.Status == corev1.ConditionUnknown
 	case ready != nil && !ready.LastHeartbeatTime.Time.Equal(s.beat):
@@ -114,7 +114,7 @@ func (w *watch) renew(node string, renewed, now time.Time) {
 	}
 }
 
-// renewal is the Lease's renewTime that was last noted.
+// renewal returns the Lease's renewTime that was last noted.
 func (w *watch) renewal(node string) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -135,7 +135,7 @@ func (w *watch) zoneOf(node string) string {
 	return w.zones.of[node]
 }
 
-// expire drops what a Lease told of a node that does not exist.
+// expire drops the Lease's state of a node that does not exist.
 func (w *watch) expire(node string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -144,9 +144,9 @@ func (w *watch) expire(node string) {
 	}
 }
 
-// place records the zone and health of a node, and reports whether every
-// node has to be looked at again because evictions stopped or may go on. When
-// they may, silence counts anew: it was ours.
+// place records the zone and health of a node, and reports whether every node
+// has to be looked at again because evictions stopped or may go on. When they go
+// on, every node's silence counts from now: the fault was the control plane's.
 func (w *watch) place(node *corev1.Node, now time.Time) (flipped bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

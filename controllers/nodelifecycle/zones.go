@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// zoneState is how far a zone is disrupted.
+// zoneState is the degree of a zone's disruption.
 type zoneState string
 
 const (
@@ -15,7 +15,7 @@ const (
 	statePartialDisruption zoneState = "PartialDisruption"
 )
 
-// rates says how fast nodes of a zone may be given NoExecute taints.
+// rates limits how fast nodes of a zone may be given NoExecute taints.
 type rates struct {
 	// primary and secondary are nodes per second.
 	primary, secondary float64
@@ -27,7 +27,7 @@ type rates struct {
 	large int
 }
 
-// zones gives out tokens for evictions, one per node, zone by zone. It knows no
+// zones gives out tokens for evictions, one per node, zone by zone. It has no
 // clock and is not safe for concurrent use.
 //
 //  1. A node is in one zone, and waits in its zone at most once.
@@ -35,20 +35,20 @@ type rates struct {
 type zones struct {
 	rates rates
 	zones map[string]*zone
-	// of says which zone a node is in.
+	// of holds the zone of each node.
 	of map[string]string
-	// counted are the nodes that say how zones fare, unready those of them that
-	// are not ready.
+	// counted is the number of nodes that count for their zones' health,
+	// unready that of those which are not ready.
 	counted, unready int
 }
 
-// standing is how a node weighs in its zone.
+// standing is the weight of a node in its zone.
 type standing uint8
 
 const (
 	unready standing = iota
 	ready
-	// excluded nodes are tainted like others but say nothing about their zone.
+	// excluded nodes are tainted like others but do not count for their zone.
 	excluded
 )
 
@@ -64,8 +64,8 @@ func newZones(r rates) *zones {
 	return &zones{rates: r, zones: map[string]*zone{}, of: map[string]string{}}
 }
 
-// put records the zone and standing of a node and reports whether that changed
-// whether anybody may be evicted. served tells that the node needs no token.
+// put records the zone and standing of a node and reports whether that stopped
+// all evictions or let them go on. served is set if the node needs no token.
 func (z *zones) put(node, name string, s standing, served bool) (flipped bool) {
 	before := z.allDown()
 	z.take(node, name)
@@ -138,8 +138,8 @@ func (z *zones) state(zn *zone) zoneState {
 	}
 }
 
-// allDown reports whether no node at all is ready: more likely it is us who
-// cannot hear.
+// allDown reports whether no node at all is ready: more likely the control
+// plane cannot hear them.
 func (z *zones) allDown() bool { return z.counted > 0 && z.unready == z.counted }
 
 // rate returns the tokens per second of a zone, 0 for none.
@@ -186,7 +186,7 @@ func (z *zones) grant(now time.Time) (nodes []string, next time.Time) {
 	return nodes, next
 }
 
-// fare is how many nodes count in a zone, and how many of them are not ready.
+// fare holds the number of nodes that count in a zone, and of those that are not ready.
 type fare struct {
 	zone           string
 	ready, unready int

@@ -18,7 +18,7 @@ type Range struct {
 
 func (r Range) has(port int32) bool { return int(port) >= r.Base && int(port) < r.Base+r.Size }
 
-// String is what upstream shows: first and last port.
+// String returns the range as upstream shows it: first and last port.
 func (r Range) String() string { return fmt.Sprintf("%d-%d", r.Base, r.Base+r.Size-1) }
 
 // wrong is a port of a Service that the Service should not have.
@@ -28,7 +28,7 @@ type wrong struct {
 	kind    string // as the metric has it
 }
 
-// finding is a wrong port and the Event that tells of it.
+// finding is a wrong port and its Event.
 type finding struct {
 	wrong
 	of              *corev1.Service
@@ -66,8 +66,8 @@ func plan(services []corev1.Service, within Range) []finding {
 
 func hasPorts(s *corev1.Service) bool { return len(ports(s)) > 0 }
 
-// ports are the node ports of a Service, each once: it may have one for several
-// protocols.
+// ports returns the node ports of a Service, each once: it may have one for
+// several protocols.
 func ports(s *corev1.Service) []int32 {
 	var all []int32
 	add := func(port int32) {

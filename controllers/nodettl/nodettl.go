@@ -1,6 +1,6 @@
-// Package nodettl tells the nodes' agents by an annotation how long they may
-// keep Secrets and ConfigMaps before they look again: the more nodes there are,
-// the longer, lest they overwhelm the server.
+// Package nodettl writes into an annotation for the nodes' agents how long they
+// may keep Secrets and ConfigMaps before they look again: the more nodes there
+// are, the longer, so that they do not overwhelm the server.
 //
 // It promises that the time changes only when the number of nodes leaves a range
 // that overlaps the next, so that it does not go back and forth.

@@ -25,8 +25,7 @@ type note struct{ eventType, reason, message string }
 func normal(reason, message string) *note { return &note{corev1.EventTypeNormal, reason, message} }
 func warn(reason, message string) *note   { return &note{corev1.EventTypeWarning, reason, message} }
 
-// claimPlan is what to do about a claim; at most one of bind, class and
-// provisioner is given.
+// claimPlan holds the writes for a claim; at most one of bind, class and provisioner is set.
 type claimPlan struct {
 	// bind the claim to this volume.
 	bind *corev1.PersistentVolume
@@ -39,7 +38,7 @@ type claimPlan struct {
 	note  *note
 }
 
-// observed is what a claim is held against.
+// observed holds the objects that a claim is compared with.
 type observed struct {
 	// volume by name, nil if there is none.
 	volume func(name string) *corev1.PersistentVolume
@@ -85,7 +84,7 @@ func planBound(c *corev1.PersistentVolumeClaim, o observed) claimPlan {
 	return claimPlan{bind: pv}
 }
 
-// planRequested is for a claim that asks for a certain volume.
+// planRequested plans for a claim that asks for a certain volume.
 func planRequested(c *corev1.PersistentVolumeClaim, o observed) claimPlan {
 	pending := claimPlan{phase: corev1.ClaimPending}
 	pv := o.volume(c.Spec.VolumeName)
@@ -105,7 +104,7 @@ func planRequested(c *corev1.PersistentVolumeClaim, o observed) claimPlan {
 	return pending
 }
 
-// satisfies says why a volume that a claim asks for by name will not do.
+// satisfies returns why a volume that a claim names cannot be bound to it, nil if it can.
 func satisfies(pv *corev1.PersistentVolume, c *corev1.PersistentVolumeClaim) error {
 	want, have := c.Spec.Resources.Requests[corev1.ResourceStorage], pv.Spec.Capacity[corev1.ResourceStorage]
 	switch {
@@ -125,7 +124,7 @@ func satisfies(pv *corev1.PersistentVolume, c *corev1.PersistentVolumeClaim) err
 	return nil
 }
 
-// planUnbound finds a volume, or somebody to make one.
+// planUnbound finds a volume, or a provisioner that makes one.
 func planUnbound(c *corev1.PersistentVolumeClaim, o observed) (claimPlan, error) {
 	name := volumes.GetPersistentVolumeClaimClass(c)
 	var class *storagev1.StorageClass
@@ -164,7 +163,7 @@ func planUnbound(c *corev1.PersistentVolumeClaim, o observed) (claimPlan, error)
 	return p, nil
 }
 
-// waits says what a claim waits for that is bound with its first pod.
+// waits returns the event about what a claim waits for that is bound with its first pod.
 func waits(pods []string) *note {
 	switch len(pods) {
 	case 0:
@@ -172,7 +171,7 @@ func waits(pods []string) *note {
 	case 1:
 		return normal("WaitForPodScheduled", fmt.Sprintf("waiting for pod %s to be scheduled", pods[0]))
 	}
-	// One of them is scheduled first; nobody knows which.
+	// One of them is scheduled first; it is not known which.
 	return normal("WaitForPodScheduled", fmt.Sprintf("waiting for pods %s to be scheduled", strings.Join(pods, ",")))
 }
 
@@ -192,7 +191,7 @@ func match(c *corev1.PersistentVolumeClaim, all []*corev1.PersistentVolume, dela
 		counts = append(counts, n)
 	}
 	slices.Sort(counts)
-	// What was meant for the claim goes before what only fits.
+	// Volumes reserved for the claim go before those that only fit.
 	for _, n := range counts {
 		for _, pv := range byModes[n] {
 			if pv.Spec.ClaimRef == nil || !volumes.IsVolumeBoundToClaim(pv, c) {
@@ -211,7 +210,7 @@ func match(c *corev1.PersistentVolumeClaim, all []*corev1.PersistentVolume, dela
 	return nil, nil
 }
 
-// boundClaim is the claim bound to pv: with its name and annotations, and
+// boundClaim returns the claim bound to pv: with its name and annotations, and
 // apart from that with its status.
 func boundClaim(c *corev1.PersistentVolumeClaim, pv *corev1.PersistentVolume) (spec, status *corev1.PersistentVolumeClaim) {
 	spec = c.DeepCopy()

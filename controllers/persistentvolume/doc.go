@@ -1,4 +1,4 @@
-// Package persistentvolume binds claims to volumes and says what becomes of
+// Package persistentvolume binds claims to volumes and decides what becomes of
 // volumes whose claim is gone:
 // https://kubernetes.io/docs/concepts/storage/persistent-volumes/.
 //

@@ -54,7 +54,7 @@ func (r *Reconciler) Collectors() []prometheus.Collector {
 	}
 }
 
-// plugin is what upstream calls the volume's kind.
+// plugin returns upstream's name of the volume's kind.
 func plugin(v *corev1.PersistentVolume) string {
 	switch s := &v.Spec.PersistentVolumeSource; {
 	case s.CSI != nil:

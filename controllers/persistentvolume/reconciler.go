@@ -69,8 +69,8 @@ func named(namespace, name string) reconcile.Request {
 	return reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}}
 }
 
-// volumeOf is the volume of a claim. One that goes before it knows of its volume
-// may be known to that already.
+// volumeOf returns the volume of a claim. For a claim that goes before it names
+// its volume, it is the volume that refers to the claim.
 func (r *Reconciler) volumeOf(ctx context.Context, o client.Object) []reconcile.Request {
 	c, ok := o.(*corev1.PersistentVolumeClaim)
 	if !ok || c.Spec.VolumeName == "" && c.DeletionTimestamp == nil {
@@ -113,7 +113,7 @@ func (r *Reconciler) waitingFor(ctx context.Context, o client.Object) []reconcil
 	})
 }
 
-// delayedOf are the claims of a new pod that may wait for it: they say so.
+// delayedOf returns the claims of a new pod that may wait for it: their events name it.
 func (r *Reconciler) delayedOf(ctx context.Context, o client.Object) []reconcile.Request {
 	var requests []reconcile.Request
 	for _, name := range index.ByVolumeClaim(o) {
@@ -126,7 +126,7 @@ func (r *Reconciler) delayedOf(ctx context.Context, o client.Object) []reconcile
 	return requests
 }
 
-// waiting are the claims that are not bound and for which f holds.
+// waiting returns the claims that are not bound and for which f holds.
 func (r *Reconciler) waiting(ctx context.Context, f func(*corev1.PersistentVolumeClaim) bool) []reconcile.Request {
 	var list corev1.PersistentVolumeClaimList
 	if err := r.client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
@@ -151,7 +151,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	} else {
 		again, err = r.reconcileVolume(ctx, req.Name)
 	}
-	if apierrors.IsConflict(err) { // somebody was quicker; the cache will tell
+	if apierrors.IsConflict(err) { // another client was quicker; the cache will show it
 		return reconcile.Result{RequeueAfter: conflictRetry}, nil
 	}
 	return reconcile.Result{RequeueAfter: again}, err
@@ -213,7 +213,7 @@ func (r *Reconciler) reconcileClaim(ctx context.Context, key types.NamespacedNam
 	return r.applyClaim(ctx, &claim, plan)
 }
 
-// unscheduled are the names of pods without a node that use a claim.
+// unscheduled returns the names of pods without a node that use a claim.
 func (r *Reconciler) unscheduled(ctx context.Context, claim types.NamespacedName) ([]string, error) {
 	var pods corev1.PodList
 	if err := r.client.List(ctx, &pods, client.InNamespace(claim.Namespace), client.MatchingFields{index.PodVolumeClaim: claim.Name}, client.UnsafeDisableDeepCopy); err != nil {
@@ -334,7 +334,7 @@ func (r *Reconciler) applyVolume(ctx context.Context, pv *corev1.PersistentVolum
 	return r.client.Status().Update(ctx, pv)
 }
 
-// claimOf is the claim that a volume refers to, nil if it is gone for sure.
+// claimOf returns the claim that a volume refers to, nil if it is gone for sure.
 func (r *Reconciler) claimOf(ctx context.Context, pv *corev1.PersistentVolume) (*corev1.PersistentVolumeClaim, error) {
 	ref := pv.Spec.ClaimRef
 	if ref == nil || ref.UID == "" {

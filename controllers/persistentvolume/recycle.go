@@ -31,7 +31,7 @@ const (
 	usedRetry = 15 * time.Second
 )
 
-// recyclable says whether a pod can empty a volume: other kinds want a driver.
+// recyclable reports whether a pod can empty a volume: other kinds need a driver.
 func recyclable(pv *corev1.PersistentVolume) bool {
 	return pv.Spec.HostPath != nil || pv.Spec.NFS != nil
 }
@@ -117,7 +117,7 @@ func (r *Reconciler) recycle(ctx context.Context, pv *corev1.PersistentVolume) (
 		}
 		end = warn("VolumeFailedRecycle", "Recycle failed: failed to recycle volume: "+why)
 	default:
-		return nil, false, 0, nil // its end will tell
+		return nil, false, 0, nil // its end will trigger a reconcile
 	}
 	if err := r.client.Delete(ctx, &there, client.Preconditions{UID: &there.UID}, client.GracePeriodSeconds(0)); client.IgnoreNotFound(err) != nil {
 		return nil, false, 0, fmt.Errorf("deleting the recycler of volume %s: %w", pv.Name, err)
@@ -125,8 +125,8 @@ func (r *Reconciler) recycle(ctx context.Context, pv *corev1.PersistentVolume) (
 	return end, emptied, 0, nil
 }
 
-// users are pods of the claim that a volume had, unless there is a new claim of
-// that name, which has another volume.
+// users returns pods of the claim that a volume had, unless there is a new
+// claim of that name, which has another volume.
 func (r *Reconciler) users(ctx context.Context, pv *corev1.PersistentVolume) ([]string, error) {
 	ref := pv.Spec.ClaimRef
 	var claim corev1.PersistentVolumeClaim

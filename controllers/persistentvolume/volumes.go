@@ -7,7 +7,7 @@ import (
 	volumes "k8s.io/component-helpers/storage/volume"
 )
 
-// volumePlan is what to do about a volume.
+// volumePlan holds the writes for a volume.
 type volumePlan struct {
 	// update is the volume with another spec, nil if it stays.
 	update *corev1.PersistentVolume
@@ -17,7 +17,7 @@ type volumePlan struct {
 	note    *note
 	// claimNote is an Event of the claim.
 	claimNote *note
-	// recycle says that the volume is to be emptied.
+	// recycle is set if the volume is to be emptied.
 	recycle bool
 }
 
@@ -61,7 +61,7 @@ func unbound(pv *corev1.PersistentVolume) *corev1.PersistentVolume {
 	return pv
 }
 
-// reclaim says what becomes of a volume without a claim. Who made it deletes it.
+// reclaim plans what becomes of a volume without a claim. Its provisioner deletes it.
 func reclaim(pv *corev1.PersistentVolume) volumePlan {
 	p := volumePlan{phase: corev1.VolumeReleased}
 	if pv.Status.Phase == corev1.VolumeFailed {

@@ -13,7 +13,7 @@ import (
 // quarantine is how long a node must be missing before its pods are orphans.
 const quarantine = 40 * time.Second
 
-// Reason says why a pod is removed; the words are label values of the metrics.
+// Reason is why a pod is removed; the words are label values of the metrics.
 type Reason string
 
 // The reasons, as upstream's.
@@ -24,11 +24,11 @@ const (
 	OutOfService Reason = "out-of-service"
 )
 
-// Observed is what a scan knows.
+// Observed holds what a scan has read.
 type Observed struct {
 	Pods  []*corev1.Pod
 	Nodes map[string]*corev1.Node
-	// Missing says since when nodes that pods are bound to were missed.
+	// Missing holds the time since which nodes that pods are bound to are missed.
 	Missing map[string]time.Time
 	// Threshold is how many finished pods may stay; 0 or less means all.
 	Threshold int
@@ -40,7 +40,7 @@ type Victim struct {
 	Reason Reason
 }
 
-// Plan is what a scan decides.
+// Plan holds the decisions of a scan.
 type Plan struct {
 	Victims []Victim
 	// Missing is Observed.Missing brought up to date.

@@ -51,7 +51,7 @@ func TestOrphansFailAndGoAfterTheQuarantine(t *testing.T) {
 	}
 }
 
-// liveNodes knows nodes that the cache does not.
+// liveNodes has nodes that the cache has not.
 type liveNodes struct{ client.Reader }
 
 func (liveNodes) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {

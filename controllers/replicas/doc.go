@@ -1,6 +1,6 @@
 // Package replicas keeps a number of interchangeable pods alive. It is the
 // implementation that the controllers of ReplicaSets and of
-// ReplicationControllers share; a Kind tells them apart. All decisions are
+// ReplicationControllers share; a Kind distinguishes them. All decisions are
 // made on an apps/v1 ReplicaSet, which a Kind derives from its own object.
 //
 // It promises:

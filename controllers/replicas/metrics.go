@@ -10,8 +10,8 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
 )
 
-// newAgeRatio is upstream's metric of how old the pods are that scaling down
-// takes, next to the youngest ready one.
+// newAgeRatio returns upstream's metric of how old the pods are that scaling
+// down takes, next to the youngest ready one.
 func newAgeRatio() prometheus.Histogram {
 	return histogram.New(prometheus.HistogramOpts{
 		Subsystem: "replicaset_controller", Name: "sorting_deletion_age_ratio",
@@ -29,7 +29,8 @@ func (r *Reconciler) Collectors() []prometheus.Collector {
 	return []prometheus.Collector{r.ageRatio}
 }
 
-// ageRatios are those of the ready ones among the victims, where some are spared.
+// ageRatios returns the ratios of the ready ones among the victims, where some
+// are spared.
 func ageRatios(pods, victims []*corev1.Pod, now time.Time) []float64 {
 	if len(victims) >= len(pods) {
 		return nil

@@ -17,7 +17,7 @@ import (
 // huge object does not hold a worker for long.
 const Burst = 1000
 
-// Observed is what a reconcile knows about one object and its pods.
+// Observed holds what a reconcile has read of one object and its pods.
 type Observed struct {
 	// Set is the object.
 	Set *appsv1.ReplicaSet
@@ -26,11 +26,11 @@ type Observed struct {
 	// Related are the pods whose nodes victims should be taken from first; those
 	// of its siblings and its own.
 	Related []*corev1.Pod
-	// Settled says that the cache shows all earlier creations and deletions.
+	// Settled is set if the cache shows all earlier creations and deletions.
 	Settled bool
 }
 
-// Plan is what is to be done with the pods.
+// Plan holds the actions on the pods.
 type Plan struct {
 	// Create is how many pods to create.
 	Create int
@@ -136,7 +136,7 @@ func failureCondition(status appsv1.ReplicaSetStatus, want int32, failure error,
 	})
 }
 
-// StatusChanged reports whether writing status would tell anything new.
+// StatusChanged reports whether writing status would change anything.
 func StatusChanged(set *appsv1.ReplicaSet, status appsv1.ReplicaSetStatus) bool {
 	return !apiequality.Semantic.DeepEqual(set.Status, status)
 }

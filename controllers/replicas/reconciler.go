@@ -82,7 +82,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	}
 	failure := r.apply(ctx, obj, set, plan)
 	status, again := MakeStatus(observed, failure, r.clock.Now())
-	// What the kind has no field for is lost in updated and so not compared.
+	// Fields that the kind lacks are lost in updated and so not compared.
 	updated := r.kind.WithStatus(obj, status)
 	if StatusChanged(set, r.kind.Read(updated).Status) {
 		if err := r.client.Status().Update(ctx, updated); err != nil {
@@ -90,7 +90,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		}
 	}
 	if !observed.Settled && again == 0 {
-		// Should a watch event be lost, nothing else would wake us.
+		// Should a watch event be lost, nothing else would trigger a reconcile.
 		again = expect.Timeout
 	}
 	return reconcile.Result{RequeueAfter: again}, failure

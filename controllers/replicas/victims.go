@@ -84,7 +84,7 @@ func newCandidate(p *corev1.Pod, perNode map[string]int, now time.Time) candidat
 	return c
 }
 
-// compareCandidates is negative when a should go before b.
+// compareCandidates returns a negative number when a should go before b.
 func compareCandidates(a, b candidate) int {
 	return cmp.Or(
 		first(a.unassigned, b.unassigned),

@@ -1,3 +1,3 @@
-// Package replicaset keeps the pods of apps/v1 ReplicaSets. What it promises is
-// in package replicas, which does the work.
+// Package replicaset keeps the pods of apps/v1 ReplicaSets. Its promises are
+// those of package replicas, which does the work.
 package replicaset

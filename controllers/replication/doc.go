@@ -1,5 +1,4 @@
-// Package replication keeps the pods of core/v1 ReplicationControllers. What it
-// promises is in package replicas, which does the work on a ReplicaSet derived
-// from each; only the selector, the conditions and the absence of
-// terminatingReplicas differ.
+// Package replication keeps the pods of core/v1 ReplicationControllers. Its promises
+// are those of package replicas, which does the work on a ReplicaSet derived from each;
+// only the selector, the conditions and the absence of terminatingReplicas differ.
 package replication

@@ -7,8 +7,8 @@
 //
 // Invariants:
 //
-//  1. A pod that is not going has a claim for each template it names, owned by
-//     it, and its status says which. A claim's name follows from the pod's UID, so
+//  1. A pod that is not being deleted has a claim for each template it names, owned
+//     by it and named in its status. A claim's name follows from the pod's UID, so
 //     that none is made twice by a cache that is behind.
 //  2. A pod that was bound past the scheduler is a consumer of its claims.
 //  3. A pod that is gone or done is no consumer. Absence is read live: a claim is

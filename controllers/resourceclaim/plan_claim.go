@@ -24,11 +24,11 @@ func isPod(c resourcev1.ResourceClaimConsumerReference) bool {
 	return c.APIGroup == "" && c.Resource == "pods"
 }
 
-// planClaim is told which consumers need the claim no more, and the pod that has
-// the name of the one it was made for, if that is known.
+// planClaim plans the writes of a claim. stale holds the consumers that need it no
+// more, named the pod that has the name of the one it was made for, if that is known.
 //
 // A claim loses its allocation when its last consumer leaves, not because it has
-// none: whoever allocates need not add a consumer at once.
+// none: an allocator need not add a consumer at once.
 func planClaim(claim *resourcev1.ResourceClaim, stale map[types.UID]bool, named *corev1.Pod) claimActions {
 	var a claimActions
 	remaining := make([]resourcev1.ResourceClaimConsumerReference, 0, len(claim.Status.ReservedFor))
@@ -55,7 +55,7 @@ func planClaim(claim *resourcev1.ResourceClaim, stale map[types.UID]bool, named 
 	return a
 }
 
-// owningPod is the pod that the claim was made for, or nil.
+// owningPod returns the pod that the claim was made for, or nil.
 func owningPod(claim *resourcev1.ResourceClaim) *metav1.OwnerReference {
 	owner := metav1.GetControllerOfNoCopy(claim)
 	if owner == nil || owner.APIVersion != "v1" || owner.Kind != "Pod" {

@@ -16,7 +16,7 @@ import (
 	"k8s.io/dynamic-resource-allocation/resourceclaim"
 )
 
-// observed is what is known of a pod's claims.
+// observed holds what has been read of a pod's claims.
 type observed struct {
 	pod *corev1.Pod
 	// claims that the pod owns or names, by name.
@@ -32,7 +32,7 @@ type podActions struct {
 	statuses []corev1.PodResourceClaimStatus
 	// reserve are claims whose list of consumers lacks the pod.
 	reserve []*resourcev1.ResourceClaim
-	// failed is why one of the claims cannot be made now.
+	// failed is the error of a claim that cannot be made now.
 	failed error
 }
 
@@ -142,8 +142,8 @@ func merge(was []corev1.PodResourceClaimStatus, made map[string]string) []corev1
 	return sorted
 }
 
-// unreserved are the allocated claims of a pod that did not pass the scheduler,
-// with the pod as a consumer.
+// unreserved returns the allocated claims of a pod that did not pass the
+// scheduler, with the pod as a consumer.
 func (o observed) unreserved() []*resourcev1.ResourceClaim {
 	if o.pod.Spec.NodeName == "" || done(o.pod) {
 		return nil

@@ -25,8 +25,8 @@ import (
 	"github.com/coracle-k8s/coracle/apis/index"
 )
 
-// Name is the controller's name, as upstream's. What frees claims has another
-// queue, which upstream does not.
+// Name is the controller's name, as upstream's. The reconciler that frees
+// claims has a queue of its own, unlike upstream.
 const Name = "resourceclaim-controller"
 
 // fieldManager has upstream's name.
@@ -137,7 +137,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		}
 	}
 	if a.failed != nil {
-		// The template that is missing wakes us when it comes.
+		// The missing template's creation triggers a reconcile.
 		r.recorder.Event(&pod, corev1.EventTypeWarning, "FailedResourceClaimCreation", a.failed.Error())
 	}
 	return reconcile.Result{}, nil

@@ -17,8 +17,8 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the transcripts in testdata")
 
-// Claims whose consumers leave at random, each plan carried out: a claim that
-// nobody uses is neither allocated nor protected when it was.
+// Claims whose consumers leave at random, each plan carried out: a claim
+// without consumers is neither allocated nor protected when it was.
 func TestClaimTranscript(t *testing.T) {
 	r := golden.NewRandom(1)
 	for n := range 12 {

@@ -11,8 +11,8 @@ import (
 	"github.com/coracle-k8s/coracle/apis/quota"
 )
 
-// NewStatus returns the status of a quota whose use was measured. What could
-// not be measured keeps its old value.
+// NewStatus returns the status of a quota whose use was measured. A resource
+// that could not be measured keeps its old value.
 func NewStatus(q *corev1.ResourceQuota, measured corev1.ResourceList) (status corev1.ResourceQuotaStatus, changed bool) {
 	used := quotav1.Add(nil, q.Status.Used)
 	for r, v := range measured {
@@ -68,9 +68,9 @@ func GivesBack(old, new any) bool {
 	}
 }
 
-// podGivesBack is asked for every update of every pod, so it looks at little: a
-// resize changes the generation, and what the node made of it the status'
-// observed one.
+// podGivesBack reports whether a pod's update may lower its use. It is called
+// for every update of every pod, so it looks at little: a resize changes the
+// generation, and its result on the node the status' observed one.
 func podGivesBack(old, new *corev1.Pod) bool {
 	return old.Status.Phase != new.Status.Phase && (new.Status.Phase == corev1.PodSucceeded || new.Status.Phase == corev1.PodFailed) ||
 		old.Generation != new.Generation || old.Status.ObservedGeneration != new.Status.ObservedGeneration

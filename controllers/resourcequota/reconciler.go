@@ -56,7 +56,7 @@ type Reconciler struct {
 }
 
 // New returns a Reconciler. Its client reads from a cache and has a RESTMapper
-// that knows every resource a quota may count.
+// for every resource that a quota may count.
 func New(c client.Client, clk clock.Clock) *Reconciler {
 	return &Reconciler{client: c, clock: clk, watched: sets.New[schema.GroupResource](), lower: map[types.NamespacedName]string{}}
 }
@@ -82,7 +82,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		measureErr = fmt.Errorf("measuring usage: %w", measureErr)
 	}
 	if complete && q.Status.Used == nil {
-		// What was created while nothing was charged may be on its way to the cache.
+		// Objects created while nothing was charged may not be in the cache yet.
 		again = eventInterval
 	}
 	status, changed := NewStatus(q, measured)
@@ -95,8 +95,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	}
 	if changed {
 		q.Status = status
-		// Conflict: admission charged something meanwhile. Its write wakes no one,
-		// and what it charged may not be in the cache yet.
+		// Conflict: admission charged something meanwhile. Its write triggers no
+		// reconcile, and what it charged may not be in the cache yet.
 		if err := r.client.Status().Update(ctx, q); apierrors.IsConflict(err) {
 			again = eventInterval
 		} else if client.IgnoreNotFound(err) != nil {
@@ -106,7 +106,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	return reconcile.Result{RequeueAfter: again}, measureErr
 }
 
-// firstLower notes the version of a quota that is used less than it says, and
+// firstLower records the version of a quota whose use is less than its status, and
 // none for any other. It reports whether that version is seen for the first time.
 func (r *Reconciler) firstLower(quota types.NamespacedName, version string) bool {
 	r.mu.Lock()

@@ -72,7 +72,7 @@ func TestReconcileCountsEveryKind(t *testing.T) {
 	}
 	check(eventInterval, three)
 
-	// What admission charges meanwhile may not be in the cache yet.
+	// Objects that admission charges meanwhile may not be in the cache yet.
 	var charged corev1.ResourceQuota
 	if err := c.Get(ctx, client.ObjectKeyFromObject(q), &charged); err != nil {
 		t.Fatal(err)

@@ -16,8 +16,7 @@ import (
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the transcripts in testdata")
 
-// A quota whose limits and use change at random: status follows, and says
-// nothing twice.
+// A quota whose limits and use change at random: status follows, and is not written twice.
 func TestTranscript(t *testing.T) {
 	r := golden.NewRandom(1)
 	q := &corev1.ResourceQuota{}

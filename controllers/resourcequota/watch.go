@@ -69,7 +69,7 @@ func quotaHandler() handler.EventHandler {
 
 // watch makes sure that objects of a resource are watched. Without a manager
 // there is nothing to watch with, and a caller has to call Reconcile itself.
-// What is counted afterwards is not given back without an event.
+// Charges made afterwards are given back only by events.
 func (r *Reconciler) watch(ctx context.Context, gr schema.GroupResource) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -150,8 +150,8 @@ func (r *Reconciler) wake(ctx context.Context, gr schema.GroupResource, namespac
 	}
 	for i := range list.Items {
 		if limits(&list.Items[i], evaluator) {
-			// Always after the interval, not at once: what is being deleted comes in
-			// numbers, and the recount is not what anybody waits for.
+			// Always after the interval, not at once: deletions come in numbers, and
+			// no client waits for the recount.
 			q.AddAfter(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])}, eventInterval)
 		}
 	}
@@ -178,8 +178,8 @@ func (r *Reconciler) objectList(gvr schema.GroupVersionResource) (client.ObjectL
 	case schema.GroupResource{Resource: "services"}:
 		return &corev1.ServiceList{}, nil
 	case schema.GroupResource{Resource: "resourcequotas"}:
-		// Through the informer that woke us: another one's copy may not have the
-		// quota yet that is being counted.
+		// Through the informer of the event: another one's cache may not have
+		// the quota yet that is being counted.
 		return &corev1.ResourceQuotaList{}, nil
 	case schema.GroupResource{Resource: "persistentvolumeclaims"}:
 		return &corev1.PersistentVolumeClaimList{}, nil

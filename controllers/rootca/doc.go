@@ -8,7 +8,7 @@
 // Invariants:
 //
 //  1. Every active namespace holds kube-root-ca.crt with exactly one key,
-//     ca.crt, equal to the authority; whoever edits it is overruled.
+//     ca.crt, equal to the authority; other clients' edits are undone.
 //  2. Its annotation kubernetes.io/description is upstream's text; other
 //     annotations and labels stay.
 //  3. Nothing is written to a terminating namespace, and nothing twice.

@@ -10,8 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Whatever somebody made of it, the ConfigMap is as published after one write,
-// which leaves labels and others' annotations, and no second.
+// Whatever a user made of it, the ConfigMap is as published after one write,
+// which leaves labels and other annotations. There is no second write.
 func TestPlanRepairsAnything(t *testing.T) {
 	for seed := range uint64(300) {
 		rng := rand.New(rand.NewPCG(seed, 1))

@@ -33,7 +33,7 @@ type Reconciler struct {
 	metrics syncs.Counter
 }
 
-// Config is what the publisher needs to know.
+// Config holds the authority to publish.
 type Config struct {
 	// CA returns the PEM bundle to publish. It is asked at every reconcile and
 	// must be cheap and safe for concurrent use. Required.
@@ -64,8 +64,8 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Optio
 	return b.Complete(r)
 }
 
-// published lets ConfigMaps of the one name pass. Somebody may have made one
-// before we did, so a new one does too.
+// published lets ConfigMaps of the one name pass, new ones too: a user may have
+// made one before the publisher.
 func published() predicate.Predicate {
 	return predicate.NewPredicateFuncs(func(o client.Object) bool { return o.GetName() == ConfigMapName })
 }
@@ -125,8 +125,8 @@ func (r *Reconciler) publish(ctx context.Context, req reconcile.Request) error {
 	return nil
 }
 
-// harmless reports whether a failed write needs no retry of ours: the namespace
-// is going, or the ConfigMap's own event will bring us back.
+// harmless reports whether a failed write needs no retry: the namespace is
+// being deleted, or the ConfigMap's own event will trigger a reconcile.
 func harmless(err error) bool {
 	return apierrors.IsNotFound(err) || apierrors.IsAlreadyExists(err) ||
 		apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)

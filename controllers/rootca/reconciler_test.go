@@ -47,7 +47,7 @@ func TestReconcileFollowsAuthority(t *testing.T) {
 	}
 }
 
-// Somebody's ConfigMap of that name, made before ours could be, is ours to mend.
+// A user's ConfigMap of that name, made before the publisher's, is corrected.
 func TestForeignConfigMapWakes(t *testing.T) {
 	for name, want := range map[string]bool{ConfigMapName: true, "other": false} {
 		cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: name}}

@@ -11,7 +11,7 @@
 //     terminating namespace gets nothing.
 //  2. An account is only ever created. Labels, secrets and annotations that
 //     users put on it stay.
-//  3. A namespace that went while we wrote is not an error.
+//  3. A namespace that is deleted during the write is not an error.
 //
 // The legacy tokens of accounts, in Secrets, are the concern of package tokens.
 package serviceaccount

@@ -1,4 +1,4 @@
-// Package servicecidr says which ranges ClusterIPs may be taken from, and keeps
+// Package servicecidr marks which ranges ClusterIPs may be taken from, and keeps
 // those that are used: https://kubernetes.io/docs/reference/networking/virtual-ips/.
 //
 // It wakes on ServiceCIDRs, and on IPAddresses that go.
@@ -8,7 +8,7 @@
 //  1. A ServiceCIDR that is not being deleted has the finalizer and is Ready.
 //  2. One that is being deleted goes when every address of Services in it is in
 //     another range too, and no sooner than a grace period after its deletion,
-//     by which time all allocators know.
+//     by which time all allocators have seen that.
 package servicecidr
 
 import (
@@ -89,7 +89,7 @@ func (r *Reconciler) deleting(ctx context.Context, _ client.Object) []reconcile.
 // Reconcile implements reconcile.Reconciler.
 func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	result, err := r.reconcile(ctx, req)
-	if apierrors.IsConflict(err) { // the cache is behind our own write
+	if apierrors.IsConflict(err) { // the cache is behind this controller's own write
 		return reconcile.Result{RequeueAfter: conflictRetry}, nil
 	}
 	return result, err
@@ -150,7 +150,7 @@ func (r *Reconciler) setReady(ctx context.Context, cidr *networkingv1.ServiceCID
 	return nil
 }
 
-// needed says whether an address would be in no range any more without cidr.
+// needed reports whether an address would be in no range any more without cidr.
 func needed(cidr *networkingv1.ServiceCIDR, all []networkingv1.ServiceCIDR, addresses []networkingv1.IPAddress) bool {
 	var others []netip.Prefix
 	for i := range all {

@@ -1,6 +1,6 @@
 // Package serviceips repairs the book of ClusterIPs: the IPAddress objects that
-// say which Service has which address. The allocator in the API server keeps it;
-// a crash in the middle of a request, or a hand that edits it, may put it wrong.
+// record which Service has which address. The allocator in the API server keeps it;
+// a crash in the middle of a request, or a user's edit, may make it wrong.
 //
 // It wakes on Services and on IPAddresses; a request with a namespace is a
 // Service, one without is an IPAddress.
@@ -8,7 +8,7 @@
 // Invariants:
 //
 //  1. Every ClusterIP of a Service has an IPAddress that names the Service,
-//     unless another Service has the address too: then it says so and leaves it.
+//     unless another Service has the address too: then there is an event only.
 //  2. An IPAddress of the allocator whose Service does not have the address goes,
 //     after the time that a request may take.
 //  3. Each repair is an Event, in upstream's words.

@@ -23,18 +23,18 @@ const (
 // note is an Event to emit.
 type note struct{ reason, message string }
 
-// repair is what to do about one address of a Service.
+// repair holds the writes for one address of a Service.
 type repair struct {
 	remove, create *networkingv1.IPAddress
 	note           *note
 }
 
-// observed is what a Service is held against.
+// observed holds the objects that a Service is compared with.
 type observed struct {
 	// addresses by name, nil if there is none.
 	address func(name string) *networkingv1.IPAddress
 	service func(namespace, name string) *corev1.Service
-	// inRange says whether any ServiceCIDR contains the address.
+	// inRange reports whether any ServiceCIDR contains the address.
 	inRange func(netip.Addr) bool
 }
 
@@ -89,8 +89,9 @@ func planAddressOf(s *corev1.Service, ip netip.Addr, o observed) repair {
 	return repair{}
 }
 
-// planIP says whether an address of the allocator must go, and if it may have
-// to later, when. svc is the Service it names, nil if there is none.
+// planIP returns why an address of the allocator must be removed, nil if it
+// need not, and when to look again if it may have to later. svc is the Service
+// it names, nil if there is none.
 func planIP(ip *networkingv1.IPAddress, svc *corev1.Service, now time.Time) (remove *note, again time.Duration) {
 	ref := ip.Spec.ParentRef
 	if !networking.Managed(ip) || ref == nil {

@@ -105,7 +105,7 @@ func (r *Reconciler) reconcileService(ctx context.Context, key types.NamespacedN
 	return nil
 }
 
-// look plans for a Service with what reader knows.
+// look plans for a Service from the objects of reader.
 func (r *Reconciler) look(ctx context.Context, reader client.Reader, key types.NamespacedName) ([]repair, *corev1.Service, error) {
 	svc, err := found(ctx, reader, key, &corev1.Service{})
 	if err != nil || svc == nil {
@@ -135,8 +135,8 @@ func (r *Reconciler) look(ctx context.Context, reader client.Reader, key types.N
 	return repairs, svc, failed
 }
 
-// inRange is true while there are no ranges at all: the server has not written
-// down its own yet.
+// inRange reports whether an address is in a range. It is true while there are
+// no ranges at all: the server has not written its own yet.
 func inRange(ranges []networkingv1.ServiceCIDR, ip netip.Addr) bool {
 	for i := range ranges {
 		for _, p := range networking.Prefixes(&ranges[i]) {
@@ -163,7 +163,7 @@ func (r *Reconciler) reconcileIP(ctx context.Context, name string) (reconcile.Re
 	return reconcile.Result{}, nil
 }
 
-// lookIP plans for an address with what reader knows.
+// lookIP plans for an address from the objects of reader.
 func (r *Reconciler) lookIP(ctx context.Context, reader client.Reader, name string) (*networkingv1.IPAddress, *note, time.Duration, error) {
 	ip, err := found(ctx, reader, types.NamespacedName{Name: name}, &networkingv1.IPAddress{})
 	if err != nil || ip == nil {

@@ -1,6 +1,6 @@
 // Package serviceloadbalancer gives Services of type LoadBalancer a load
-// balancer, and takes it back. What makes one is an implementation of
-// k8s.io/cloud-provider's LoadBalancer: the built-in one is in nodeaddress.
+// balancer, and takes it back. An implementation of k8s.io/cloud-provider's
+// LoadBalancer makes one: the built-in one is in nodeaddress.
 //
 // It wakes on Services, on Nodes that begin or cease to take traffic, and on
 // what a balancer itself follows. Its contract is
@@ -10,8 +10,8 @@
 //
 //  1. A Service has the finalizer before it has a load balancer, and loses it
 //     after that.
-//  2. A Service with a loadBalancerClass belongs to somebody else: nothing of it
-//     is read or written, unless it had a load balancer from here before.
-//  3. A balancer is asked again only if the Service, the nodes or the balancer's
-//     own mind changed, or if asking failed.
+//  2. A Service with a loadBalancerClass belongs to another controller: nothing of
+//     it is read or written, unless it had a load balancer from here before.
+//  3. A balancer is called again only if the Service, the nodes or the balancer's
+//     own state changed, or if the last call failed.
 package serviceloadbalancer

@@ -16,23 +16,23 @@ const Finalizer = "service.kubernetes.io/load-balancer-cleanup"
 // taintToBeDeleted marks a node that the cluster autoscaler is about to remove.
 const taintToBeDeleted = "ToBeDeletedByClusterAutoscaler"
 
-// memory is what we know of a Service's load balancer.
+// memory holds the last state of a Service's load balancer.
 type memory struct {
 	// service is the Service the balancer was last asked for; it serves to take
 	// the balancer back when the Service itself is gone.
 	service *corev1.Service
-	// ensured tells that the balancer is as service and nodes want it.
+	// ensured is set if the balancer is as service and nodes want it.
 	ensured bool
-	// nodes are those the balancer was told of, by name, with their provider IDs.
+	// nodes are those that the balancer was last called with, by name, with their provider IDs.
 	nodes map[string]string
 }
 
 // observed is all that a plan is made of.
 type observed struct {
 	service *corev1.Service // nil: gone
-	last    *memory         // nil: none that we know of
+	last    *memory         // nil if none is known
 	nodes   []*corev1.Node  // those that may take traffic
-	// stale tells that the balancer would not answer the same again.
+	// stale is set if the balancer would not answer the same again.
 	stale bool
 }
 
@@ -42,7 +42,7 @@ const (
 	_ action = iota // nothing
 	// ensure makes the load balancer, or makes it right.
 	ensure
-	// updateHosts tells the load balancer of other nodes.
+	// updateHosts gives the load balancer other nodes.
 	updateHosts
 	// remove takes it back, and then the finalizer.
 	remove
@@ -56,7 +56,7 @@ type step struct {
 	service *corev1.Service
 }
 
-// plan is what there is to do, in order.
+// plan returns the steps to take, in order.
 func plan(o observed) []step {
 	var steps []step
 	last := o.last
@@ -78,19 +78,19 @@ func plan(o observed) []step {
 	return steps
 }
 
-// wants tells whether a Service is to have a load balancer of ours.
+// wants reports whether a Service is to have a load balancer from this controller.
 func wants(svc *corev1.Service) bool {
 	return svc.Spec.Type == corev1.ServiceTypeLoadBalancer && svc.Spec.LoadBalancerClass == nil
 }
 
-// foreign tells whether the Service's load balancer is somebody else's.
+// foreign reports whether another controller makes the Service's load balancer.
 func foreign(svc *corev1.Service) bool {
 	return svc.Spec.Type == corev1.ServiceTypeLoadBalancer && svc.Spec.LoadBalancerClass != nil
 }
 
 func hasFinalizer(svc *corev1.Service) bool { return slices.Contains(svc.Finalizers, Finalizer) }
 
-// differ tells whether two versions of a Service want different load balancers.
+// differ reports whether two versions of a Service want different load balancers.
 func differ(a, b *corev1.Service) bool {
 	same := equality.Semantic.DeepEqual
 	return !same(a.Spec.Ports, b.Spec.Ports) ||
@@ -105,14 +105,14 @@ func differ(a, b *corev1.Service) bool {
 		len(a.Spec.IPFamilies) != len(b.Spec.IPFamilies)
 }
 
-// concerns tells whether a Service's change may be a change of its load balancer.
+// concerns reports whether a Service's change may be a change of its load balancer.
 func concerns(before, after *corev1.Service) bool {
 	cleanup := hasFinalizer(after) && (after.DeletionTimestamp != nil || after.Spec.Type != corev1.ServiceTypeLoadBalancer)
 	return cleanup || before.UID != after.UID || wants(before) != wants(after) || wants(after) && differ(before, after)
 }
 
-// takesTraffic tells whether load balancers may send traffic to a node. Whether
-// it is ready is theirs to find out.
+// takesTraffic reports whether load balancers may send traffic to a node. They
+// find out by themselves whether it is ready.
 func takesTraffic(node *corev1.Node) bool {
 	if node.DeletionTimestamp != nil || excluded(node) {
 		return false

@@ -23,8 +23,7 @@ import (
 // Name is the controller's name, as upstream's.
 const Name = "service-lb-controller"
 
-// DefaultClusterName is upstream's default of --cluster-name, which balancers
-// are told.
+// DefaultClusterName is upstream's default of --cluster-name, an argument of balancers.
 const DefaultClusterName = "kubernetes"
 
 // Follower is a balancer whose answer for a Service may change without the
@@ -33,12 +32,11 @@ type Follower interface {
 	cloudprovider.LoadBalancer
 	// Sources wake the Services to look at again.
 	Sources() []source.Source
-	// Stale tells whether the balancer would answer differently from the
-	// Service's status.
+	// Stale reports whether the balancer would answer differently from the Service's status.
 	Stale(ctx context.Context, service *corev1.Service, nodes []*corev1.Node) (bool, error)
 }
 
-// Config is what a Reconciler needs.
+// Config holds the dependencies and settings of a Reconciler.
 type Config struct {
 	// Client reads Services and Nodes from a cache, and writes Services. Required.
 	Client client.Client
@@ -48,7 +46,7 @@ type Config struct {
 	Recorder record.EventRecorder
 	// Balancer makes load balancers; it may be a Follower. Required.
 	Balancer cloudprovider.LoadBalancer
-	// ClusterName is told to Balancer. Default DefaultClusterName.
+	// ClusterName is passed to Balancer. Default DefaultClusterName.
 	ClusterName string
 }
 
@@ -166,7 +164,7 @@ func (r *Reconciler) ensure(ctx context.Context, key types.NamespacedName, svc *
 		return nil
 	case err != nil:
 		// Without its load balancer a Service must not name one. Only a
-		// follower's error says that there is none.
+		// follower's error means that there is none.
 		if _, ok := r.Balancer.(Follower); ok {
 			err = errors.Join(err, r.setStatus(ctx, svc, &corev1.LoadBalancerStatus{}))
 		}
@@ -192,7 +190,7 @@ func (r *Reconciler) updateHosts(ctx context.Context, key types.NamespacedName, 
 	start := r.Clock.Now()
 	err := r.Balancer.UpdateLoadBalancer(ctx, r.ClusterName, svc, nodes)
 	r.metrics.update.Observe(r.Clock.Since(start).Seconds())
-	// What fails is ensured anew.
+	// After a failure the balancer is ensured again.
 	done := &memory{service: svc.DeepCopy(), nodes: identities(nodes), ensured: err == nil || errors.Is(err, cloudprovider.ImplementedElsewhere)}
 	switch {
 	case err == nil && len(nodes) == 0:

@@ -61,8 +61,8 @@ func (c *cloud) EnsureLoadBalancerDeleted(_ context.Context, _ string, svc *core
 	return c.fails
 }
 
-// TestReconcile tells a story of one Service; want is what the cloud has and what
-// was said since the last step.
+// TestReconcile follows one Service; want holds the cloud's balancers and the
+// events since the last step.
 func TestReconcile(t *testing.T) {
 	ctx := context.Background()
 	scheme := runtime.NewScheme()

@@ -25,7 +25,7 @@ const minRetry, maxRetry = 5 * time.Second, 5 * time.Minute
 
 // SetupWithManager wakes the reconciler for Services whose load balancer may
 // have to change, for all that have one when a node begins or ceases to take
-// traffic, and for what a Follower says.
+// traffic, and for a Follower's sources.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
 	opts.RateLimiter = workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](minRetry, maxRetry)
 	b := ctrl.NewControllerManagedBy(mgr).

@@ -81,7 +81,7 @@ func (r *Reconciler) update(ctx context.Context, pods []*corev1.Pod, ev events) 
 	for _, p := range pods {
 		err := r.client.Update(ctx, p)
 		if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
-			continue // what changed it wakes us
+			continue // the other change's event triggers a reconcile
 		}
 		ev.did("Update", p.Name, err)
 		if err != nil {

@@ -17,8 +17,8 @@
 //  5. The retention policy of claims is kept by owner references, and the garbage
 //     collector deletes. Only claims that should go when the set shrinks, but whose
 //     pods never came, are deleted here.
-//  6. A template is a ControllerRevision (package history); status says which one
-//     the pods have and which one they are to get.
+//  6. A template is a ControllerRevision (package history); status names the one
+//     that the pods have and the one that they are to get.
 //
 // https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/
 package statefulset

@@ -22,15 +22,15 @@ func (e events) Created(pod *corev1.Pod)                 { e.did("Create", pod.N
 func (e events) Deleted(pod *corev1.Pod)                 { e.did("Delete", pod.Name, nil) }
 func (e events) DeleteFailed(pod *corev1.Pod, err error) { e.did("Delete", pod.Name, err) }
 
-// CreateFailed does not tell of a pod that exists: it is another's, or the cache
-// is behind.
+// CreateFailed sends no event about a pod that exists: it is another's, or the
+// cache is behind.
 func (e events) CreateFailed(pod *corev1.Pod, err error) {
 	if !apierrors.IsAlreadyExists(err) {
 		e.did("Create", pod.Name, err)
 	}
 }
 
-// did says how verb (Create, Update, Delete) went for a pod.
+// did records the result of verb (Create, Update, Delete) for a pod.
 func (e events) did(verb, pod string, err error) {
 	if err == nil {
 		e.recorder.Event(e.set, corev1.EventTypeNormal, "Successful"+verb, fmt.Sprintf("%s Pod %s in StatefulSet %s successful", verb, pod, e.set.Name))

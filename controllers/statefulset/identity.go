@@ -18,7 +18,7 @@ import (
 // kind is the kind of owner in the pods' owner references.
 var kind = appsv1.SchemeGroupVersion.WithKind("StatefulSet")
 
-// revisionKind is how its revisions are named.
+// revisionKind names its revisions.
 var revisionKind = history.Kind{GroupVersionKind: kind, HashLabel: "controller.kubernetes.io/hash"}
 
 // parse splits a pod's name into its set's name and its ordinal, which is -1
@@ -58,8 +58,8 @@ func claimName(set *appsv1.StatefulSet, template *corev1.PersistentVolumeClaim, 
 	return fmt.Sprintf("%s-%s-%d", template.Name, set.Name, ordinal)
 }
 
-// claimOrdinal is the ordinal that a claim of one of the set's templates is for,
-// -1 for other claims.
+// claimOrdinal returns the ordinal that a claim of one of the set's templates is
+// for, -1 for other claims.
 func claimOrdinal(set *appsv1.StatefulSet, claim *corev1.PersistentVolumeClaim) int {
 	prefix, n := parse(claim.Name)
 	for i := range set.Spec.VolumeClaimTemplates {
@@ -99,7 +99,7 @@ func newPod(set *appsv1.StatefulSet, rev Revision, ordinal int) *corev1.Pod {
 	return pod
 }
 
-// identified reports whether the pod has the labels that tell who it is.
+// identified reports whether the pod has the labels of its identity.
 func identified(set *appsv1.StatefulSet, pod *corev1.Pod) bool {
 	return pod.Name == podName(set, ordinalOf(pod)) && pod.Labels[appsv1.StatefulSetPodNameLabel] == pod.Name
 }

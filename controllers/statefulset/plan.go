@@ -20,7 +20,7 @@ type Revision struct {
 	Template *corev1.PodTemplateSpec
 }
 
-// Observed is what a reconcile knows.
+// Observed holds what a reconcile has read.
 type Observed struct {
 	Set *appsv1.StatefulSet
 	// Current is the revision that an update starts from, Update the one of the
@@ -33,11 +33,11 @@ type Observed struct {
 	// Claims are the claims of the set's ordinals that exist, by name, and those
 	// that the set controls and that should have gone when it shrank.
 	Claims map[string]*corev1.PersistentVolumeClaim
-	// Settled says that the cache shows all earlier creations and deletions.
+	// Settled is set if the cache shows all earlier creations and deletions.
 	Settled bool
 }
 
-// Plan is what is to be done, in the order of its fields.
+// Plan holds the actions of a reconcile, in the order of its fields.
 type Plan struct {
 	// Claims are existing claims that need other owners.
 	Claims []ClaimChange
@@ -64,8 +64,8 @@ type Plan struct {
 type ClaimChange struct {
 	Claim  *corev1.PersistentVolumeClaim
 	Owners []metav1.OwnerReference
-	// Conflicting says that the retention policy cannot be kept, since somebody
-	// else manages the claim.
+	// Conflicting is set if the retention policy cannot be kept, since another
+	// controller manages the claim.
 	Conflicting bool
 }
 
@@ -81,7 +81,7 @@ type Blocked struct {
 	Err error
 }
 
-// ErrClaimGoing says that a pod has to wait for its claim's end.
+// ErrClaimGoing is returned for a pod that has to wait for its claim's end.
 var ErrClaimGoing = errors.New("is being deleted")
 
 // MakePlan decides the next step of a set.
@@ -112,7 +112,7 @@ type planner struct {
 	replicas, condemned []replica
 	// deleting are the pods in plan.Delete.
 	deleting map[*corev1.Pod]bool
-	// updating is how many pods of the current revision are deleted for an update.
+	// updating is the number of pods of the current revision that are deleted for an update.
 	updating int32
 	plan     Plan
 }
@@ -167,8 +167,8 @@ func (p *planner) keep(r replica) bool {
 		p.create(r)
 		return false
 	case podstate.Finished(r.pod):
-		// Also one that succeeded: how a container that was stopped ended says
-		// nothing about whether its pod is wanted.
+		// Also one that succeeded: the result of a container that was stopped
+		// does not show whether its pod is wanted.
 		p.delete(r.pod)
 		return false
 	}
@@ -256,7 +256,7 @@ func (p *planner) provide(r replica) {
 	}
 }
 
-// own makes the claims of a pod belong to whom the retention policy says.
+// own sets the owners of a pod's claims by the retention policy.
 func (p *planner) own(r replica) {
 	for _, c := range p.claimsOf(r.ordinal) {
 		if c.exists == nil {

@@ -84,7 +84,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	}
 	again := plan.RequeueAfter
 	if !observed.Settled && again == 0 {
-		// Should a watch event be lost, nothing else would wake us.
+		// Should a watch event be lost, nothing else would trigger a reconcile.
 		again = expect.Timeout
 	}
 	return result(again, failure)
@@ -93,8 +93,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 // conflictRetry is how long the cache gets to learn of what caused a conflict.
 const conflictRetry = 50 * time.Millisecond
 
-// result looks again soon after a conflict, which is no failure. Changes of a
-// claim wake nobody.
+// result requeues soon after a conflict, which is no failure. Changes of a
+// claim trigger no reconcile.
 func result(again time.Duration, err error) (reconcile.Result, error) {
 	if apierrors.IsConflict(err) {
 		return reconcile.Result{RequeueAfter: conflictRetry}, nil
@@ -153,7 +153,7 @@ func (r *Reconciler) observeRevisions(ctx context.Context, o *Observed, revision
 	return nil
 }
 
-// live says which revisions are in use.
+// live returns a function that reports whether a revision is in use.
 func live(o Observed) func(*appsv1.ControllerRevision) bool {
 	names := map[string]bool{o.Current.Name: true, o.Update.Name: true}
 	for _, p := range o.Pods {

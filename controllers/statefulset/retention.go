@@ -26,13 +26,12 @@ func retention(set *appsv1.StatefulSet) appsv1.StatefulSetPersistentVolumeClaimR
 	return appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{WhenDeleted: retain, WhenScaled: retain}
 }
 
-// owners returns the owner references that a claim should have for the
-// retention policy. conflicting says that something else manages the claim, so
-// that the policy cannot be kept.
+// owners returns the owner references that a claim should have for the retention policy.
+// conflicting is set if something else manages the claim, so that the policy cannot be kept.
 //
 // The set owns the claims that go with it, and a pod that goes because the set
 // shrinks owns those that go with the pod. A claim that an earlier set or pod of
-// the same name owns is left alone: the garbage collector is about to take it.
+// the same name owns is left alone: the garbage collector is about to delete it.
 func owners(claim *corev1.PersistentVolumeClaim, set *appsv1.StatefulSet, pod *corev1.Pod) (refs []metav1.OwnerReference, conflicting bool) {
 	have := claim.OwnerReferences
 	policy := retention(set)
@@ -67,8 +66,8 @@ func owners(claim *corev1.PersistentVolumeClaim, set *appsv1.StatefulSet, pod *c
 	return refs, false
 }
 
-// sameOwners compares owners whatever their order, and of each only who it is
-// and whether it controls.
+// sameOwners compares owners whatever their order, and of each only its
+// identity and whether it controls.
 func sameOwners(a, b []metav1.OwnerReference) bool {
 	if len(a) != len(b) {
 		return false

@@ -32,10 +32,9 @@ func budget(set *appsv1.StatefulSet) int {
 	return max(n, 1)
 }
 
-// update deletes pods of another than the update revision, the highest first,
-// for keep to make them anew. Pods that are unavailable already use up the
-// budget; a Parallel set may replace those of the old revision whatever the
-// budget, for nothing is lost with them.
+// update deletes pods of another than the update revision, the highest first, for keep to
+// make them again. Pods that are unavailable already use up the budget; a Parallel set may
+// replace those of the old revision whatever the budget, for nothing is lost with them.
 func (p *planner) update() {
 	room := budget(p.Set)
 	var candidates []*corev1.Pod

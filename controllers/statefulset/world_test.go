@@ -197,7 +197,7 @@ func (w *world) settle() {
 
 func (w *world) waiting() bool { return MakePlan(w.observed(), w.now).RequeueAfter > 0 }
 
-// scenarios are what happens to a set, each with a transcript in testdata.
+// scenarios returns sequences of changes to a set, each with a transcript in testdata.
 func scenarios() map[string]func() *world {
 	return map[string]func() *world{
 		"ordered":         ordered,

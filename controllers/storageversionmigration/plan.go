@@ -25,7 +25,7 @@ func ended(m *storagemigrationv1.StorageVersionMigration) bool {
 		meta.IsStatusConditionTrue(m.Status.Conditions, string(storagemigrationv1.MigrationFailed))
 }
 
-// running says how far a migration is; err is what made it stop for now.
+// running sets the condition with a migration's progress; err is what made it stop for now.
 func running(m *storagemigrationv1.StorageVersionMigration, left, total int, now time.Time, err error) {
 	message := "The migration is running"
 	switch {
@@ -54,7 +54,7 @@ func set(m *storagemigrationv1.StorageVersionMigration, kind storagemigrationv1.
 	})
 }
 
-// old says that an object was last written before the migration began.
+// old reports whether an object was last written before the migration began.
 func old(objectVersion, since string) (bool, error) {
 	order, err := resourceversion.CompareResourceVersion(objectVersion, since)
 	return order <= 0, err
@@ -65,7 +65,7 @@ func patch(o *metav1.PartialObjectMetadata) ([]byte, error) {
 	return json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": o.ResourceVersion, "uid": o.UID}})
 }
 
-// harmless errors say that somebody else has written or deleted the object.
+// harmless reports whether another client has written or deleted the object.
 func harmless(err error) bool { return apierrors.IsConflict(err) || apierrors.IsNotFound(err) }
 
 // passing errors are worth another try.

@@ -108,7 +108,7 @@ func (r *Reconciler) migrate(ctx context.Context, m *storagemigrationv1.StorageV
 	return r.save(ctx, m)
 }
 
-// candidates are the objects to write anew, of total.
+// candidates returns the objects to write again, and the total number of objects.
 func (r *Reconciler) candidates(ctx context.Context, gvr schema.GroupVersionResource, since string) (found []metav1.PartialObjectMetadata, total int, err error) {
 	options := metav1.ListOptions{Limit: page}
 	for {

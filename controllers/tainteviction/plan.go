@@ -10,7 +10,7 @@ import (
 
 // deadline returns when the pod has to go because of the node's NoExecute
 // taints. never is true if it may stay. seen is when the taints were first seen
-// on the pod's node, for those that do not say when they were added.
+// on the pod's node, for those without the time when they were added.
 func deadline(pod *corev1.Pod, taints []corev1.Taint, seen time.Time) (at time.Time, never bool) {
 	never = true
 	for i := range taints {
@@ -48,8 +48,9 @@ func toleration(pod *corev1.Pod, taint *corev1.Taint) (limit time.Duration, fore
 	return 0, false, false
 }
 
-// tolerates is the rule of NoExecute taints: their operators are Exists and
-// Equal. https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration
+// tolerates reports whether t tolerates the taint, by the rule of NoExecute taints:
+// their operators are Exists and Equal.
+// https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration
 func tolerates(t *corev1.Toleration, taint *corev1.Taint) bool {
 	if t.Effect != "" && t.Effect != taint.Effect || t.Key != "" && t.Key != taint.Key {
 		return false

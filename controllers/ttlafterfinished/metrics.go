@@ -6,8 +6,8 @@ import (
 	"github.com/coracle-k8s/coracle/apis/histogram"
 )
 
-// newLateness is upstream's metric of how late Jobs are deleted: from 100 ms to
-// 27 minutes.
+// newLateness returns upstream's metric of how late Jobs are deleted: from 100
+// ms to 27 minutes.
 func newLateness() prometheus.Histogram {
 	return histogram.New(prometheus.HistogramOpts{
 		Subsystem: "ttl_after_finished_controller", Name: "job_deletion_duration_seconds",

@@ -11,7 +11,7 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// A Job goes at the first second that is its TTL after the end that it tells.
+// A Job goes at the first second that is its TTL after the end in its status.
 func TestExpiryAgainstTheClock(t *testing.T) {
 	start := time.Unix(1_700_000_000, 0)
 	for seed := range uint64(500) {

@@ -79,7 +79,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	return reconcile.Result{}, nil
 }
 
-// Expiry is when the Job should go, if it has finished and has a TTL.
+// Expiry returns when the Job should go, if it has finished and has a TTL.
 func Expiry(j *batchv1.Job) (time.Time, bool) {
 	if j.Spec.TTLSecondsAfterFinished == nil || j.DeletionTimestamp != nil {
 		return time.Time{}, false

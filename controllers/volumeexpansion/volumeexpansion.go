@@ -1,12 +1,15 @@
-// Package volumeexpansion says who makes a volume grow when its claim asks for
-// more: https://kubernetes.io/docs/concepts/storage/persistent-volumes/#expanding-persistent-volumes-claims.
+// Package volumeexpansion records which component expands a volume when its claim asks for more:
+// https://kubernetes.io/docs/concepts/storage/persistent-volumes/#expanding-persistent-volumes-claims.
 //
-// It wakes on bound claims that ask for more than they have. Nothing grows here:
-// volumes of CSI drivers are their resizers' to grow, which write
-// status.allocatedResources and conditions themselves; those of the built-in
-// provisioner grow in package localpath. Invariants: 1. claims that wait for
-// somebody else say so, once for each wish; 2. a claim whose volume is of a kind
-// that a driver took over names the driver's resizer.
+// It wakes on bound claims that ask for more than they have. Nothing grows here. The resizers of
+// CSI drivers expand those drivers' volumes, and write status.allocatedResources and conditions
+// themselves. Volumes of the built-in provisioner grow in package localpath.
+//
+// Invariants:
+//
+//  1. A claim that waits for another component gets an event, one for each wish.
+//  2. A claim whose volume is of a kind that a driver took over names the driver's
+//     resizer.
 package volumeexpansion
 
 import (
@@ -34,7 +37,7 @@ import (
 // Name is the controller's name, as upstream's.
 const Name = "persistentvolume-expander-controller"
 
-// resizerAnnotation names who is to grow a claim's volume.
+// resizerAnnotation names the component that is to grow a claim's volume.
 const resizerAnnotation = "volume.kubernetes.io/storage-resizer"
 
 // conflictRetry is how long the cache gets to learn of a write.
@@ -71,12 +74,12 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Optio
 		WithOptions(opts).Complete(r)
 }
 
-// grows says whether a claim asks for more than it has.
+// grows reports whether a claim asks for more than it has.
 func grows(c *corev1.PersistentVolumeClaim) bool {
 	return c.Status.Phase == corev1.ClaimBound && c.Spec.Resources.Requests.Storage().Cmp(*c.Status.Capacity.Storage()) > 0
 }
 
-// plan is what to say, and which resizer to name if any.
+// plan is the message of the event, and the resizer to name if any.
 type plan struct{ message, resizer string }
 
 func planClaim(c *corev1.PersistentVolumeClaim, pv *corev1.PersistentVolume, builtIn string) plan {
@@ -106,7 +109,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		}
 		claim.Annotations[resizerAnnotation] = p.resizer
 		if err := r.client.Update(ctx, &claim); err != nil {
-			if apierrors.IsConflict(err) { // somebody was quicker; the cache will tell
+			if apierrors.IsConflict(err) { // another client was quicker; the cache will show it
 				return reconcile.Result{RequeueAfter: conflictRetry}, nil
 			}
 			return reconcile.Result{}, fmt.Errorf("naming the resizer of claim %s: %w", req, client.IgnoreNotFound(err))

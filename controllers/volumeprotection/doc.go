@@ -15,7 +15,7 @@
 //  2. The finalizer goes only when nothing uses the object: a claim no pod that
 //     is on a node, a volume no claim that it is bound to, a class no claim and
 //     no volume. Before it goes from a claim, pods are read past the cache.
-//  3. A bound claim has the condition Unused, which says since when no pod that is
-//     not over refers to it, or that one does. It is the claim's pods that
-//     change it, not the time.
+//  3. A bound claim has the condition Unused: with the time since which no pod that
+//     has not ended refers to it, or False if one does. The claim's pods change it,
+//     not the time.
 package volumeprotection

@@ -10,7 +10,7 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// claimUsed says of random pods what a look at each of their volumes says.
+// claimUsed agrees, for random pods, with a look at each of their volumes.
 func TestClaimUsedAgainstEveryVolume(t *testing.T) {
 	for seed := range uint64(500) {
 		rng := rand.New(rand.NewPCG(seed, 1))

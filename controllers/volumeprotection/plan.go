@@ -17,7 +17,7 @@ const (
 	classFinalizer  = "kubernetes.io/vac-protection"
 )
 
-// step is what to do with a finalizer.
+// step is the action on a finalizer.
 type step int
 
 const (
@@ -40,8 +40,8 @@ func plan(obj metav1.Object, finalizer string) step {
 	return leave
 }
 
-// usesClaim says whether a pod keeps a claim. Pods that are not on a node yet
-// do not: no agent starts a pod whose claim is being deleted.
+// usesClaim reports whether a pod keeps a claim. Pods that are not on a node
+// yet do not: no agent starts a pod whose claim is being deleted.
 func usesClaim(pod *corev1.Pod, claim *corev1.PersistentVolumeClaim) bool {
 	if pod.Spec.NodeName == "" {
 		return false
@@ -58,7 +58,7 @@ func usesClaim(pod *corev1.Pod, claim *corev1.PersistentVolumeClaim) bool {
 	return false
 }
 
-// shutDown says that the agent is done with a pod that waits for others to go.
+// shutDown reports whether the agent is done with a pod that waits for others to go.
 func shutDown(pod *corev1.Pod) bool {
 	return pod.DeletionTimestamp != nil && pod.DeletionGracePeriodSeconds != nil && *pod.DeletionGracePeriodSeconds == 0
 }
@@ -72,7 +72,7 @@ func claimUsed(claim *corev1.PersistentVolumeClaim, pods []corev1.Pod, by func(*
 	return false
 }
 
-// refersTo says whether a pod that is not over needs a claim, on a node or not.
+// refersTo reports whether a pod that is not over needs a claim, on a node or not.
 func refersTo(pod *corev1.Pod, claim *corev1.PersistentVolumeClaim) bool {
 	return !over(pod) && slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
 		if c := v.PersistentVolumeClaim; c != nil {
@@ -82,7 +82,7 @@ func refersTo(pod *corev1.Pod, claim *corev1.PersistentVolumeClaim) bool {
 	})
 }
 
-// over says that a pod needs no volumes any more.
+// over reports whether a pod needs no volumes any more.
 func over(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed ||
 		pod.DeletionTimestamp != nil && !slices.ContainsFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool {
@@ -90,8 +90,8 @@ func over(pod *corev1.Pod) bool {
 		})
 }
 
-// unused is the condition that says since when no pod refers to a claim, nil if
-// there is none.
+// unused returns the condition with the time since which no pod refers to a
+// claim, nil if there is none.
 func unused(s *corev1.PersistentVolumeClaimStatus) *corev1.PersistentVolumeClaimCondition {
 	for i := range s.Conditions {
 		if s.Conditions[i].Type == corev1.PersistentVolumeClaimUnused {
@@ -101,8 +101,7 @@ func unused(s *corev1.PersistentVolumeClaimStatus) *corev1.PersistentVolumeClaim
 	return nil
 }
 
-// markUse makes the condition say whether a claim is used, and reports whether
-// it said otherwise.
+// markUse sets the condition by whether a claim is used, and reports whether it changed.
 func markUse(s *corev1.PersistentVolumeClaimStatus, used bool, now time.Time) bool {
 	want := corev1.PersistentVolumeClaimCondition{Type: corev1.PersistentVolumeClaimUnused, Status: corev1.ConditionTrue,
 		Reason: "NoPodsUsingPVC", Message: "No pods are currently referencing this PVC", LastTransitionTime: metav1.NewTime(now)}
@@ -121,7 +120,7 @@ func markUse(s *corev1.PersistentVolumeClaimStatus, used bool, now time.Time) bo
 	return true
 }
 
-// classesOf are the attributes classes that a claim has, had or is to have.
+// classesOf returns the attributes classes that a claim has, had or is to have.
 func classesOf(claim *corev1.PersistentVolumeClaim) []string {
 	names := []string{ptr.Deref(claim.Spec.VolumeAttributesClassName, ""), ptr.Deref(claim.Status.CurrentVolumeAttributesClassName, "")}
 	if m := claim.Status.ModifyVolumeStatus; m != nil {

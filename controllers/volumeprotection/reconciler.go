@@ -34,7 +34,7 @@ const (
 // conflictRetry is how long the cache gets to learn of a write.
 const conflictRetry = 20 * time.Millisecond
 
-// Claims protects PersistentVolumeClaims, and tells of those that no pod uses.
+// Claims protects PersistentVolumeClaims, and marks those that no pod uses.
 type Claims struct {
 	client client.Client
 	live   client.Reader
@@ -78,7 +78,7 @@ func (r *Claims) Reconcile(ctx context.Context, req reconcile.Request) (reconcil
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	told, err := r.tell(ctx, &claim)
-	if apierrors.IsConflict(err) { // somebody was quicker; the cache will tell
+	if apierrors.IsConflict(err) { // another client was quicker; the cache will show it
 		return reconcile.Result{RequeueAfter: conflictRetry}, nil
 	}
 	if told || err != nil { // what was written brings it here again
@@ -87,7 +87,7 @@ func (r *Claims) Reconcile(ctx context.Context, req reconcile.Request) (reconcil
 	return protect(ctx, r.client, req, &claim, claimFinalizer, func() (bool, error) { return r.used(ctx, &claim, usesClaim) })
 }
 
-// tell writes the condition Unused if it is not what it should be.
+// tell writes the condition Unused if it is out of date.
 func (r *Claims) tell(ctx context.Context, claim *corev1.PersistentVolumeClaim) (told bool, err error) {
 	if claim.DeletionTimestamp != nil || claim.Status.Phase != corev1.ClaimBound {
 		return false, nil // a binding must not be disturbed
@@ -102,7 +102,7 @@ func (r *Claims) tell(ctx context.Context, claim *corev1.PersistentVolumeClaim) 
 	return true, nil
 }
 
-// used asks the server before it says no, but for a claim that is known as unused.
+// used reads from the server before it returns false, but for a claim that is marked unused.
 func (r *Claims) used(ctx context.Context, claim *corev1.PersistentVolumeClaim, by func(*corev1.Pod, *corev1.PersistentVolumeClaim) bool) (bool, error) {
 	var pods corev1.PodList
 	if err := r.client.List(ctx, &pods, client.InNamespace(claim.Namespace), client.MatchingFields{index.PodVolumeClaim: claim.Name}, client.UnsafeDisableDeepCopy); err != nil {
@@ -155,8 +155,8 @@ func (r *AttributesClasses) SetupWithManager(mgr manager.Manager, opts controlle
 		WithOptions(opts).Complete(r)
 }
 
-// deleting are the classes that are being deleted, few if any: which of them an
-// object had before it changed, it does not say.
+// deleting returns the classes that are being deleted, few if any: the event
+// does not show which of them an object had before it changed.
 func (r *AttributesClasses) deleting(ctx context.Context, _ client.Object) []reconcile.Request {
 	var classes storagev1.VolumeAttributesClassList
 	if err := r.client.List(ctx, &classes, client.UnsafeDisableDeepCopy); err != nil {
@@ -205,7 +205,7 @@ func protect(ctx context.Context, c client.Client, req reconcile.Request, obj cl
 		return reconcile.Result{}, nil
 	}
 	err := c.Update(ctx, obj)
-	if apierrors.IsConflict(err) { // somebody was quicker; the cache will tell
+	if apierrors.IsConflict(err) { // another client was quicker; the cache will show it
 		return reconcile.Result{RequeueAfter: conflictRetry}, nil
 	}
 	if client.IgnoreNotFound(err) != nil {

@@ -82,7 +82,7 @@ func TestClaimGoesAfterItsPod(t *testing.T) {
 	g.Expect(apierrors.IsNotFound(c.Get(ctx, client.ObjectKeyFromObject(claim), claim))).To(BeTrue())
 }
 
-// TestUnused lets pods come and go, and looks at what is said of their claim.
+// TestUnused lets pods come and go, and checks their claim's condition.
 func TestUnused(t *testing.T) {
 	g, ctx, clk := NewWithT(t), context.Background(), clocktesting.NewFakePassiveClock(time.Unix(1000, 0))
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "c", Namespace: "default", Finalizers: []string{claimFinalizer}}}

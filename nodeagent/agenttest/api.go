@@ -179,8 +179,8 @@ func (a *API) watch(list func() client.ObjectList) (watch.Interface, error) {
 	return out, nil
 }
 
-// IsWatchListSemanticsUnSupported tells client-go that a watch here does not
-// begin with what there is.
+// IsWatchListSemanticsUnSupported makes client-go list: a watch here does not
+// begin with the existing objects.
 func (a *API) IsWatchListSemanticsUnSupported() bool { return true }
 
 // Get reads from the stand-in; it settles which of the two embedded ones is meant.

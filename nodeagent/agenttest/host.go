@@ -64,7 +64,7 @@ func (v *Volumes) SetFail(fail func(*corev1.Pod) error) {
 // Update does nothing.
 func (v *Volumes) Update(*corev1.Pod) {}
 
-// SubPath is a directory in the volume.
+// SubPath returns a directory in the volume.
 func (v *Volumes) SubPath(_ context.Context, _ *corev1.Pod, _ string, _ int, volume nodeagent.HostVolume, subPath string) (string, error) {
 	dir := filepath.Join(volume.Path, subPath)
 	return dir, os.MkdirAll(dir, 0o777)
@@ -89,10 +89,10 @@ func (v *Volumes) Mounted() ([]types.UID, error) {
 	return out, nil
 }
 
-// OnRetry remembers whom Retry tells.
+// OnRetry sets the function that Retry calls.
 func (v *Volumes) OnRetry(fn func(types.UID)) { v.retry.Store(&fn) }
 
-// Retry says that what a mount of the pod misses may have come. Fail may call it.
+// Retry reports that what a mount of the pod lacked may exist now. Fail may call it.
 func (v *Volumes) Retry(pod types.UID) { (*v.retry.Load())(pod) }
 
 // Env passes plain values on.

@@ -23,8 +23,8 @@ type Limits struct {
 	PIDs int64
 }
 
-// QOSParent is the cgroup of a pod's QoS class below root: guaranteed pods have
-// none of their own.
+// QOSParent returns the cgroup of a pod's QoS class below root: guaranteed pods
+// have none of their own.
 func QOSParent(root string, class corev1.PodQOSClass) string {
 	switch class {
 	case corev1.PodQOSBurstable:
@@ -35,7 +35,7 @@ func QOSParent(root string, class corev1.PodQOSClass) string {
 	return path.Join(root, "kubepods")
 }
 
-// PodPath is a pod's cgroup.
+// PodPath returns a pod's cgroup.
 func PodPath(root string, class corev1.PodQOSClass, uid types.UID) string {
 	return path.Join(QOSParent(root, class), "pod"+string(uid))
 }
@@ -59,7 +59,7 @@ func ForPod(pod *corev1.Pod) Limits {
 	return out
 }
 
-// all tells whether the resource is limited for the pod as a whole.
+// all reports whether the resource is limited for the pod as a whole.
 func all(pod *corev1.Pod, name corev1.ResourceName) bool {
 	if pod.Spec.Resources != nil {
 		if q, ok := pod.Spec.Resources.Limits[name]; ok && !q.IsZero() {
@@ -77,7 +77,7 @@ func all(pod *corev1.Pod, name corev1.ResourceName) bool {
 	return limited(pod.Spec.Containers) && limited(pod.Spec.InitContainers)
 }
 
-// QOSShares are the CPU shares of the burstable class: the sum of its pods'.
+// QOSShares returns the CPU shares of the burstable class: the sum of its pods'.
 func QOSShares(list []*corev1.Pod) int64 {
 	var milli int64
 	for _, pod := range list {

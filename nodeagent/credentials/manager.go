@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Config is what a Manager needs. All fields are required.
+// Config holds the dependencies of a Manager. All fields are required.
 type Config struct {
 	// NodeName is the node whose pods these are.
 	NodeName string
@@ -28,7 +28,7 @@ type Config struct {
 	// Live reads from the server the node, service accounts and requests, by
 	// name; it makes requests.
 	Live client.Client
-	// Recorder tells users of refusals and of certificates not renewed in time.
+	// Recorder takes events about refusals and certificates not renewed in time.
 	Recorder record.EventRecorder
 	Clock    clock.PassiveClock
 }
@@ -47,7 +47,7 @@ type Manager struct {
 // tracked is a pod with credentials.
 type tracked struct {
 	refs references
-	// held belongs to whoever asks for the pod's certificates.
+	// held is used only by the caller that asks for the pod's certificates.
 	held map[source]*credential
 }
 
@@ -80,7 +80,7 @@ func (m *Manager) Start(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// Register has subscribers told of what the pod's projected volumes name.
+// Register has subscribers notified of changes to the objects in the pod's projected volumes.
 func (m *Manager) Register(pod *corev1.Pod) {
 	refs := referencesOf(pod)
 	m.mu.Lock()
@@ -105,8 +105,8 @@ func (m *Manager) Unregister(pod types.UID) {
 
 // Certificate returns the key and the certificate chain, as PEM, of the
 // podCertificate source with that index in the registered pod's volume, and
-// when to ask again (zero: when a subscriber is told). It makes the request for
-// it; until the signer has answered it returns an error.
+// when to ask again (zero: when a subscriber is notified). It makes the request
+// for it; until the signer has answered it returns an error.
 func (m *Manager) Certificate(ctx context.Context, pod *corev1.Pod, volume string, index int, p *corev1.PodCertificateProjection) (key, chain []byte, next time.Time, err error) {
 	if err := m.watch(ctx, requests); err != nil {
 		return nil, nil, time.Time{}, err
@@ -154,7 +154,7 @@ func (m *Manager) credential(pod types.UID, s source) (*credential, error) {
 	return t.held[s], nil
 }
 
-// request is the named one, nil if it is gone or no name is given.
+// request returns the named request, nil if it is gone or no name is given.
 func (m *Manager) request(ctx context.Context, namespace, name string) (*certificatesv1.PodCertificateRequest, error) {
 	if name == "" {
 		return nil, nil

@@ -17,7 +17,7 @@ type source struct {
 	index  int
 }
 
-// credential is what is known of one podCertificate source.
+// credential is the state of one podCertificate source.
 type credential struct {
 	// key and chain are PEM, nil before the first certificate.
 	key, chain          []byte
@@ -28,7 +28,7 @@ type credential struct {
 	requestKey []byte
 	// refused is final.
 	refused error
-	// toldOverdue and toldExpired are set once users were told.
+	// toldOverdue and toldExpired are set once the event was sent.
 	toldOverdue, toldExpired bool
 }
 
@@ -36,7 +36,7 @@ type credential struct {
 type event struct{ reason, message string }
 
 const (
-	// overdueAfter is how long after its time a refresh is reported as overdue.
+	// overdueAfter is the time after which a late refresh is reported as overdue.
 	overdueAfter = 10 * time.Minute
 	// maxJitter keeps pods that started together from refreshing together.
 	// Certificates live at least 10 minutes beyond the time of their refresh.
@@ -45,8 +45,8 @@ const (
 
 var errNotIssued = errors.New("credential bundle is not issued yet")
 
-// step takes what became of the credential's request (nil: it is gone) and says
-// what to tell users and whether to make a new request.
+// step takes the credential's request (nil: it is gone) and returns the
+// credential after it, whether to make a new request, and the events to send.
 func step(c credential, request *certificatesv1.PodCertificateRequest, jitter time.Duration, now time.Time) (next credential, ask bool, events []event) {
 	if c.request != "" {
 		if request == nil {
@@ -90,7 +90,7 @@ func answered(c credential, r *certificatesv1.PodCertificateRequest, jitter time
 	}, nil
 }
 
-// verdictOf is the condition that ends a request, nil before its end.
+// verdictOf returns the condition that ends a request, nil before its end.
 func verdictOf(r *certificatesv1.PodCertificateRequest) *metav1.Condition {
 	for i := range r.Status.Conditions {
 		c := &r.Status.Conditions[i]
@@ -106,7 +106,7 @@ func verdictOf(r *certificatesv1.PodCertificateRequest) *metav1.Condition {
 	return nil
 }
 
-// bundle is what the pod may have of it.
+// bundle returns key and chain for the pod, or why there are none.
 func (c *credential) bundle() (key, chain []byte, err error) {
 	switch {
 	case c.refused != nil:
@@ -117,7 +117,7 @@ func (c *credential) bundle() (key, chain []byte, err error) {
 	return c.key, c.chain, nil
 }
 
-// nextLook is when time alone changes something; zero: never.
+// nextLook returns when time alone changes something; zero: never.
 func (c *credential) nextLook() time.Time {
 	switch {
 	case c.refused != nil || c.chain == nil:

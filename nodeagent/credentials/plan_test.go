@@ -16,7 +16,7 @@ var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func after(d time.Duration) time.Time { return start.Add(d) }
 
-// answer is a request whose signer said so; none has not been answered.
+// answer returns a request with the signer's answer kind; "" has not been answered.
 func answer(kind string) *certificatesv1.PodCertificateRequest {
 	r := &certificatesv1.PodCertificateRequest{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "req-1"}}
 	if kind == "" {
@@ -92,7 +92,7 @@ func TestStep(t *testing.T) {
 			} else {
 				g.Expect(got.nextLook()).To(Equal(after(c.next)))
 			}
-			// Nothing is told twice.
+			// No event is sent twice.
 			if !ask {
 				again, _, events := step(got, c.request, time.Minute, after(c.now))
 				g.Expect(events).To(BeEmpty())

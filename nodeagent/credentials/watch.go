@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// references are what a pod's projected volumes name.
+// references holds the names in a pod's projected volumes.
 type references struct {
 	bundles, signers sets.Set[string]
 	certificates     bool
@@ -101,7 +101,7 @@ func (m *Manager) changed(obj any) {
 	m.tell(obj)
 }
 
-// tell tells the subscribers of the pods that the object concerns.
+// tell notifies the subscribers of the pods that the object concerns.
 func (m *Manager) tell(obj any) {
 	var concerns func(uid types.UID, r *references) bool
 	switch o := obj.(type) {

@@ -31,13 +31,12 @@ type Config struct {
 	// Services lists the services of a namespace and those of the namespace
 	// "default" (more do no harm). Nil: containers get no service variables.
 	Services func(ctx context.Context, namespace string) ([]corev1.Service, error)
-	// Allocatable is what stands for a missing limit in a resourceFieldRef.
-	// Nil: zero.
+	// Allocatable replaces a missing limit in a resourceFieldRef. Nil: zero.
 	Allocatable func() corev1.ResourceList
 	// VolumePath returns the host path of a pod's emptyDir, for fileKeyRef. Nil:
 	// a fileKeyRef is an error.
 	VolumePath func(pod *corev1.Pod, volume string) string
-	// Recorder is told of names that are no variable names. May be nil.
+	// Recorder takes events about names that are no variable names. May be nil.
 	Recorder record.EventRecorder
 }
 

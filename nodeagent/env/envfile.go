@@ -80,7 +80,7 @@ func quoted(lines []string, first int, rest string) (literal string, last int, e
 }
 
 // openRegular opens a file of a volume for reading. Containers may have put a pipe
-// there, which would block whoever opens or reads it.
+// there, which would block the agent when it opens or reads it.
 func openRegular(root *os.Root, path string) (*os.File, error) {
 	file, err := root.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {

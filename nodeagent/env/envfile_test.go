@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// What upstream's ParseEnv returns, pkg/kubelet/util/env.
+// The results of upstream's ParseEnv, pkg/kubelet/util/env.
 func TestEnvFileValue(t *testing.T) {
 	for _, c := range []struct{ text, want, err string }{
 		{"", "", ""},

@@ -13,9 +13,8 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent"
 )
 
-// serviceVars returns the variables of a namespace's services, in the form of
-// Docker links, sorted by service. With links off only the API server's own
-// service is told.
+// serviceVars returns the variables of a namespace's services, in the form of Docker links, sorted
+// by service. With links off there are only those of the API server's own service.
 //
 // Contract: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 func serviceVars(services []corev1.Service, namespace string, links bool) []nodeagent.EnvVar {

@@ -67,8 +67,8 @@ func spool(file string, archive io.Reader) error {
 	return nil
 }
 
-// unpackLayout extracts the archive if it is an OCI layout and tells whether it
-// is one. Names that lead out of the tree are an error.
+// unpackLayout extracts the archive if it is an OCI layout and reports whether
+// it is one. Names that lead out of the tree are an error.
 func unpackLayout(file, tree string) (bool, error) {
 	in, err := os.Open(file)
 	if err != nil {

@@ -56,7 +56,7 @@ func FuzzFits(f *testing.F) {
 	})
 }
 
-// FuzzRecord reads the records of pulled images: one that cannot be read allows nobody.
+// FuzzRecord reads the records of pulled images: one that cannot be read gives no access.
 func FuzzRecord(f *testing.F) {
 	for _, text := range []string{"", "null", "{}", `{"imageRef":"a","updated":"2026-01-01T00:00:00Z","access":{"a":{"everyone":true},"b":{"secrets":[{"uid":"1","namespace":"a","name":"b","hash":"c"},null]}}}`, `{"updated":1}`, "{", "[]"} {
 		f.Add([]byte(text))
@@ -72,7 +72,7 @@ func FuzzRecord(f *testing.F) {
 	})
 }
 
-// archive is a tar file of names and their contents.
+// archive returns a tar file of names and their contents.
 func archive(f *testing.F, files ...string) []byte {
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)

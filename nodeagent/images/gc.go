@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
-// Usage is how full a file system is, in bytes.
+// Usage is the size of a file system and its free space, in bytes.
 type Usage struct {
 	Capacity, Available uint64
 }

@@ -14,10 +14,10 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// Import loads an archive (OCI layout or docker save format, plain or gzipped)
-// into the containerd behind a socket, unpacks it, and returns the full names of
-// its images once CRI knows them. Importing what is there already changes nothing.
-// Imported images are pinned: no registry would give back what a full disk took.
+// Import loads an archive (OCI layout or docker save format, plain or gzipped) into
+// the containerd behind a socket, unpacks it, and returns the full names of its
+// images once CRI lists them. Importing an image again changes nothing. Imported
+// images are pinned: no registry could restore one that was removed from a full disk.
 func Import(ctx context.Context, socket string, archive io.Reader) ([]string, error) {
 	dir, err := os.MkdirTemp("", "coracle-image-")
 	if err != nil {

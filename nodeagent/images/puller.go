@@ -25,7 +25,7 @@ type Report struct {
 
 // Image is an image on the node.
 type Image struct {
-	// Ref is what the runtime calls it.
+	// Ref is the runtime's name of it.
 	Ref  string
 	User podconfig.User
 	// names are the tags and digests under which the runtime has it.
@@ -51,7 +51,7 @@ func NewPuller(service runtimeapi.ImageServiceClient, client client.Client, dir 
 	return &Puller{service: service, client: client, records: newRecords(dir), last: map[string]time.Time{}}
 }
 
-// NameOf is the image of a pod's container of any kind.
+// NameOf returns the image of a pod's container of any kind.
 func NameOf(pod *corev1.Pod, container string) string {
 	for _, list := range [][]corev1.Container{pod.Spec.Containers, pod.Spec.InitContainers} {
 		for i := range list {
@@ -112,7 +112,8 @@ func (p *Puller) mayUse(ctx context.Context, pod *corev1.Pod, ref reference.Name
 	return !must && err == nil, err
 }
 
-// pullPolicy is the container's, or its default: Always for the tag latest.
+// pullPolicy returns the container's policy, or its default: Always for the tag
+// latest.
 func pullPolicy(c *corev1.Container, ref reference.Named) corev1.PullPolicy {
 	if c.ImagePullPolicy != "" {
 		return c.ImagePullPolicy

@@ -17,17 +17,17 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// records remembers with whose credentials images were pulled, so that a pod
-// without them cannot use an image because another pod has it on the node. It is
-// what the kubelet does under its default policy NeverVerifyPreloadedImages, see
+// records remembers with whose credentials images were pulled, so that a pod without them
+// cannot use an image because another pod has it on the node. The kubelet does the same under
+// its default policy NeverVerifyPreloadedImages, see
 // https://kubernetes.io/docs/concepts/containers/images/#ensureimagepullcredentialverification.
 //
 // Invariants:
 //
 //  1. From the begin of a pull until its record is written there is a file that
-//     says so. An image under such a name counts as pulled, with credentials that
+//     marks it. An image under such a name counts as pulled, with credentials that
 //     are not known: a crash never makes it look as if it had been preloaded.
-//  2. A record that cannot be read allows nobody.
+//  2. A record that cannot be read gives no access.
 type records struct {
 	dir string
 
@@ -38,7 +38,8 @@ type records struct {
 	unsure  map[string]bool
 }
 
-// record says who may use an image. Repositories have no tag and no digest.
+// record lists the credentials with which an image may be used. Repositories
+// have no tag and no digest.
 type record struct {
 	ImageRef string                `json:"imageRef"`
 	Updated  time.Time             `json:"updated"`
@@ -47,7 +48,7 @@ type record struct {
 
 // credential holds what a repository's images were pulled with.
 type credential struct {
-	// Everyone is set if none were needed.
+	// Everyone is set if no credentials were needed.
 	Everyone bool         `json:"everyone,omitempty"`
 	Secrets  []pullSecret `json:"secrets,omitempty"`
 }
@@ -87,7 +88,7 @@ func (r *records) begin(image string) error {
 	return nil
 }
 
-// failed ends a pull. unsure says that it may have brought the image nevertheless.
+// failed ends a pull. unsure is set if it may have brought the image nevertheless.
 func (r *records) failed(image string, unsure bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -117,8 +118,8 @@ func (r *records) began(image string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// pulled ends a pull of an image that the runtime calls ref and that the secret,
-// or everyone if it is nil, may use.
+// pulled ends a pull of an image that the runtime calls ref. The secret may use
+// it, or every pod if by is nil.
 func (r *records) pulled(image, repository, ref string, by *pullSecret, now time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -247,7 +248,7 @@ func fileName(s string) string {
 	return "sha256-" + hex.EncodeToString(sum[:])
 }
 
-// write replaces a file at once; what it says is on the disk when it returns.
+// write replaces a file at once; its contents are on the disk when it returns.
 func write(path string, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 
 const private, preloaded = "registry.example/a/private:1", "registry.example/a/preloaded:1"
 
-// node is a machine with a runtime whose registry knows one password.
+// node is a machine with a runtime whose registry accepts one password.
 type node struct {
 	*testing.T
 	runtime *fake.Runtime

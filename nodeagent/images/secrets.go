@@ -38,7 +38,7 @@ func newLogin(secret *corev1.Secret, auth *runtimeapi.AuthConfig) login {
 	return login{auth, pullSecret{UID: secret.UID, Namespace: secret.Namespace, Name: secret.Name, Hash: hex.EncodeToString(sum[:])}}
 }
 
-// logins are those of the pod's imagePullSecrets that fit the image.
+// logins returns the logins of the pod's imagePullSecrets that fit the image.
 // Secrets that do not exist are passed over, as Kubernetes documents.
 func (p *Puller) logins(ctx context.Context, pod *corev1.Pod, ref reference.Named) ([]login, error) {
 	var out []login

@@ -17,8 +17,8 @@ import (
 // stamp is the suffix of rotated logs, which sorts by time.
 const stamp = "20060102-150405.000000"
 
-// Policy says when a log rotates and how many files there are of it at most,
-// the current one included.
+// Policy sets the size at which a log rotates and the highest number of its
+// files, the current one included.
 type Policy struct {
 	MaxSize  int64
 	MaxFiles int

@@ -59,8 +59,8 @@ func (n names) removeNamespaces() (removed []string, err error) {
 	return removed, errors.Join(failures...)
 }
 
-// removeLinks removes our links and pods' links that hang on them; their routes
-// go along.
+// removeLinks removes the cluster's links and pods' links that hang on them;
+// their routes go along.
 func (n names) removeLinks() (removed []string, err error) {
 	h, err := Handle("")
 	if err != nil {

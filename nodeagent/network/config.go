@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 )
 
-// Config says which node this is. Fields without a default are required.
+// Config describes the node and its networks. Fields without a default are required.
 type Config struct {
-	// Prefix tells this cluster from others on the machine: 6 hexadecimal digits.
+	// Prefix distinguishes this cluster from others on the machine: 6 hexadecimal digits.
 	Prefix string
 	// NodeIndex is 0 for the node in the machine's own namespace, else the
 	// node's number on this machine.
@@ -32,13 +32,13 @@ type Config struct {
 	// MTU of pods' and nodes' links in bytes. Default: that of the link of the
 	// machine's default route.
 	MTU int
-	// ConfDir is where the node's runtime looks for CNI configuration.
+	// ConfDir is the directory of the runtime's CNI configuration.
 	ConfDir string
 	// BinDir holds the CNI plugins. If portmap is among them, pods' hostPorts
 	// work. Default: no hostPorts.
 	BinDir string
-	// DataDir is where addresses given to pods are kept. It must not survive a
-	// boot of the machine. Default: /run/coracle/<Prefix>/n<NodeIndex>/ipam.
+	// DataDir is the directory for the addresses given to pods. It must not survive
+	// a boot of the machine. Default: /run/coracle/<Prefix>/n<NodeIndex>/ipam.
 	DataDir string
 }
 

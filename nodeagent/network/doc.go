@@ -25,9 +25,9 @@
 //
 // # Invariants
 //
-//  1. Setup and Configure are idempotent and mend what is half there.
+//  1. Setup and Configure are idempotent and complete what is half done.
 //  2. Everything has the cluster's prefix in its name; Cleanup finds it by that
-//     alone and says what it removed.
+//     alone and returns what it removed.
 //  3. In the machine's namespace only forwarding is switched on; no other sysctl
-//     of interfaces that are not ours is touched.
+//     of interfaces that are not the cluster's is touched.
 package network

@@ -11,15 +11,16 @@ import (
 	"sigs.k8s.io/knftables"
 )
 
-// resultsDir is where libcni, within containerd, notes which networks it made.
+// resultsDir is the directory in which libcni, within containerd, records the
+// networks it made.
 const resultsDir = "/var/lib/cni/results"
 
 // hostPortTable is the portmap plugin's, for all clusters of the machine.
 const hostPortTable = "cni_hostport"
 
-// removeSandboxes removes what CNI left of sandboxes that nobody took down: their
-// host ports' rules, which name them in comments, and libcni's files. The
-// table, which is nobody's own, goes silently when no rule is left of anybody.
+// removeSandboxes removes what CNI left of sandboxes that were not torn down: their
+// host ports' rules, which name them in comments, and libcni's files. The table,
+// which clusters share, is removed without a report when no rule is left in it.
 func (n names) removeSandboxes(ctx context.Context, results string) (removed []string, err error) {
 	own := "coracle-" + n.prefix + "-" // network, sandbox, interface
 	files, err := filepath.Glob(filepath.Join(results, own+"*"))

@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	// netnsDir is where ip-netns(8) keeps namespaces.
+	// netnsDir is the directory of ip-netns(8)'s namespaces.
 	netnsDir = "/run/netns"
 	// insideLink is a node's link to the machine, in its own namespace.
 	insideLink = "eth0"
@@ -103,9 +103,9 @@ func (n *Network) ensurePodBridge(pods netip.Prefix, isolated bool) error {
 // bridgeFilter is br_netfilter's switch: frames of bridges pass nftables, too.
 const bridgeFilter = "net/bridge/bridge-nf-call-iptables"
 
-// isolation tells which of the two ways of the package comment it is to be. In
-// a namespace of our own br_netfilter is switched off; the machine's switch is
-// not ours, as other software may count on it.
+// isolation reports which of the two ways of the package comment is used. In a
+// node's own namespace br_netfilter is switched off. The machine's switch is
+// left alone, as other software may count on it.
 func (n *Network) isolation() (isolated bool, err error) {
 	err = InNetns(n.node.Netns, func() error {
 		value, err := os.ReadFile(filepath.Join("/proc/sys", bridgeFilter))
@@ -238,7 +238,7 @@ func defaultRoutes(h *netlink.Handle) []netlink.Route {
 
 func hasDefaultRoute(h *netlink.Handle) bool { return len(defaultRoutes(h)) > 0 }
 
-// defaultMTU is the MTU of the default route's link, or 0 (the kernel's choice).
+// defaultMTU returns the MTU of the default route's link, or 0 (the kernel's choice).
 func defaultMTU(h *netlink.Handle) int {
 	for _, r := range defaultRoutes(h) {
 		if link, err := h.LinkByIndex(r.LinkIndex); err == nil {
@@ -248,7 +248,7 @@ func defaultMTU(h *netlink.Handle) int {
 	return 0
 }
 
-// defaultAddress is the address that the machine uses towards its default
+// defaultAddress returns the address that the machine uses towards its default
 // route, or "".
 func defaultAddress(h *netlink.Handle) string {
 	for _, r := range defaultRoutes(h) {

@@ -27,8 +27,8 @@ func (n names) ofTable(table string) bool {
 // maxNodes is how many nodes a machine may hold: their link names must fit.
 const maxNodes = 9999
 
-// nodeAddress is the node's address on the link network; the machine has the
-// first (it is node 0 there).
+// nodeAddress returns the node's address on the link network; the machine has
+// the first (it is node 0 there).
 func nodeAddress(link netip.Prefix, node int) (netip.Prefix, error) {
 	addr := link.Masked().Addr()
 	for range node + 1 {

@@ -15,7 +15,7 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent"
 )
 
-// NodeNet says where a node is.
+// NodeNet holds the node's namespace, addresses and bridge.
 type NodeNet struct {
 	// Netns is the path of the node's network namespace; "" is the machine's.
 	// The node's runtime must be started in it (InNetns).

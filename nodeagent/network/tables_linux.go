@@ -36,7 +36,7 @@ func writeMasquerade(ctx context.Context, path, table, rule string) error {
 	tx.Add(&knftables.Chain{Name: "postrouting", Type: knftables.PtrTo(knftables.NATType),
 		Hook: knftables.PtrTo(knftables.PostroutingHook), Priority: knftables.PtrTo(knftables.SNATPriority)})
 	tx.Flush(&knftables.Chain{Name: "postrouting"})
-	// Multicast is not ours to change.
+	// Multicast is left as it is.
 	tx.Add(&knftables.Rule{Chain: "postrouting", Rule: "ip daddr 224.0.0.0/4 return"})
 	tx.Add(&knftables.Rule{Chain: "postrouting", Rule: rule})
 	if err := nft.Run(ctx, tx); err != nil {

@@ -1,5 +1,5 @@
-// Package nodelease keeps a node's Lease fresh, by which the control plane knows
-// that the node lives. See https://kubernetes.io/docs/concepts/architecture/leases/#node-heart-beats.
+// Package nodelease renews a node's Lease, which shows the control plane that the node lives. See
+// https://kubernetes.io/docs/concepts/architecture/leases/#node-heart-beats.
 package nodelease
 
 import (
@@ -20,7 +20,7 @@ import (
 type Lease struct {
 	// Node is the node's name, which the lease shares.
 	Node string
-	// Duration is how long the lease is good for, in whole seconds.
+	// Duration is the lease's duration, in whole seconds.
 	Duration time.Duration
 
 	last *coordinationv1.Lease

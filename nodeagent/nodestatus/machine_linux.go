@@ -80,7 +80,7 @@ func hugePages(capacity corev1.ResourceList) {
 	}
 }
 
-// line is a file's first line, empty if it cannot be read.
+// line returns a file's first line, empty if it cannot be read.
 func line(file string) string {
 	b, err := os.ReadFile(file)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/nodelease"
 )
 
-// Config is what a Node needs; all fields are required unless said otherwise.
+// Config holds the dependencies of a Node; all fields are required unless said otherwise.
 type Config struct {
 	Client   client.Client
 	Cache    cache.Cache
@@ -38,7 +38,7 @@ type Config struct {
 	PodCIDRs []string
 
 	LeaseDuration, StatusInterval time.Duration
-	// Observe says what the node's status should show now.
+	// Observe returns the contents of the node's status as of now.
 	Observe func(ctx context.Context) Desired
 	// Changed is called with every version of the node's object.
 	Changed func(*corev1.Node)
@@ -82,7 +82,7 @@ func (n *Node) Start(ctx context.Context) error {
 	return group.Wait()
 }
 
-// reference is the node as the kubelet's events name it, by name also as UID.
+// reference returns the node as the kubelet's events name it, by name also as UID.
 func (n *Node) reference() *corev1.ObjectReference {
 	return &corev1.ObjectReference{Kind: "Node", Name: n.config.Name, UID: types.UID(n.config.Name)}
 }
@@ -109,7 +109,7 @@ func (n *Node) register(ctx context.Context) (*corev1.Node, error) {
 	}
 }
 
-// attachAnnotation says that volumes are attached by a controller, not the agent.
+// attachAnnotation marks that a controller attaches volumes, not the agent.
 const attachAnnotation = "volumes.kubernetes.io/controller-managed-attach-detach"
 
 func (n *Node) annotations() map[string]string {
@@ -242,7 +242,7 @@ func (n *Node) publish(ctx context.Context, node *corev1.Node) {
 			}
 		}
 		if desired.Health.Problem != "" {
-			// Nothing tells when the runtime or its network comes up.
+			// No event announces that the runtime or its network comes up.
 			delay = min(delay, 250*time.Millisecond)
 		}
 		timer.Stop()

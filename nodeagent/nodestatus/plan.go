@@ -15,13 +15,13 @@ import (
 	"github.com/coracle-k8s/coracle/apis/extendedresource"
 )
 
-// Machine is what does not depend on configuration.
+// Machine holds the properties of the machine that do not depend on configuration.
 type Machine struct {
 	Capacity corev1.ResourceList
 	Info     corev1.NodeSystemInfo
 }
 
-// Health is how the node is.
+// Health is the node's readiness and pressures.
 type Health struct {
 	// Problem is why the node is not ready; empty if it is.
 	Problem string
@@ -44,7 +44,7 @@ type Desired struct {
 // maxImages is how many images a status lists, the largest first.
 const maxImages = 50
 
-// Allocatable is capacity less what is reserved for the system.
+// Allocatable returns capacity less what is reserved for the system.
 func Allocatable(capacity, reserved corev1.ResourceList) corev1.ResourceList {
 	out := capacity.DeepCopy()
 	for name, q := range reserved {
@@ -82,9 +82,9 @@ func Status(before corev1.NodeStatus, d Desired, now time.Time) (corev1.NodeStat
 	return after, changed
 }
 
-// resources are the node's own and the extended ones that others advertise on it,
-// see https://kubernetes.io/docs/tasks/administer-cluster/extended-resource-node/.
-// What others advertise goes when its capacity does.
+// resources returns the node's own and the extended ones that other clients advertise on it, see
+// https://kubernetes.io/docs/tasks/administer-cluster/extended-resource-node/.
+// An extended resource goes when its capacity does.
 func resources(before corev1.NodeStatus, d Desired) (capacity, allocatable corev1.ResourceList) {
 	capacity, allocatable = corev1.ResourceList{}, corev1.ResourceList{}
 	for name, q := range before.Capacity {
@@ -119,7 +119,7 @@ func conditions(h Health) []corev1.NodeCondition {
 	}
 }
 
-// setCondition sets a condition and tells whether more than its heartbeat changed.
+// setCondition sets a condition and reports whether more than its heartbeat changed.
 func setCondition(list *[]corev1.NodeCondition, c corev1.NodeCondition, now metav1.Time) bool {
 	c.LastHeartbeatTime, c.LastTransitionTime = now, now
 	for i := range *list {
@@ -138,7 +138,7 @@ func setCondition(list *[]corev1.NodeCondition, c corev1.NodeCondition, now meta
 	return true
 }
 
-// labels are those every node has, and the configured ones.
+// labels returns the labels that every node has, and the configured ones.
 func labels(hostname string, configured map[string]string) map[string]string {
 	out := map[string]string{
 		corev1.LabelHostname: hostname, corev1.LabelOSStable: goruntime.GOOS, corev1.LabelArchStable: goruntime.GOARCH,

@@ -16,8 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// ChangeFunc is told that an object changed, appeared or went, and which of the
-// registered pods name it. It runs on the watch's goroutine and must not block.
+// ChangeFunc is called when an object changed, appeared or went, with the registered
+// pods that name it. It runs on the watch's goroutine and must not block.
 type ChangeFunc func(key Key, pods []types.UID)
 
 // Store reads the objects its registered pods name. Its methods may be called
@@ -40,8 +40,8 @@ type entry struct {
 	pods   map[types.UID]struct{}
 	object client.Object // nil: not there
 	synced bool
-	// asked is set when a reader was answered by the server and not from here:
-	// what the watch says first may then be news.
+	// asked is set when the server answered a reader before the watch did: the
+	// first object of the watch may then be a change.
 	asked  bool
 	cancel context.CancelFunc // nil while no watch runs
 	// settled is closed once the object's state is known or the first attempt
@@ -68,7 +68,7 @@ func New(c client.WithWatch, log logr.Logger) *Store {
 	}
 }
 
-// Subscribe adds fn to those told of changes. Call it before Start.
+// Subscribe has fn called on changes. Call it before Start.
 func (s *Store) Subscribe(fn ChangeFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -215,8 +215,7 @@ func newObject(kind Kind) client.Object {
 	return &corev1.ConfigMap{}
 }
 
-// set records what the watch says of an object and tells the subscribers if
-// that is news.
+// set records an object from the watch and notifies the subscribers if it changed.
 func (s *Store) set(key Key, e *entry, object client.Object) {
 	s.mu.Lock()
 	if s.entries[key] != e {

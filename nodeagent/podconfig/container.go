@@ -17,7 +17,7 @@ type ContainerInput struct {
 	Pod       *corev1.Pod
 	Container *corev1.Container
 	Attempt   uint32
-	// ImageRef is the resolved image, ImageUser whom it runs as by itself.
+	// ImageRef is the resolved image, ImageUser its default user.
 	ImageRef  string
 	ImageUser User
 	// Resources are those granted by the node.

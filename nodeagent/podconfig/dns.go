@@ -38,10 +38,10 @@ func ParseResolvConf(b []byte) *runtimeapi.DNSConfig {
 	return out
 }
 
-// DNS is a pod's resolver config by its dnsPolicy and dnsConfig, see
+// DNS returns a pod's resolver config by its dnsPolicy and dnsConfig, see
 // https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/#pod-s-dns-policy.
-// missing tells that the policy asks for cluster DNS and there is none, so that
-// the host's settings are used.
+// missing reports that the policy asks for cluster DNS and there is none, so that the host's
+// settings are used.
 func DNS(pod *corev1.Pod, clusterDNS []string, domain string, host *runtimeapi.DNSConfig) (config *runtimeapi.DNSConfig, missing bool) {
 	policy := pod.Spec.DNSPolicy
 	if policy == corev1.DNSClusterFirst && pod.Spec.HostNetwork {

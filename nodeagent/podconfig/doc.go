@@ -1,4 +1,4 @@
-// Package podconfig translates pods into what the container runtime is told: CRI
+// Package podconfig translates pods into requests to the container runtime: CRI
 // sandbox and container configs, resolver settings, hosts files, cgroup
 // parameters. It is pure and builds everywhere; what reaches into the host
 // (volumes, environment, image users) comes in as arguments.

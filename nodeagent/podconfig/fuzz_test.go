@@ -25,8 +25,8 @@ func FuzzExpand(f *testing.F) {
 	})
 }
 
-// FuzzSubPath expands a subPathExpr with values that a pod's author chose. What
-// comes out stays within the volume.
+// FuzzSubPath expands a subPathExpr with values that a pod's author chose. The
+// result stays within the volume.
 func FuzzSubPath(f *testing.F) {
 	for _, c := range [][2]string{{"a/$(A)", "b"}, {"$(A)", ".."}, {"$(A)$(A)", "."}, {"$(A)etc", "/"}, {"a/$(A)/../b", "x"}, {"$(A)", ""}, {"$(B)", "x"}, {"a/$(A)", "\x00"}} {
 		f.Add(c[0], c[1])

@@ -7,8 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// HostsFile is the content of a pod's /etc/hosts. Host network pods get the
-// host's file (content of host) with their aliases.
+// HostsFile returns the content of a pod's /etc/hosts. Host network pods get
+// the host's file (content of host) with their aliases.
 func HostsFile(pod *corev1.Pod, ips []string, host []byte, hostname, fqdn string) []byte {
 	var out strings.Builder
 	if pod.Spec.HostNetwork {

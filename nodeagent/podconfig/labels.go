@@ -87,17 +87,17 @@ func containerAnnotations(in *ContainerInput) (map[string]string, error) {
 	return annotations, nil
 }
 
-// LogDir is the pod's log directory below root.
+// LogDir returns the pod's log directory below root.
 func LogDir(root string, pod *corev1.Pod) string {
 	return LogDirOf(root, pod.Namespace, pod.Name, pod.UID)
 }
 
-// LogDirOf is LogDir by parts.
+// LogDirOf returns LogDir by parts.
 func LogDirOf(root, namespace, name string, uid apitypes.UID) string {
 	return path.Join(root, fmt.Sprintf("%s_%s_%s", namespace, name, uid))
 }
 
-// LogFile is a container's log within its pod's directory.
+// LogFile returns a container's log within its pod's directory.
 func LogFile(container string, attempt uint32) string {
 	return path.Join(container, fmt.Sprintf("%d.log", attempt))
 }

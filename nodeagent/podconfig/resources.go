@@ -20,12 +20,12 @@ const (
 	minQuota     = 1_000
 )
 
-// Shares is the cpu.shares value of a request in thousandths of a CPU.
+// Shares returns the cpu.shares value of a request in thousandths of a CPU.
 func Shares(milliCPU int64) int64 {
 	return min(max(milliCPU*sharesPerCPU/1000, minShares), maxShares)
 }
 
-// Quota is the CFS quota of a limit in thousandths of a CPU; 0 means none.
+// Quota returns the CFS quota of a limit in thousandths of a CPU; 0 means none.
 func Quota(milliCPU int64) int64 {
 	if milliCPU == 0 {
 		return 0
@@ -36,8 +36,8 @@ func Quota(milliCPU int64) int64 {
 // Period is the CFS period in microseconds that Quota is for.
 const Period = quotaPeriod
 
-// Resources are a container's cgroup parameters. memory is the node's capacity
-// in bytes, which the OOM score of burstable pods relates to.
+// Resources returns a container's cgroup parameters. memory is the node's
+// capacity in bytes, which the OOM score of burstable pods relates to.
 func Resources(pod *corev1.Pod, r corev1.ResourceRequirements, memory int64, cgroupV2 bool) *runtimeapi.LinuxContainerResources {
 	request, set := r.Requests[corev1.ResourceCPU]
 	limit := r.Limits[corev1.ResourceCPU]
@@ -68,7 +68,7 @@ func Resources(pod *corev1.Pod, r corev1.ResourceRequirements, memory int64, cgr
 	return out
 }
 
-// pageSize is the kernel's name of a huge page size, such as 2MB.
+// pageSize returns the kernel's name of a huge page size, such as 2MB.
 func pageSize(bytes int64) string {
 	units := []string{"B", "KB", "MB", "GB", "TB"}
 	i := 0
@@ -79,7 +79,7 @@ func pageSize(bytes int64) string {
 	return resource.NewQuantity(bytes, resource.DecimalSI).String() + units[i]
 }
 
-// OOMScore is a container's oom_score_adj, see
+// OOMScore returns a container's oom_score_adj, see
 // https://kubernetes.io/docs/concepts/scheduling-eviction/node-pressure-eviction/#node-out-of-memory-behavior.
 func OOMScore(pod *corev1.Pod, r corev1.ResourceRequirements, memory int64) int64 {
 	const guaranteed, bestEffort = -997, 1000

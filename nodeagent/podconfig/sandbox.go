@@ -8,7 +8,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// SandboxInput is what a sandbox depends on.
+// SandboxInput holds all that a sandbox depends on.
 type SandboxInput struct {
 	Pod     *corev1.Pod
 	Attempt uint32
@@ -54,7 +54,7 @@ func Sandbox(in SandboxInput) (*runtimeapi.PodSandboxConfig, error) {
 	}, nil
 }
 
-// Hostname is the host name inside the pod, see
+// Hostname returns the host name inside the pod, see
 // https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/#pod-hostname-and-subdomain-field.
 func Hostname(pod *corev1.Pod, node, domain string) (string, error) {
 	if pod.Spec.HostNetwork {
@@ -89,7 +89,7 @@ func shortHostname(pod *corev1.Pod) string {
 	return name
 }
 
-// FQDN is the pod's full name under its subdomain, empty without one.
+// FQDN returns the pod's full name under its subdomain, empty without one.
 func FQDN(pod *corev1.Pod, domain string) string {
 	if pod.Spec.Subdomain == "" {
 		return ""
@@ -139,8 +139,8 @@ func sysctls(pod *corev1.Pod) map[string]string {
 	return out
 }
 
-// namespaces are the pod's; target is the container whose processes an
-// ephemeral container shares, if any.
+// namespaces returns the pod's namespaces; target is the container whose
+// processes an ephemeral container shares, if any.
 func namespaces(pod *corev1.Pod, target string) *runtimeapi.NamespaceOption {
 	o := &runtimeapi.NamespaceOption{Pid: runtimeapi.NamespaceMode_CONTAINER}
 	if pod.Spec.HostNetwork {
@@ -187,7 +187,7 @@ func anyPrivileged(pod *corev1.Pod) bool {
 	return slices.ContainsFunc(pod.Spec.Containers, privileged) || slices.ContainsFunc(pod.Spec.InitContainers, privileged)
 }
 
-// groups are the pod's supplemental groups: its own, fsGroup and the volumes'.
+// groups returns the pod's supplemental groups: its own, fsGroup and the volumes'.
 func groups(pod *corev1.Pod, extra []int64) []int64 {
 	var out []int64
 	if sc := pod.Spec.SecurityContext; sc != nil {

@@ -9,8 +9,8 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
-// User is whom an image runs as by itself: UID if not nil, else Name (which may
-// be a name that only the image knows, or empty for root).
+// User is the default user of an image: UID if not nil, else Name (which may be
+// a name that only the image has, or empty for root).
 type User struct {
 	UID  *int64
 	Name string
@@ -62,8 +62,8 @@ func verifyNonRoot(pod *corev1.Pod, c *corev1.Container, sc *corev1.SecurityCont
 	return nil
 }
 
-// The paths hidden and write-protected in /proc by default, the runtime's
-// defaults everywhere (see the OCI runtime spec's linux.maskedPaths).
+// maskedPaths and readonlyPaths return the paths that are hidden and write-protected by
+// default, the runtime's defaults everywhere (see the OCI runtime spec's linux.maskedPaths).
 func maskedPaths() []string {
 	return []string{
 		"/proc/asound", "/proc/acpi", "/proc/interrupts", "/proc/kcore", "/proc/keys", "/proc/latency_stats",

@@ -25,14 +25,14 @@ var kubeletConditions = [...]corev1.PodConditionType{
 	corev1.ContainersReady, corev1.PodScheduled,
 }
 
-// OwnCondition tells whether the node alone writes conditions of that type.
+// OwnCondition reports whether the node alone writes conditions of that type.
 func OwnCondition(t corev1.PodConditionType) bool {
 	return slices.Contains(kubeletConditions[:], t) || t == corev1.PodResizePending || t == corev1.PodResizeInProgress
 }
 
 // Conditions returns the pod's conditions for a status whose phase and container
-// statuses are already set: the node's own types first, computed anew, then
-// those of others (DisruptionTarget, readiness gates) untouched.
+// statuses are already set: the node's own types first, computed again, then
+// those of other writers (DisruptionTarget, readiness gates) untouched.
 // lastTransitionTime moves only when a condition's status does.
 func Conditions(pod *corev1.Pod, status *corev1.PodStatus, sandboxReady bool, now metav1.Time) []corev1.PodCondition {
 	containersReady := containersReadyCondition(pod, status)
@@ -177,7 +177,7 @@ func anyStarted(statuses []corev1.ContainerStatus) bool {
 	})
 }
 
-// IsSidecar tells whether an init container is a restartable one.
+// IsSidecar reports whether an init container is a restartable one.
 func IsSidecar(c *corev1.Container) bool {
 	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }

@@ -1,7 +1,6 @@
-// Package pods decides what to do about one pod on a node. It is pure: it gets
-// the pod, what the runtime shows, what probes say and the time, and returns
-// actions, the status to publish and when to look again. It knows no client,
-// clock, log or runtime.
+// Package pods decides what to do about one pod on a node. It is pure: it gets the
+// pod, the runtime's state, the probes' results and the time, and returns actions, the
+// status to publish and when to look again. It uses no client, clock, log or runtime.
 //
 // # Invariants
 //

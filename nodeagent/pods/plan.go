@@ -264,7 +264,7 @@ func (p *planner) advance(c *corev1.Container, init bool) {
 	case o != nil && o.State == Exited && !p.again(c, o, init):
 	case p.State.InFlight[Action{Kind: StartContainer, Container: c.Name}.Key()]:
 		// It is being started, with the delay before the next start set already.
-		// What it has created so far is not to be removed.
+		// Containers that it has created so far must not be removed.
 	case o != nil && o.State == Exited:
 		if until := backoffUntil(m, o.FinishedAt, p.Now, p.State.MaxBackoff); !until.IsZero() {
 			p.backoff[c.Name] = until
@@ -343,7 +343,7 @@ func (p *planner) start(c *corev1.Container, backoff time.Duration) {
 	}
 }
 
-// nextAttempt is one more than any that the runtime or the API remembers.
+// nextAttempt returns one more than any that the runtime or the API remembers.
 func (p *planner) nextAttempt(name string) uint32 {
 	next := uint32(0)
 	for i := range p.Observed.Containers {

@@ -8,8 +8,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// allocated are the resources that the node granted a container: those of its
-// spec unless a resize waits.
+// allocated returns the resources that the node granted a container: those of
+// its spec unless a resize waits.
 func (p *planner) allocated(c *corev1.Container) corev1.ResourceRequirements {
 	if r, ok := p.State.Allocated[c.Name]; ok {
 		return r
@@ -17,7 +17,7 @@ func (p *planner) allocated(c *corev1.Container) corev1.ResourceRequirements {
 	return c.Resources
 }
 
-// needsResize tells whether a running container's CPU and memory differ from
+// needsResize reports whether a running container's CPU and memory differ from
 // what it was granted.
 func (p *planner) needsResize(c *corev1.Container, o *Container) bool {
 	if o.Resources == nil {
@@ -69,8 +69,8 @@ func Overlay(base, actual corev1.ResourceList) corev1.ResourceList {
 	return out
 }
 
-// resizeConditions tells how far a resize is: PodResizePending while the node
-// has not granted it, PodResizeInProgress while containers change.
+// resizeConditions sets the conditions of a resize: PodResizePending while the
+// node has not granted it, PodResizeInProgress while containers change.
 func (p *planner) resizeConditions(status *corev1.PodStatus, now metav1.Time) {
 	set := func(t corev1.PodConditionType, on bool, reason, message string) {
 		old := findCondition(status.Conditions, t)

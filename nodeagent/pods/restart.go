@@ -24,9 +24,9 @@ func HashOf(c *corev1.Container) string {
 	return fmt.Sprintf("%x", h.Sum32())
 }
 
-// restarts tells whether a container that exited is to be started again, by its
-// own rules and policy first and then the pod's. For an ordinary init container
-// Always means OnFailure: success leads to the next one.
+// restarts reports whether a container that exited is to be started again, by
+// its own rules and policy first and then the pod's. For an ordinary init
+// container Always means OnFailure: success leads to the next one.
 func restarts(pod *corev1.Pod, c *corev1.Container, exitCode int32, init bool) bool {
 	for _, rule := range c.RestartPolicyRules {
 		if rule.ExitCodes == nil {
@@ -63,7 +63,7 @@ func backoffUntil(m *Memory, finished, now time.Time, limit time.Duration) time.
 	return time.Time{}
 }
 
-// nextBackoff is the delay to remember when a container that finished then is restarted.
+// nextBackoff returns the delay to remember when a container that finished then is restarted.
 func nextBackoff(m *Memory, finished time.Time, limit time.Duration) time.Duration {
 	if m.Backoff == 0 || finished.Sub(m.BackoffSince) > 2*limit {
 		return min(initialBackoff, limit)

@@ -30,7 +30,7 @@ const (
 // pullErrorShown is how long ErrImagePull shows before ImagePullBackOff does.
 const pullErrorShown = 2 * time.Second
 
-// status is the status the pod should have.
+// status returns the status the pod should have.
 func (p *planner) status() corev1.PodStatus {
 	pod := p.Pod
 	status := *pod.Status.DeepCopy()
@@ -221,7 +221,8 @@ func (p *planner) unseen(s *corev1.ContainerStatus, c *corev1.Container, old *co
 		}
 	}
 	if ended && !init && initialized(p.Pod) {
-		// What never started of an initialized pod counts as failed, as with the kubelet.
+		// A container of an initialized pod that never started counts as failed, as with
+		// the kubelet.
 		s.State.Terminated = &corev1.ContainerStateTerminated{
 			Reason: ReasonContainerStatusUnknown, ExitCode: 137,
 			Message: "The container could not be located when the pod was terminated",
@@ -238,14 +239,14 @@ func (p *planner) unseen(s *corev1.ContainerStatus, c *corev1.Container, old *co
 	s.State = corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}
 }
 
-// initialized tells whether the pod's status says that init containers are done.
+// initialized reports whether init containers are done by the pod's status.
 func initialized(pod *corev1.Pod) bool {
 	return len(pod.Spec.InitContainers) == 0 || slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
 		return c.Type == corev1.PodInitialized && c.Status == corev1.ConditionTrue
 	})
 }
 
-// failure is what keeps a container from starting, if anything.
+// failure returns what keeps a container from starting, if anything.
 func (p *planner) failure(c *corev1.Container) *Failure {
 	m := p.State.Of(c.Name)
 	if f := m.PullFailure; f != nil && m.Image == c.Image {
@@ -273,7 +274,7 @@ func terminated(o *Container) *corev1.ContainerStateTerminated {
 	return t
 }
 
-// started tells whether a running container finished starting: its postStart
+// started reports whether a running container finished starting: its postStart
 // hook returned and its startup probe, if any, succeeded.
 func (p *planner) started(c *corev1.Container, o *Container) bool {
 	m := p.State.Of(c.Name)

@@ -8,8 +8,8 @@ import (
 	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
-// leastSidecarGrace is what a sidecar gets even if the ordinary containers used
-// the grace period up, as with the kubelet.
+// leastSidecarGrace is the grace period of a sidecar even if the ordinary
+// containers used the pod's up, as with the kubelet.
 const leastSidecarGrace = 2 * time.Second
 
 // terminate ends the pod's containers: ordinary ones together, then sidecars in

@@ -6,7 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// ContainerState is what the runtime says of a container.
+// ContainerState is the runtime's state of a container.
 type ContainerState int
 
 // The states of a container. Created means that it never ran.
@@ -34,7 +34,7 @@ type Container struct {
 	Image, ImageID string
 	// Hash is HashOf the container's spec when it was created.
 	Hash string
-	// Resources are the ones in effect; nil if the runtime does not tell.
+	// Resources are the ones in effect; nil if the runtime does not report them.
 	Resources *corev1.ResourceRequirements
 	User      *corev1.ContainerUser
 	// Signal is the effective stop signal, if the pod's spec chose one.
@@ -51,7 +51,8 @@ type Sandbox struct {
 	IPs []string
 }
 
-// Observed is all the runtime knows of a pod. Both lists are newest first.
+// Observed holds the runtime's sandboxes and containers of a pod. Both lists
+// are newest first.
 type Observed struct {
 	Sandboxes  []Sandbox
 	Containers []Container
@@ -84,7 +85,7 @@ func (o *Observed) nth(name string, n int) *Container {
 	return nil
 }
 
-// Failure is why something did not happen, in the words users see.
+// Failure is the reason of a failure, in the words that users see.
 type Failure struct {
 	Reason, Message string
 	// At is when, Retry when it may be tried again.
@@ -95,13 +96,13 @@ type Failure struct {
 
 // Unhealthy is a probe's verdict that a container must be restarted.
 type Unhealthy struct {
-	// Message says which probe failed.
+	// Message names the probe that failed.
 	Message string
 	// Grace replaces the pod's grace period if not nil.
 	Grace *int64
 }
 
-// Memory is what is remembered of a container between plans.
+// Memory is the state of a container between plans.
 type Memory struct {
 	// ImageRef is the resolved image of the container's spec image Image.
 	Image, ImageRef string
@@ -119,7 +120,7 @@ type Memory struct {
 	// StartupDone and Ready are the probes' latest results; nil before the first.
 	StartupDone, Ready *bool
 	Unhealthy          *Unhealthy
-	// ResizeFailure is why resources could not be changed in place.
+	// ResizeFailure is the failure to change resources in place.
 	ResizeFailure *Failure
 }
 
@@ -134,9 +135,9 @@ type Kill struct {
 // State is the memory of a pod between plans. The worker owns and changes it;
 // planning only reads it.
 type State struct {
-	// Rejected is why the node did not admit the pod.
+	// Rejected is the reason for which the node did not admit the pod.
 	Rejected *Failure
-	// Prepared means that volumes are mounted and cgroups and directories exist.
+	// Prepared is set if volumes are mounted and cgroups and directories exist.
 	Prepared bool
 	// PrepareFailure and SandboxFailure are the latest; nil after a success.
 	PrepareFailure, SandboxFailure *Failure
@@ -164,10 +165,9 @@ type State struct {
 	// MaxBackoff caps restart delays.
 	MaxBackoff time.Duration
 	// Allocated are the container resources the node admitted, by container; a
-	// container that is missing has what its spec says.
+	// container that is missing has those of its spec.
 	Allocated map[string]corev1.ResourceRequirements
-	// ResizePending says why the resources of the spec are not granted:
-	// Deferred or Infeasible.
+	// ResizePending is why the resources of the spec are not granted: Deferred or Infeasible.
 	ResizePending *Failure
 }
 
@@ -199,7 +199,7 @@ func (s *State) Edit(name string) *Memory {
 	return m
 }
 
-// Kind says what an action does.
+// Kind is the kind of an action.
 type Kind int
 
 // The kinds of actions.
@@ -243,7 +243,7 @@ type Action struct {
 	Attempt                uint32
 	// Grace is the time until SIGKILL.
 	Grace time.Duration
-	// Message says why, for the Killing event.
+	// Message is the reason, for the Killing event.
 	Message string
 	// Backoff is the delay before the next restart, to be remembered when a
 	// restart is started; 0 for a first start.
@@ -270,10 +270,10 @@ type Probe struct {
 	ReadinessOnly bool
 }
 
-// Plan is what to do now.
+// Plan holds the next actions for a pod.
 type Plan struct {
 	Actions []Action
-	// Status is what the pod's status should be.
+	// Status is the new status of the pod.
 	Status corev1.PodStatus
 	// Probes are the containers to be probed.
 	Probes []Probe

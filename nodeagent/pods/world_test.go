@@ -12,7 +12,7 @@ import (
 )
 
 // world carries plans out at once, on containers that are only records, and
-// keeps a transcript. What takes time or fails is up to the test.
+// keeps a transcript. The test decides which actions take time or fail.
 type world struct {
 	t     testing.TB
 	pod   *corev1.Pod
@@ -20,7 +20,7 @@ type world struct {
 	state *State
 	now   time.Time
 	// pullErrors and stubborn are names of containers whose image cannot be
-	// pulled, and who do not end when told to.
+	// pulled, and of those that do not end at their stop signal.
 	pullErrors map[string]string
 	stubborn   map[string]bool
 	log        []string

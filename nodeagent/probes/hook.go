@@ -11,8 +11,8 @@ import (
 	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
-// Hook runs a lifecycle handler until it is done or ctx is. The error says what
-// went wrong in the words of the FailedPostStartHook and FailedPreStopHook events.
+// Hook runs a lifecycle handler until it is done or ctx is. The error has the
+// words of the FailedPostStartHook and FailedPreStopHook events.
 func (p *Prober) Hook(ctx context.Context, clock clock.Clock, t Target, h *corev1.LifecycleHandler) error {
 	switch {
 	case h.Exec != nil:

@@ -23,11 +23,11 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// Result is what one probe found.
+// Result is the result of one probe.
 type Result int
 
-// The results. Warning counts as success; Errored means that nothing was found
-// out, and changes nothing.
+// The results. Warning counts as success; Errored means that the probe had no
+// result, and changes nothing.
 const (
 	Success Result = iota
 	Warning
@@ -38,7 +38,7 @@ const (
 // maxBody bounds what is read of an HTTP answer, in bytes.
 const maxBody = 10 << 10
 
-// Target is what is probed.
+// Target is the container to probe.
 type Target struct {
 	Pod         *corev1.Pod
 	Container   *corev1.Container
@@ -59,7 +59,7 @@ type Prober struct {
 	UserAgent string
 }
 
-// Probe runs a probe once, bounded by its timeout, and says in words what it found.
+// Probe runs a probe once, bounded by its timeout, and returns the result and its message.
 func (p *Prober) Probe(ctx context.Context, t Target, probe *corev1.Probe) (Result, string) {
 	timeout := time.Duration(max(probe.TimeoutSeconds, 1)) * time.Second
 	if probe.Exec != nil {

@@ -8,7 +8,7 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// Kind says what a probe is for.
+// Kind is the purpose of a probe.
 type Kind string
 
 // The kinds, in the words of events.

@@ -55,10 +55,10 @@ func Dial(endpoint string) (*Client, error) {
 // Close ends the connection.
 func (c *Client) Close() error { return c.conn.Close() }
 
-// NotFound tells whether the runtime does not know what a call was about.
+// NotFound reports whether the object of a call does not exist in the runtime.
 func NotFound(err error) bool { return status.Code(err) == codes.NotFound }
 
-// Text is what the runtime said, without gRPC's wrapping.
+// Text returns the runtime's error message, without gRPC's wrapping.
 func Text(err error) string {
 	if s, ok := status.FromError(err); ok {
 		return s.Message()
@@ -67,8 +67,8 @@ func Text(err error) string {
 }
 
 // Events calls fn for every container event until ctx is done or the stream
-// breaks; connected is called once the stream stands, before the first fn. What
-// happened before that is for the caller to list.
+// breaks; connected is called once the stream stands, before the first fn. The
+// caller lists what happened before that.
 func Events(ctx context.Context, s Service, connected func(), fn func(*runtimeapi.ContainerEventResponse)) error {
 	stream, err := s.GetContainerEvents(ctx, &runtimeapi.GetEventsRequest{})
 	if err != nil {
@@ -84,5 +84,5 @@ func Events(ctx context.Context, s Service, connected func(), fn func(*runtimeap
 	}
 }
 
-// TimedOut tells whether a call, or the command it was to run, took too long.
+// TimedOut reports whether a call, or the command it was to run, took too long.
 func TimedOut(err error) bool { return status.Code(err) == codes.DeadlineExceeded }

@@ -45,7 +45,7 @@ func FuzzTerminationMessage(f *testing.F) {
 	})
 }
 
-// FuzzContainer translates what a runtime says of a container.
+// FuzzContainer translates a runtime's status of a container.
 func FuzzContainer(f *testing.F) {
 	full := &runtimeapi.ContainerStatus{
 		Id: "a", State: runtimeapi.ContainerState_CONTAINER_EXITED, Metadata: &runtimeapi.ContainerMetadata{Attempt: 2}, Image: &runtimeapi.ImageSpec{Image: "b"},

@@ -36,7 +36,7 @@ func NewObserver(s Service) *Observer {
 	return &Observer{service: s, exited: map[string]pods.Container{}}
 }
 
-// Observe returns all the runtime knows of a pod.
+// Observe returns the runtime's sandboxes and containers of a pod.
 func (o *Observer) Observe(ctx context.Context, uid types.UID) (pods.Observed, error) {
 	var out pods.Observed
 	selector := map[string]string{kubelettypes.KubernetesPodUIDLabel: string(uid)}
@@ -172,8 +172,8 @@ const (
 	maxMessageLogLines = 80
 )
 
-// terminationMessage is what the container wrote to its message file, or for a
-// failed one with that policy the end of its log, after what the runtime says.
+// terminationMessage returns the text that the container wrote to its message file, or
+// for a failed one with that policy the end of its log, after the runtime's own message.
 func terminationMessage(s *runtimeapi.ContainerStatus) string {
 	text := readEnd(s.Annotations[podconfig.MessageHostPathAnnotation], maxMessageBytes)
 	if text == "" && s.ExitCode != 0 &&

@@ -1,4 +1,3 @@
-// Package server answers what the kubelet answers over HTTP: logs, exec, attach
-// and port-forward, the list of pods, statistics. Who may ask is decided by who
-// serves the handler.
+// Package server answers the kubelet's HTTP API: logs, exec, attach and port-forward,
+// the list of pods, statistics. The server of the handler authorizes requests.
 package server

@@ -109,7 +109,7 @@ func hasContainer(pod *corev1.Pod, name string) bool {
 	return false
 }
 
-// flushing passes everything on at once, for those who follow.
+// flushing passes everything on at once, for clients that follow.
 type flushing struct {
 	w     http.ResponseWriter
 	wrote bool

@@ -16,7 +16,7 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/runtime"
 )
 
-// Config is what a server needs; all fields are required.
+// Config holds the dependencies of a server; all fields are required.
 type Config struct {
 	NodeName string
 	Runtime  runtime.Service
@@ -65,7 +65,7 @@ func writeJSON(w http.ResponseWriter, v any) {
 	_ = json.NewEncoder(w).Encode(v)
 }
 
-// healthz is well if the runtime answers.
+// healthz answers ok if the runtime answers.
 func (s *server) healthz(w http.ResponseWriter, r *http.Request) {
 	if _, err := s.config.Runtime.Version(r.Context(), &runtimeapi.VersionRequest{}); err != nil {
 		http.Error(w, "container runtime is down: "+runtime.Text(err), http.StatusInternalServerError)
@@ -96,7 +96,7 @@ func (s *server) find(w http.ResponseWriter, r *http.Request) *corev1.Pod {
 }
 
 // container returns a container of a pod by name: the newest one, or with
-// previous the one before. An error says what users see.
+// previous the one before. Errors have the words that users see.
 func (s *server) container(ctx context.Context, pod *corev1.Pod, name string, previous bool) (*runtimeapi.Container, error) {
 	list, err := s.config.Runtime.ListContainers(ctx, &runtimeapi.ListContainersRequest{Filter: &runtimeapi.ContainerFilter{
 		LabelSelector: map[string]string{

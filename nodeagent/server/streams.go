@@ -16,7 +16,7 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/runtime"
 )
 
-// streams are what a request asks to be connected.
+// streams are the streams that a request asks to connect.
 type streams struct{ stdin, stdout, stderr, tty bool }
 
 // parseStreams reads them off a query, in the kubelet's terms (input=1) or the
@@ -136,7 +136,8 @@ func (s *server) forward(w http.ResponseWriter, r *http.Request, address string,
 	}
 	transport := &http.Transport{DialContext: s.config.Dial, DisableKeepAlives: true}
 	defer transport.CloseIdleConnections()
-	// The runtime's address says all; the request's own query was for us.
+	// The runtime's address has all that is needed; the request's own query was
+	// for this server.
 	handler := proxy.NewUpgradeAwareHandler(target, transport, false, true, responder{})
 	handler.ServeHTTP(w, r)
 }

@@ -23,7 +23,7 @@ func newAddresses() *addresses {
 	}
 }
 
-// reserve records an address that a pod already has. It tells whether the
+// reserve records an address that a pod already has. It reports whether the
 // address is the pod's now.
 func (a *addresses) reserve(pod types.UID, ip string) bool {
 	addr, err := netip.ParseAddr(ip)

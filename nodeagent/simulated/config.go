@@ -20,7 +20,7 @@ const Label = "coracle.dev/simulated"
 type Config struct {
 	// Client writes to the API server.
 	Client client.Client
-	// Cache tells of pods and nodes.
+	// Cache has pods and nodes.
 	Cache cache.Cache
 	// Clock drives leases and exits. Default: the real clock.
 	Clock clock.WithTicker
@@ -98,7 +98,7 @@ func (c Config) complete() (Config, error) {
 	return c, nil
 }
 
-// renewInterval is the time between two renewals of one lease.
+// renewInterval returns the time between two renewals of one lease.
 func (c *Config) renewInterval() time.Duration {
 	if len(c.Names) > 1000 {
 		return c.LeaseDuration / 2

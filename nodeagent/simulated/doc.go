@@ -10,8 +10,8 @@
 //	coracle.dev/simulated-failing-indexes: "1,4"   pods of an indexed Job with
 //	    these completion indexes exit with code 1 instead of 0
 //
-// The pod's restart policy then says whether it restarts (with a restart count)
-// or ends as Succeeded or Failed.
+// By the pod's restart policy it then restarts (with a restart count) or ends as
+// Succeeded or Failed.
 //
 // # Invariants
 //

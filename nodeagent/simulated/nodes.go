@@ -32,10 +32,10 @@ type node struct {
 	failures int
 }
 
-// retryDelay is how long to wait after n failures: 0.1 s doubling to 6.4 s.
+// retryDelay returns how long to wait after n failures: 0.1 s doubling to 6.4 s.
 func retryDelay(n int) time.Duration { return 100 * time.Millisecond << min(n-1, 6) }
 
-// object is the Node as registered.
+// object returns the Node as registered.
 func (s *Nodes) object(n *node) *corev1.Node {
 	labels := map[string]string{
 		corev1.LabelHostname: n.name, corev1.LabelOSStable: "linux", corev1.LabelArchStable: runtime.GOARCH, Label: "true",
@@ -54,7 +54,7 @@ func (s *Nodes) object(n *node) *corev1.Node {
 
 func (s *Nodes) fillStatus(status *corev1.NodeStatus, n *node) {
 	now := metav1.NewTime(s.config.Clock.Now())
-	// What others advertise stays, as on a real node.
+	// Resources that other clients advertise stay, as on a real node.
 	status.Capacity, status.Allocatable = maps.Clone(status.Capacity), maps.Clone(status.Allocatable)
 	if status.Capacity == nil {
 		status.Capacity, status.Allocatable = corev1.ResourceList{}, corev1.ResourceList{}
@@ -89,7 +89,7 @@ func (s *Nodes) fillStatus(status *corev1.NodeStatus, n *node) {
 	set(corev1.NodeReady, corev1.ConditionTrue, "KubeletReady", "kubelet is posting ready status")
 }
 
-// healthy tells whether nobody marked the node otherwise than we did.
+// healthy reports whether the node's conditions are still those that the agent set.
 func healthy(o *corev1.Node) bool {
 	ready := false
 	for _, c := range o.Status.Conditions {

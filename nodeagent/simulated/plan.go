@@ -21,7 +21,7 @@ const (
 	FailingIndexesAnnotation = "coracle.dev/simulated-failing-indexes"
 )
 
-// exit is what a pod's annotations ask for.
+// exit is the end that a pod's annotations ask for.
 type exit struct {
 	after time.Duration
 	code  int32
@@ -43,7 +43,7 @@ func exitOf(pod *corev1.Pod) (exit, bool) {
 	return exit{after: after, code: int32(code)}, true
 }
 
-// terminal tells whether a pod with that phase is over.
+// terminal reports whether a pod with that phase is over.
 func terminal(phase corev1.PodPhase) bool {
 	return phase == corev1.PodSucceeded || phase == corev1.PodFailed
 }
@@ -112,7 +112,7 @@ func containerID(pod *corev1.Pod, container string, restarts int32) string {
 }
 
 // applyExit ends containers whose time has come, and restarts them or ends the
-// pod as its restart policy says.
+// pod by its restart policy.
 func applyExit(pod *corev1.Pod, status *corev1.PodStatus, instant time.Time) time.Time {
 	e, ok := exitOf(pod)
 	if !ok || len(status.ContainerStatuses) == 0 {
@@ -146,7 +146,7 @@ func applyExit(pod *corev1.Pod, status *corev1.PodStatus, instant time.Time) tim
 // sigterm is the exit code of a process that a signal to end has ended.
 const sigterm = 128 + 15
 
-// stopped is the status of a pod whose containers were told to end.
+// stopped returns the status of a pod whose containers got SIGTERM.
 func stopped(pod *corev1.Pod, instant time.Time) corev1.PodStatus {
 	status, now := *pod.Status.DeepCopy(), metav1.NewTime(instant.Truncate(time.Second))
 	for _, list := range [][]corev1.ContainerStatus{status.InitContainerStatuses, status.ContainerStatuses} {

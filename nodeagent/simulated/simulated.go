@@ -83,7 +83,7 @@ func (s *Nodes) Start(ctx context.Context) error {
 	return group.Wait()
 }
 
-// ignoreEnd drops errors that only say that ctx is done.
+// ignoreEnd drops errors once ctx is done.
 func ignoreEnd(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return nil
@@ -192,7 +192,7 @@ func (s *Nodes) write(ctx context.Context) {
 	}
 }
 
-// sync makes one pod or node what it should be and says when to look again.
+// sync makes one pod or node what it should be and returns when to look again.
 func (s *Nodes) sync(ctx context.Context, k key) (time.Duration, error) {
 	s.mu.Lock()
 	pod, sick := s.pods[k], s.sick[k.Name]
@@ -211,8 +211,8 @@ func (s *Nodes) sync(ctx context.Context, k key) (time.Duration, error) {
 	return s.writeStatus(ctx, pod)
 }
 
-// end removes a pod, after it has said how it ended to those whose finalizers
-// keep it: a Job may wait for that before it counts the pod.
+// end removes a pod. If it has finalizers, its final status is written first: a
+// Job may wait for that before it counts the pod.
 func (s *Nodes) end(ctx context.Context, pod *corev1.Pod) (again time.Duration, err error) {
 	if len(pod.Finalizers) > 0 && !terminal(pod.Status.Phase) {
 		if again, err = s.update(ctx, pod, stopped(pod, s.config.Clock.Now())); again > 0 || err != nil {
@@ -259,7 +259,7 @@ func (s *Nodes) writeStatus(ctx context.Context, pod *corev1.Pod) (time.Duration
 	return again, nil
 }
 
-// update writes a status, and says when to try again if that may be soon.
+// update writes a status, and returns when to try again if that may be soon.
 func (s *Nodes) update(ctx context.Context, pod *corev1.Pod, status corev1.PodStatus) (retry time.Duration, err error) {
 	written := pod.DeepCopy()
 	written.Status = status

@@ -112,7 +112,7 @@ func TestPodRunsAndGoes(t *testing.T) {
 	g.Expect(got.Status.Phase).NotTo(Equal(corev1.PodRunning), "another node's pod is left alone")
 }
 
-// A pod that a finalizer keeps says that it has ended, and stays.
+// A pod that a finalizer keeps gets a final status, and stays.
 func TestPodThatIsKeptEnds(t *testing.T) {
 	g := NewWithT(t)
 	w := run(t, Config{Nodes: 1})
@@ -135,7 +135,7 @@ func TestPodThatIsKeptEnds(t *testing.T) {
 	g.Eventually(func() bool { return apierrors.IsNotFound(w.api.Get(t.Context(), client.ObjectKeyFromObject(p), p)) }).Should(BeTrue())
 }
 
-// slow takes its time to tell of each object.
+// slow delays each event.
 type slow struct{ cache.Cache }
 
 type slowInformer struct{ cache.Informer }

@@ -75,7 +75,7 @@ func writeFiles(dir string, content payload, group *int64) error {
 				return fmt.Errorf("writing a volume: %w", err)
 			}
 		}
-		// After chown, which may clear bits; and whatever the umask says.
+		// After chown, which may clear bits; and whatever the umask.
 		if err := os.Chmod(path, os.FileMode(f.mode)&os.ModePerm); err != nil {
 			return fmt.Errorf("writing a volume: %w", err)
 		}

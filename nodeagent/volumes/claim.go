@@ -20,8 +20,8 @@ import (
 // errUnbound is waited out: the volume controller binds claims.
 var errUnbound = errors.New("PVC is not bound")
 
-// claimError is why a claim does not lead to a volume that could be mounted. The
-// words are the kubelet's.
+// claimError is the error of a claim that does not lead to a volume that could
+// be mounted. The words are the kubelet's.
 type claimError struct {
 	claim client.ObjectKey
 	err   error
@@ -52,7 +52,7 @@ func (m *Manager) setUpClaim(ctx context.Context, pod *corev1.Pod, v *corev1.Vol
 	return setUpPersistent(pod, pv, readOnly)
 }
 
-// claimed is the volume that a claim is bound to.
+// claimed returns the volume that a claim is bound to.
 func (m *Manager) claimed(ctx context.Context, key client.ObjectKey, owner *corev1.Pod) (*corev1.PersistentVolume, error) {
 	claim := &corev1.PersistentVolumeClaim{}
 	if err := m.cfg.Client.Get(ctx, key, claim); err != nil {

@@ -1,10 +1,8 @@
-// Package volumes makes the volumes of pods exist on a node and keeps their
-// contents current.
+// Package volumes makes the volumes of pods exist on a node and keeps their contents current.
 //
-// It knows emptyDir, hostPath, configMap, secret, downwardAPI, projected
-// (configMap, secret, downwardAPI, serviceAccountToken, clusterTrustBundle,
-// podCertificate), and claims (also ephemeral ones) bound to hostPath and local persistent volumes. Images as
-// volumes are the runtime's.
+// It supports emptyDir, hostPath, configMap, secret, downwardAPI, projected (configMap, secret,
+// downwardAPI, serviceAccountToken, clusterTrustBundle, podCertificate), and claims (also ephemeral
+// ones) bound to hostPath and local persistent volumes. The runtime makes images as volumes.
 //
 // # Layout
 //
@@ -20,6 +18,6 @@
 //     is replaced by one rename.
 //  3. Secrets and tokens live in tmpfs only.
 //  4. Nothing is removed recursively while anything is mounted below it.
-//  5. Paths inside a volume are a container's to choose: they are resolved by the
-//     kernel so that no symlink leads out of the volume.
+//  5. A container may put any path inside a volume: the kernel resolves such paths
+//     so that no symlink leads out of the volume.
 package volumes

@@ -22,7 +22,7 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/objects"
 )
 
-// Config is what a Manager needs. Fields without a default are required.
+// Config holds the dependencies of a Manager. Fields without a default are required.
 type Config struct {
 	// RootDir is the agent's directory; volumes are below RootDir/pods. It must
 	// be absolute.
@@ -30,14 +30,14 @@ type Config struct {
 	// Client reads claims and volumes and asks for service account tokens.
 	Client client.Client
 	// Objects reads and watches ConfigMaps and Secrets. The Manager registers
-	// pods with it; somebody else starts it.
+	// pods with it; its owner starts it.
 	Objects *objects.Store
 	// Credentials has trust bundles and pod certificates; it is used as Objects
 	// is. Default: volumes that project them cannot be set up.
 	Credentials *credentials.Manager
-	// Clock tells when tokens are renewed. Default: the real clock.
+	// Clock decides when tokens are renewed. Default: the real clock.
 	Clock clock.WithTicker
-	// Log is told of refreshes that failed. Default: nothing is logged.
+	// Log takes the errors of failed refreshes. Default: nothing is logged.
 	Log logr.Logger
 	// Allocatable stands for limits that containers do not have, in downwardAPI
 	// files. Default: nothing is allocatable.
@@ -56,7 +56,7 @@ type Manager struct {
 
 var _ nodeagent.Volumes = (*Manager)(nil)
 
-// podState is what is known of a pod between Mount and Unmount.
+// podState is the state of a pod between Mount and Unmount.
 type podState struct {
 	newest *corev1.Pod // guarded by Manager.mu
 
@@ -109,7 +109,7 @@ func (m *Manager) OnRetry(fn func(pod types.UID)) {
 	m.retry = fn
 }
 
-// sourcesChanged has contents written anew, and mounts that failed tried again.
+// sourcesChanged has contents written again, and failed mounts tried again.
 func (m *Manager) sourcesChanged(pods []types.UID) {
 	m.mu.Lock()
 	retry := m.retry
@@ -146,7 +146,7 @@ func (m *Manager) register(pod *corev1.Pod) {
 	}
 }
 
-// namesItself tells whether a change of the pod may show in its volumes.
+// namesItself reports whether a change of the pod may show in its volumes.
 func namesItself(pod *corev1.Pod) bool {
 	for i := range pod.Spec.Volumes {
 		v := &pod.Spec.Volumes[i]
@@ -190,7 +190,7 @@ func (m *Manager) Mount(ctx context.Context, pod *corev1.Pod) (map[string]nodeag
 		host, err := m.setUp(ctx, state, pod, v)
 		if err != nil {
 			unmounted = append(unmounted, v.Name)
-			// The words are the kubelet's: they are what FailedMount events say.
+			// The words are the kubelet's, of FailedMount events.
 			if claim := (*claimError)(nil); errors.As(err, &claim) {
 				unclaimed, unprocessed = append(unclaimed, v.Name), append(unprocessed, err)
 				continue
@@ -212,7 +212,7 @@ func (m *Manager) Mount(ctx context.Context, pod *corev1.Pod) (map[string]nodeag
 	return mounted, nil
 }
 
-// refresh writes the pod's content volumes anew where they have changed.
+// refresh writes the pod's content volumes again where they have changed.
 func (m *Manager) refresh(ctx context.Context, uid types.UID) error {
 	m.mu.Lock()
 	state := m.pods[uid]
@@ -301,13 +301,13 @@ func (m *Manager) podDir(uid types.UID) string {
 	return filepath.Join(m.cfg.RootDir, "pods", string(uid))
 }
 
-// EmptyDirPath is where a pod's emptyDir is; env.Config.VolumePath asks for it.
+// EmptyDirPath returns the path of a pod's emptyDir, as env.Config.VolumePath.
 func (m *Manager) EmptyDirPath(pod *corev1.Pod, volume string) string {
 	return m.VolumePath(pod.UID, "empty-dir", volume)
 }
 
-// VolumePath is where a pod's volume of the given plugin (such as "empty-dir")
-// is or would be.
+// VolumePath returns the path that a pod's volume of the given plugin (such as
+// "empty-dir") has or would have.
 func (m *Manager) VolumePath(uid types.UID, plugin, volume string) string {
 	return filepath.Join(m.podDir(uid), volumesDir, "kubernetes.io~"+plugin, volume)
 }

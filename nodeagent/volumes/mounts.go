@@ -48,8 +48,8 @@ func mountHugePages(dir string, pageSize int64) (mounted bool, err error) {
 	return true, nil
 }
 
-// isMountPoint tells whether dir is the root of a mount. Devices differ at
-// tmpfs mounts, which is all this package asks of directories.
+// isMountPoint reports whether dir is the root of a mount. It compares devices, which
+// differ at mounts of tmpfs and hugetlbfs, the only ones that it is called for.
 func isMountPoint(dir string) (bool, error) {
 	var here, parent unix.Stat_t
 	if err := unix.Lstat(dir, &here); err != nil {

@@ -88,7 +88,7 @@ func own(path string, info fs.FileInfo, group int64, readOnly bool) error {
 	if err := os.Lchown(path, -1, int(group)); err != nil {
 		return fmt.Errorf("applying fsGroup: %w", err)
 	}
-	// A symlink has no mode of its own, and its target is not ours to change.
+	// A symlink has no mode of its own, and its target must not be changed.
 	if info.Mode()&os.ModeSymlink != 0 {
 		return nil
 	}

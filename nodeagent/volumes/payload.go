@@ -91,8 +91,8 @@ func downward(pod *corev1.Pod, items []corev1.DownwardAPIVolumeFile, mode *int32
 	return out, nil
 }
 
-// commonUser returns the user that all containers of the pod run as, if they
-// say so and it is the same one.
+// commonUser returns the user that all containers of the pod run as, if all set
+// one and it is the same.
 func commonUser(pod *corev1.Pod) *int64 {
 	var podUser *int64
 	if pod.Spec.SecurityContext != nil {

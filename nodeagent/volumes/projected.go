@@ -18,8 +18,8 @@ type sourceKey struct {
 	index  int
 }
 
-// projected is the content of all sources. A source that fails does not keep
-// the others from being asked for theirs.
+// projected returns the content of all sources. A source that fails does not
+// keep the others from being asked for theirs.
 func (m *Manager) projected(ctx context.Context, state *podState, pod *corev1.Pod, v *corev1.Volume) (payload, error) {
 	out := payload{}
 	var failures []error

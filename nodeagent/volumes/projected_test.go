@@ -20,7 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllertest"
 )
 
-// readingCache reads from the fake server; tests tell it of changes.
+// readingCache reads from the fake server; tests deliver its events.
 type readingCache struct {
 	informertest.FakeInformers
 	reader client.Reader
@@ -41,7 +41,7 @@ func (w *world) informer(obj client.Object) *controllertest.FakeInformer {
 }
 
 func certificate(text string) string {
-	// What matters here is that it is one PEM block.
+	// Only the form matters here: one PEM block.
 	return fmt.Sprintf("-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n", text)
 }
 

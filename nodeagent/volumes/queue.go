@@ -43,8 +43,8 @@ func (q *queue) forget(uid types.UID) {
 	delete(q.due, uid)
 }
 
-// take removes what is due and says how long until the next; wait is negative
-// if there is none.
+// take removes and returns what is due, and the time until the next; wait is
+// negative if there is none.
 func (q *queue) take() (ready []types.UID, wait time.Duration) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -15,8 +15,7 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent"
 )
 
-// ErrUnsupported is what the error of a volume type that this node cannot
-// provide wraps.
+// ErrUnsupported is wrapped by the error of a volume type that this node cannot provide.
 var ErrUnsupported = errors.New("no volume plugin matched")
 
 // setUp makes one volume exist. The caller holds state.mu.
@@ -79,8 +78,8 @@ func (m *Manager) setUpEmptyDir(pod *corev1.Pod, v *corev1.Volume) (nodeagent.Ho
 	return nodeagent.HostVolume{Path: dir}, nil
 }
 
-// memoryLimit is the size of a Memory emptyDir in bytes: its own limit or that
-// of the pod's memory, whichever is smaller; 0 is the kernel's default.
+// memoryLimit returns the size of a Memory emptyDir in bytes: its own limit or
+// that of the pod's memory, whichever is smaller; 0 is the kernel's default.
 func memoryLimit(pod *corev1.Pod, source *corev1.EmptyDirVolumeSource) int64 {
 	var total int64
 	for i := range pod.Spec.Containers {
@@ -174,7 +173,7 @@ func (m *Manager) secret(ctx context.Context, namespace, name string, items []co
 }
 
 // makeDir makes the directory with exactly this mode (whatever the umask), and
-// says whether it was missing.
+// reports whether it was missing.
 func makeDir(dir string, mode os.FileMode) (created bool, err error) {
 	if _, err := os.Lstat(dir); err == nil {
 		return false, nil
@@ -188,8 +187,8 @@ func makeDir(dir string, mode os.FileMode) (created bool, err error) {
 	return true, nil
 }
 
-// hugePageSize is the page size in bytes of a HugePages medium, which may leave
-// it to the pod's only hugepages resource.
+// hugePageSize returns the page size in bytes of a HugePages medium, which may
+// leave it to the pod's only hugepages resource.
 func hugePageSize(pod *corev1.Pod, medium corev1.StorageMedium) (int64, error) {
 	sizes := map[string]int64{"2Mi": 2 << 20, "1Gi": 1 << 30, "64Ki": 64 << 10, "32Mi": 32 << 20, "512Mi": 512 << 20, "16Gi": 16 << 30}
 	name, hasSize := "", false

@@ -16,9 +16,8 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent"
 )
 
-// SubPath implements nodeagent.Volumes. What it returns is a bind mount of the
-// file or directory that the kernel found beneath the volume, so that no later
-// change of a symlink redirects it.
+// SubPath implements nodeagent.Volumes. It returns a bind mount of the file or directory that
+// the kernel found beneath the volume, so that no later change of a symlink redirects it.
 func (m *Manager) SubPath(_ context.Context, pod *corev1.Pod, container string, mountIndex int, volume nodeagent.HostVolume, subPath string) (string, error) {
 	if !filepath.IsLocal(subPath) {
 		return "", fmt.Errorf("subPath %q must be inside the volume", subPath)
@@ -77,7 +76,7 @@ func makeBeneath(volume, path string) error {
 	if err := root.MkdirAll(path, info.Mode().Perm()); err != nil {
 		return fmt.Errorf("making subPath %q: %w", path, err)
 	}
-	// The umask had its say in MkdirAll.
+	// The umask may have cleared bits in MkdirAll.
 	if err := root.Chmod(path, info.Mode().Perm()); err != nil {
 		return fmt.Errorf("making subPath %q: %w", path, err)
 	}

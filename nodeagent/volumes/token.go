@@ -23,10 +23,11 @@ type token struct {
 	renewAt time.Time
 }
 
-// defaultTokenLife is what a projection without expirationSeconds gets.
+// defaultTokenLife is the life of a token, in seconds, of a projection without
+// expirationSeconds.
 const defaultTokenLife = 3600
 
-// renewal is when a token is replaced: at 80 % of its life, or after a day.
+// renewal returns when a token is replaced: at 80 % of its life, or after a day.
 //
 // Contract: https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/#launch-a-pod-using-service-account-token-projection
 func renewal(now, expires time.Time) time.Time {
@@ -60,7 +61,7 @@ func (m *Manager) tokenFile(ctx context.Context, state *podState, pod *corev1.Po
 	return payload{path.Clean(s.Path): private(pod, []byte(current.value), mode)}, nil
 }
 
-// private is a file for the pod's user or group alone where it has one.
+// private returns a file for the pod's user or group alone where it has one.
 func private(pod *corev1.Pod, data []byte, mode *int32) file {
 	f := file{data: data, mode: modeOf(nil, mode), uid: commonUser(pod)}
 	if f.uid != nil || fsGroup(pod) != nil {

@@ -155,7 +155,7 @@ func newEndpoint(e *discoveryv1.Endpoint, port uint16, node Node) (endpoint, boo
 	if err != nil {
 		return endpoint{}, false
 	}
-	// What a condition means when it is not set is the EndpointSlice API's.
+	// The EndpointSlice API defines the meaning of a condition that is not set.
 	is := func(condition *bool, unset bool) bool {
 		if condition == nil {
 			return unset

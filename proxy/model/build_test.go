@@ -62,7 +62,7 @@ func short(addrs []netip.AddrPort) string {
 	return strings.Join(out, " ")
 }
 
-// A condition that is not set is what the EndpointSlice API says: ready and
+// A condition that is not set has the EndpointSlice API's default: ready and
 // serving are true, terminating is false.
 func TestUnsetConditions(t *testing.T) {
 	for name, tc := range map[string]struct {

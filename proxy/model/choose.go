@@ -43,8 +43,8 @@ func usable(all []endpoint, match func(endpoint) bool) []endpoint {
 	return draining
 }
 
-// preferred applies topology hints. They count only if every ready endpoint has
-// one of the kind (else they are being changed) and at least one is for us.
+// preferred applies topology hints. They count only if every ready endpoint has one of the kind
+// (else they are being changed) and at least one is for this node or its zone.
 //
 // Contract: https://kubernetes.io/docs/concepts/services-networking/topology-aware-routing/#safeguards
 func preferred(all []endpoint, node Node) []endpoint {

@@ -36,11 +36,11 @@ func (t *Tracker) SetService(name types.NamespacedName, svc *corev1.Service) {
 	t.dirty[name] = struct{}{}
 }
 
-// SetSlice takes a slice (gone: its end) and says whether it belongs to a
+// SetSlice takes a slice (gone: its end) and reports whether it belongs to a
 // Service that a proxy serves.
 func (t *Tracker) SetSlice(slice *discoveryv1.EndpointSlice, gone bool) bool {
 	owner := slice.Labels[discoveryv1.LabelServiceName]
-	// The headless label marks by being there; its value is empty.
+	// The presence of the headless label is its meaning; its value is empty.
 	_, headless := slice.Labels[corev1.IsHeadlessService]
 	if owner == "" || headless || slice.Labels[labelProxyName] != "" {
 		return false
@@ -69,7 +69,7 @@ func (t *Tracker) TouchAll() {
 	}
 }
 
-// Dirty tells whether anything has changed since Take.
+// Dirty reports whether anything has changed since Take.
 func (t *Tracker) Dirty() bool { return len(t.dirty) > 0 }
 
 // Take returns the changed Services as the node is to see them; nil stands for

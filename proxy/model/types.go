@@ -39,7 +39,7 @@ type Port struct {
 	ClusterIP       netip.Addr
 	ExternalIPs     []netip.Addr
 	LoadBalancerIPs []netip.Addr
-	// SourceRanges bound who may use LoadBalancerIPs; empty allows all.
+	// SourceRanges limit the clients of LoadBalancerIPs; empty allows all.
 	SourceRanges []netip.Prefix
 
 	// AffinitySeconds keeps a client on its endpoint this long after its last
@@ -54,7 +54,7 @@ type Port struct {
 	Serving []netip.AddrPort
 }
 
-// External tells whether the port is reachable at anything but its ClusterIP.
+// External reports whether the port is reachable at anything but its ClusterIP.
 func (p *Port) External() bool {
 	return p.NodePort != 0 || len(p.ExternalIPs) > 0 || len(p.LoadBalancerIPs) > 0
 }

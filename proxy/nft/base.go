@@ -15,8 +15,8 @@ type baseChain struct {
 	rules    []string
 }
 
-// Priorities around destination NAT (-100). They are numbers because nft knows
-// the names at some hooks only.
+// Priorities around destination NAT (-100). They are numbers because nft
+// accepts the names at some hooks only.
 const (
 	beforeDNAT knftables.BaseChainPriority = "-110"
 	atDNAT     knftables.BaseChainPriority = "-100"
@@ -42,7 +42,7 @@ func baseChains() []baseChain {
 // purpose; it lives between DNAT and SNAT of one packet only.
 const masqueradeMark = "0x4000"
 
-// sharedChains are jumped to by the base chains and by rules of Services.
+// sharedChains returns the chains that the base chains and rules of Services jump to.
 func (w words) sharedChains() []baseChain {
 	lookup := w.ip + " daddr . meta l4proto . th dport vmap @"
 	ports := w.ip + " daddr @" + setNodePortIPs + " meta l4proto . th dport vmap @"

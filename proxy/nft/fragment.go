@@ -26,7 +26,7 @@ func newFragment() *Fragment {
 	return &Fragment{chains: map[string][]string{}, affinity: map[string]time.Duration{}, elements: map[element]string{}}
 }
 
-// delta is what turns one Fragment into another.
+// delta holds the changes from one Fragment to another.
 type delta struct {
 	addSets, deleteSets       []string
 	addChains, deleteChains   []string

@@ -17,7 +17,7 @@ import (
 	"github.com/coracle-k8s/coracle/proxy/model"
 )
 
-// Config is what all rules of a table have in common.
+// Config holds the settings that all rules of a table share.
 type Config struct {
 	// Family is IPv4 or IPv6.
 	Family corev1.IPFamily

@@ -20,7 +20,7 @@ type Table struct {
 	nft knftables.Interface
 	cfg Config
 
-	// applied is what the table holds, by Service; valid says that it does.
+	// applied holds the table's contents, by Service; valid is set if they are known.
 	applied map[types.NamespacedName]*Fragment
 	valid   bool
 	// claims are the verdicts that Services want for an element: two may name
@@ -36,9 +36,9 @@ func NewTable(nft knftables.Interface, cfg Config) *Table {
 		claims:  map[element]map[types.NamespacedName]string{}}
 }
 
-// Result tells what an Apply did.
+// Result describes the transaction of an Apply.
 type Result struct {
-	// Full says that the whole table was written.
+	// Full is set if the whole table was written.
 	Full bool
 	// Operations counts the statements of the transaction.
 	Operations int
@@ -112,7 +112,7 @@ func compareNames(a, b types.NamespacedName) int { return strings.Compare(a.Stri
 // absent is no element's verdict.
 const absent = "\x00absent"
 
-// current is the verdict that the claims give an element.
+// current returns the verdict that the claims give an element.
 func (t *Table) current(e element) string {
 	claims := t.claims[e]
 	if len(claims) == 0 {

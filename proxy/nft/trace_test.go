@@ -28,8 +28,8 @@ type tracer struct {
 	updated  []string
 }
 
-// send says where packets from src to dst ("10.96.0.1:80/tcp") may end: every
-// possible outcome, sorted and without duplicates.
+// send returns where packets from src to dst ("10.96.0.1:80/tcp") may end:
+// every possible outcome, sorted and without duplicates.
 func send(t *testing.T, fake *knftables.Fake, src, dst string) string {
 	t.Helper()
 	var outcomes []string

@@ -114,7 +114,7 @@ func (c *Cache) RemovePod(uid types.UID) {
 	c.assumed.Delete(uid)
 }
 
-// AssumePod counts the pod on its spec.nodeName before the API knows.
+// AssumePod counts the pod on its spec.nodeName before it is written.
 func (c *Cache) AssumePod(pi *PodInfo) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -141,7 +141,7 @@ func (c *Cache) ForgetPod(uid types.UID) {
 	}
 }
 
-// IsAssumed says whether the pod was assumed and not confirmed yet.
+// IsAssumed reports whether the pod was assumed and not confirmed yet.
 func (c *Cache) IsAssumed(uid types.UID) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -29,8 +29,7 @@ func testPod(name, node, cpu string) *v1.Pod {
 		Resources: v1.ResourceRequirements{Requests: v1.ResourceList{v1.ResourceCPU: resource.MustParse(cpu)}}}}}}
 }
 
-// summary is what a plugin can see of a node, in an order that does not depend
-// on history.
+// summary holds what a plugin can see of a node, in an order that does not depend on history.
 type summary struct {
 	Pods              map[string]bool
 	CPU, Non0CPU, Mem int64

@@ -8,11 +8,11 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 )
 
-// sameForNode says whether two versions of a bound pod are the same to every
+// sameForNode reports whether two versions of a bound pod are the same to every
 // plugin that looks at pods of a node: labels, requests (also those that a
 // resize changes, in spec or status), termination and phase. Everything else of
-// a pod is immutable or not looked at, and most updates of pods are of status,
-// so this keeps nodes out of snapshots that did not change.
+// a pod is immutable or not looked at. Most updates of pods are of status, so
+// this keeps nodes out of snapshots that did not change.
 func sameForNode(a, b *v1.Pod) bool {
 	if a == b {
 		return true
@@ -53,9 +53,9 @@ func sameContainers(a, b []v1.Container) bool {
 	return true
 }
 
-// sameAllocated compares what a status adds to requests. A status that repeats
-// the spec appears with the first kubelet report and changes no sum, but telling
-// so costs a sum; the node is copied once more instead.
+// sameAllocated compares the requests that a status adds. A status that repeats
+// the spec appears with the first kubelet report and changes no sum. Finding
+// that out would cost a sum; the node is copied once more instead.
 func sameAllocated(a, b []v1.ContainerStatus) bool {
 	allocated := func(s []v1.ContainerStatus, i int) (v1.ResourceList, v1.ResourceList) {
 		if i >= len(s) {

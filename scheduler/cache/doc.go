@@ -1,6 +1,6 @@
-// Package cache is the scheduler's picture of the cluster: nodes with the sum
-// of what runs on them, pods assumed to be bound before the API says so, and
-// snapshots that one scheduling cycle reads without locks.
+// Package cache is the scheduler's picture of the cluster: nodes with the sum of
+// what runs on them, pods assumed to be bound before the API server confirms it,
+// and snapshots that one scheduling cycle reads without locks.
 //
 // Invariants:
 //

@@ -6,7 +6,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 )
 
-// images knows which nodes have which image. Its summaries are live: only the
+// images holds which nodes have which image. Its summaries are live: only the
 // cache reads them. A Snapshot has its own (see Snapshot.imageSummary).
 type images struct {
 	byName map[string]*fwk.ImageStateSummary

@@ -97,7 +97,7 @@ func (n *NodeInfo) String() string {
 func (n *NodeInfo) SetNode(node *v1.Node) {
 	n.node = node
 	n.allocatable = *NewResource(node.Status.Allocatable)
-	// Features that nobody can need are left out.
+	// Features that no pod can need are left out.
 	n.features = ndf.DefaultFramework.TryMap(node.Status.DeclaredFeatures)
 	n.changed()
 }
@@ -158,8 +158,8 @@ func (n *NodeInfo) account(p fwk.PodInfo, sign int64) {
 	n.changed()
 }
 
-// accountPorts counts again after a removal: two pods may hold the same port where
-// somebody else than a scheduler placed them.
+// accountPorts counts again after a removal: two pods may hold the same port if
+// they were not placed by a scheduler.
 func (n *NodeInfo) accountPorts(pod *v1.Pod, sign int64) {
 	add := func(port *v1.ContainerPort) { n.usedPorts.Add(port.HostIP, string(port.Protocol), port.HostPort) }
 	if sign > 0 {
@@ -233,9 +233,9 @@ func (n *NodeInfo) copyInto(c *NodeInfo) {
 	c.allocatable = n.allocatable.clone()
 }
 
-// Position is the index of n, or of what n was copied from, in the snapshot's
-// list of nodes; -1 if n is not from a snapshot. With GetGeneration it lets
-// plugins remember what they computed of a node.
+// Position returns the index of n, or of what n was copied from, in the
+// snapshot's list of nodes; -1 if n is not from a snapshot. With GetGeneration
+// it lets plugins remember what they computed of a node.
 func Position(n fwk.NodeInfo) int {
 	if own, ok := n.(*NodeInfo); ok {
 		return own.position

@@ -64,7 +64,7 @@ func (p *PodInfo) CalculateResource() fwk.PodResource {
 	return p.resource
 }
 
-// withPod is p for a copy of its pod that differs in nothing that p derives.
+// withPod returns p for a copy of its pod that differs in nothing that p derives.
 func (p *PodInfo) withPod(pod *v1.Pod) *PodInfo {
 	c := &PodInfo{
 		pod:                   pod,
@@ -79,7 +79,7 @@ func (p *PodInfo) withPod(pod *v1.Pod) *PodInfo {
 }
 
 // Assumed returns a PodInfo of the same pod on nodeName. The pod is copied
-// shallowly: nobody may change either of them.
+// shallowly: neither of them may be changed.
 func (p *PodInfo) Assumed(nodeName string) *PodInfo {
 	pod := *p.pod
 	pod.Spec.NodeName = nodeName

@@ -85,8 +85,7 @@ func (c *Cache) UpdateSnapshot(s *Snapshot) {
 	}
 }
 
-// listedElsewhere says whether the change moves the node between lists or in
-// their order.
+// listedElsewhere reports whether the change moves the node between lists or in their order.
 func listedElsewhere(was, is *NodeInfo) bool {
 	return (len(was.podsWithAffinity) > 0) != (len(is.podsWithAffinity) > 0) ||
 		(len(was.podsWithRequiredAntiAffinity) > 0) != (len(is.podsWithRequiredAntiAffinity) > 0) ||
@@ -140,7 +139,7 @@ func (s *Snapshot) StorageInfos() fwk.StorageInfoLister { return s }
 // Nodes returns all nodes; callers must not change the slice.
 func (s *Snapshot) Nodes() []fwk.NodeInfo { return s.list }
 
-// HasImage says whether any node has an image of this name.
+// HasImage reports whether any node has an image of this name.
 func (s *Snapshot) HasImage(name string) bool {
 	_, ok := s.images[name]
 	return ok

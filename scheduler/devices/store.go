@@ -30,13 +30,13 @@ type Store struct {
 	// tainted are slices with the taints of rules, made when they are asked for.
 	tainted []*resourcev1.ResourceSlice
 	waiters map[chan struct{}]struct{}
-	// resources knows by which extended resource a class goes.
+	// resources holds the extended resource of each class.
 	resources *extendedresourcecache.ExtendedResourceCache
 }
 
-// claim is what is known of one claim.
+// claim holds the versions of one claim.
 type claim struct {
-	api *resourcev1.ResourceClaim // nil before the API told of it
+	api *resourcev1.ResourceClaim // nil before its first event
 	// assumed is newer than api, or nil.
 	assumed *resourcev1.ResourceClaim
 }
@@ -62,8 +62,8 @@ func keyOf(c *resourcev1.ResourceClaim) types.NamespacedName {
 	return types.NamespacedName{Namespace: c.Namespace, Name: c.Name}
 }
 
-// Set takes in what the API tells: a ResourceClaim, ResourceSlice, DeviceClass
-// or DeviceTaintRule.
+// Set stores an object from an event: a ResourceClaim, ResourceSlice,
+// DeviceClass or DeviceTaintRule.
 func (s *Store) Set(obj any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -190,7 +190,8 @@ func (s *Store) ClassOf(name v1.ResourceName) *resourcev1.DeviceClass {
 	return s.resources.GetDeviceClass(name)
 }
 
-// AnyClass tells whether there is any class: without, no resource is a device's.
+// AnyClass reports whether any DeviceClass exists; otherwise no extended
+// resource maps to a device.
 func (s *Store) AnyClass() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -296,8 +297,8 @@ func (s *Store) revoke(uid types.UID) {
 	delete(s.pending, uid)
 }
 
-// Watch returns a channel that gets a value, at most one ahead, whenever the API
-// tells of a claim. stop ends it.
+// Watch returns a channel that gets a value, at most one ahead, at every event
+// of a claim. stop ends it.
 func (s *Store) Watch() (changed <-chan struct{}, stop func()) {
 	c := make(chan struct{}, 1)
 	s.mu.Lock()

@@ -38,10 +38,10 @@ func TestTakenAgainstOracle(t *testing.T) {
 	for seed := range int64(30) {
 		rnd := rand.New(rand.NewSource(seed))
 		s, rv := New(), version(0)
-		// stored is the API's truth, told its echoes that are still on their way.
+		// stored is the API's state, told its events that are still on their way.
 		stored, told := map[string]*resourcev1.ResourceClaim{}, []any{}
 		decided := map[string]*resourcev1.ResourceClaim{}
-		written := map[string]bool{} // by us, so that the store knows it before its echo
+		written := map[string]bool{} // by this scheduler, so that the store has it before its event
 		seen := map[string]*resourcev1.ResourceClaim{}
 		for step := range 400 {
 			name := fmt.Sprint("c", rnd.Intn(5))

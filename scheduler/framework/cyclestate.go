@@ -16,7 +16,7 @@ type CycleState struct {
 	skipPreBind sets.Set[string]
 	parallel    sets.Set[string]
 
-	// filters are what the cycle still runs after skips.
+	// filters are those that the cycle runs after skips.
 	filters []fwk.FilterPlugin
 	// prefiltered is set once PreFilter computed filters.
 	prefiltered bool

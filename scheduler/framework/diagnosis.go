@@ -12,10 +12,10 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 )
 
-// ErrNoNodes is why a pod cannot be scheduled in a cluster without nodes.
+// ErrNoNodes is returned in a cluster without nodes.
 var ErrNoNodes = errors.New("no nodes available to schedule pods")
 
-// NodeToStatus says why each node was refused.
+// NodeToStatus holds why each node was refused.
 type NodeToStatus struct {
 	byNode map[string]*fwk.Status
 	absent *fwk.Status
@@ -43,10 +43,10 @@ func (m *NodeToStatus) Set(node string, s *fwk.Status) { m.byNode[node] = s }
 // SetAbsent records why all nodes without a status of their own were refused.
 func (m *NodeToStatus) SetAbsent(s *fwk.Status) { m.absent = s }
 
-// Absent is the status of nodes without one of their own.
+// Absent returns the status of nodes without one of their own.
 func (m *NodeToStatus) Absent() *fwk.Status { return m.absent }
 
-// Len is the number of nodes with a status of their own.
+// Len returns the number of nodes with a status of their own.
 func (m *NodeToStatus) Len() int { return len(m.byNode) }
 
 // All visits nodes with a status of their own, in order of name.
@@ -99,8 +99,8 @@ func (d *Diagnosis) Blame(s *fwk.Status) {
 	}
 }
 
-// FitError says that no node fits Pod. Its message is the one that users of
-// Kubernetes know from the FailedScheduling event.
+// FitError is returned when no node fits Pod. Its message is that of
+// Kubernetes' FailedScheduling event.
 type FitError struct {
 	Pod         *v1.Pod
 	NumAllNodes int

@@ -1,7 +1,6 @@
 // Package framework runs scheduling plugins: it holds them by extension point,
-// keeps the state of one cycle and collects what they say about each node.
+// keeps the state of one cycle and collects their statuses for each node.
 //
-// A cycle belongs to one goroutine. Plugins that a PreFilter or PreScore told
-// to skip are left out of that cycle's lists once, so that the loops over nodes
-// test nothing.
+// A cycle belongs to one goroutine. Plugins whose PreFilter or PreScore returned Skip
+// are left out of that cycle's lists once, so that the loops over nodes test nothing.
 package framework

@@ -94,7 +94,7 @@ func (f *Framework) AddPostFilter(p fwk.PostFilterPlugin) {
 	appendIf(&f.enqueue, fwk.Plugin(p))
 }
 
-// Less is the queue's order.
+// Less orders the queue.
 func (f *Framework) Less(a, b fwk.QueuedEntityInfo) bool { return f.queueSort.Less(a, b) }
 
 // PreEnqueuePlugins gate pods before they enter the queue.
@@ -238,12 +238,12 @@ func priority(pod *v1.Pod) int32 {
 	return 0
 }
 
-// RunPreFilterExtensionAddPod tells PreFilter plugins of a pod more on node.
+// RunPreFilterExtensionAddPod calls AddPod on the PreFilter extensions.
 func (f *Framework) RunPreFilterExtensionAddPod(ctx context.Context, state fwk.CycleState, pod *v1.Pod, add fwk.PodInfo, node fwk.NodeInfo) *fwk.Status {
 	return f.extend(state, func(e fwk.PreFilterExtensions) *fwk.Status { return e.AddPod(ctx, state, pod, add, node) })
 }
 
-// RunPreFilterExtensionRemovePod tells PreFilter plugins of a pod less on node.
+// RunPreFilterExtensionRemovePod calls RemovePod on the PreFilter extensions.
 func (f *Framework) RunPreFilterExtensionRemovePod(ctx context.Context, state fwk.CycleState, pod *v1.Pod, remove fwk.PodInfo, node fwk.NodeInfo) *fwk.Status {
 	return f.extend(state, func(e fwk.PreFilterExtensions) *fwk.Status { return e.RemovePod(ctx, state, pod, remove, node) })
 }
@@ -261,8 +261,8 @@ func (f *Framework) extend(state fwk.CycleState, call func(fwk.PreFilterExtensio
 	return nil
 }
 
-// PostFilter runs PostFilter plugins until one succeeds; the message joins what
-// all of them said.
+// PostFilter runs PostFilter plugins until one succeeds; the message joins
+// those of all of them.
 func (f *Framework) PostFilter(ctx context.Context, state fwk.CycleState, pod *v1.Pod, nodes fwk.NodeToStatusReader) (*fwk.PostFilterResult, *fwk.Status) {
 	var result *fwk.PostFilterResult
 	var reasons []string

@@ -16,7 +16,7 @@ type scoreBuffers struct {
 	totals []int64
 }
 
-// RunPreScorePlugins prepares scoring; plugins that say Skip do not score.
+// RunPreScorePlugins prepares scoring; plugins that return Skip do not score.
 func (f *Framework) RunPreScorePlugins(ctx context.Context, cs fwk.CycleState, pod *v1.Pod, nodes []fwk.NodeInfo) *fwk.Status {
 	var skip sets.Set[string]
 	for _, p := range f.preScores {

@@ -2,7 +2,7 @@ package queue
 
 import "container/heap"
 
-// podHeap orders pods by less and knows where each is.
+// podHeap orders pods by less and keeps the index of each.
 type podHeap struct{ items podSlice }
 
 type podSlice struct {

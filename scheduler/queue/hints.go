@@ -6,7 +6,7 @@ import (
 	fwk "k8s.io/kube-scheduler/framework"
 )
 
-// verdict is what an event means for a pod that was refused.
+// verdict is the effect of an event on a pod that was refused.
 type verdict int
 
 const (
@@ -44,7 +44,7 @@ func (q *Queue) wakes(plugin string, pod *v1.Pod, o occurrence) bool {
 		if h.QueueingHintFn == nil {
 			return true
 		}
-		// An error means the plugin cannot tell; then a retry is the safe answer.
+		// After a plugin's error a retry is the safe answer.
 		hint, err := h.QueueingHintFn(klog.Background(), pod, o.oldObj, o.newObj)
 		if err != nil || hint == fwk.Queue {
 			return true
@@ -53,7 +53,7 @@ func (q *Queue) wakes(plugin string, pod *v1.Pod, o occurrence) bool {
 	return false
 }
 
-// matters says whether any plugin registered for the event.
+// matters reports whether any plugin registered for the event.
 func (q *Queue) matters(event fwk.ClusterEvent) bool {
 	if event.Resource == fwk.WildCard {
 		return true
@@ -68,8 +68,8 @@ func (q *Queue) matters(event fwk.ClusterEvent) bool {
 	return false
 }
 
-// matches says whether what a plugin registered covers what happened: Pod
-// covers the three kinds of pods, and actions overlap.
+// matches reports whether the event that a plugin registered for covers the one
+// that happened: Pod covers the three kinds of pods, and actions overlap.
 func matches(registered, event fwk.ClusterEvent) bool {
 	if registered.ActionType&event.ActionType == 0 {
 		return false

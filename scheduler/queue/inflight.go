@@ -15,7 +15,7 @@ type occurrence struct {
 }
 
 // inFlight remembers popped pods and the events since the oldest of them. log
-// is numbered from base; each pod knows the number at which it was popped.
+// is numbered from base; each pod has the number at which it was popped.
 type inFlight struct {
 	pods  map[types.UID]*flight
 	order *list.List // of *flight, oldest first, without those that are settled

@@ -13,7 +13,7 @@ import (
 	"github.com/coracle-k8s/coracle/scheduler/cache"
 )
 
-// Nominator knows which nodes are promised to which waiting pods after a
+// Nominator holds which nodes are promised to which waiting pods after a
 // preemption. It is safe for concurrent use.
 type Nominator struct {
 	// count lets filters, which ask for every node, pass without the lock in the

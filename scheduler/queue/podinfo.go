@@ -31,7 +31,7 @@ type Pod struct {
 	PendingPlugins       sets.Set[string]
 	// GatingPlugin refused to let the pod in; "" if none does.
 	GatingPlugin string
-	// GatingMessage is what it said.
+	// GatingMessage is that plugin's message.
 	GatingMessage string
 
 	place Place
@@ -42,7 +42,7 @@ var _ fwk.QueuedEntityInfo = &Pod{}
 
 func (p *Pod) Type() fwk.EntityKeyType { return fwk.PodKeyType }
 
-// GetPriority is the pod's spec.priority, 0 without one.
+// GetPriority returns the pod's spec.priority, 0 without one.
 func (p *Pod) GetPriority() int32 {
 	if prio := p.GetPod().Spec.Priority; prio != nil {
 		return *prio
@@ -55,7 +55,7 @@ func (p *Pod) GetBackoffExpiration() time.Time { return p.BackoffUntil }
 func (p *Pod) GetUnschedulableCount() int      { return p.UnschedulableCount }
 func (p *Pod) GetConsecutiveErrorsCount() int  { return p.ConsecutiveErrors }
 
-// GetInitialAttemptTimestamp is nil before the first attempt.
+// GetInitialAttemptTimestamp returns nil before the first attempt.
 func (p *Pod) GetInitialAttemptTimestamp() *time.Time {
 	if p.FirstAttempt.IsZero() {
 		return nil
@@ -69,7 +69,7 @@ func (p *Pod) GetGatingPluginEvents() []fwk.ClusterEvent { return nil }
 func (p *Pod) uid() types.UID                            { return p.GetPod().UID }
 func (p *Pod) setPod(pod *v1.Pod)                        { p.PodInfo, _ = cache.NewPodInfo(pod) }
 
-// Place is where a pod is.
+// Place is the part of the queue that holds a pod.
 type Place string
 
 // Places; the first four are the queue label of scheduler_pending_pods.

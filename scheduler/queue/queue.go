@@ -11,8 +11,7 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// Config says how a Queue behaves. Less, PreEnqueue and Hints come from the
-// plugins.
+// Config holds the settings of a Queue. Less, PreEnqueue and Hints come from the plugins.
 type Config struct {
 	Less       fwk.LessFunc
 	PreEnqueue []fwk.PreEnqueuePlugin
@@ -25,8 +24,8 @@ type Config struct {
 	InitialBackoff, MaxBackoff time.Duration
 	// MaxUnschedulable is how long a pod waits for an event at most; 5 min if zero.
 	MaxUnschedulable time.Duration
-	// OnMove, if set, is told of every pod that enters a place and why. It is
-	// called under the queue's lock.
+	// OnMove, if set, is called for every pod that enters a place, with the
+	// reason. It is called under the queue's lock.
 	OnMove func(to Place, event string)
 }
 
@@ -210,8 +209,8 @@ func (q *Queue) Done(uid types.UID) {
 	q.inFlight.end(uid)
 }
 
-// Settle says that no plugin will refuse the pod any more, though its flight may
-// take minutes: events are not kept for it. It returns whether the pod is gone.
+// Settle records that no plugin will refuse the pod any more, though its flight may
+// take minutes: events are not kept for it. It reports whether the pod is gone.
 func (q *Queue) Settle(uid types.UID) (deleted bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -393,11 +392,11 @@ type Status struct {
 	Attempts int
 	// RetryAt is when the backoff ends, zero outside of backoff.
 	RetryAt time.Time
-	// Gate is what the gating plugin said.
+	// Gate is the gating plugin's message.
 	Gate string
 }
 
-// Find says where a pod is; Unknown if it is not here.
+// Find returns the place of a pod; Unknown if it is not here.
 func (q *Queue) Find(uid types.UID) Status {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -1,8 +1,8 @@
 // Package topology helps plugins that count pods by domains of nodes (zones,
 // hosts) to look only at nodes that changed since they last looked.
 //
-// Counting pods anew for every pod to schedule costs O(pods) each time. A Memo
-// keeps what was computed of each node and its generation, so that scheduling
+// Counting all pods again for every pod to schedule costs O(pods) each time. A
+// Memo keeps what was computed of each node and its generation, so that scheduling
 // the thousandth replica recounts the one node that the one before it went to.
 //
 // Nothing here is safe for concurrent use: it belongs to the scheduling cycle.
@@ -62,7 +62,7 @@ func (d *Domains) lookup(node *v1.Node) int32 {
 	return id
 }
 
-// Key is the label that makes these domains.
+// Key returns the label that makes these domains.
 func (d *Domains) Key() string { return d.key }
 
 // Keys holds Domains by topology key.

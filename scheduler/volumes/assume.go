@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// AssumeVolume takes a changed copy of a volume for true until the API tells of
-// another version; it fails if it did already.
+// AssumeVolume uses a changed copy of a volume until an event brings another
+// version; it fails if one did already.
 func (s *Store) AssumeVolume(pv *v1.PersistentVolume) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,15 +42,14 @@ func (s *Store) RestoreClaim(key types.NamespacedName) {
 	delete(s.claims.assumed, key)
 }
 
-// topic is what a waiter waits for: a claim, or a volume, which has no namespace.
+// topic names what a waiter waits for: a claim, or a volume, which has no namespace.
 type topic types.NamespacedName
 
 func claimTopic(key types.NamespacedName) topic { return topic(key) }
 func volumeTopic(name string) topic             { return topic{Name: name} }
 
-// Watch returns a channel that gets a value, at most one ahead, whenever the API
-// tells of one of these claims or volumes, or of a volume that one of these
-// claims is to have. stop ends it.
+// Watch returns a channel that gets a value, at most one ahead, at every event of one of
+// these claims or volumes, or of a volume that one of these claims is to have. stop ends it.
 func (s *Store) Watch(claims []types.NamespacedName, volumes []string) (changed <-chan struct{}, stop func()) {
 	topics := make([]topic, 0, len(claims)+len(volumes))
 	for _, c := range claims {

@@ -1,7 +1,7 @@
-// Package volumes holds what scheduling must know of storage: claims, volumes,
-// classes, drivers and attachments, as the API's events tell, and over them what
-// the scheduler assumed but has not seen written yet.
+// Package volumes holds the storage objects that scheduling needs: claims,
+// volumes, classes, drivers and attachments, by the API server's events, and
+// over them what the scheduler assumed but has not seen written yet.
 //
 // It follows the informers, so that a cycle reads maps and copies nothing. All
-// objects are shared: nobody changes them.
+// objects are shared and must not be changed.
 package volumes

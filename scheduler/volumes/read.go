@@ -12,7 +12,7 @@ import (
 	helpers "k8s.io/component-helpers/storage/volume"
 )
 
-// Errors of reads are NotFound, in the words that Kubernetes' listers have.
+// result returns obj, or NotFound in the words of Kubernetes' listers.
 func result[T any](obj T, ok bool, group, resource, name string) (T, error) {
 	if ok {
 		return obj, nil
@@ -74,7 +74,7 @@ func (s *Store) Class(name string) (*storagev1.StorageClass, error) {
 	return result(c, ok, storagev1.GroupName, "storageclass", name)
 }
 
-// Delayed says whether a claim waits for its first pod before it is bound.
+// Delayed reports whether a claim waits for its first pod before it is bound.
 func (s *Store) Delayed(c *v1.PersistentVolumeClaim) (bool, error) {
 	name := helpers.GetPersistentVolumeClaimClass(c)
 	if name == "" {
@@ -140,7 +140,7 @@ func ClaimName(pod *v1.Pod, v *v1.Volume) (name string, forPod bool) {
 	return "", false
 }
 
-// Uses says whether a pod has a volume of the claim.
+// Uses reports whether a pod has a volume of the claim.
 func Uses(pod *v1.Pod, c *v1.PersistentVolumeClaim) bool {
 	if pod.Namespace != c.Namespace {
 		return false

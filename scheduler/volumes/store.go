@@ -84,8 +84,8 @@ func sameVersion(a, b metav1.Object) bool {
 	return a.GetUID() == b.GetUID() && a.GetResourceVersion() == b.GetResourceVersion()
 }
 
-// Older says whether the API's events have not yet told of a version that was
-// written.
+// Older reports whether the events of the API server have not yet brought a
+// version that was written.
 func Older(seen, written metav1.Object) bool {
 	c, err := resourceversion.CompareResourceVersion(seen.GetResourceVersion(), written.GetResourceVersion())
 	return err == nil && c < 0

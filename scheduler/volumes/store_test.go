@@ -31,7 +31,7 @@ func TestAssumptions(t *testing.T) {
 	if err := s.AssumeVolume(pv("9", "a", "c")); err != nil || claimOf() != "c" {
 		t.Error("not assumed:", err)
 	}
-	s.Set(pv("9", "a", "")) // told again
+	s.Set(pv("9", "a", "")) // the same event again
 	if claimOf() != "c" || len(s.VolumesOf("a")) != 1 || s.VolumesOf("a")[0].Spec.ClaimRef == nil {
 		t.Error("forgotten by an event that tells nothing new")
 	}

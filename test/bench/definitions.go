@@ -134,7 +134,7 @@ func gvr(crd *apiextensionsv1.CustomResourceDefinition) schema.GroupVersionResou
 	return schema.GroupVersionResource{Group: crd.Spec.Group, Version: "v1", Resource: crd.Spec.Names.Plural}
 }
 
-// definition is the i-th of many, 20 to a group.
+// definition returns the i-th of many definitions, 20 to a group.
 func definition(i int) *apiextensionsv1.CustomResourceDefinition {
 	group, plural := fmt.Sprintf("group%d.example.com", i/20), fmt.Sprintf("things%d", i)
 	kind := fmt.Sprintf("Thing%d", i)

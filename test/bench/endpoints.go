@@ -113,8 +113,8 @@ func backend(ns, name string) *corev1.Service {
 	}}
 }
 
-// served are the labels of what the Service selects, which are not those that the
-// ReplicaSet does: a pod more is none of its business.
+// served returns the labels of what the Service selects, which are not those that
+// the ReplicaSet does: a pod more is none of its business.
 func served() map[string]string { return map[string]string{"served": "yes"} }
 
 func backends(ns string) *appsv1.ReplicaSet {
@@ -168,7 +168,7 @@ func (t *target) oneByOne(ctx context.Context, b *bench, ns string, seen *endpoi
 	return nil
 }
 
-// version is where a watch of slices goes on.
+// version returns the version from which a watch of slices goes on.
 func (t *target) version(ctx context.Context, ns string) (string, error) {
 	var list discoveryv1.EndpointSliceList
 	if err := t.client.List(ctx, &list, client.InNamespace(ns), client.Limit(1)); err != nil {

@@ -27,8 +27,8 @@ const (
 	floodTime, askEvery = 10 * time.Second, 50 * time.Millisecond
 )
 
-// floods are what the clients of the flooding user do without a pause; i counts
-// their requests.
+// floods returns the requests that the clients of the flooding user send
+// without a pause; i counts them.
 func floods() map[string]func(f *flooder, client, i int) error {
 	list := func(f *flooder, _, _ int) error { return f.do(http.MethodGet, "/api/v1/pods", "") }
 	get := func(f *flooder, client, _ int) error {

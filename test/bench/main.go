@@ -1,16 +1,14 @@
-// Command bench measures what the project promises about speed and size, and
-// prints a JSON line for each figure:
+// Command bench measures what the project promises about speed and size, and prints a
+// JSON line for each figure:
 //
 //	{"name":"ready","value":0.07,"unit":"s","goal":0.15,"min":0.06,"max":0.09,"runs":5}
 //
-// value is the median of its runs. Times are compared with goals, by whoever
-// reads them: nothing fails here because a machine is slow. A scenario that
-// cannot run where it was started prints {"name":...,"error":...}.
+// value is the median of its runs. Readers compare times with goals: nothing fails here because a
+// machine is slow. A scenario that cannot run where it was started prints {"name":...,"error":...}.
 //
-// Start, idle and workload scenarios run the built binary as a process of its
-// own and watch it through its kubeconfig, as kubectl would; the scheduler's
-// runs on cluster.Start with the client of the same process, so that making
-// pods costs as little as it can.
+// Start, idle and workload scenarios run the built binary as a process of its own and
+// watch it through its kubeconfig, as kubectl would. The scheduler's runs on cluster.Start
+// with the client of the same process, so that making pods costs as little as it can.
 //
 //	go run ./test/bench -run 'start|idle'
 //	go run ./test/bench -run scale -nodes 1000 -pods 10000
@@ -105,7 +103,7 @@ func (b *bench) report(name, unit string, goal float64, values ...float64) {
 	if goal != none {
 		f.Goal = &goal
 	}
-	_ = b.out.Encode(f) // the reader of the pipe may be gone: nobody to tell
+	_ = b.out.Encode(f) // the reader of the pipe may be gone
 }
 
 // round keeps what a reader wants to see.
@@ -141,7 +139,7 @@ func run() error {
 	if _, err := os.Stat(b.binary); err != nil && b.kubeconfig == "" {
 		return fmt.Errorf("finding the binary: %w (run make build, or name one with -coracle)", err)
 	}
-	// What a library says in this process is no figure.
+	// A library's log lines in this process are no figures.
 	ctrllog.SetLogger(logr.Discard())
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)

@@ -87,7 +87,7 @@ func (t *target) podsReady(ctx context.Context, ns, name string, n int) (float64
 	return at.Sub(start).Seconds(), err
 }
 
-// podGone deletes a pod whose processes end when they are told to.
+// podGone deletes a pod whose processes end at SIGTERM.
 func (t *target) podGone(ctx context.Context, ns, name string) (float64, error) {
 	p := pod(ns, name)
 	if err := t.client.Get(ctx, client.ObjectKeyFromObject(p), p); err != nil {

@@ -121,7 +121,7 @@ func (t *target) quiet(ctx context.Context) (time.Time, error) {
 	}
 }
 
-// footprint reports what a cluster that nobody uses costs.
+// footprint reports the cost of an unused cluster.
 func (b *bench) footprint(ctx context.Context, t *target, name func(string) string) error {
 	pid := t.command.Process.Pid
 	use, err := idle(ctx, pid)
@@ -176,7 +176,7 @@ func (b *bench) restarted(ctx context.Context, t *target, name func(string) stri
 	return nil
 }
 
-// versions are the resource versions of all pods.
+// versions returns the resource versions of all pods.
 func (t *target) versions(ctx context.Context) (map[types.UID]string, error) {
 	versions := map[types.UID]string{}
 	list := &metav1.PartialObjectMetadataList{}

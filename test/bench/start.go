@@ -131,8 +131,7 @@ func inMemory(binary string) (string, error) {
 	return to.Name(), nil
 }
 
-// use is what a process costs that nobody asks anything: memory in MB, CPU in
-// percent of a core.
+// use is the cost of a process without requests: memory in MB, CPU in percent of a core.
 type use struct{ rss, anonymous, cpu float64 }
 
 // idle leaves a process alone, and then looks at it.
@@ -166,7 +165,7 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// cpuTime a process has used, to the kernel's tick of 10 ms.
+// cpuTime returns the CPU time that a process has used, to the kernel's tick of 10 ms.
 func cpuTime(pid int) (time.Duration, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -185,8 +184,8 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(ticks) * 10 * time.Millisecond, nil
 }
 
-// memory is what a process has resident, in megabytes (10^6 bytes), and what
-// of it is its own and not the executable's file.
+// memory returns the resident memory of a process, in megabytes (10^6 bytes),
+// and the part of it that is its own and not the executable's file.
 func memory(pid int) (rss, anonymous float64, err error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -204,7 +203,7 @@ func memory(pid int) (rss, anonymous float64, err error) {
 	return rss, anonymous, nil
 }
 
-// peakMemory is the most a process ever had resident, in megabytes.
+// peakMemory returns the most a process ever had resident, in megabytes.
 func peakMemory(pid int) (float64, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {

@@ -43,10 +43,10 @@ type target struct {
 	cluster *cluster.Cluster
 }
 
-// retry is how often a start is looked at that nothing tells about.
+// retry is the interval of checks for a start that has no event.
 const retry = time.Millisecond
 
-// awaitLimit bounds each wait for what a watch tells.
+// awaitLimit bounds each wait for a watch's event.
 const awaitLimit = 20 * time.Minute
 
 // libraryPercent is the garbage collector's percentage, runPercent of cmd/coracle.
@@ -205,8 +205,8 @@ func (t *target) connect(ctx context.Context) error {
 	return err
 }
 
-// until tries what nothing tells about until it succeeds, for a minute, and
-// returns the time since the start.
+// until repeats a try for which there is no event until it succeeds, for a
+// minute, and returns the time since the start.
 func (t *target) until(ctx context.Context, what string, try func() error) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -225,9 +225,8 @@ func (t *target) until(ctx context.Context, what string, try func() error) (time
 	}
 }
 
-// await watches until done says so about an object and returns the time then.
-// It sees the objects that are there first, unless it is told a version to
-// start from.
+// await watches until done returns true for an object and returns the time then.
+// It sees the existing objects first, unless it gets a version to start from.
 func (t *target) await(ctx context.Context, list client.ObjectList, done func(watch.EventType, client.Object) bool, opts ...client.ListOption) (time.Time, error) {
 	ctx, cancel := context.WithTimeout(ctx, awaitLimit)
 	defer cancel()
@@ -250,7 +249,7 @@ func (t *target) await(ctx context.Context, list client.ObjectList, done func(wa
 	return time.Time{}, fmt.Errorf("watching %T for what did not come: %w", list, context.Cause(ctx))
 }
 
-// follow one watch to its end, or until done.
+// follow follows one watch to its end, or until done.
 func follow(w watch.Interface, from *metav1.ListOptions, done func(watch.EventType, client.Object) bool) (time.Time, error) {
 	for e := range w.ResultChan() {
 		o, ok := e.Object.(client.Object)

@@ -18,8 +18,8 @@ import (
 // horizon is a little more than the autoscaler's period.
 const horizon = 17 * time.Second
 
-// TestAutoscaler goes as far as it gets without anybody who serves metrics: the
-// scale is kept within its bounds, and what is missing is said.
+// TestAutoscaler goes as far as it gets without a metrics server: the scale is
+// kept within its bounds, and a condition reports what is missing.
 func TestAutoscaler(t *testing.T) {
 	m := start(t, 1)
 	d := deployment("web", func(*appsv1.DeploymentSpec) {})
@@ -98,7 +98,7 @@ func TestAutoscalersFollowMetrics(t *testing.T) {
 		}
 		m.Expect(m.Client.Create(t.Context(), a)).To(Succeed())
 	}
-	// said is the scale and the conditions of an autoscaler.
+	// said returns the scale and the conditions of an autoscaler.
 	said := func(name string) string {
 		d, a := &appsv1.Deployment{}, &autoscalingv2.HorizontalPodAutoscaler{}
 		m.Expect(m.get(d, "default", name)).To(Succeed())
@@ -109,7 +109,7 @@ func TestAutoscalersFollowMetrics(t *testing.T) {
 		}
 		return out
 	}
-	// soon lets period after period pass until an autoscaler says what it should.
+	// soon lets period after period pass until said returns what it should.
 	soon := func(name string, should types.GomegaMatcher) {
 		t.Helper()
 		m.Eventually(func() string {

@@ -46,7 +46,7 @@ func TestBudgetsAreKept(t *testing.T) {
 	m.Expect(evict()).To(Succeed())
 	m.Eventually(status).Should(Equal("3 1 3 2 true"), "the pod is replaced")
 
-	// What has no scale allows no disruption, and says so.
+	// Pods of an owner without a scale allow no disruption, by the condition.
 	s := daemonSet("agent")
 	m.Expect(m.Client.Create(t.Context(), s)).To(Succeed())
 	none := &policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "agent"}, Spec: policyv1.PodDisruptionBudgetSpec{

@@ -94,7 +94,7 @@ func (s sink) Write(p []byte) (int, error) {
 	return s.Conn.Write(p)
 }
 
-// keep says whether the wire is whole; the connection is closed when it is cut.
+// keep reports whether the wire is whole; the connection is closed when it is cut.
 func (w *wire) keep(c net.Conn) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// lone makes a running pod without a controller, on a node that nobody runs.
+// lone makes a running pod without a controller; no agent runs it.
 func (m moving) lone(name, app string, ready corev1.ConditionStatus) *corev1.Pod {
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, Labels: map[string]string{"app": app}}, Spec: corev1.PodSpec{
 		SchedulerName: "nobody", Containers: []corev1.Container{{Name: "c", Image: "x"}}, TerminationGracePeriodSeconds: ptr.To[int64](0),
@@ -29,7 +29,7 @@ func (m moving) lone(name, app string, ready corev1.ConditionStatus) *corev1.Pod
 	return p
 }
 
-// budget makes one with minAvailable and waits until it is as healthy as said.
+// budget makes one with minAvailable and waits until healthy pods are counted.
 func (m moving) budget(name, app string, min int32, policy policyv1.UnhealthyPodEvictionPolicyType, healthy int32) *policyv1.PodDisruptionBudget {
 	b := &policyv1.PodDisruptionBudget{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}, Spec: policyv1.PodDisruptionBudgetSpec{
 		Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": app}}, MinAvailable: ptr.To(intstr.FromInt32(min)), UnhealthyPodEvictionPolicy: &policy,
@@ -42,7 +42,7 @@ func (m moving) budget(name, app string, min int32, policy policyv1.UnhealthyPod
 	return b
 }
 
-// evict tells how it ended: done, or the code and the cause.
+// evict returns the result: done, or the code and the cause.
 func (m moving) evict(pod *corev1.Pod, options *metav1.DeleteOptions, o ...client.SubResourceCreateOption) string {
 	err := m.Client.SubResource("eviction").Create(m.t.Context(), pod, &policyv1.Eviction{ObjectMeta: metav1.ObjectMeta{Name: pod.Name}, DeleteOptions: options}, o...)
 	if err == nil {

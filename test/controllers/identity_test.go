@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// TestPublishedTrust sees what tells others whom to believe, and that it comes
-// back when somebody takes it away.
+// TestPublishedTrust checks the published authorities that clients verify with,
+// and that they are restored after a deletion.
 func TestPublishedTrust(t *testing.T) {
 	m := start(t, 0)
 	const system = "kube-system"

@@ -15,7 +15,7 @@ import (
 	"github.com/coracle-k8s/coracle/test/env"
 )
 
-// work is a job whose pods end at once, with an exit code.
+// work returns a job whose pods end at once, with an exit code.
 func work(name string, completions, parallelism int32, code string) *batchv1.Job {
 	j := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
 	j.Spec.Completions, j.Spec.Parallelism = &completions, &parallelism
@@ -120,8 +120,8 @@ func TestCronJobByTheClock(t *testing.T) {
 	m.Eventually(count).Should(Equal(1))
 }
 
-// TestEvictedPodFailsItsJob needs the node to say that the pod has ended: with a
-// failure policy, a pod that only terminates does not count.
+// TestEvictedPodFailsItsJob needs the node to report that the pod has ended:
+// with a failure policy, a pod that only terminates does not count.
 func TestEvictedPodFailsItsJob(t *testing.T) {
 	m := start(t, 1)
 	j := work("policy", 1, 1, "")

@@ -55,8 +55,8 @@ func join(t *testing.T, e *env.Env, token jointoken.Token, node, address string)
 	return response.StatusCode, answer.NodePodCIDR
 }
 
-// agentsJoinAnyServer: a token of one server is good at the other, of agents that
-// ask both for one name at once one gets it, and no two get one range.
+// agentsJoinAnyServer checks that a token of one server is good at the other, that of
+// agents which ask both for one name at once one gets it, and that no two get one range.
 func agentsJoinAnyServer(t *testing.T, a, b *env.Env) {
 	t.Helper()
 	g := NewWithT(t)

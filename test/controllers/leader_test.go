@@ -22,7 +22,7 @@ import (
 	"github.com/coracle-k8s/coracle/test/env"
 )
 
-// leases are what servers elect their leaders by.
+// leases are the Leases by which servers elect their leaders.
 var leases = [...]string{"kube-controller-manager", "kube-scheduler"}
 
 // several starts servers of one cluster.
@@ -69,7 +69,7 @@ func copyFile(t *testing.T, to, from string) {
 	}
 }
 
-// leads says whether e does everything that one server does for all.
+// leads reports whether e does everything that one server does for all.
 func leads(e *env.Env) bool {
 	for _, d := range e.Cluster.Status().Duties {
 		if !d.Here || d.Leader != d.Identity {
@@ -79,7 +79,7 @@ func leads(e *env.Env) bool {
 	return true
 }
 
-// rests says whether e does nothing of it, and no controller of e is left.
+// rests reports whether e does nothing of it, and no controller of e is left.
 func rests(e *env.Env) bool {
 	for _, d := range e.Cluster.Status().Duties {
 		if d.Here {
@@ -145,7 +145,7 @@ func TestLeaderStops(t *testing.T) {
 	etcd := startEtcd(t)
 	a := s.start(etcd, 0)
 	g.Eventually(leads).WithArguments(a).Should(BeTrue(), "the only server leads")
-	b := s.start(etcd, 1) // whose node serves whoever leads
+	b := s.start(etcd, 1) // its node serves the cluster, whichever server leads
 	d := deploy("web", 3)
 	g.Expect(b.Client.Create(t.Context(), d)).To(Succeed())
 	scaled(t, b, d, 3)
@@ -220,7 +220,7 @@ func TestLeaderIsCutOff(t *testing.T) {
 	default:
 	}
 
-	for _, name := range leases { // as if somebody else had them for long
+	for _, name := range leases { // as if another server had them for long
 		var lease coordinationv1.Lease
 		g.Eventually(func() error {
 			if err := b.Client.Get(t.Context(), client.ObjectKey{Namespace: "kube-system", Name: name}, &lease); err != nil {

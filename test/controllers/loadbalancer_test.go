@@ -35,7 +35,7 @@ func loadBalancer(name string, change func(*corev1.ServiceSpec)) *corev1.Service
 
 func asItIs(*corev1.ServiceSpec) {}
 
-// ingress is the Service's addresses, with a star if it has the finalizer.
+// ingress returns the Service's addresses, with a star if it has the finalizer.
 func (m moving) ingress(name string) func() string {
 	return func() string {
 		var svc corev1.Service
@@ -57,7 +57,7 @@ func (m moving) ingress(name string) func() string {
 	}
 }
 
-// events are the reasons and messages about an object, in no order.
+// events returns the reasons and messages about an object, in no order.
 func (m moving) events(name string) func() string {
 	return func() string {
 		var list corev1.EventList
@@ -86,7 +86,7 @@ func TestLoadBalancersGetNodesAddresses(t *testing.T) {
 	m.Expect(m.ingress("second")()).To(Equal("*"), "its port is taken")
 	m.Expect(m.ingress("other")()).To(BeEmpty(), "it is somebody else's")
 
-	// The first gives its port back in two ways; whoever waits comes next.
+	// The first gives its port back in two ways; the Service that waits gets it next.
 	edit(m, loadBalancer("first", asItIs), func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeClusterIP })
 	m.Eventually(m.ingress("first")).Should(BeEmpty())
 	m.Eventually(m.ingress("second")).Should(Equal(all))

@@ -95,7 +95,7 @@ func (s *metricsServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	value := func(milli int64) resource.Quantity { return *resource.NewMilliQuantity(milli, resource.DecimalSI) }
 	var answer any
 	switch {
-	case len(path) == 3: // the version itself: discovery, and the check whether anybody is there
+	case len(path) == 3: // the version itself: discovery, and the check of availability
 		answer = metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: path[1] + "/" + path[2]}
 	case path[1] == resources.GroupName:
 		list := resources.PodMetricsList{}

@@ -18,7 +18,7 @@ import (
 	"github.com/coracle-k8s/coracle/test/env"
 )
 
-// scraped is the value of a series, 0 if there is none.
+// scraped returns the value of a series, 0 if there is none.
 func scraped(t *testing.T, e *env.Env, series string) float64 {
 	t.Helper()
 	for line := range strings.Lines(metrics(t, e)) {
@@ -85,7 +85,7 @@ func TestMetrics(t *testing.T) {
 	g.Expect(metrics(t, other)).NotTo(ContainSubstring("job_controller_jobs_finished_total{"))
 }
 
-// TestControllersAreShown: each has its queue, and who fails says why.
+// TestControllersAreShown: each has its queue, and one that fails has its error.
 func TestControllersAreShown(t *testing.T) {
 	g := NewWithT(t)
 	g.SetDefaultEventuallyTimeout(time.Minute)

@@ -23,7 +23,7 @@ func advertising(address string) env.Option {
 	return env.WithConfig(func(c *v1alpha1.Cluster) { c.AdvertiseAddress = address })
 }
 
-// led are the addresses that the Service kubernetes leads to, by its slices.
+// led returns the addresses that the Service kubernetes leads to, by its slices.
 func led(t *testing.T, e *env.Env) []string {
 	t.Helper()
 	var list discoveryv1.EndpointSliceList
@@ -86,7 +86,7 @@ func list(t *testing.T, config *rest.Config) error {
 }
 
 // TestStrangerIsNoServer: a server without the token of the cluster that its etcd
-// has says what to do, and writes nothing there.
+// has fails with advice, and writes nothing there.
 func TestStrangerIsNoServer(t *testing.T) {
 	g := NewWithT(t)
 	s := newSeveral(t, time.Hour, time.Minute, 100*time.Millisecond)

@@ -116,7 +116,7 @@ func TestMinReadySeconds(t *testing.T) {
 	m.Expect(condition(&d, appsv1.DeploymentAvailable).Status).To(Equal(corev1.ConditionTrue))
 }
 
-// silent makes a node that nobody runs, and a pod on it.
+// silent makes a node without an agent, and a pod on it.
 func (m moving) silent() {
 	now := metav1.NewTime(m.clock.Now())
 	m.Expect(m.Client.Create(m.t.Context(), &coordinationv1.Lease{

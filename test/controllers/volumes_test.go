@@ -100,8 +100,8 @@ func TestProvisionedVolume(t *testing.T) {
 	m.gone(&pv, "", pv.Name)
 }
 
-// TestStaticVolume binds a volume that somebody made, gives it up when its
-// claim goes, and makes the claim of an ephemeral volume.
+// TestStaticVolume binds a volume that a user made, gives it up when its claim
+// goes, and makes the claim of an ephemeral volume.
 func TestStaticVolume(t *testing.T) {
 	m := start(t, 1)
 	pv := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "manual"}, Spec: corev1.PersistentVolumeSpec{
@@ -168,7 +168,7 @@ func TestRecycledVolume(t *testing.T) {
 
 // TestAttachedVolume plays the driver's attacher: a volume for one node is
 // attached where its pod is, not where another one is, and moves when the first
-// one goes. What somebody else attached stays.
+// one goes. An attachment that a user made stays.
 func TestAttachedVolume(t *testing.T) {
 	m := start(t, 2)
 	handMade := &storagev1.VolumeAttachment{ObjectMeta: metav1.ObjectMeta{Name: "by-hand"}, Spec: storagev1.VolumeAttachmentSpec{
@@ -223,7 +223,7 @@ func TestAttachedVolume(t *testing.T) {
 	m.Expect(m.get(handMade, "", "by-hand")).To(Succeed())
 }
 
-// TestClaimAndPodSayWhatTheyWaitFor follows a pod whose volume somebody else makes.
+// TestClaimAndPodSayWhatTheyWaitFor follows a pod whose volume an external driver makes.
 func TestClaimAndPodSayWhatTheyWaitFor(t *testing.T) {
 	m := start(t, 1)
 	m.Expect(m.Client.Create(t.Context(), &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "late"}, Provisioner: "csi.example",
@@ -253,8 +253,7 @@ func TestClaimAndPodSayWhatTheyWaitFor(t *testing.T) {
 	}).Should(Equal("simulated-0"))
 }
 
-// TestSystemObjects finds what every cluster has, and repairs an address that
-// somebody deleted.
+// TestSystemObjects finds what every cluster has, and that a deleted address is restored.
 func TestSystemObjects(t *testing.T) {
 	m := start(t, 0)
 	for name, value := range map[string]int32{"system-node-critical": 2000001000, "system-cluster-critical": 2000000000} {

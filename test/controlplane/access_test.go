@@ -30,7 +30,7 @@ import (
 var _ = Describe("access", Ordered, func() {
 	var w world
 	var admin *kubernetes.Clientset
-	// anybody is a config for the server's socket without credentials.
+	// anybody configures a client of the server's socket without credentials.
 	var anybody *rest.Config
 
 	BeforeAll(func() {

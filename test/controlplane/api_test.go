@@ -77,7 +77,7 @@ var _ = Describe("the API", Ordered, func() {
 			}
 			Expect(list.Items).To(HaveLen(10))
 			Expect(*list.RemainingItemCount).To(BeNumerically(">", 0))
-			// What comes later is not in a list that began before.
+			// A list that began before does not have a later object.
 			_, err = c.CoreV1().ConfigMaps("default").Create(ctx, configMap(fmt.Sprintf("zz-%d", len(names)), nil), metav1.CreateOptions{})
 			Expect(err).NotTo(HaveOccurred())
 		}

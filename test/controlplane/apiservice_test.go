@@ -35,7 +35,7 @@ type backend struct {
 	authority *pki.Authority
 }
 
-// hostAddress is an address of this machine that an EndpointSlice may have.
+// hostAddress returns an address of this machine that an EndpointSlice may have.
 func hostAddress() string {
 	GinkgoHelper()
 	addresses, err := net.InterfaceAddrs()

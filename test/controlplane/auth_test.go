@@ -63,7 +63,7 @@ func (s socket) bearer(token string) *kubernetes.Clientset {
 	return c
 }
 
-// whoami is the user that a client is.
+// whoami returns the user of a client.
 func whoami(ctx context.Context, c kubernetes.Interface) (authenticationv1.UserInfo, error) {
 	review, err := c.AuthenticationV1().SelfSubjectReviews().Create(ctx, &authenticationv1.SelfSubjectReview{}, metav1.CreateOptions{})
 	if err != nil {
@@ -339,7 +339,8 @@ authorizers:
 	}, SpecTimeout(time.Minute))
 })
 
-// viaProxy asks who the client of a proxy with this certificate is.
+// viaProxy returns the user that the server sees in a client of a proxy with
+// this certificate.
 func viaProxy(ctx context.Context, to socket, certificate *x509.Certificate, key *ecdsa.PrivateKey) (int, authenticationv1.UserInfo) {
 	GinkgoHelper()
 	roots := x509.NewCertPool()
@@ -365,7 +366,7 @@ func read(path string) []byte {
 	return data
 }
 
-// metrics is what a scrape of the API server gives.
+// metrics returns a scrape of the API server.
 func metrics(ctx context.Context, e *env.Env) string {
 	GinkgoHelper()
 	c, err := kubernetes.NewForConfig(e.Config)

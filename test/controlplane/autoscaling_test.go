@@ -74,8 +74,7 @@ func (w *warnings) HandleWarningHeaderWithContext(_ context.Context, _ int, _, t
 	w.texts = append(w.texts, text)
 }
 
-// TestJobsKeepTheirPodsByDefault deletes a job without saying what becomes of
-// its pods.
+// TestJobsKeepTheirPodsByDefault deletes a job without a propagation policy.
 func TestJobsKeepTheirPodsByDefault(t *testing.T) {
 	e, g := env.Start(t), NewWithT(t)
 	g.SetDefaultEventuallyTimeout(30 * time.Second)

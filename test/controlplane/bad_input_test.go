@@ -29,13 +29,13 @@ import (
 // badName begins the names of everything that must never be stored.
 const badName = "bad"
 
-// served is a resource as discovery tells it.
+// served is a resource from discovery.
 type served struct {
 	metav1.APIResource
 	gv schema.GroupVersion
 }
 
-// path of the resource, in namespace default where it has one.
+// path returns the path of the resource, in namespace default where it has one.
 func (s served) path() string {
 	prefix := "/apis/" + s.gv.String()
 	if s.gv.Group == "" {
@@ -56,12 +56,12 @@ func (s served) has(verb string) bool {
 	return false
 }
 
-// body is an object of the kind with more fields.
+// body returns an object of the kind with more fields.
 func (s served) body(metadata, more string) string {
 	return fmt.Sprintf(`{"apiVersion":%q,"kind":%q,"metadata":{%s}%s}`, s.gv.String(), s.Kind, metadata, more)
 }
 
-// verdict is what the server said.
+// verdict is the server's answer.
 type verdict struct {
 	code int
 	text string
@@ -103,7 +103,7 @@ const (
 	inProtobuf = "application/vnd.kubernetes.protobuf"
 )
 
-// badBodies are creates that no resource takes.
+// badBodies returns creates that no resource takes.
 func badBodies(s served) []refusal {
 	named := `"name":"bad"`
 	anchors := "a: &a [x,x,x,x,x,x,x,x,x]\n"
@@ -153,7 +153,7 @@ func badBodies(s served) []refusal {
 	return bad
 }
 
-// badRequests are about objects that are there or not.
+// badRequests returns requests about objects that are there or not.
 func badRequests(s served) (bad []refusal) {
 	add := func(verb, method, path, contentType, body string, codes ...int) {
 		if s.has(verb) {
@@ -183,7 +183,7 @@ func badRequests(s served) (bad []refusal) {
 		add("patch", http.MethodPatch, "/bad", "application/"+patch.kind+"+json", patch.body, 400, 404, 415, 422)
 	}
 	apply := "application/apply-patch+yaml"
-	add("patch", http.MethodPatch, "/bad", apply, s.body(`"name":"bad"`, ""), 400, 422) // nobody applies
+	add("patch", http.MethodPatch, "/bad", apply, s.body(`"name":"bad"`, ""), 400, 422) // without a field manager
 	add("patch", http.MethodPatch, "/bad?fieldManager=me", apply, "[]", 400)
 	add("patch", http.MethodPatch, "/bad?fieldManager=me", apply, "{", 400)
 	add("patch", http.MethodPatch, "/bad?fieldManager=me", apply, `{"apiVersion":"boats/v1","kind":"Boat","metadata":{"name":"bad"}}`, 400)
@@ -292,7 +292,7 @@ var _ = Describe("bad input", Ordered, ContinueOnFailure, func() {
 					body, err = json.Marshal(obj)
 				}
 				if err != nil {
-					continue // it cannot be said so
+					continue // it cannot be encoded
 				}
 				for _, r := range []refusal{{method: http.MethodPost}, {method: http.MethodPut, path: "/" + name}, {method: http.MethodPut, path: "/" + name + "/status"}} {
 					got := c.send(ctx, r.method, s.path()+r.path+"?dryRun=All", contentType, string(body))
@@ -306,7 +306,7 @@ var _ = Describe("bad input", Ordered, ContinueOnFailure, func() {
 	}, SpecTimeout(2*time.Minute))
 })
 
-// mangled is how many bad objects are made of each sample.
+// mangled returns the number of bad objects made of each sample.
 func mangled() int { return 12 }
 
 // dangerous groups change what happens to the other requests.

@@ -41,7 +41,7 @@ const boatSchema = `{
   }
 }`
 
-// boats is a definition that uses most of what there is.
+// boats returns a definition that uses most of what there is.
 func boats(group string, change func(*apiextensionsv1.CustomResourceDefinition)) *apiextensionsv1.CustomResourceDefinition {
 	GinkgoHelper()
 	props := &apiextensionsv1.JSONSchemaProps{}
@@ -78,7 +78,7 @@ func boat(group, version, name string, spec map[string]any) *unstructured.Unstru
 	return u
 }
 
-// definitions is a client that also knows CustomResourceDefinitions.
+// definitions returns a client that also has CustomResourceDefinitions.
 func (w world) definitions() client.WithWatch {
 	GinkgoHelper()
 	scheme := runtime.NewScheme()
@@ -122,7 +122,7 @@ var _ = Describe("custom resources", Ordered, func() {
 	It("can be used the moment their definition is accepted", func(ctx SpecContext) {
 		began := time.Now()
 		Expect(crds.Create(ctx, boats(group, nil))).To(Succeed())
-		// Nobody waited for anything.
+		// Nothing waits in between.
 		_, err := w.dynamic(gvr).Namespace("default").Create(ctx, boat(group, "v1", "first", map[string]any{"hull": "willow"}), metav1.CreateOptions{})
 		Expect(err).NotTo(HaveOccurred())
 		AddReportEntry("from definition to object", time.Since(began).String())

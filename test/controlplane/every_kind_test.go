@@ -12,7 +12,7 @@ import (
 	"github.com/coracle-k8s/coracle/test/env"
 )
 
-// What kubectl says of every kind; upstream's api/discovery has the same.
+// kubectl's output for every kind; upstream's api/discovery has the same.
 var _ = Describe("kubectl and every kind", Ordered, ContinueOnFailure, func() {
 	var w world
 	var kinds []string // as PLURAL or PLURAL.VERSION.GROUP

@@ -19,7 +19,7 @@ import (
 // that stays: were all nodes silent, none would be evicted from.
 const grace = 12 * time.Second
 
-// silentNode is a node that nobody runs: it said once that it is ready.
+// silentNode returns a node without an agent, whose status was set to ready once.
 func silentNode(name string) *corev1.Node {
 	return &corev1.Node{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"kubernetes.io/hostname": name}},

@@ -24,7 +24,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
-// other is another server of the world around a cluster. It keeps no
+// other returns another server of the world around a cluster. It keeps no
 // connection, so that a stopped cluster has none.
 func other(h http.Handler) *httptest.Server {
 	server := httptest.NewUnstartedServer(h)
@@ -112,7 +112,7 @@ func newReview(decide func(spec map[string]any) map[string]any) *review {
 	return r
 }
 
-// authority signs client certificates of somebody else's.
+// authority signs client certificates that are not the cluster's.
 type authority struct {
 	key         *ecdsa.PrivateKey
 	certificate *x509.Certificate

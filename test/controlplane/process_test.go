@@ -35,12 +35,12 @@ type up struct {
 	web    interface{ CloseIdleConnections() }
 }
 
-// upArgs are a control plane with a simulated node in dir.
+// upArgs returns the arguments of a control plane with a simulated node in dir.
 func upArgs(dir string, more ...string) []string {
 	return append([]string{"up", "--nodes", "0", "--simulated-nodes", "1", "--data-dir", dir, "--listen", "127.0.0.1:0"}, more...)
 }
 
-// startUp runs `coracle up` until it says that it is ready.
+// startUp runs `coracle up` until it reports that it is ready.
 func startUp(dir string, more ...string) *up {
 	GinkgoHelper()
 	u := &up{cmd: exec.Command(binary, upArgs(dir, more...)...), dir: dir}

@@ -12,7 +12,7 @@ import (
 	"github.com/coracle-k8s/coracle/test/env"
 )
 
-// pod is a manifest of a pod with more fields in its spec, each of its own line.
+// pod returns a manifest of a pod with more fields in its spec, each of its own line.
 func pod(name string, more ...string) string {
 	return fmt.Sprintf(`apiVersion: v1
 kind: Pod

@@ -18,7 +18,7 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// answer is what came back on a request.
+// answer is the response to a request.
 type answer struct {
 	code     int
 	body     string

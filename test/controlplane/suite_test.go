@@ -138,14 +138,14 @@ func (k kubectl) apply(manifest string) string {
 	return k.feed(manifest, "apply", "-f", "-")
 }
 
-// repository is the path of a file of this repository.
+// repository returns the path of a file of this repository.
 func repository(elements ...string) string {
 	path, err := filepath.Abs(filepath.Join(append([]string{"..", ".."}, elements...)...))
 	Expect(err).NotTo(HaveOccurred())
 	return path
 }
 
-// deployment is a manifest of a Deployment of one container with more lines in its spec.
+// deployment returns a manifest of a Deployment of one container with more lines in its spec.
 func deployment(name string, replicas int, more ...string) string {
 	return fmt.Sprintf(`apiVersion: apps/v1
 kind: Deployment

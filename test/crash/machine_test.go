@@ -24,7 +24,7 @@ import (
 // another.
 type machine struct {
 	binary, dir string
-	log         *os.File // what all lives said
+	log         *os.File // the output of all lives
 
 	mu      sync.Mutex
 	now     *life         // nil until the first
@@ -89,14 +89,13 @@ func (m *machine) begin() error {
 	return nil
 }
 
-// tell wakes who waits for a change; m.mu is held.
+// tell wakes those that wait for a change; m.mu is held.
 func (m *machine) tell() {
 	close(m.changed)
 	m.changed = make(chan struct{})
 }
 
-// listen copies what a process says into the log, sees when it is ready, and
-// reaps it.
+// listen copies a process's output into the log, sees when it is ready, and reaps it.
 func (m *machine) listen(l *life, out io.Reader) {
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 1<<20)
@@ -133,14 +132,14 @@ func (m *machine) getReady(l *life) {
 	m.tell()
 }
 
-// current is the newest life, and what is closed when that changes.
+// current returns the newest life, and what is closed when that changes.
 func (m *machine) current() (*life, <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.now, m.changed
 }
 
-// up is the current life if it is ready and has not ended, else nil.
+// up returns the current life if it is ready and has not ended, else nil.
 func (m *machine) up() *life {
 	l, _ := m.current()
 	if l != nil && l.isReady(m) && !l.hasEnded() {
@@ -200,7 +199,7 @@ func (m *machine) end(signal syscall.Signal) error {
 		_ = l.cmd.Process.Signal(syscall.SIGQUIT)
 		select {
 		case <-l.ended:
-		case <-time.After(20 * time.Second): // it has much to say
+		case <-time.After(20 * time.Second): // its output may be long
 		}
 		return fmt.Errorf("life %d did not end within 20 s of %s", l.number, signal)
 	}
@@ -219,7 +218,7 @@ func (m *machine) close() {
 	_ = m.log.Close()
 }
 
-// lastWords are the last lines of the log, but for those of every start.
+// lastWords returns the last lines of the log, but for those of every start.
 func (m *machine) lastWords(lines int) string {
 	data, err := os.ReadFile(m.log.Name())
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// notes are what a writer was told of its writes: it does not ask again when the
-// answer is lost, it only remembers that it does not know.
+// notes are the answers that a writer got to its writes. It does not ask again
+// when an answer is lost, but remembers that the outcome is unknown.
 type notes struct {
 	kept, gone sets.Set[string] // acknowledged
 	counted    int              // the newest acknowledged value of the counter

@@ -54,7 +54,7 @@ func drop[T any, O interface {
 	})
 }
 
-// aPod is the first pod of an app, or of a Job.
+// aPod returns the first pod of an app, or of a Job.
 func aPod(s *state, label, value string) *corev1.Pod {
 	for i := range s.pods {
 		if s.pods[i].Labels[label] == value {

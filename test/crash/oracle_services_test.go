@@ -18,8 +18,8 @@ import (
 // died between its two writes may have been under way that long.
 const leak = 60 * time.Second
 
-// services have addresses and ports of their own, and the endpoints of the pods
-// that are ready.
+// services checks that they have addresses and ports of their own, and the
+// endpoints of the pods that are ready.
 func (o *oracle) services() {
 	want := sets.New("web", "db")
 	for _, n := range o.p.Ships {
@@ -86,7 +86,8 @@ func (o *oracle) address(seen map[string]string, ip, service string) {
 	same(o, "parent of IPAddress "+ip, a.Spec.ParentRef.Namespace+"/"+a.Spec.ParentRef.Name, service)
 }
 
-// endpoints of a Service are the addresses of its ready pods, in both kinds.
+// endpoints checks that those of a Service are the addresses of its ready pods,
+// in both kinds.
 func (o *oracle) endpoints(s *corev1.Service) {
 	want, selector := sets.New[string](), labels.SelectorFromSet(s.Spec.Selector)
 	for i := range o.s.pods {
@@ -137,8 +138,8 @@ func (o *oracle) budget() {
 		fmt.Sprint(b.Status.ExpectedPods, b.Status.CurrentHealthy, b.Status.DesiredHealthy, b.Status.DisruptionsAllowed), fmt.Sprint(n, n, healthy, n-healthy))
 }
 
-// claims are those of the pods that are, and of the set that keeps them those
-// of the pods that were; each has a volume for itself.
+// claims checks that the claims are those of the existing pods, and of the set
+// that keeps them also those of former pods; each has a volume for itself.
 func (o *oracle) claims() {
 	want := sets.New[string]()
 	for i := range o.p.DbEnd {
@@ -181,7 +182,7 @@ func (o *oracle) claims() {
 	}
 }
 
-// quotas say what a recount says.
+// quotas checks that the status of quotas is that of a recount.
 func (o *oracle) quotas() {
 	lasting := 0
 	used := corev1.ResourceList{}

@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// oracle says how a state differs from the one that every run of a plan must end
-// in, whatever happened between. It is obvious rather than quick.
+// oracle finds how a state differs from the one that every run of a plan must
+// end in, whatever happened between. It is obvious rather than quick.
 type oracle struct {
 	p   *plan
 	s   *state
@@ -35,7 +35,7 @@ func differences(p *plan, s *state) []string {
 
 func (o *oracle) say(format string, args ...any) { o.odd = append(o.odd, fmt.Sprintf(format, args...)) }
 
-// same says it when two values differ.
+// same reports a difference between two values.
 func same[T comparable](o *oracle, what string, got, want T) {
 	if got != want {
 		o.say("%s: %v, not %v", what, got, want)
@@ -70,8 +70,8 @@ func (o *oracle) everyObject() {
 	}
 }
 
-// everyPod runs or has ended, belongs to somebody, and shares neither its
-// address nor more of its node than there is.
+// everyPod checks that each pod runs or has ended, has an owner, and shares
+// neither its address nor more of its node than there is.
 func (o *oracle) everyPod() {
 	addresses, uses, counts := map[string]string{}, map[string]int64{}, map[string]int64{}
 	for i := range o.s.pods {

@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 )
 
-// workloads are at their last revision, with exactly their pods.
+// workloads checks that they are at their last revision, with exactly their pods.
 func (o *oracle) workloads() {
 	o.deployment("web", o.p.WebLast, 4)
 	same(o, "Deployment fore is there", find(o.s.deployments, "work", "fore") != nil, false)
@@ -32,7 +32,7 @@ func (o *oracle) workloads() {
 	}
 }
 
-// pods are what an owner must have: so many, with an image.
+// pods checks the pods of an owner: n, with an image.
 func (o *oracle) pods(owner string, uid types.UID, n int, image string) []*corev1.Pod {
 	pods := ownedBy(o.s.pods, uid)
 	same(o, "pods of "+owner, len(pods), n)
@@ -83,7 +83,7 @@ func (o *oracle) deployment(name string, n, version int) {
 	}
 }
 
-// orphaned is what the Deployment that was deleted alone left behind.
+// orphaned checks what the Deployment that was deleted alone left behind.
 func (o *oracle) orphaned() {
 	var left []*appsv1.ReplicaSet
 	for i := range o.s.replicaSets {
@@ -150,7 +150,7 @@ func (o *oracle) daemonSet(name string, version int) {
 	o.revisions(what, d.UID, int(*d.Spec.RevisionHistoryLimit))
 }
 
-// jobs counted each pod once.
+// jobs checks that each pod was counted once.
 func (o *oracle) jobs() {
 	failing := strings.Split(o.p.Failing, ",")
 	o.job("many", 200, nil, false)
@@ -215,7 +215,7 @@ func (o *oracle) job(name string, completions int, failing []string, indexed boo
 	}
 }
 
-// conditions are those that hold and end a Job, but for those that announce it.
+// conditions returns those that hold and end a Job, but for those that announce it.
 func conditions(j *batchv1.Job) string {
 	var holds []string
 	for _, c := range j.Status.Conditions {
@@ -260,5 +260,5 @@ func compressed(n int, some []string, in bool) string {
 	return strings.Join(parts, ",")
 }
 
-// old tells whether an object is there for longer than d.
+// old reports whether an object has existed for longer than d.
 func old(o metav1.Object, d time.Duration) bool { return time.Since(o.GetCreationTimestamp().Time) > d }

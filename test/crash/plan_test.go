@@ -57,7 +57,7 @@ func (b blow) String() string {
 	return fmt.Sprintf("server %d %s %d ms after being %s", b.machine, b.signal, b.after.Milliseconds(), since)
 }
 
-// draw is the plan of a round; the same seed and round always give the same.
+// draw returns the plan of a round; the same seed and round always give the same.
 func draw(seed uint64, round, machines int) plan {
 	r := rand.New(rand.NewPCG(seed, uint64(round)))
 	between := func(low, high int) int { return low + r.IntN(high-low+1) }
@@ -88,8 +88,8 @@ func failing(r *rand.Rand) string {
 	return strings.Join(text, ",")
 }
 
-// drawBlow is mostly kill -9 while everything is under way, sometimes within the
-// start, now and then SIGTERM.
+// drawBlow returns mostly kill -9 while everything is under way, sometimes
+// within the start, now and then SIGTERM.
 func drawBlow(r *rand.Rand) blow {
 	b := blow{signal: syscall.SIGKILL, after: time.Duration(r.ExpFloat64() * 600 * float64(time.Millisecond))}
 	switch r.IntN(10) {
@@ -102,7 +102,7 @@ func drawBlow(r *rand.Rand) blow {
 	return b
 }
 
-// pause is a random time between two steps of a user.
+// pause returns a random time between two steps of a user.
 func (p *plan) pause(mean time.Duration) time.Duration {
 	return time.Duration(min(p.rand.ExpFloat64(), 4) * float64(mean))
 }
@@ -110,7 +110,7 @@ func (p *plan) pause(mean time.Duration) time.Duration {
 //go:embed testdata
 var manifests embed.FS
 
-// objects are those of a manifest.
+// objects returns the objects of a manifest.
 func (p *plan) objects(name string) ([]*unstructured.Unstructured, error) {
 	t, err := template.ParseFS(manifests, "testdata/"+name+".yaml.tmpl")
 	if err != nil {

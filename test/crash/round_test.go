@@ -20,7 +20,7 @@ type round struct {
 	p        *plan
 	machines []*machine
 	u        *user
-	// etcd is where the history is, once all machines are at rest.
+	// etcd locates the history, once all machines are at rest.
 	etcd  etcd.Config
 	notes notes
 
@@ -31,8 +31,8 @@ type round struct {
 	state     *state // the last that was looked at
 }
 
-// limits of a round; on an idle machine each takes a few seconds. What differs
-// in the same way for stuckLimit will not change any more.
+// limits of a round; on an idle machine each takes a few seconds. A difference
+// that stays the same for stuckLimit will not change any more.
 const (
 	stuckLimit    = 30 * time.Second
 	setUpLimit    = time.Minute
@@ -268,7 +268,7 @@ func (r *round) rests(ctx context.Context, l *life) ([]string, error) {
 	return odd, nil
 }
 
-// versions of all objects but those that live from being written.
+// versions returns the versions of all objects but those that are written periodically.
 func versions(all []object) map[string]string {
 	versions := map[string]string{}
 	for _, o := range all {

@@ -20,7 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// state is what a cluster holds at one time.
+// state holds the objects of a cluster at one time.
 type state struct {
 	namespaces   []corev1.Namespace
 	nodes        []corev1.Node
@@ -102,8 +102,8 @@ func list[L client.ObjectList](ctx context.Context, c client.Client, l L, keep f
 	return nil
 }
 
-// everything lists the metadata of all objects of every resource that discovery
-// knows and that can be listed.
+// everything lists the metadata of all objects of every resource in discovery
+// that can be listed.
 func everything(ctx context.Context, l *life) ([]object, error) {
 	config := rest.CopyConfig(l.config)
 	found, err := discovery.NewDiscoveryClientForConfigAndClient(config, l.http)
@@ -150,7 +150,7 @@ func has(all []string, one string) bool {
 	return false
 }
 
-// find is the object with that name, nil without one.
+// find returns the object with that name, nil without one.
 func find[T any, O interface {
 	*T
 	client.Object
@@ -163,7 +163,7 @@ func find[T any, O interface {
 	return nil
 }
 
-// ownedBy are the objects whose controller has that UID.
+// ownedBy returns the objects whose controller has that UID.
 func ownedBy[T any, O interface {
 	*T
 	client.Object

@@ -17,7 +17,7 @@ type step struct {
 	do    func(context.Context) error
 }
 
-// threads are what users do side by side while the process is killed.
+// threads returns the steps of users that run side by side while the process is killed.
 func threads(p *plan, u *user) (map[string][]step, error) {
 	jobs, err := p.objects("jobs")
 	if err != nil {

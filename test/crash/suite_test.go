@@ -50,7 +50,7 @@ func TestCrash(t *testing.T) {
 		*seed = uint64(time.Now().UnixNano() % 1_000_000)
 	}
 	fmt.Printf("crash rounds %d to %d of seed %d\n", *first, *first+*rounds-1, *seed)
-	// What the clients' library says of broken connections is no news here.
+	// The clients' library's log lines about broken connections are expected here.
 	logs := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(logs)
 	_ = logs.Set("stderrthreshold", "FATAL") // a flag that klog has
@@ -113,7 +113,7 @@ func startEtcd() string {
 	return e.Clients[0].Addr().String()
 }
 
-// try runs a round and tells of it.
+// try runs a round and reports it.
 func try(ctx context.Context, r *round) {
 	GinkgoHelper()
 	begun := time.Now()

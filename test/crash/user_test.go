@@ -69,7 +69,7 @@ func newUser(machines ...*machine) *user {
 	return &user{machines: machines, scheme: apis.NewClientScheme(), mapper: mapper}
 }
 
-// named is an object to patch, delete or read.
+// named returns an object to patch, delete or read.
 func named(kind, namespace, name string) *unstructured.Unstructured {
 	o := &unstructured.Unstructured{}
 	o.SetGroupVersionKind(kinds[kind].WithKind(kind))
@@ -101,8 +101,8 @@ func (u *user) client(l *life) (client.Client, error) {
 // requestTimeout bounds one question; nothing here should take that long.
 const requestTimeout = 15 * time.Second
 
-// ask asks until there is an answer. again says that it was asked before and
-// nobody knows what became of it.
+// ask repeats a question until there is an answer. again is set if it was asked
+// before with an unknown outcome.
 func (u *user) ask(ctx context.Context, what string, question func(ctx context.Context, c client.Client, again bool) error) error {
 	for again := false; ; again = true {
 		l, err := u.up(ctx)
@@ -128,9 +128,9 @@ func (u *user) ask(ctx context.Context, what string, question func(ctx context.C
 	}
 }
 
-// cutOff tells whether an error says that there was no answer, or one that asks
-// for patience: the connection broke, the server stops or has just begun, or
-// others wrote what was to be changed (or its quota) all the while.
+// cutOff reports whether an error means that there was no answer, or one that
+// asks for patience: the connection broke, the server stops or has just begun,
+// or others wrote what was to be changed (or its quota) all the while.
 func cutOff(err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
@@ -169,8 +169,8 @@ func (u *user) delete(ctx context.Context, o *unstructured.Unstructured, how met
 	})
 }
 
-// release is the controller of the finalizer crash.test/hold: it lets an object
-// go when that is being deleted.
+// release runs the controller of the finalizer crash.test/hold: it lets an
+// object go when that is being deleted.
 func (u *user) release(ctx context.Context, o *unstructured.Unstructured) error {
 	for {
 		found := o.DeepCopy()

@@ -28,7 +28,7 @@ type witness struct {
 	created map[string]int            // pods ever
 	// most is how many pods a ReplicaSet ever was to have, by UID.
 	most map[types.UID]int32
-	// full says that all pods of an app were ready once.
+	// full is set for an app once all its pods were ready.
 	full map[string]bool
 
 	revisions int
@@ -79,7 +79,7 @@ func (w *witness) see(c change) {
 	}
 }
 
-// replicaSet holds a Deployment to its maxSurge: that bounds what its ReplicaSets
+// replicaSet checks a Deployment's maxSurge, which bounds what its ReplicaSets
 // are to have together. What they do have may be more for as long as one creates
 // before the other deletes, also upstream.
 func (w *witness) replicaSet(c change) {
@@ -178,8 +178,8 @@ func (w *witness) pod(c change, before, after *corev1.Pod) {
 	}
 }
 
-// podOfSet holds a ReplicaSet to the most that it ever was to have: who creates a
-// pod twice has more.
+// podOfSet checks that a ReplicaSet never has more pods than the most that it
+// ever was to have: a controller that creates a pod twice exceeds that.
 func (w *witness) podOfSet(c change, pod *corev1.Pod) {
 	owner := metav1.GetControllerOf(pod)
 	if owner == nil || owner.Kind != "ReplicaSet" {
@@ -250,8 +250,8 @@ func (w *witness) podOfJob(c change, key string, before, after *corev1.Pod) {
 	}
 }
 
-// isCounted tells whether a pod that ended is in its Job's status: an index that
-// is completed says it by itself, every other pod was among the uncounted.
+// isCounted reports whether a pod that ended is in its Job's status: as a
+// completed index, or otherwise among the uncounted.
 func (w *witness) isCounted(job *batchv1.Job, key string, pod *corev1.Pod) bool {
 	index, indexed := pod.Annotations[batchv1.JobCompletionIndexAnnotation]
 	if !indexed || pod.Status.Phase == corev1.PodFailed {
@@ -260,7 +260,7 @@ func (w *witness) isCounted(job *batchv1.Job, key string, pod *corev1.Pod) bool 
 	return slices.Contains(expanded(job.Status.CompletedIndexes), index)
 }
 
-// expanded are the indexes of 0,3-5.
+// expanded returns the indexes of 0,3-5.
 func expanded(text string) (all []string) {
 	for _, part := range strings.Split(text, ",") {
 		var from, to int
@@ -281,8 +281,8 @@ func tracked(pod *corev1.Pod) bool {
 	return pod != nil && has(pod.Finalizers, batchv1.JobTrackingFinalizer)
 }
 
-// available says when an app has fewer ready pods than it must keep, once it had
-// all for the first time.
+// available reports when an app has fewer ready pods than it must keep, once it
+// had all for the first time.
 func (w *witness) available(c change, app string, low, full int) {
 	nready, nodes := 0, map[string]bool{}
 	for key, pod := range w.pods {
@@ -328,7 +328,7 @@ func (w *witness) inOrder(c change, before, after *corev1.Pod) {
 	}
 }
 
-// end looks at what only the whole history tells.
+// end checks what only the whole history shows.
 func (w *witness) end(left []string) []string {
 	for name, completions := range map[string]int{"many": 200, "indexed": 30, "some-fail": 20, "suspended": 20, "short-lived": 5, "cancelled": 10} {
 		key := "batch/jobs/work/" + name

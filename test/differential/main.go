@@ -160,7 +160,7 @@ func discovered(ctx context.Context, upstream *sides.Side, d *decoder, samples [
 	return plan.Kinds(lists, samples)
 }
 
-// logs is the end of each log of a server that failed.
+// logs returns an error with the end of each log of a server that failed.
 func logs(dir string) error {
 	files, err := filepath.Glob(filepath.Join(dir, "*.log"))
 	if err != nil {

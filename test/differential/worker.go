@@ -232,7 +232,7 @@ func list(texts []string) []any {
 	return out
 }
 
-// message is that of a Status, or the kind of another answer.
+// message returns the message of a Status, or the kind of another answer.
 func message(body any) string {
 	o, ok := body.(map[string]any)
 	if !ok {

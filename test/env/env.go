@@ -70,8 +70,8 @@ func WithConfig(change func(*v1alpha1.Cluster)) Option {
 	return func(o *options) { change(o.config) }
 }
 
-// Beside says that other clusters start or stop while this one runs: goroutines
-// cannot be told apart then, and whoever started the first one checks for leaks.
+// Beside is for clusters that run beside others that start or stop: their goroutines
+// cannot be told apart, and the test that started the first one checks for leaks.
 func Beside() Option { return func(o *options) { o.shared = true } }
 
 // Start runs a cluster until the test t ends. It fails t when the cluster does

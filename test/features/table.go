@@ -9,12 +9,13 @@ import (
 	"github.com/coracle-k8s/coracle/apis/config/features"
 )
 
-// verdicts are what a decision may be, in the order of the document.
+// verdicts returns the possible decisions, in the order of the document.
 func verdicts() []features.Verdict {
 	return []features.Verdict{features.Honoured, features.HonouredDifferently, features.Missing, features.NotApplicable}
 }
 
-// join finds the decision about each gate that is on. What does not agree is an error.
+// join finds the decision about each gate that is on. A gate without a decision, or
+// one that disagrees, is an error.
 func join(gates []features.Gate, decisions []features.Decision) (map[string]features.Decision, error) {
 	var errs []error
 	joined := map[string]features.Decision{}

@@ -33,7 +33,7 @@ func Object(obj any, choices []byte, words []string) {
 	}
 }
 
-// Words are the strings in the objects, each once.
+// Words returns the strings in the objects, each once.
 func Words(objs ...any) []string {
 	seen := map[string]bool{}
 	for _, obj := range objs {
@@ -89,7 +89,7 @@ type mangler struct {
 	words   []string
 }
 
-// next is the next choice, 0 when there are no more.
+// next returns the next choice, 0 when there are no more.
 func (m *mangler) next() int {
 	if len(m.choices) == 0 {
 		return 0

@@ -58,7 +58,7 @@ func (m *machine) up(args ...string) {
 	var err error
 	m.session, err = gexec.Start(cmd, GinkgoWriter, GinkgoWriter)
 	Expect(err).NotTo(HaveOccurred())
-	// What the session prints is part of the contract.
+	// The session's output is part of the contract.
 	Eventually(m.session.Err, 20).Should(gbytes.Say(`ready in \d+\.\d\d s  https://127\.0\.0\.1:\d+\nexport KUBECONFIG=` + m.kubeconfig()))
 	Eventually(m.session.Err, 20).Should(gbytes.Say(`(\d+) of (\d+) nodes ready`))
 	config, err := clientcmd.BuildConfigFromFlags("", m.kubeconfig())
@@ -91,13 +91,14 @@ func (m *machine) remove() {
 
 func (m *machine) kubeconfig() string { return filepath.Join(m.dir, "kubeconfig") }
 
-// id is what the names of links, tables and cgroups of the cluster hold.
+// id returns the part of the names of the cluster's links, tables and cgroups
+// that identifies it.
 func (m *machine) id() string {
 	sum := sha256.Sum256([]byte(m.dir))
 	return hex.EncodeToString(sum[:3])
 }
 
-// command is a kubectl: the built-in one, or what $KUBECTL names.
+// command returns a kubectl: the built-in one, or what $KUBECTL names.
 func (m *machine) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(program(), append([]string{"kubectl"}, args...)...)
 	if named := os.Getenv("KUBECTL"); named != "" {

@@ -12,8 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// one is a pod of one container c; more is further fields of the container,
-// spec of the pod's spec, in JSON.
+// one returns a pod of one container c; more is further fields of the
+// container, spec of the pod's spec, in JSON.
 func one(name, more, spec string) string {
 	if spec != "" {
 		spec = ", " + spec
@@ -30,10 +30,10 @@ func comma(s string) string {
 	return ", " + s
 }
 
-// script is the command of a container that runs a line of the sample's shell.
+// script returns the command of a container that runs a line of the sample's shell.
 func script(line string) string { return fmt.Sprintf(`command: [sh, -c, %q]`, line) }
 
-// last is the last termination of a pod's container.
+// last returns the last termination of a pod's container.
 func last(pod *corev1.Pod) *corev1.ContainerStateTerminated {
 	for _, s := range pod.Status.ContainerStatuses {
 		if s.State.Terminated != nil {

@@ -107,7 +107,7 @@ var _ = Describe("the end of coracle and the next start", Ordered, func() {
 	})
 })
 
-// containerd is the process of the cluster's containerd, 0 without one.
+// containerd returns the process of the cluster's containerd, 0 without one.
 func (m *machine) containerd() int {
 	data, err := os.ReadFile(m.dir + "/nodes/0/containerd/containerd.pid")
 	if err != nil {

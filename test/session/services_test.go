@@ -35,7 +35,7 @@ func get(url string) (string, error) {
 	return string(body), err
 }
 
-// helloWithoutNodePort is the sample with a node port that the server picks.
+// helloWithoutNodePort returns the sample with a node port that the server picks.
 func helloWithoutNodePort() string {
 	GinkgoHelper()
 	manifest, err := os.ReadFile(hello)
@@ -53,13 +53,13 @@ func (w *workspace) service(name string) *corev1.Service {
 // balancedPort is one that nothing on the host should have.
 const balancedPort = 18080
 
-// balanced is a Service of type LoadBalancer in front of the sample's pods.
+// balanced returns a Service of type LoadBalancer in front of the sample's pods.
 func balanced(name string) string {
 	return fmt.Sprintf(`{"apiVersion":"v1","kind":"Service","metadata":{"name":%q},"spec":{"type":"LoadBalancer",
 		"selector":{"app":"hello"},"ports":[{"port":%d,"targetPort":"http"}]}}`, name, balancedPort)
 }
 
-// answers asks an URL n times from the host and counts who answers.
+// answers requests an URL n times from the host and counts the answers by pod.
 func answers(url string, n int) map[string]int {
 	GinkgoHelper()
 	seen := map[string]int{}
@@ -87,8 +87,8 @@ func (w *workspace) answersIn(pod, url string, n int) map[string]int {
 // without a pause the ports run out, and it is this that the test would find.
 const pace = 20 * time.Millisecond
 
-// askers ask an URL from several goroutines until they are told to stop, and
-// return how many requests there were and what failed.
+// askers request an URL from several goroutines until stop is called, which
+// returns the number of requests and their errors.
 func askers(url string) (stop func() (int, []error)) {
 	var wg sync.WaitGroup
 	var mu sync.Mutex
@@ -173,7 +173,7 @@ var _ = Describe("Services", Ordered, ContinueOnFailure, func() {
 		Eventually(func() (string, error) { return get(health) }).WithTimeout(15 * time.Second).Should(ContainSubstring(`"localEndpoints": 3`))
 		Expect(answers(url+"/hostname", 20)).NotTo(BeEmpty())
 
-		// Whoever comes second gets the port when the first gives it back.
+		// The second Service gets the port when the first gives it back.
 		w.apply(balanced("second"))
 		Eventually(func() string { return w.do("describe", "service", "second") }).Should(ContainSubstring("is taken by " + w.ns + "/first"))
 		w.do("delete", "service", "first")

@@ -44,7 +44,7 @@ var _ = BeforeSuite(func() {
 	DeferCleanup(daily.remove)
 })
 
-// program is the path of the coracle under test.
+// program returns the path of the coracle under test.
 func program() string {
 	if named := os.Getenv("CORACLE_BIN"); named != "" {
 		return named
@@ -162,7 +162,7 @@ func (w *workspace) waiting(name string, reasons ...string) string {
 	return message
 }
 
-// describe says in a line how a pod and its containers are.
+// describe returns the state of a pod and its containers in a line.
 func describe(pod *corev1.Pod) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s %s", pod.Status.Phase, pod.Status.Reason, pod.Status.Message)
@@ -181,7 +181,7 @@ func describe(pod *corev1.Pod) string {
 	return b.String()
 }
 
-// freePort is a port of the host that nobody listens on.
+// freePort returns a port of the host on which no process listens.
 func freePort() int {
 	GinkgoHelper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -190,7 +190,7 @@ func freePort() int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// containers are the IDs of the pods' containers.
+// containers returns the IDs of the pods' containers.
 func containers(pods []corev1.Pod) []string {
 	var ids []string
 	for _, p := range pods {

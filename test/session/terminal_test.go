@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// screen is what appears on a terminal, and the end of the program that has it.
+// screen holds the output on a terminal, and the end of the program that has it.
 type screen struct {
 	out   *gbytes.Buffer
 	ended chan error

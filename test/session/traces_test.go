@@ -17,8 +17,8 @@ import (
 // container is a path element of the cgroup of a container or sandbox.
 var container = regexp.MustCompile(`[0-9a-f]{64}`)
 
-// processes are those of the cluster besides coracle itself: the ID of its
-// container where a process runs in one, else its command line.
+// processes returns the processes of the cluster besides coracle itself: the ID
+// of its container where a process runs in one, else its command line.
 func (m *machine) processes() []string {
 	GinkgoHelper()
 	dirs, err := filepath.Glob("/proc/[0-9]*")
@@ -38,8 +38,8 @@ func (m *machine) processes() []string {
 	return found
 }
 
-// traces are all that the running cluster keeps on the machine outside of its
-// data directory: processes, mounts, links, network namespaces, nft tables,
+// traces returns all that the running cluster keeps on the machine outside of
+// its data directory: processes, mounts, links, network namespaces, nft tables,
 // cgroups, run directories.
 func (m *machine) traces() []string {
 	GinkgoHelper()

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// deployment is a manifest of quick pods, none of which waits to end.
+// deployment returns a manifest of quick pods, none of which waits to end.
 func deployment(name string, replicas int) string {
 	return fmt.Sprintf(`
 apiVersion: apps/v1

@@ -126,7 +126,7 @@ func New(set map[string]bool) (*Set, error) {
 	if err := gates.AddDependencies(requires); err != nil {
 		return nil, fmt.Errorf("listing feature gates: %w", err)
 	}
-	// The library would log what Warnings says better.
+	// The library would log what Warnings reports better.
 	if err := gates.SetFromMapWithLogger(logr.Discard(), set); err != nil {
 		return nil, err //nolint:wrapcheck // upstream's words
 	}

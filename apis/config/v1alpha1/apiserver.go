@@ -19,9 +19,9 @@ type APIServer struct {
 	Audit          Audit          `json:"audit,omitempty"`
 	Encryption     Encryption     `json:"encryption,omitempty"`
 
-	// Proxy is the client certificate that aggregated API servers are shown.
-	// Default: one of an authority of its own. Its authority must be
-	// authentication.requestHeader.clientCAFile, which those servers are told of.
+	// Proxy is the client certificate for aggregated API servers. Default: one of an
+	// authority of its own. Its authority must be
+	// authentication.requestHeader.clientCAFile, which is published for those servers.
 	Proxy Certificate `json:"proxy,omitempty"`
 	// Kubelet configures connections to agents.
 	Kubelet Kubelet `json:"kubelet,omitempty"`
@@ -30,7 +30,7 @@ type APIServer struct {
 	HTTP2 HTTP2 `json:"http2,omitempty"`
 
 	// ExternalHostname is the address, with or without a port, that discovery
-	// tells clients of. Default the address of listen.
+	// gives to clients. Default the address of listen.
 	ExternalHostname string `json:"externalHostname,omitempty"`
 	// StrictTransportSecurity are directives of that header, such as
 	// max-age=31536000. Default none: no header.
@@ -44,7 +44,7 @@ type APIServer struct {
 	// MinRequestTimeout is the shortest time after which a watch without a timeout
 	// is ended; the longest is twice that. Default 30m.
 	MinRequestTimeout metav1.Duration `json:"minRequestTimeout,omitempty"`
-	// ShutdownDelay is the time for which the server goes on to answer after it was told to
+	// ShutdownDelay is the time for which the server goes on to answer after the signal to
 	// stop, while /readyz fails. Default 0s.
 	ShutdownDelay metav1.Duration `json:"shutdownDelay,omitempty"`
 	// LivezGracePeriod is how long after the start /livez passes over hooks that
@@ -60,7 +60,7 @@ type APIServer struct {
 	// and 200.
 	MaxRequestsInFlight         int32 `json:"maxRequestsInFlight,omitempty"`
 	MaxMutatingRequestsInFlight int32 `json:"maxMutatingRequestsInFlight,omitempty"`
-	// Profiling serves /debug/pprof to who may get it. Default true.
+	// Profiling serves /debug/pprof to clients authorized to get it. Default true.
 	Profiling *bool `json:"profiling,omitempty"`
 	// RuntimeConfig turns API versions on and off, as kube-apiserver's flag
 	// --runtime-config: api/all, api/ga, api/beta and api/alpha, group/version, and
@@ -159,15 +159,15 @@ type ServiceAccounts struct {
 	ExtendTokenExpiration *bool `json:"extendTokenExpiration,omitempty"`
 }
 
-// Authentication says whom the API server believes, besides client certificates
-// of the cluster's authority, service accounts and agents.
+// Authentication configures which clients the API server authenticates, besides
+// client certificates of the cluster's authority, service accounts and agents.
 type Authentication struct {
 	// ClientCAFile has authorities of client certificates besides the cluster's
 	// own, PEM. It is read again when it changes. Default none.
 	ClientCAFile string `json:"clientCAFile,omitempty"`
 	// ConfigFile is an AuthenticationConfiguration (apiserver.config.k8s.io):
-	// OIDC issuers, and who may ask without credentials. It is read again when
-	// it changes, the anonymous part excepted. Default none.
+	// OIDC issuers, and the paths open to requests without credentials. It is
+	// read again when it changes, the anonymous part excepted. Default none.
 	ConfigFile string `json:"configFile,omitempty"`
 	// AnonymousPaths may be asked for without credentials; "*" is all of them,
 	// [] none. What an anonymous user sees there is up to authorization. Default
@@ -211,7 +211,7 @@ type OIDC struct {
 	SigningAlgs []string `json:"signingAlgs,omitempty"`
 }
 
-// TokenWebhook is a server that knows bearer tokens.
+// TokenWebhook is a server that authenticates bearer tokens.
 type TokenWebhook struct {
 	// KubeconfigFile has the server's address and credentials.
 	KubeconfigFile string `json:"kubeconfigFile,omitempty"`
@@ -222,8 +222,7 @@ type TokenWebhook struct {
 	CacheTTL metav1.Duration `json:"cacheTTL,omitempty"`
 }
 
-// RequestHeader is a proxy that authenticates users and tells of them in
-// headers.
+// RequestHeader is a proxy that authenticates users and passes on their names in headers.
 type RequestHeader struct {
 	// ClientCAFile holds the authorities of the proxy's client certificate, PEM.
 	// It is read again when it changes. Setting it turns the proxy on.
@@ -238,7 +237,7 @@ type RequestHeader struct {
 	ExtraHeaderPrefixes []string `json:"extraHeaderPrefixes,omitempty"`
 }
 
-// Authorization says who may do what.
+// Authorization configures the authorizers of the API server.
 type Authorization struct {
 	// ConfigFile is an AuthorizationConfiguration (apiserver.config.k8s.io):
 	// the authorizers in their order, webhooks among them. It is read again when
@@ -256,7 +255,7 @@ type Authorization struct {
 	Webhook AuthorizationWebhook `json:"webhook,omitempty"`
 }
 
-// AuthorizationWebhook is a server that decides who may do what.
+// AuthorizationWebhook is a server that authorizes requests.
 type AuthorizationWebhook struct {
 	// KubeconfigFile has the server's address and credentials.
 	KubeconfigFile string `json:"kubeconfigFile,omitempty"`
@@ -309,10 +308,10 @@ type Audit struct {
 	// (events are buffered and written beside) or blocking-strict (a request
 	// whose event cannot be written fails). Default blocking.
 	LogMode string `json:"logMode,omitempty"`
-	// LogBatch is how events are buffered in the mode batch, LogTruncate bounds them.
+	// LogBatch configures the buffering of events in the mode batch, LogTruncate bounds their size.
 	LogBatch    AuditBatch    `json:"logBatch,omitempty"`
 	LogTruncate AuditTruncate `json:"logTruncate,omitempty"`
-	// WebhookKubeconfigFile says to which server events are sent.
+	// WebhookKubeconfigFile names the kubeconfig of the server that events are sent to.
 	WebhookKubeconfigFile string `json:"webhookKubeconfigFile,omitempty"`
 	// WebhookMode is as LogMode. Default batch.
 	WebhookMode string `json:"webhookMode,omitempty"`
@@ -325,10 +324,9 @@ type Audit struct {
 
 // AuditBatch buffers events.
 type AuditBatch struct {
-	// BufferSize is how many events wait; more are dropped. Default 10000.
+	// BufferSize is the number of events that wait; more are dropped. Default 10000.
 	BufferSize int32 `json:"bufferSize,omitempty"`
-	// MaxSize is how many events are written at once. Default 1 of the log, 400 of
-	// the webhook.
+	// MaxSize is the number of events written at once. Default 1 of the log, 400 of the webhook.
 	MaxSize int32 `json:"maxSize,omitempty"`
 	// MaxWait is the time for which events wait for MaxSize. Default 0s of the log (no bound),
 	// 30s of the webhook.

@@ -50,8 +50,8 @@ func Decode(data []byte) (*Cluster, error) {
 	return c, nil
 }
 
-// alone gives the one document that says something; a second one is refused,
-// it would be passed over.
+// alone returns the one document that is not empty. A second one is an error,
+// since it would be ignored.
 func alone(data []byte) ([]byte, error) {
 	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(data)))
 	var found []byte

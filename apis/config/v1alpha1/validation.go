@@ -186,8 +186,8 @@ func parsePrefix(text string) (netip.Prefix, error) {
 	return p, err
 }
 
-// DNSAddress is the ClusterIP of the built-in DNS, and invalid if ClusterDNS names
-// other servers. ServiceCIDR must be valid.
+// DNSAddress returns the ClusterIP of the built-in DNS, and invalid if ClusterDNS
+// names other servers. ServiceCIDR must be valid.
 func (n *Network) DNSAddress() netip.Addr {
 	const tenth = 10
 	cidr, err := netip.ParsePrefix(n.ServiceCIDR)
@@ -201,7 +201,7 @@ func (n *Network) DNSAddress() netip.Addr {
 	return address
 }
 
-// DNSServers are those that pods with dnsPolicy ClusterFirst ask.
+// DNSServers returns the DNS servers of pods with dnsPolicy ClusterFirst.
 func (n *Network) DNSServers() []string {
 	if own := n.DNSAddress(); own.IsValid() {
 		return []string{own.String()}
@@ -220,7 +220,7 @@ func (n *Node) validateSysctls(path *field.Path) field.ErrorList {
 	return errs
 }
 
-// PortRange is NodePorts as its first port and the number of ports.
+// PortRange returns NodePorts as its first port and the number of ports.
 func (n *Network) PortRange() (base, size int, err error) {
 	first, last, ok := strings.Cut(n.NodePorts, "-")
 	base, err1 := strconv.Atoi(first)

@@ -5,8 +5,8 @@ import (
 	resourcehelper "k8s.io/component-helpers/resource"
 )
 
-// QOSClass returns the pod's quality of service: what its status says, else
-// what its resources amount to.
+// QOSClass returns the pod's quality of service: that of its status, else the
+// one computed from its resources.
 func QOSClass(p *corev1.Pod) corev1.PodQOSClass {
 	if p.Status.QOSClass != "" {
 		return p.Status.QOSClass
@@ -40,7 +40,7 @@ func ComputeQOSClass(p *corev1.Pod) corev1.PodQOSClass {
 	return class
 }
 
-// classOf is the class of one container, or of a pod as a whole.
+// classOf returns the class of one container, or of a pod as a whole.
 func classOf(r *corev1.ResourceRequirements) corev1.PodQOSClass {
 	requested := 0
 	for _, name := range [...]corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {

@@ -53,7 +53,7 @@ func (f *filler) fill(v reflect.Value, path, within string) {
 	}
 }
 
-// refersBy returns the name of a type that says that its fields name an object.
+// refersBy returns the name of a type whose name marks it as a reference to an object.
 func refersBy(t reflect.Type) string {
 	t = elem(t)
 	if regexp.MustCompile(`(Reference|Ref|KeySelector|EnvSource|Projection)$`).MatchString(t.Name()) {
@@ -118,8 +118,8 @@ func fullPod(f *filler) *corev1.Pod {
 	return p
 }
 
-// notReferences are fields of pods with the look of a reference that the walk
-// leaves out, with why.
+// notReferences returns fields of pods with the look of a reference that the
+// walk leaves out, with why.
 func notReferences() map[string]string {
 	const (
 		ownParts  = "a part of the pod itself"

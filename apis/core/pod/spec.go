@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// ContainerType says in which of a pod's lists a container is.
+// ContainerType names the list of a pod's spec that a container is in.
 type ContainerType string
 
 // The three lists of containers, named as their fields are.
@@ -18,7 +18,7 @@ const (
 )
 
 // VisitContainers calls visit for init, ordinary and ephemeral containers, in
-// that order, until visit returns false. It tells whether it came to the end.
+// that order, until visit returns false. It reports whether it came to the end.
 func VisitContainers(s *corev1.PodSpec, visit func(*corev1.Container, ContainerType) bool) bool {
 	for i := range s.InitContainers {
 		if !visit(&s.InitContainers[i], InitContainers) {
@@ -51,13 +51,13 @@ func FindContainer(s *corev1.PodSpec, name string) (*corev1.Container, Container
 	return found, in
 }
 
-// IsSidecar tells whether an init container keeps running beside the others:
+// IsSidecar reports whether an init container keeps running beside the others:
 // its own restart policy is Always.
 func IsSidecar(c *corev1.Container) bool {
 	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
-// HasSidecars tells whether s has an init container that keeps running.
+// HasSidecars reports whether s has an init container that keeps running.
 func HasSidecars(s *corev1.PodSpec) bool {
 	for i := range s.InitContainers {
 		if IsSidecar(&s.InitContainers[i]) {
@@ -67,7 +67,7 @@ func HasSidecars(s *corev1.PodSpec) bool {
 	return false
 }
 
-// IsHostNetwork tells whether the pod lives in its node's network namespace.
+// IsHostNetwork reports whether the pod runs in its node's network namespace.
 func IsHostNetwork(p *corev1.Pod) bool { return p.Spec.HostNetwork }
 
 // HostPorts returns the ports that the pod wants on its node, of containers and sidecars.
@@ -92,8 +92,8 @@ func HostPorts(s *corev1.PodSpec) []corev1.ContainerPort {
 }
 
 // TargetPort finds the number of the port that sp means on p. A port given by
-// name is looked for in containers and sidecars, with sp's protocol; its error
-// says that no port of that name is there.
+// name is looked for in containers and sidecars, with sp's protocol; it is an
+// error if there is no port of that name.
 func TargetPort(p *corev1.Pod, sp *corev1.ServicePort) (int32, error) {
 	if sp.TargetPort.Type == intstr.Int {
 		if sp.TargetPort.IntVal == 0 { // an object that was never defaulted

@@ -10,13 +10,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// IsReady tells whether p has the condition Ready with status True.
+// IsReady reports whether p has the condition Ready with status True.
 func IsReady(p *corev1.Pod) bool {
 	c := GetCondition(&p.Status, corev1.PodReady)
 	return c != nil && c.Status == corev1.ConditionTrue
 }
 
-// IsAvailable tells whether p has been ready for minReadySeconds at the time now.
+// IsAvailable reports whether p has been ready for minReadySeconds at the time now.
 func IsAvailable(p *corev1.Pod, minReadySeconds int32, now time.Time) bool {
 	c := GetCondition(&p.Status, corev1.PodReady)
 	if c == nil || c.Status != corev1.ConditionTrue {
@@ -29,12 +29,12 @@ func IsAvailable(p *corev1.Pod, minReadySeconds int32, now time.Time) bool {
 	return !c.LastTransitionTime.IsZero() && !c.LastTransitionTime.Add(min).After(now)
 }
 
-// IsTerminal tells whether p has ended for good: its phase is Failed or Succeeded.
+// IsTerminal reports whether p has ended for good: its phase is Failed or Succeeded.
 func IsTerminal(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodFailed || p.Status.Phase == corev1.PodSucceeded
 }
 
-// IsActive tells whether p counts as a replica: it is neither over nor being deleted.
+// IsActive reports whether p counts as a replica: it has not ended and is not being deleted.
 func IsActive(p *corev1.Pod) bool {
 	return !IsTerminal(p) && p.DeletionTimestamp == nil
 }
@@ -49,9 +49,9 @@ func GetCondition(s *corev1.PodStatus, t corev1.PodConditionType) *corev1.PodCon
 	return nil
 }
 
-// UpdateCondition puts c into s and tells whether that changed anything but the
-// transition time. LastTransitionTime becomes now when the status differs from
-// the one before, and stays as it was otherwise.
+// UpdateCondition puts c into s and reports whether that changed anything but
+// the transition time. LastTransitionTime becomes now when the status differs
+// from the one before, and stays as it was otherwise.
 func UpdateCondition(s *corev1.PodStatus, c corev1.PodCondition, now time.Time) bool {
 	c.LastTransitionTime = metav1.NewTime(now)
 	old := GetCondition(s, c.Type)

@@ -1,6 +1,5 @@
-// Package alwayspullimages has every container's image pulled at each start, so
-// that nobody runs images that others fetched with their credentials. It is
-// AlwaysPullImages of
+// Package alwayspullimages has every container's image pulled at each start, so that a pod cannot
+// run images that other pods fetched with their credentials. It is AlwaysPullImages of
 // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#alwayspullimages.
 package alwayspullimages
 

@@ -16,8 +16,8 @@ type Nodes interface {
 	LiveNode(ctx context.Context, name string) (*corev1.Node, error)
 }
 
-// Change is the pod before and after. pod is nil if it has no node, or if its
-// spec did not change, which its generation tells.
+// Change returns the pod before and after. pod is nil if it has no node, or if
+// its spec did not change, by its generation.
 func Change(a admission.Attributes) (pod, old *corev1.Pod, err error) {
 	pod, ok := a.GetObject().(*corev1.Pod)
 	old, was := a.GetOldObject().(*corev1.Pod)
@@ -30,7 +30,7 @@ func Change(a admission.Attributes) (pod, old *corev1.Pod, err error) {
 	return pod, old, nil
 }
 
-// NodeOf is the pod's node. Without it the change is forbidden.
+// NodeOf returns the pod's node. Without it the change is forbidden.
 func NodeOf(ctx context.Context, a admission.Attributes, nodes Nodes, pod *corev1.Pod) (*corev1.Node, error) {
 	node, err := nodes.LiveNode(ctx, pod.Spec.NodeName)
 	switch {

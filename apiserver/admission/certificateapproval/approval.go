@@ -1,5 +1,5 @@
-// Package certificateapproval lets only those approve or deny a
-// CertificateSigningRequest who may approve for its signer.
+// Package certificateapproval lets a user approve or deny a
+// CertificateSigningRequest only with the right to approve for its signer.
 package certificateapproval
 
 import (

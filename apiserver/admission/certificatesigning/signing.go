@@ -1,5 +1,5 @@
-// Package certificatesigning lets only those write a certificate into a
-// CertificateSigningRequest who may sign for its signer.
+// Package certificatesigning lets a user write a certificate into a
+// CertificateSigningRequest only with the right to sign for its signer.
 package certificatesigning
 
 import (

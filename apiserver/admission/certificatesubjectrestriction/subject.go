@@ -1,5 +1,5 @@
-// Package certificatesubjectrestriction refuses requests for client
-// certificates of the group system:masters: nobody could take them back.
+// Package certificatesubjectrestriction refuses requests for client certificates
+// of the group system:masters: such a certificate could not be revoked.
 package certificatesubjectrestriction
 
 import (

@@ -1,5 +1,5 @@
-// Package clustertrustbundleattest lets only those write a ClusterTrustBundle of
-// a signer who may attest for it.
+// Package clustertrustbundleattest lets a user write a ClusterTrustBundle of a
+// signer only with the right to attest for it.
 package clustertrustbundleattest
 
 import (
@@ -46,8 +46,8 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	return nil
 }
 
-// onlyCollected says that an update changes nothing but owners and finalizers,
-// as the garbage collector does.
+// onlyCollected reports whether an update changes nothing but owners and
+// finalizers, as the garbage collector's updates do.
 func onlyCollected(a admission.Attributes, bundle *certificatesv1.ClusterTrustBundle) bool {
 	old, ok := a.GetOldObject().(*certificatesv1.ClusterTrustBundle)
 	if !ok {

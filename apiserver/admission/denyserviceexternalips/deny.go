@@ -1,5 +1,5 @@
-// Package denyserviceexternalips lets nobody claim further external addresses
-// for Services. It is DenyServiceExternalIPs of
+// Package denyserviceexternalips refuses further external addresses of Services. It is
+// DenyServiceExternalIPs of
 // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#denyserviceexternalips.
 package denyserviceexternalips
 

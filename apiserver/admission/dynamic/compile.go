@@ -27,7 +27,7 @@ func newCompiler(variables []admissionv1.Variable, sees cel.OptionalVariableDecl
 	return c, nil
 }
 
-// newMatcher is nil without conditions.
+// newMatcher returns nil without conditions.
 func newMatcher(c *cel.CompositedCompiler, conditions []admissionv1.MatchCondition, sees cel.OptionalVariableDeclarations, failure *admissionv1.FailurePolicyType, policy string) matchconditions.Matcher {
 	if len(conditions) == 0 {
 		return nil
@@ -40,8 +40,8 @@ func newMatcher(c *cel.CompositedCompiler, conditions []admissionv1.MatchConditi
 	return matchconditions.NewMatcher(c.CompileCondition(accessors, sees, environment.StoredExpressions), failure, "policy", "validate", policy)
 }
 
-// compileValidating keeps errors in the evaluator: they fail requests as the
-// policy's failurePolicy says.
+// compileValidating keeps errors in the evaluator: they fail requests by the
+// policy's failurePolicy.
 func compileValidating(p *validating.Policy) validating.Validator {
 	sees := cel.OptionalVariableDeclarations{HasParams: p.Spec.ParamKind != nil, HasAuthorizer: true}
 	c, err := newCompiler(p.Spec.Variables, sees)

@@ -34,8 +34,7 @@ type Config struct {
 	Namespaces Namespaces
 	// Params reads what policies are parametrized with.
 	Params Params
-	// Mapper knows the resources of all kinds served, also of those defined
-	// by users.
+	// Mapper maps the resources of all kinds served, also of those defined by users.
 	Mapper meta.RESTMapper
 	// TypeConverter has the merge schema of a kind, nil if it is not served.
 	TypeConverter func(schema.GroupVersionKind) managedfields.TypeConverter
@@ -82,8 +81,8 @@ var (
 	_ admission.ValidationInterface = Validating{}
 )
 
-// MutatingWebhooks is MutatingAdmissionWebhook. config is the plugin's part of
-// an AdmissionConfiguration, nil if there is none.
+// MutatingWebhooks returns MutatingAdmissionWebhook. config is the plugin's
+// part of an AdmissionConfiguration, nil if there is none.
 func MutatingWebhooks(c Config, config io.Reader) (Mutating, error) {
 	files, err := read(config)
 	if err != nil {
@@ -106,14 +105,14 @@ func ValidatingWebhooks(c Config, config io.Reader) (Validating, error) {
 	}, "validatingwebhookconfigurations")}, nil
 }
 
-// MutatingPolicies is MutatingAdmissionPolicy.
+// MutatingPolicies returns MutatingAdmissionPolicy.
 func MutatingPolicies(c Config) Mutating {
 	return Mutating{newPlugin(c, func(ctx context.Context, running *sync.WaitGroup) (admission.MutationInterface, error) {
 		return mutatingPolicies(ctx, running, c)
 	}, "mutatingadmissionpolicies", "mutatingadmissionpolicybindings")}
 }
 
-// ValidatingPolicies is ValidatingAdmissionPolicy.
+// ValidatingPolicies returns ValidatingAdmissionPolicy.
 func ValidatingPolicies(c Config) Validating {
 	return Validating{newPlugin(c, func(ctx context.Context, running *sync.WaitGroup) (admission.ValidationInterface, error) {
 		return validatingPolicies(ctx, running, c)

@@ -106,8 +106,8 @@ type synced struct{ cache.SharedIndexInformer }
 
 func (synced) HasSynced() bool { return true }
 
-// namespaceLister finds namespaces in memory, else in storage. It lists none:
-// nobody asks.
+// namespaceLister finds namespaces in memory, else in storage. It does not list
+// them: no caller does.
 type namespaceLister struct {
 	corelisters.NamespaceLister
 	namespaces Namespaces

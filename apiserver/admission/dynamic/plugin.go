@@ -12,8 +12,8 @@ import (
 	"k8s.io/apiserver/pkg/admission"
 )
 
-// patience is how long a request waits for a plugin that is being made,
-// upstream's figure. It takes a few milliseconds.
+// patience bounds a request's wait for a plugin that is being made, upstream's
+// figure. Making one takes a few milliseconds.
 const patience = 10 * time.Second
 
 // plugin makes the plugin behind it when the first object of its resources
@@ -51,7 +51,7 @@ func (p *plugin[T]) demand() { p.want.Do(func() { close(p.wanted) }) }
 // which runs until ctx is done. A plugin runs once.
 func (p *plugin[T]) Run(ctx context.Context) error {
 	for _, r := range p.resources {
-		// Who cannot be sure looks closer.
+		// After an error it is not known whether there are objects: the plugin is made.
 		if kept, err := p.config.Kept(ctx, r); kept || err != nil {
 			p.demand()
 		}

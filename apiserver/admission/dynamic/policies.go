@@ -157,7 +157,7 @@ func (p *policies[P, B, E]) refresh() {
 
 func byName[T mirror.Object](a, b T) int { return cmp.Compare(a.GetName(), b.GetName()) }
 
-// resolved are the hooks with what is known now about the kinds of their
+// resolved returns the hooks with what is known now about the kinds of their
 // params: such a kind may be defined after the policy.
 func (p *policies[P, B, E]) resolved() []generic.PolicyHook[P, B, E] {
 	hooks := *p.hooks.Load()

@@ -16,10 +16,9 @@ import (
 // checkRetry is how long after a failure a status is written again.
 const checkRetry = time.Second
 
-// checker writes into the status of validating policies what their expressions
-// get wrong about the types they match. Upstream has a controller for it
-// (validatingadmissionpolicy-status); here it rests with the plugin while there
-// is no policy.
+// checker writes into the status of validating policies the type errors of their
+// expressions. Upstream has a controller for it (validatingadmissionpolicy-status);
+// here it rests with the plugin while there is no policy.
 type checker struct {
 	config   Config
 	policies *mirror.Mirror[*validating.Policy]

@@ -25,7 +25,7 @@ func read(config io.Reader) (func() io.Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the configuration of webhooks: %w", err)
 	}
-	// What is wrong with it is told now.
+	// Errors in it are reported now.
 	if _, err := validating.NewValidatingAdmissionWebhook(bytes.NewReader(data)); err != nil {
 		return nil, fmt.Errorf("reading the configuration of webhooks: %w", err)
 	}
@@ -53,8 +53,8 @@ func validatingWebhooks(ctx context.Context, running *sync.WaitGroup, c Config, 
 	return p, run(ctx, running, c, p.Webhook, kept, p)
 }
 
-// run completes a plugin and returns when it knows all configurations; it
-// follows them until ctx is done.
+// run completes a plugin and returns when it has all configurations; it follows
+// them until ctx is done.
 func run(ctx context.Context, running *sync.WaitGroup, c Config, w *generic.Webhook, configurations *informer, v admission.InitializationValidator) error {
 	w.SetExternalKubeClientSet(client{namespaces: c.Namespaces})
 	w.SetExternalKubeInformerFactory(factory{configurations: configurations, namespaces: c.Namespaces})
@@ -74,8 +74,8 @@ func run(ctx context.Context, running *sync.WaitGroup, c Config, w *generic.Webh
 	}
 }
 
-// informer is a shared informer that knows when its handler has seen the
-// first list: the plugins tell only those who poll.
+// informer is a shared informer that reports when its handler has seen the
+// first list: the plugins themselves can only be polled for that.
 type informer struct {
 	cache.SharedIndexInformer
 	registration cache.ResourceEventHandlerRegistration

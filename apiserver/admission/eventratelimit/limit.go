@@ -41,7 +41,7 @@ type Limit struct {
 	CacheSize int32 `json:"cacheSize,omitempty"`
 }
 
-// keys say which bucket an Event is drawn from.
+// keys returns, by type of limit, the bucket that an Event is drawn from.
 func keys() map[string]func(admission.Attributes) string {
 	return map[string]func(admission.Attributes) string{
 		"Server":    func(admission.Attributes) string { return "" },

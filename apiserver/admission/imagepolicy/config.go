@@ -8,9 +8,9 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Configuration is what the plugin's configuration has under imagePolicy.
+// Configuration is the part imagePolicy of the plugin's configuration.
 type Configuration struct {
-	// KubeConfigFile tells the address of the service and how to be known to it.
+	// KubeConfigFile has the address of the service and the credentials for it.
 	KubeConfigFile string `json:"kubeConfigFile"`
 	// AllowTTL and DenyTTL are for how many seconds an answer is remembered, 1
 	// to 1800; 0 means 300 and 30, -1 not at all.
@@ -58,7 +58,7 @@ func load(config io.Reader) (settings, error) {
 	return s, nil
 }
 
-// duration is n units; 0 means the default and -1 zero.
+// duration returns n units; 0 means the default and -1 zero.
 func duration(n int64, unit, least, most, otherwise time.Duration) (time.Duration, error) {
 	switch n {
 	case -1:

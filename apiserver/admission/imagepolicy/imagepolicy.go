@@ -29,9 +29,9 @@ const (
 	// the pod.
 	failedOpen    = auditPrefix + "failed-open"
 	podFailedOpen = "alpha.image-policy.k8s.io/failed-open"
-	// annotationsFor is in the keys of those annotations that are told.
+	// annotationsFor is in the keys of those annotations that are sent.
 	annotationsFor = ".image-policy.k8s.io/"
-	// remembered is how many answers are kept.
+	// remembered is the number of answers that are kept.
 	remembered = 1024
 )
 
@@ -104,7 +104,8 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	return admission.NewForbidden(a, errors.New("one or more images rejected by webhook backend"))
 }
 
-// question tells the images: of ephemeral containers or of all others.
+// question returns the review of a pod's images: those of ephemeral containers
+// or of all others.
 func question(pod *corev1.Pod, namespace string, ephemeral bool) v1alpha1.ImageReviewSpec {
 	spec := v1alpha1.ImageReviewSpec{Annotations: map[string]string{}, Namespace: namespace}
 	add := func(image string) {

@@ -14,7 +14,7 @@ import (
 	"k8s.io/apiserver/pkg/admission"
 )
 
-// annotation tells users what was filled in.
+// annotation names the annotation that lists which values were filled in.
 const annotation = "kubernetes.io/limit-ranger"
 
 // LimitRanges gives the limit ranges of a namespace, ordered by name. They are

@@ -68,7 +68,7 @@ func (p *Plugin) Admit(ctx context.Context, a admission.Attributes, _ admission.
 	if a.GetNamespace() == "" || a.GetOperation() != admission.Create {
 		return nil
 	}
-	// To say "not found" here would tell users which namespaces there are.
+	// A "not found" here would reveal to users which namespaces exist.
 	if gr := a.GetResource().GroupResource(); gr.Group == "authorization.k8s.io" && gr.Resource == "localsubjectaccessreviews" {
 		return nil
 	}

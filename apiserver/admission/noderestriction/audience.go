@@ -17,8 +17,8 @@ import (
 	"github.com/coracle-k8s/coracle/apis/storage"
 )
 
-// audience: an agent asks for tokens for whom the pod's volumes say, or for
-// whom it was given the verb request-serviceaccounts-token-audience. See
+// audience checks that an agent requests tokens for an audience in the pod's volumes, or for one
+// for which it was granted the verb request-serviceaccounts-token-audience. See
 // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction.
 func (p *Plugin) audience(ctx context.Context, r *request, tr *authenticationv1.TokenRequest, pod *corev1.Pod) error {
 	wanted := ""

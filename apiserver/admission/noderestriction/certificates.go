@@ -14,9 +14,9 @@ import (
 	"github.com/coracle-k8s/coracle/apis/certificates"
 )
 
-// certificateRequest: an agent asks for certificates of its pods as they are,
-// from signers that they name. What may come from an old read is no refusal, so
-// that the agent tries again.
+// certificateRequest checks that an agent requests certificates of its pods as
+// they are, from signers that they name. A mismatch that an old read may
+// explain is an error other than Forbidden, so that the agent tries again.
 func (p *Plugin) certificateRequest(ctx context.Context, r *request) error {
 	if r.GetOperation() != admission.Create {
 		return r.forbid("unexpected operation %v", r.GetOperation())

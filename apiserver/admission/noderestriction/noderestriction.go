@@ -38,8 +38,8 @@ type Plugin struct {
 
 var _ admission.MutationInterface = &Plugin{}
 
-// New makes the plugin. The authorizer says which audiences an agent may ask
-// tokens for besides those of its pods; nil grants none.
+// New makes the plugin. The authorizer decides for which audiences an agent may
+// request tokens besides those of its pods; nil grants none.
 func New(objects Objects, authorizer authorizer.UnconditionalAuthorizer) *Plugin {
 	return &Plugin{authorizer: authorizer, Handler: admission.NewHandler(admission.Create, admission.Update, admission.Delete), objects: objects}
 }
@@ -102,7 +102,7 @@ func (p *Plugin) Admit(ctx context.Context, a admission.Attributes, _ admission.
 	return nil
 }
 
-// pod: an agent may create and delete mirror pods, and delete its others.
+// pod checks that an agent creates only mirror pods, and deletes only pods of its node.
 func (p *Plugin) pod(ctx context.Context, r *request) error {
 	switch r.GetOperation() {
 	case admission.Create:

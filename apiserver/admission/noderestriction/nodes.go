@@ -59,7 +59,7 @@ func nodeUpdate(r *request, n, old *corev1.Node) error {
 	return nil
 }
 
-// changedLabels are the keys added, removed or set to another value.
+// changedLabels returns the keys added, removed or set to another value.
 func changedLabels(a, b map[string]string) []string {
 	changed := sets.New[string]()
 	for k, v := range a {
@@ -75,7 +75,7 @@ func changedLabels(a, b map[string]string) []string {
 	return sets.List(changed)
 }
 
-// forbiddenLabels are those of keys that an agent may not touch: those of
+// forbiddenLabels returns those of keys that an agent may not touch: those of
 // node-restriction, and of Kubernetes' own domains all but the few about the
 // machine itself.
 func forbiddenLabels(keys []string) []string {

@@ -164,7 +164,7 @@ func podStatus(r *request) error {
 	return nil
 }
 
-// token: only for a pod of this node, and bound to it.
+// token checks that a token is for a pod of this node, and bound to it.
 func (p *Plugin) token(ctx context.Context, r *request) error {
 	if r.GetOperation() != admission.Create {
 		return nil

@@ -43,7 +43,7 @@ func theirs() *corev1.Pod {
 	return &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "theirs", UID: "u2"}, Spec: corev1.PodSpec{NodeName: "n2", ServiceAccountName: "sa"}}
 }
 
-// mirror is the mirror pod of n1, changed.
+// mirror returns the mirror pod of n1, changed.
 func mirror(change func(*corev1.Pod)) *corev1.Pod {
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "mirror", UID: "um", Annotations: map[string]string{corev1.MirrorPodAnnotationKey: "x"},

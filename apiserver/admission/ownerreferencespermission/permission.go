@@ -32,7 +32,7 @@ type Plugin struct {
 
 var _ admission.ValidationInterface = &Plugin{}
 
-// New makes the plugin. mapper knows the resources of all kinds served.
+// New makes the plugin. mapper maps the resources of all kinds served.
 func New(a authorizer.UnconditionalAuthorizer, mapper meta.RESTMapper) *Plugin {
 	return &Plugin{Handler: admission.NewHandler(admission.Create, admission.Update), authorizer: a, mapper: mapper}
 }
@@ -47,7 +47,8 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	if equality.Semantic.DeepEqual(after, before) {
 		return nil
 	}
-	// Creating with owners harms nobody but the creator.
+	// Creating an object with owners needs no permission to delete it: it harms
+	// the creator only.
 	if a.GetOperation() != admission.Create {
 		if ok, reason, err := p.allowed(ctx, a, "delete", a.GetResource().GroupResource(), "", a.GetNamespace(), a.GetName()); !ok {
 			return admission.NewForbidden(a, fmt.Errorf("cannot set an ownerRef on a resource you can't delete: %v, %v", reason, err))
@@ -72,7 +73,7 @@ func owners(obj runtime.Object) []metav1.OwnerReference {
 	return m.GetOwnerReferences()
 }
 
-// newlyBlocking are references that block their owner's deletion and did not.
+// newlyBlocking returns references that block their owner's deletion and did not.
 func newlyBlocking(after, before []metav1.OwnerReference) []metav1.OwnerReference {
 	blocking := map[types.UID]bool{}
 	for _, r := range before {

@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// annotation is where a namespace has its selector.
+// annotation names the annotation that holds a namespace's selector.
 const annotation = "scheduler.alpha.kubernetes.io/node-selector"
 
 // clusterDefault is the key of the selector for namespaces without one.
@@ -97,7 +97,7 @@ func podOf(a admission.Attributes) *corev1.Pod {
 	return pod
 }
 
-// wanted is the namespace's selector, which the pod's may not contradict.
+// wanted returns the namespace's selector, which the pod's may not contradict.
 func (p Plugin) wanted(ctx context.Context, a admission.Attributes, pod *corev1.Pod) (labels.Set, error) {
 	ns, err := p.namespaces.GetNamespace(ctx, a.GetNamespace())
 	if apierrors.IsNotFound(err) {

@@ -59,7 +59,8 @@ func (p Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissio
 	return nil
 }
 
-// lacking says what the pod asks of CPU and memory beyond all that there is.
+// lacking returns the resources, CPU and memory, of which the pod requests more
+// than the node's allocatable amount.
 func lacking(pod *corev1.Pod, allocatable corev1.ResourceList) []string {
 	var lacks []string
 	requests := resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})

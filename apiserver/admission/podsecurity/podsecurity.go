@@ -105,7 +105,7 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	return refused(a, result)
 }
 
-// refused is a Forbidden with the library's message, reason and code.
+// refused returns a Forbidden with the library's message, reason and code.
 func refused(a admission.Attributes, result *admissionv1.AdmissionResponse) error {
 	err := admission.NewForbidden(a, errors.New("Not allowed by PodSecurity")) //nolint:staticcheck // upstream's words
 	var status *apierrors.StatusError

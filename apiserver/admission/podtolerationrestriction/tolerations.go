@@ -34,8 +34,7 @@ const (
 type Configuration struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`
-	// Default is what pods are given, Whitelist what they may tolerate; empty
-	// allows all.
+	// Default is added to pods. Whitelist lists what they may tolerate; empty allows all.
 	Default   []corev1.Toleration `json:"default,omitempty"`
 	Whitelist []corev1.Toleration `json:"whitelist,omitempty"`
 }
@@ -185,7 +184,7 @@ func merge(has, more []corev1.Toleration) []corev1.Toleration {
 	return kept
 }
 
-// covers says that w tolerates all that t does.
+// covers reports whether w tolerates all that t does.
 func covers(w, t corev1.Toleration) bool {
 	if equality.Semantic.DeepEqual(w, t) {
 		return true

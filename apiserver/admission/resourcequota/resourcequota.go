@@ -110,7 +110,7 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	return p.evaluator.Evaluate(a)
 }
 
-// accessor is how the generic evaluator reads and writes quotas.
+// accessor reads and writes quotas for the generic evaluator.
 type accessor struct {
 	ctx    context.Context // of Run: evaluation serves several requests at once
 	quotas Quotas
@@ -125,7 +125,8 @@ var _ generic.QuotaAccessor = &accessor{}
 func (a *accessor) UpdateQuotaStatus(q *corev1.ResourceQuota) error {
 	stored, err := a.quotas.UpdateQuotaStatus(a.ctx, q)
 	if apierrors.IsConflict(err) {
-		// Somebody wrote it whom the next try would not see, either.
+		// Another server wrote it. The next try might not see that write
+		// either, so it reads the stored quota.
 		var failed error
 		if stored, failed = a.quotas.LatestQuota(a.ctx, q.Namespace, q.Name); failed != nil {
 			return err

@@ -18,7 +18,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/quota"
 )
 
-// behind sees a quota as it was once, however often somebody else writes it.
+// behind returns a quota as it was once, however often another writer changes it.
 type behind struct{ seen, stored *corev1.ResourceQuota }
 
 func (b *behind) ResourceQuotas(context.Context, string) ([]*corev1.ResourceQuota, error) {

@@ -1,5 +1,5 @@
-// Package runtimeclass gives pods what their RuntimeClass says: overhead, node
-// selector and tolerations:
+// Package runtimeclass gives pods the overhead, node selector and tolerations
+// of their RuntimeClass:
 // https://kubernetes.io/docs/concepts/containers/runtime-class/.
 package runtimeclass
 
@@ -91,7 +91,7 @@ func podOf(a admission.Attributes) (*corev1.Pod, bool) {
 	return pod, ok
 }
 
-// classOf is nil for pods that name no class.
+// classOf returns nil for pods that name no class.
 func (p *Plugin) classOf(ctx context.Context, a admission.Attributes, pod *corev1.Pod) (*nodev1.RuntimeClass, error) {
 	name := pod.Spec.RuntimeClassName
 	if name == nil {
@@ -135,8 +135,8 @@ func merge(first, second []corev1.Toleration) []corev1.Toleration {
 	return merged
 }
 
-// redundant says whether all[i] is included in what was merged, or in a wider
-// one that comes later. Of equal ones the first stays.
+// redundant reports whether all[i] is included in what was merged, or in a
+// wider one that comes later. Of equal ones the first stays.
 func redundant(all []corev1.Toleration, i int, merged []corev1.Toleration) bool {
 	for j := range merged {
 		if includes(&merged[j], &all[i]) {
@@ -151,8 +151,7 @@ func redundant(all []corev1.Toleration, i int, merged []corev1.Toleration) bool 
 	return false
 }
 
-// includes says whether every taint that t tolerates is tolerated by wide, and
-// as long.
+// includes reports whether wide tolerates every taint that t tolerates, and as long.
 func includes(wide, t *corev1.Toleration) bool {
 	if equality.Semantic.DeepEqual(wide, t) {
 		return true

@@ -21,7 +21,7 @@ import (
 const (
 	// DefaultName is the account of pods that name none.
 	DefaultName = "default"
-	// TokenPath is where containers find token, ca.crt and namespace.
+	// TokenPath is the directory of token, ca.crt and namespace in containers.
 	TokenPath = "/var/run/secrets/kubernetes.io/serviceaccount"
 	// VolumePrefix starts the name of the token volume.
 	VolumePrefix = "kube-api-access-"
@@ -178,7 +178,7 @@ func projectsToken(pod *corev1.Pod) bool {
 	})
 }
 
-// automount: the pod's word counts more than the account's.
+// automount reports whether to mount the token: the pod's setting precedes the account's.
 func automount(account *corev1.ServiceAccount, pod *corev1.Pod) bool {
 	if pod.Spec.AutomountServiceAccountToken != nil {
 		return *pod.Spec.AutomountServiceAccountToken
@@ -205,7 +205,7 @@ func (p *Plugin) mountToken(pod *corev1.Pod) {
 	}
 }
 
-// TokenVolume is the projected volume of token, root CA and namespace.
+// TokenVolume returns the projected volume of token, root CA and namespace.
 func TokenVolume() *corev1.ProjectedVolumeSource {
 	return &corev1.ProjectedVolumeSource{
 		DefaultMode: ptr.To(corev1.ProjectedVolumeSourceDefaultMode),

@@ -1,6 +1,5 @@
-// Package tainttolerationdefaults lets pods stay five minutes on a node that
-// is not ready or unreachable, unless they say otherwise: upstream's
-// DefaultTolerationSeconds, see
+// Package tainttolerationdefaults lets pods stay five minutes on a node that is not ready or
+// unreachable, unless they have tolerations of their own: upstream's DefaultTolerationSeconds, see
 // https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions.
 package tainttolerationdefaults
 
@@ -45,7 +44,7 @@ func (p *Plugin) Admit(_ context.Context, a admission.Attributes, _ admission.Ob
 	return nil
 }
 
-// decided reports whether the pod says itself how long it tolerates the taint.
+// decided reports whether the pod itself sets how long it tolerates the taint.
 func decided(tolerations []corev1.Toleration, taint string) bool {
 	for _, t := range tolerations {
 		if (t.Key == taint || t.Key == "") && (t.Effect == corev1.TaintEffectNoExecute || t.Effect == "") {

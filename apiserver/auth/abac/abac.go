@@ -84,8 +84,8 @@ func parse(line []byte) (spec, error) {
 }
 
 // parseUnversioned reads a rule of the format before versions, which upstream
-// still takes: without a user it is everybody's who authenticated, without a
-// resource everything's, and without either also that of all other paths.
+// still takes. Without a user it applies to every authenticated user, without a
+// resource to every resource, and without either also to all other paths.
 func parseUnversioned(line []byte) (spec, error) {
 	rule := spec{}
 	if err := json.Unmarshal(line, &rule); err != nil {

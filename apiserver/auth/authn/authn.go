@@ -1,6 +1,6 @@
-// Package authn composes who a request is from: a caller in the same process,
-// a front proxy, a client certificate, a bearer token, or, for health
-// endpoints only, nobody.
+// Package authn composes the authentication of requests: of a caller in the
+// same process, by a front proxy, a client certificate or a bearer token, or,
+// for health endpoints only, as the anonymous user.
 package authn
 
 import (
@@ -25,7 +25,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 )
 
-// Config says whom to believe. Every field may be left empty.
+// Config holds the sources of identities that are trusted. Every field may be left empty.
 type Config struct {
 	// ClientCA gives the roots that client certificates are checked against,
 	// asked for every request so that they may change. Common name and
@@ -37,13 +37,13 @@ type Config struct {
 	Tokens []authenticator.Token
 	// Audiences of this server, for authenticators that know none.
 	Audiences authenticator.Audiences
-	// AnonymousPaths are what one may ask without a name; nil means
+	// AnonymousPaths are open to requests without credentials; nil means
 	// HealthPaths, empty means none, AllPaths any.
 	AnonymousPaths []string
 }
 
-// FrontProxy is a proxy that authenticates by certificate and tells in headers
-// whom it speaks for.
+// FrontProxy is a proxy that authenticates by certificate and passes on its
+// users' names in headers.
 type FrontProxy struct {
 	CA x509.VerifyOptionFunc
 	// AllowedNames are common names of proxies; empty allows all of CA.
@@ -56,14 +56,14 @@ type FrontProxy struct {
 // AllPaths stands for every path in Config.AnonymousPaths.
 const AllPaths = "*"
 
-// HealthPaths are open to everybody by default.
+// HealthPaths returns the paths that are open to anonymous users by default.
 func HealthPaths() []string { return []string{"/livez", "/readyz", "/healthz"} }
 
 // New composes the authenticator. A credential that is there and wrong fails
-// the request; without any, the request is anonymous or unauthenticated.
-// Everybody but the anonymous is in the group system:authenticated.
+// the request; without any, the request is anonymous or unauthenticated. All
+// users but the anonymous one are in the group system:authenticated.
 func New(c Config) authenticator.Request {
-	// Credentials that know nothing of audiences are good for the server's own.
+	// Credentials without audiences are good for the server's own.
 	agnostic := func(r authenticator.Request) authenticator.Request {
 		if len(c.Audiences) == 0 {
 			return r
@@ -180,7 +180,7 @@ func (inProcess) AuthenticateRequest(r *http.Request) (*authenticator.Response, 
 // Static authenticates fixed tokens: those of the admin kubeconfig and of
 // agents.
 type Static struct {
-	users map[[sha256.Size]byte]user.Info // by hash: looking one up tells nothing by its time
+	users map[[sha256.Size]byte]user.Info // by hash, so that the time of a lookup reveals nothing
 }
 
 var _ authenticator.Token = &Static{}
@@ -219,12 +219,12 @@ func OpenTokenFile(path string) (authenticator.Token, error) {
 	return filed{tokens}, nil
 }
 
-// Node is the user of the agent of a node.
+// Node returns the user of the agent of a node.
 func Node(name string) user.Info {
 	return &user.DefaultInfo{Name: "system:node:" + name, Groups: []string{user.NodesGroup}}
 }
 
-// Privileged is a user that may do everything, named for audit logs.
+// Privileged returns a user that may do everything, named for audit logs.
 func Privileged(name string, groups ...string) user.Info {
 	return &user.DefaultInfo{Name: name, Groups: slices.Concat([]string{user.SystemPrivilegedGroup}, groups)}
 }

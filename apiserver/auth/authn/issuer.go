@@ -36,7 +36,7 @@ func OpenIssuer(ctx context.Context, c IssuersConfig, o v1alpha1.OIDC) (authenti
 	return i, nil
 }
 
-// jwtAuthenticator is what upstream makes of the flags
+// jwtAuthenticator returns what upstream makes of the flags
 // (pkg/kubeapiserver/options/authentication.go, ToAuthenticationConfig).
 func jwtAuthenticator(o v1alpha1.OIDC) (apiserver.JWTAuthenticator, error) {
 	prefix := o.UsernamePrefix

@@ -35,12 +35,11 @@ type IssuersConfig struct {
 	Audiences authenticator.Audiences
 	// ServerID distinguishes servers in metrics.
 	ServerID string
-	// Report is told of a changed file that is not taken.
+	// Report is called with the error of a changed file that is not taken.
 	Report func(error)
 }
 
-// Issuers authenticates the tokens of OIDC issuers, as an
-// AuthenticationConfiguration says:
+// Issuers authenticates the tokens of OIDC issuers by an AuthenticationConfiguration:
 // https://kubernetes.io/docs/reference/access-authn-authz/authentication/#using-authentication-configuration.
 type Issuers struct {
 	config    IssuersConfig
@@ -98,7 +97,7 @@ func (i *Issuers) Run(ctx context.Context) error {
 	return nil
 }
 
-// Anonymous says who may ask without credentials, nil if the file does not.
+// Anonymous returns the file's settings for requests without credentials, nil if it has none.
 func (i *Issuers) Anonymous() *apiserver.AnonymousAuthConfig { return i.anonymous }
 
 // AuthenticateToken implements authenticator.Token.
@@ -151,8 +150,8 @@ func (i *Issuers) build(ctx context.Context, c *apiserver.AuthenticationConfigur
 	return out, nil
 }
 
-// Keys of a new issuer are fetched beside us and the library tells nobody but
-// who asks: it is asked this often, this long.
+// The library fetches the keys of a new issuer in a goroutine and does not notify
+// of the result. reload polls for them at this interval and for at most this time.
 const (
 	keysInterval = 100 * time.Millisecond
 	keysPatience = time.Minute

@@ -1,5 +1,5 @@
-// Package authz composes what requests may do: members of system:masters
-// everything, nodes what belongs to them, everybody what RBAC grants.
+// Package authz composes the authorization of requests: members of system:masters may
+// do everything, nodes have access to what belongs to them, and RBAC grants the rest.
 package authz
 
 import (

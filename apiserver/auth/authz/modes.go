@@ -45,7 +45,7 @@ func authorizersOf(a v1alpha1.Authorization) []apiserver.AuthorizerConfiguration
 			one.Webhook = &apiserver.WebhookConfiguration{
 				AuthorizedTTL: metav1.Duration{Duration: yes}, CacheAuthorizedRequests: yes != 0,
 				UnauthorizedTTL: metav1.Duration{Duration: no}, CacheUnauthorizedRequests: no != 0,
-				// What webhooks did before they could be configured.
+				// The behaviour of webhooks before they could be configured.
 				Timeout: metav1.Duration{Duration: webhookTimeout}, FailurePolicy: apiserver.FailurePolicyNoOpinion,
 				SubjectAccessReviewVersion: a.Webhook.Version,
 				ConnectionInfo: apiserver.WebhookConnectionInfo{

@@ -41,7 +41,7 @@ type FileConfig struct {
 	Node, RBAC Full
 	// ServerID distinguishes servers in metrics.
 	ServerID string
-	// Report is told of a changed file that is not taken.
+	// Report is called with the error of a changed file that is not taken.
 	Report func(error)
 }
 

@@ -58,8 +58,8 @@ func (f *feed[T]) Replace(list []any, _ string) error {
 
 func (f *feed[T]) Resync() error { return nil }
 
-// plainListWatch says that the watch it wraps does not stream lists: not every
-// source here does, and a list from memory is as good.
+// plainListWatch makes the reflector list instead of streaming the list from a
+// watch: not every source here streams, and a list from memory is as good.
 type plainListWatch struct{ cache.ListerWatcher }
 
 func (plainListWatch) IsWatchListSemanticsUnSupported() bool { return true }
@@ -87,7 +87,7 @@ func FromStorage(storage interface {
 
 // unwrapped takes objects out of the wrapper in which the watch cache shares
 // their encodings among watchers. (watch.Filter would leave its goroutine
-// behind when nobody takes its last event.)
+// behind when the caller does not take its last event.)
 func unwrapped(in watch.Interface) watch.Interface {
 	events := make(chan watch.Event)
 	out := watch.NewProxyWatcher(events)

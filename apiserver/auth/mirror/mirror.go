@@ -2,9 +2,8 @@
 // watch, for the parts of the API server that must answer from live objects
 // within a request: authorizers and admission.
 //
-// A Mirror costs nothing until somebody asks: Run waits for the first Sync and
-// only then lists and watches. Nothing polls: Sync and Wait are woken by
-// changes.
+// A Mirror costs nothing before it is used: Run waits for the first Sync and only
+// then lists and watches. Nothing polls: Sync and Wait are woken by changes.
 package mirror
 
 import (
@@ -17,7 +16,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// Object is what a Mirror can hold.
+// Object is the constraint of the objects that a Mirror can hold.
 type Object interface {
 	runtime.Object
 	metav1.Object
@@ -42,7 +41,7 @@ type Mirror[T Object] struct {
 	objects map[string]T
 	values  map[string]map[string][]string     // by object, index: what it is found by
 	byIndex map[string]map[string]map[string]T // by index, value, object
-	changed chan struct{}                      // closed at the next change; nil while nobody waits
+	changed chan struct{}                      // closed at the next change; nil without waiters
 }
 
 // New makes a mirror of what lw lists, with the given indexes. It does nothing
@@ -74,10 +73,10 @@ func (m *Mirror[T]) Run(ctx context.Context) error {
 	return nil
 }
 
-// ErrStopped says that Run has ended: what was waited for will not come.
+// ErrStopped is returned to waiters when Run has ended: no further change will come.
 var ErrStopped = errors.New("the mirror has stopped")
 
-// stop wakes those who wait.
+// stop wakes all waiters.
 func (m *Mirror[T]) stop() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -85,11 +84,11 @@ func (m *Mirror[T]) stop() {
 	m.announce()
 }
 
-// Demand starts the mirror if nobody has yet, and does not wait.
+// Demand starts the mirror if it was not started yet, and does not wait.
 func (m *Mirror[T]) Demand() { m.demandOnce.Do(func() { close(m.demand) }) }
 
-// Sync starts the mirror if nobody has yet, and returns when it has seen a
-// whole list, or with ctx's error.
+// Sync starts the mirror if it was not started yet, and returns when it has
+// seen a whole list, or with ctx's error.
 func (m *Mirror[T]) Sync(ctx context.Context) error {
 	m.Demand()
 	return m.Wait(ctx, nil)

@@ -39,7 +39,7 @@ func New(graph *Graph) *Authorizer {
 	return &Authorizer{graph: graph, rules: rbac.NodeRules(), special: special()}
 }
 
-// verdict is why a node may not; allowed is empty.
+// verdict is the reason of a refusal; allowed is empty.
 type verdict string
 
 const (
@@ -73,7 +73,7 @@ func (a *Authorizer) Authorize(ctx context.Context, attrs authorizer.Attributes)
 
 type decider func(a *Authorizer, ctx context.Context, node string, attrs authorizer.Attributes) (verdict, error)
 
-// special are the resources of which a node may have its own only, as
+// special returns the resources of which a node may have its own only, as
 // "group/resource".
 func special() map[string]decider {
 	return map[string]decider{

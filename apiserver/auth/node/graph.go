@@ -27,7 +27,7 @@ const (
 	byVolumeSecrets = "secret"
 )
 
-// Graph knows which objects the pods of each node use. It watches pods, and
+// Graph holds which objects the pods of each node use. It watches pods, and
 // volumes when given, from the first question on; Run must be running.
 type Graph struct {
 	pods    *mirror.Mirror[*corev1.Pod]
@@ -128,7 +128,7 @@ func edge(node, kind, namespace, name string) string {
 	return node + "|" + kind + "|" + namespace + "/" + name
 }
 
-// podKeys are the edges of a pod that is bound to a node.
+// podKeys returns the edges of a pod that is bound to a node.
 func podKeys(p *corev1.Pod) []string {
 	if p.Spec.NodeName == "" {
 		return nil
@@ -164,8 +164,7 @@ func readBy(kind pod.Kind) (string, bool) {
 	return "", false
 }
 
-// volumeKeys are the secrets, as namespace/name, that a volume's plugin needs on
-// the node.
+// volumeKeys returns the secrets, as namespace/name, that a volume's plugin needs on the node.
 func volumeKeys(v *corev1.PersistentVolume) []string {
 	if v.Spec.ClaimRef == nil {
 		return nil

@@ -1,7 +1,7 @@
 // Package node authorizes the agents of nodes: each may read the secrets,
 // config maps, claims and volumes of the pods bound to its node and make tokens
-// for their service accounts, and owns its node object and lease. What all
-// nodes may do alike is rbac.NodeRules.
+// for their service accounts, and owns its node object and lease.
+// rbac.NodeRules has the rights that are the same for all nodes.
 //
 // See https://kubernetes.io/docs/reference/access-authn-authz/node/.
 package node
@@ -15,8 +15,8 @@ import (
 
 const userPrefix = "system:node:"
 
-// Name tells whether u is the agent of a node, and of which: the user
-// system:node:NAME in the group system:nodes.
+// Name returns the name of the node whose agent u is: the user system:node:NAME
+// in the group system:nodes. It reports whether u is an agent.
 func Name(u user.Info) (node string, isNode bool) {
 	if u == nil {
 		return "", false

@@ -59,7 +59,7 @@ func clusterRole(name string, rules ...rbacv1.PolicyRule) rbacv1.ClusterRole {
 	return rbacv1.ClusterRole{ObjectMeta: meta("", name), Rules: rules}
 }
 
-// part is a cluster role whose rules go into the aggregated role.
+// part returns a cluster role whose rules go into the aggregated role.
 func part(of, name string, rules ...rbacv1.PolicyRule) rbacv1.ClusterRole {
 	r := clusterRole(name, rules...)
 	r.Labels[aggregateTo+of] = "true"

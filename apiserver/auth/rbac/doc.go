@@ -1,10 +1,9 @@
-// Package rbac decides requests by the rbac.authorization.k8s.io roles and
-// bindings, as https://kubernetes.io/docs/reference/access-authn-authz/rbac/
-// says.
+// Package rbac decides requests by the rbac.authorization.k8s.io roles and bindings, as
+// https://kubernetes.io/docs/reference/access-authn-authz/rbac/ describes.
 //
 //   - Authorizer and Resolver answer from a Source, normally a Live one.
-//   - EscalationChecker is for the registry of roles and bindings: nobody grants
-//     what they do not hold.
+//   - EscalationChecker is for the registry of roles and bindings: users grant
+//     only permissions that they hold.
 //   - ClusterRoles, ClusterRoleBindings, Roles and RoleBindings are Kubernetes'
 //     default policy; Reconcile writes it.
 //

@@ -35,8 +35,8 @@ func (c *EscalationChecker) CheckRole(ctx context.Context, role *rbacv1.Role) er
 	return forbid("roles", role.Name, c.ConfirmNoEscalation(ctx, role.Namespace, role.Rules))
 }
 
-// CheckClusterRole is for a ClusterRole about to be stored. Who sets an
-// aggregation rule must hold everything.
+// CheckClusterRole checks a ClusterRole that is about to be stored. A user who
+// sets an aggregation rule must hold everything.
 func (c *EscalationChecker) CheckClusterRole(ctx context.Context, role *rbacv1.ClusterRole) error {
 	if c.privileged(ctx) || c.holds(ctx, "escalate", "clusterroles", "", role.Name) {
 		return nil

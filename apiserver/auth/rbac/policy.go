@@ -7,8 +7,8 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 )
 
-// ClusterRoles are Kubernetes' default cluster roles, those of its controllers
-// included. What only alpha features need is left out.
+// ClusterRoles returns Kubernetes' default cluster roles, those of its
+// controllers included. Roles and rules of alpha features are left out.
 func ClusterRoles() []rbacv1.ClusterRole {
 	var all []rbacv1.ClusterRole
 	all = append(all, userRoles()...)
@@ -19,7 +19,7 @@ func ClusterRoles() []rbacv1.ClusterRole {
 	return append(all, controllerRoles()...)
 }
 
-// userRoles are the roles meant to be bound to people.
+// userRoles returns the roles meant to be bound to people.
 func userRoles() []rbacv1.ClusterRole {
 	return []rbacv1.ClusterRole{
 		clusterRole("cluster-admin", allow("*", "*", "*"), urls("*", "*")),
@@ -35,7 +35,7 @@ func userRoles() []rbacv1.ClusterRole {
 	}
 }
 
-// editRules are what may be changed in a namespace by users who may not grant
+// editRules returns the rights in a namespace of users who may not grant
 // rights. Reading what escalates (secrets, exec) is here, not in view.
 func editRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{
@@ -75,7 +75,7 @@ func viewRules() []rbacv1.PolicyRule {
 	}
 }
 
-// publicRoles say what everybody, or everybody who has a name, may see.
+// publicRoles returns the roles of all users, and of all authenticated users.
 func publicRoles() []rbacv1.ClusterRole {
 	const health = "/livez /readyz /healthz"
 	return []rbacv1.ClusterRole{
@@ -97,8 +97,8 @@ func publicRoles() []rbacv1.ClusterRole {
 	}
 }
 
-// NodeRules are what nodes may do without looking at which objects belong to
-// them; the node authorizer looks closer.
+// NodeRules returns the rights of nodes that do not depend on which objects
+// belong to them; the node authorizer decides about the others.
 func NodeRules() []rbacv1.PolicyRule {
 	return []rbacv1.PolicyRule{
 		// For the agent's own API.
@@ -245,7 +245,7 @@ func certificateRoles() []rbacv1.ClusterRole {
 	}
 }
 
-// ClusterRoleBindings are Kubernetes' default cluster role bindings.
+// ClusterRoleBindings returns Kubernetes' default cluster role bindings.
 func ClusterRoleBindings() []rbacv1.ClusterRoleBinding {
 	all := []rbacv1.ClusterRoleBinding{
 		bind("cluster-admin", group(user.SystemPrivilegedGroup)),
@@ -260,7 +260,7 @@ func ClusterRoleBindings() []rbacv1.ClusterRoleBinding {
 		bind("system:volume-scheduler", asUser(user.KubeScheduler)),
 		bind("system:service-account-issuer-discovery", group("system:serviceaccounts")),
 		bind("system:cluster-trust-bundle-discovery", group("system:serviceaccounts")),
-		// Nobody by default: the node authorizer decides.
+		// No subjects by default: the node authorizer decides.
 		bind("system:node"),
 	}
 	for _, r := range controllerRoles() {
@@ -269,7 +269,7 @@ func ClusterRoleBindings() []rbacv1.ClusterRoleBinding {
 	return all
 }
 
-// Roles are Kubernetes' default roles, all in kube-system and kube-public.
+// Roles returns Kubernetes' default roles, all in kube-system and kube-public.
 func Roles() []rbacv1.Role {
 	const system, public = metav1.NamespaceSystem, metav1.NamespacePublic
 	lock := []rbacv1.PolicyRule{
@@ -288,7 +288,7 @@ func Roles() []rbacv1.Role {
 	}
 }
 
-// RoleBindings are Kubernetes' default role bindings.
+// RoleBindings returns Kubernetes' default role bindings.
 func RoleBindings() []rbacv1.RoleBinding {
 	const system, public = metav1.NamespaceSystem, metav1.NamespacePublic
 	const manager, scheduler = "system::leader-locking-kube-controller-manager", "system::leader-locking-kube-scheduler"

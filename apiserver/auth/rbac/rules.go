@@ -29,7 +29,8 @@ func matches(allowed []string, value, all string) bool {
 	return slices.ContainsFunc(allowed, func(s string) bool { return s == all || s == value })
 }
 
-// resourceMatches knows "pods", "pods/log", "*" (everything) and "*/scale".
+// resourceMatches reports whether allowed has the resource, as "pods",
+// "pods/log", "*" (everything) or "*/scale".
 func resourceMatches(allowed []string, resource, subresource string) bool {
 	return slices.ContainsFunc(allowed, func(s string) bool {
 		if s == rbacv1.ResourceAll {
@@ -40,7 +41,8 @@ func resourceMatches(allowed []string, resource, subresource string) bool {
 	})
 }
 
-// urlMatches knows a trailing "*" only.
+// urlMatches reports whether path is allowed, which may end in "*"; no other
+// "*" has a meaning.
 func urlMatches(allowed, path string) bool {
 	if prefix, ok := strings.CutSuffix(allowed, "*"); ok {
 		return strings.HasPrefix(path, strings.TrimRight(prefix, "*"))

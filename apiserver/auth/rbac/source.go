@@ -17,8 +17,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/auth/mirror"
 )
 
-// Source knows the roles and bindings. What it returns is shared and must not
-// be changed.
+// Source holds the roles and bindings. What it returns is shared and must not be changed.
 type Source interface {
 	// Sync returns when the other methods may be called.
 	Sync(ctx context.Context) error
@@ -89,8 +88,8 @@ func (l *Live) Sync(ctx context.Context) error {
 	return g.Wait()
 }
 
-// Reconciled says that Reconcile has written the default policy: from now on
-// what is missing was deleted by somebody.
+// Reconciled is called when Reconcile has written the default policy: from then
+// on a default role or binding that is missing has been deleted by a user.
 func (l *Live) Reconciled() { l.reconciled.Store(true) }
 
 // ClusterRole implements Source.
@@ -165,8 +164,8 @@ func inOrder[T any](m map[string]T) []T {
 	return out
 }
 
-// subjectKeys and userKeys meet in the index: the former of who is bound, the
-// latter of who asks. Service accounts are users by another name.
+// subjectKeys and userKeys meet in the index: the former of bound subjects, the
+// latter of the user of a request. Service accounts are users by another name.
 func subjectKeys(subjects []rbacv1.Subject, namespace, prefix string) []string {
 	keys := make([]string, 0, len(subjects))
 	for _, s := range subjects {

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 )
 
-// Allowed says whether the user has verb on the resource signers by the
+// Allowed reports whether the user has verb on the resource signers by the
 // signer's name, or by its domain as in example.com/*.
 func Allowed(ctx context.Context, a authorizer.UnconditionalAuthorizer, who user.Info, verb, signer string) bool {
 	domain, _, _ := strings.Cut(signer, "/")

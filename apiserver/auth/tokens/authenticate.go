@@ -47,14 +47,14 @@ type AuthenticatorConfig struct {
 	Keys   []crypto.PublicKey
 	Getter Getter
 	Clock  clock.PassiveClock
-	// Used is told of the first use in a day (UTC, as 2006-01-02) of a token in
-	// a Secret, to note it there under LastUsedLabel; nil notes nothing.
+	// Used is called at the first use in a day (UTC, as 2006-01-02) of a token
+	// in a Secret, to record it there under LastUsedLabel; nil records nothing.
 	Used func(ctx context.Context, secret *corev1.Secret, day string)
 	// Register registers metrics; nil leaves them out.
 	Register func(...metrics.Registerable)
 }
 
-// LastUsedLabel of a Secret says on which day its token was used last.
+// LastUsedLabel of a Secret is the day on which its token was used last.
 const LastUsedLabel = "kubernetes.io/legacy-token-last-used"
 
 // Authenticator checks bound and legacy service-account tokens. It has no
@@ -125,7 +125,7 @@ func (a *Authenticator) AuthenticateToken(ctx context.Context, token string) (*a
 	return &authenticator.Response{User: info.UserInfo(), Audiences: common}, true, nil
 }
 
-// unverifiedIssuer reads who claims to have made the token, to leave those of
+// unverifiedIssuer reads the issuer that a token claims, to leave those of
 // others to other authenticators.
 func unverifiedIssuer(token string) (string, bool) {
 	parts := strings.Split(token, ".")
@@ -291,7 +291,7 @@ func (a *Authenticator) checkLegacy(ctx context.Context, token string, public *j
 	return &serviceaccount.ServiceAccountInfo{Namespace: c.Namespace, Name: c.ServiceAccountName, UID: c.ServiceAccountUID}, nil
 }
 
-// used notes the day, once a day. Another server's clock may be ahead of ours.
+// used records the day, once a day. Another server's clock may be ahead of this one's.
 func (a *Authenticator) used(ctx context.Context, secret *corev1.Secret, now time.Time) {
 	today, tomorrow := now.UTC().Format(time.DateOnly), now.UTC().AddDate(0, 0, 1).Format(time.DateOnly)
 	if noted := secret.Labels[LastUsedLabel]; a.config.Used != nil && noted != today && noted != tomorrow {
@@ -299,7 +299,7 @@ func (a *Authenticator) used(ctx context.Context, secret *corev1.Secret, now tim
 	}
 }
 
-// invalidSince marks Secrets whose token nobody used for long; the cleaner sets it.
+// invalidSince marks Secrets whose token was not used for long; the cleaner sets it.
 const invalidSince = "kubernetes.io/legacy-token-invalid-since"
 
 // wellKnownAlgorithms keeps the order of the discovery document stable.

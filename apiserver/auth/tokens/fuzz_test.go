@@ -13,7 +13,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/auth/tokens"
 )
 
-// FuzzToken authenticates tokens that nobody signed: none is anyone's.
+// FuzzToken checks that tokens which were not signed are refused.
 func FuzzToken(f *testing.F) {
 	data, err := tokens.NewKeyPEM()
 	if err != nil {
@@ -45,7 +45,7 @@ func FuzzToken(f *testing.F) {
 	})
 }
 
-// FuzzKeys reads files of keys. What is read has a name and is of a known algorithm.
+// FuzzKeys reads files of keys. A key that is read has a name and a supported algorithm.
 func FuzzKeys(f *testing.F) {
 	key, err := tokens.NewKeyPEM()
 	if err != nil {

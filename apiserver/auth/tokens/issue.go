@@ -21,7 +21,7 @@ type Ref struct {
 	UID  string `json:"uid,omitempty"`
 }
 
-// TokenClaims holds what a token shall say.
+// TokenClaims holds the claims of a token.
 type TokenClaims struct {
 	Namespace      string
 	ServiceAccount Ref

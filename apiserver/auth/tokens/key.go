@@ -110,7 +110,7 @@ func algorithm(key crypto.PublicKey) (jose.SignatureAlgorithm, error) {
 	return "", fmt.Errorf("choosing a token signing algorithm: %T is not supported", key)
 }
 
-// publicJWK is key as it stands in the JWKS document.
+// publicJWK returns key as it stands in the JWKS document.
 func publicJWK(key crypto.PublicKey) (jose.JSONWebKey, error) {
 	alg, err := algorithm(key)
 	if err != nil {

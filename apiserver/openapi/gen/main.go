@@ -74,7 +74,7 @@ func run(out string) error {
 // optional is the folder of what describes beta and alpha versions.
 const optional = "optional"
 
-// resources are those of every version.
+// resources returns the resources of every version.
 func resources() []*registry.Resource { return append(all.Resources(), all.Optional()...) }
 
 // optionalVersions have no resource that is on by default.
@@ -120,7 +120,7 @@ func v3Config(scheme *runtime.Scheme) *common.OpenAPIV3Config {
 	return c
 }
 
-// bearer names how clients show who they are, besides certificates.
+// bearer names the security scheme of clients without certificates.
 const bearer = "BearerToken"
 
 func v2Config() *common.Config {
@@ -209,7 +209,7 @@ type single interface {
 	rest.GracefulDeleter
 }
 
-// closed gives stores a storage that nobody opens.
+// closed gives stores a storage that is never opened.
 type closed struct{}
 
 func (closed) GetRESTOptions(gr schema.GroupResource, _ runtime.Object) (generic.RESTOptions, error) {

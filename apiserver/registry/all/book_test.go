@@ -35,7 +35,7 @@ func TestServicesAreInTheBook(t *testing.T) {
 	if _, err := w.get("ipaddresses.networking.k8s.io", "", "10.96.0.7"); !apierrors.IsNotFound(err) {
 		t.Fatalf("the address of a refused Service: %v", err)
 	}
-	// Somebody else's address is not given to a Service, an own one that a crash left is.
+	// A Service gets an address that a crash left to it, and no other Service's address.
 	mine := networking.AddressOf(service("mine", "", 80), netip.MustParseAddr("10.96.0.11"))
 	other := networking.AddressOf(service("other", "", 80), netip.MustParseAddr("10.96.0.12"))
 	w.mustCreate("ipaddresses.networking.k8s.io", mine)

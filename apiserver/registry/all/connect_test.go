@@ -109,7 +109,7 @@ func TestRequestsReachTheAgent(t *testing.T) {
 	}
 }
 
-// creating is the context of a POST.
+// creating returns the context of a POST.
 func creating(namespace string) context.Context {
 	return request.WithRequestInfo(in(namespace, ""), &request.RequestInfo{APIVersion: "v1", Verb: "create"})
 }

@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// What strategies of Pods put in and keep, for clients that do not know of it.
+// Strategies of Pods fill in and keep fields for clients that do not have them.
 func TestPodsAreCompletedAndKept(t *testing.T) {
 	w := newWorld(t, nil)
 	cpu := func(s string) corev1.ResourceList {

@@ -44,9 +44,9 @@ func Gates() []string {
 }
 
 // Enabled returns the resources of a server whose configuration turns versions and
-// resources on and off, and whose feature gates are on as gate reports. What is off
-// by default is left out; what is on by default, or stores what another version
-// shows, is hidden when it is off, since parts of the process may need it.
+// resources on and off, and whose feature gates are on as gate reports. A resource that
+// is off by default is left out. One that is on by default, or stores what another
+// version shows, is hidden when it is off, since parts of the process may need it.
 func Enabled(runtimeConfig map[string]string, gate func(name string) bool) ([]*registry.Resource, error) {
 	config := serverstorage.NewResourceConfig()
 	for _, r := range everything() {

@@ -223,7 +223,7 @@ func (m *mill) grind(gvk schema.GroupVersionKind, obj runtime.Object) {
 		if err != nil || held == nil {
 			return
 		}
-		// What was valid may be changed to what it should have been.
+		// A valid object may be changed to the original.
 		stored(created, bad)
 		held.held = created
 		if old := m.original[gvk]; old != nil && registry.StoreOf(storages[""]) != nil {
@@ -280,7 +280,7 @@ func (m *mill) mangled(t *testing.T, sample runtime.Object, choices []byte) {
 	m.grind(gvk, obj)
 }
 
-// FuzzMangled edits samples as the bytes say.
+// FuzzMangled edits samples by the bytes.
 func FuzzMangled(f *testing.F) {
 	m := newMill(f)
 	random := rand.New(rand.NewSource(1))
@@ -375,7 +375,7 @@ func FuzzBytes(f *testing.F) {
 	})
 }
 
-// awful are documents that are not objects.
+// awful returns documents that are not objects.
 func awful() []string {
 	pod := `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":`
 	number, _ := json.Marshal(1e300)

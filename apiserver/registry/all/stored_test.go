@@ -70,7 +70,7 @@ func newWorld(t *testing.T, change func(*registry.Env)) *world {
 	return w
 }
 
-// storage of a resource, named as schema.GroupResource prints it.
+// storage returns the storage of a resource, named as schema.GroupResource prints it.
 func (w *world) storage(resource, sub string) rest.Storage {
 	w.t.Helper()
 	if w.built[resource] == nil {

@@ -36,7 +36,7 @@ func newSlice(name string) *resourcev1.ResourceSlice {
 		Driver: "d.com", NodeName: ptr.To("n"), Pool: resourcev1.ResourcePool{Name: "p", ResourceSliceCount: 1}}}
 }
 
-// What counts as a change differs between the kinds, as upstream's strategies do.
+// The fields whose change counts differ between the kinds, as in upstream's strategies.
 func TestWhatCountsAsAGeneration(t *testing.T) {
 	w := newWorld(t, nil)
 	annotate := func(o runtime.Object) { o.(metav1.Object).SetAnnotations(map[string]string{"x": "y"}) }
@@ -177,8 +177,7 @@ func TestAnotherEffectBeginsNow(t *testing.T) {
 	}
 }
 
-// A budget has any name that can stand in a path, and loses what policy/v1beta1
-// told apart.
+// A budget has any name that can stand in a path, and loses the label of policy/v1beta1.
 func TestBudgetsAreStoredAsUpstream(t *testing.T) {
 	w := newWorld(t, nil)
 	const legacy = "pdb.kubernetes.io/deprecated-v1beta1-empty-selector-match"

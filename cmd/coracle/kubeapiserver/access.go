@@ -98,7 +98,7 @@ func (f *Flags) completeAccess(warnings *[]string) error {
 		return err
 	}
 	if f.changed("authentication-config") && !f.changed("anonymous-auth") {
-		s.Authentication.AnonymousPaths = nil // the file may say
+		s.Authentication.AnonymousPaths = nil // the file may set them
 	}
 	if f.changed("anonymous-auth") {
 		s.Authentication.AnonymousPaths = []string{}
@@ -131,7 +131,7 @@ func (f *Flags) completeAuthorization() error {
 	return nil
 }
 
-// completeAdmission makes --admission-control what its successors say.
+// completeAdmission sets the successors of --admission-control from it.
 func (f *Flags) completeAdmission() error {
 	if !f.changed("admission-control") {
 		return nil

@@ -25,7 +25,7 @@ func (f *Flags) addEnablement() {
 }
 
 // gateFlag sets the configuration's feature gates in the syntax of upstream's flag.
-// Gates may be said to be of the component kube, the only one there is.
+// Gates may be prefixed with the component kube, the only one there is.
 type gateFlag struct{ config *v1alpha1.Cluster }
 
 // Set implements pflag.Value.

@@ -16,7 +16,7 @@ func enablementFlags(config *v1alpha1.Cluster) *pflag.FlagSet {
 	return flags
 }
 
-// TestEnablementFlags repeats flags and keys, over what the configuration says.
+// TestEnablementFlags repeats flags and keys, over those of the configuration.
 func TestEnablementFlags(t *testing.T) {
 	config := &v1alpha1.Cluster{FeatureGates: map[string]bool{"A": true, "B": true}}
 	config.APIServer.RuntimeConfig = map[string]string{"api/beta": "true", "apps/v1": "true"}

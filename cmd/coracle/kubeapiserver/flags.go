@@ -126,12 +126,13 @@ func (f *Flags) addNodes() {
 	}
 }
 
-// metricFlags are those of the stock code for metrics that have an effect here.
+// metricFlags returns the flags of the stock code for metrics that have an
+// effect here.
 func metricFlags() []string {
 	return []string{"allow-metric-labels", "allow-metric-labels-manifest", "disabled-metrics"}
 }
 
-// Complete sets what several flags say together, and applies those of the process.
+// Complete sets what depends on several flags, and applies those of the process.
 // It returns a line for each flag that has no effect.
 func (f *Flags) Complete() ([]string, error) {
 	warnings, err := f.checkOthers()

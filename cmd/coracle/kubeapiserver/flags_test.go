@@ -55,7 +55,7 @@ func TestFlagsAreUpstreams(t *testing.T) {
 	})
 }
 
-// kind is what values of the type are written like.
+// kind returns the notation of values of the type.
 func kind(typ string) string {
 	switch typ {
 	case "int32", "int64", "int", "uint":
@@ -112,7 +112,7 @@ func sample(flag Flag) []string {
 	}
 	value := map[string]string{"number": "7", "fraction": "0.01", "duration": "2h", "string": "x", "stringSlice": "x", "stringArray": "x"}[kind(flag.Type)]
 	if flag.Type == "bool" {
-		// The opposite of ours, which may be another than upstream's.
+		// The opposite of Coracle's default, which may differ from upstream's.
 		value = "true"
 		if flag.Default == "true" || flag.Name == "enable-bootstrap-token-auth" {
 			value = "false"
@@ -127,7 +127,7 @@ func asText(t *testing.T, c *v1alpha1.Cluster) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// JSON does not tell an empty list from none.
+	// JSON does not distinguish an empty list from none.
 	if c.APIServer.Authentication.AnonymousPaths == nil {
 		data = append(data, "anonymous nil"...)
 	}

@@ -15,7 +15,7 @@ import (
 	"k8s.io/kubectl/pkg/util/i18n"
 )
 
-// Deferred says that the library took the function below in time.
+// Deferred reports whether the library took the function below in time.
 var Deferred = i18n.SetLoadTranslationsFunc(load) == nil
 
 func load() error {
@@ -25,8 +25,7 @@ func load() error {
 	return i18n.LoadTranslations("kubectl", nil)
 }
 
-// wanted says whether the arguments call kubectl: by the program's name or as a
-// command.
+// wanted reports whether the arguments call kubectl: by the program's name or as a command.
 func wanted(args []string) bool {
 	return len(args) > 0 && (filepath.Base(args[0]) == "kubectl" || slices.Contains(args[1:], "kubectl"))
 }

@@ -16,7 +16,7 @@ import (
 // concurrent use; alarms go off only while Run runs.
 type Clock[K comparable] struct {
 	clock clock.Clock
-	// poke tells Run that the earliest alarm may have changed.
+	// poke wakes Run when the earliest alarm may have changed.
 	poke chan struct{}
 
 	mu      sync.Mutex

@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Verdict is what a controller should do with one object.
+// Verdict is a controller's action on one object.
 type Verdict int
 
 const (
@@ -32,7 +32,7 @@ const (
 	Release
 )
 
-// Judge says what owner should do with obj. It is pure.
+// Judge returns owner's action on obj. It is pure.
 func Judge(owner metav1.Object, selector labels.Selector, obj metav1.Object) Verdict {
 	return judge(owner, selector.Matches(labels.Set(obj.GetLabels())), obj)
 }
@@ -53,8 +53,8 @@ func judge(owner metav1.Object, matches bool, obj metav1.Object) Verdict {
 	}
 }
 
-// ErrOwnerGone says that an object was not adopted because its would-be owner
-// has been deleted, or replaced by another of its name, since it was read.
+// ErrOwnerGone is returned when an object was not adopted because its would-be
+// owner has been deleted, or replaced by another of its name, since it was read.
 var ErrOwnerGone = errors.New("owner was deleted or replaced")
 
 // Claimer adopts and releases objects for one owner.
@@ -79,8 +79,8 @@ type Claimer struct {
 }
 
 // Claim returns those of objs that belong to the owner, adopting and releasing
-// as Judge says. An object that vanishes meanwhile is skipped. Errors are
-// joined; the objects that were claimed in spite of them are returned too.
+// by Judge. An object that vanishes meanwhile is skipped. Errors are joined;
+// the objects that were claimed in spite of them are returned too.
 func Claim[T client.Object](ctx context.Context, c *Claimer, objs []T) ([]T, error) {
 	var errs []error
 	claimed := make([]T, 0, len(objs))

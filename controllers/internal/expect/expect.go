@@ -41,7 +41,7 @@ func New(clk clock.PassiveClock) *Tracker {
 	return &Tracker{clock: clk, byOwner: map[types.UID]*expectation{}}
 }
 
-// ExpectCreations says that n objects are about to be created for owner. It
+// ExpectCreations records that n objects are about to be created for owner. It
 // must precede the creations.
 func (t *Tracker) ExpectCreations(owner types.UID, n int) {
 	t.mu.Lock()
@@ -49,7 +49,7 @@ func (t *Tracker) ExpectCreations(owner types.UID, n int) {
 	t.renew(owner).creations += n
 }
 
-// ExpectDeletions says that the objects with these UIDs are about to be
+// ExpectDeletions records that the objects with these UIDs are about to be
 // deleted for owner. It must precede the deletions.
 func (t *Tracker) ExpectDeletions(owner types.UID, uids ...types.UID) {
 	t.mu.Lock()

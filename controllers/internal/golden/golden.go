@@ -17,8 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// Check compares got with testdata/name.golden, which it writes first if
-// rewrite says so.
+// Check compares got with testdata/name.golden, which it writes first if rewrite is set.
 func Check(t *testing.T, rewrite bool, name, got string) {
 	t.Helper()
 	file := filepath.Join("testdata", name+".golden")
@@ -51,7 +50,7 @@ func NewRandom(seed uint64) *Random { return &Random{Rand: rand.New(rand.NewPCG(
 // Say adds a line to the transcript.
 func (r *Random) Say(format string, args ...any) { fmt.Fprintf(&r.log, format+"\n", args...) }
 
-// String is the transcript.
+// String returns the transcript.
 func (r *Random) String() string { return r.log.String() }
 
 // Chance is true once in n times.

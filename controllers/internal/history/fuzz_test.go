@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// FuzzTemplate reads the data of revisions, which anybody who may write them may
-// have written; what is read is recorded and read again.
+// FuzzTemplate reads the data of revisions, which may be the text of any client
+// with write access. A template that is read is recorded and read again.
 func FuzzTemplate(f *testing.F) {
 	for _, text := range []string{"", "null", "{}", `{"spec":{"template":null}}`, `{"spec":{"template":{}}}`, `{"spec":{"template":{"$patch":"replace","metadata":{"labels":{"a":"b"}},"spec":{"containers":[{"name":"a","image":"b"}]}}}}`, `{"spec":{"template":[]}}`, `{"spec":{"template":{"spec":{"containers":[null]}}}}`, `{"spec":"x"}`} {
 		f.Add([]byte(text))

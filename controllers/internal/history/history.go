@@ -1,9 +1,9 @@
 // Package history keeps the templates that a StatefulSet or a DaemonSet had, as
 // ControllerRevisions: how they are named, compared, numbered and discarded.
-// What is decided here is pure; Store carries it out.
+// Decisions are pure; Store carries them out.
 //
-// A revision's name follows from its data and the owner's collision count, so
-// no template is recorded twice. Its number orders it: rolling back to an older
+// A revision's name follows from its data and the owner's collision count, so no
+// template is recorded twice. Its number orders it: rolling back to an older
 // template gives that template's revision the highest number again.
 //
 // https://kubernetes.io/docs/reference/kubernetes-api/apps/controller-revision-v1/
@@ -39,7 +39,7 @@ type Kind struct {
 // longestPrefix is how much of its owner's name a revision's name may have.
 const longestPrefix = 223
 
-// ErrNoTemplate says that a revision's data has no pod template.
+// ErrNoTemplate is returned for a revision whose data has no pod template.
 var ErrNoTemplate = errors.New("revision has no pod template")
 
 // document is the form of a revision's data: a strategic merge patch that
@@ -141,11 +141,11 @@ func Equal(a, b *appsv1.ControllerRevision) bool {
 	return errA == nil && errB == nil && apiequality.Semantic.DeepEqual(ta, tb)
 }
 
-// Decision is what makes a template the latest revision.
+// Decision makes a template the latest revision.
 type Decision struct {
 	// Revision is the revision of the template: one that exists, or the one to create.
 	Revision *appsv1.ControllerRevision
-	// Create says that it does not exist yet.
+	// Create is set if it does not exist yet.
 	Create bool
 	// Number is the number that an existing one has to get, 0 to leave it.
 	Number int64

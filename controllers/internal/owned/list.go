@@ -1,5 +1,5 @@
-// Package owned is what the controllers of workloads do alike with the objects
-// that they own: find them, create and delete them, and tell of it.
+// Package owned has the work that the controllers of workloads share on the
+// objects that they own: find them, create and delete them, and send events.
 //
 // Its contract:
 //
@@ -12,7 +12,8 @@
 //     which one fails; deletions are all tried.
 //  4. A pod is deleted by its UID, never another of its name; one that is gone
 //     already is as good as deleted.
-//  5. A namespace that goes is no failure: nothing is told, nothing tried again.
+//  5. A namespace that is being deleted is no failure: there is no event and no
+//     retry.
 package owned
 
 import (
@@ -47,7 +48,7 @@ func ListPods(ctx context.Context, r client.Reader, opts ...client.ListOption) (
 }
 
 // Pods returns the pods of the claimer's owner, after adopting and releasing.
-// worthAdopting, when not nil, says which orphans to look at.
+// worthAdopting, when not nil, selects the orphans to look at.
 func Pods(ctx context.Context, c *claim.Claimer, worthAdopting func(*corev1.Pod) bool) ([]*corev1.Pod, error) {
 	return claimed(ctx, c, worthAdopting, func(opts ...client.ListOption) ([]*corev1.Pod, error) {
 		return ListPods(ctx, c.Client, opts...)

@@ -51,8 +51,8 @@ func pod(name string, owner types.UID, phase corev1.PodPhase) *corev1.Pod {
 	return p
 }
 
-// control returns a Control whose server refuses what refuse says, and the
-// events that it sends.
+// control returns a Control whose server refuses what refuse returns an error
+// for, and the events that it sends.
 func control(refuse func(verb string, n int) error, objs ...client.Object) (*Control, func() []string) {
 	var mu sync.Mutex
 	calls := map[string]int{}

@@ -1,6 +1,5 @@
-// Package podevents turns the events of pods into requests for the objects that
-// own them, and tells those objects' controller which of its own creations and
-// deletions the cache shows by now.
+// Package podevents turns the events of pods into requests for the objects that own them, and
+// records which of their controller's own creations and deletions the cache shows by now.
 package podevents
 
 import (

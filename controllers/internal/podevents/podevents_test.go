@@ -67,7 +67,7 @@ func TestHandlerWakesOwnersAndMeetsExpectations(t *testing.T) {
 		name     string
 		old, new *corev1.Pod
 		woken    []string
-		// met says whether one expected creation and the deletion of p are seen.
+		// created is set if the expected creation is seen, gone if the deletion of p is.
 		created, gone bool
 	}{
 		{"created", nil, pod(), []string{owner}, true, false},

@@ -1,5 +1,5 @@
-// Package scrape has metrics that are counted when somebody asks for them, so
-// that they cost nothing until then.
+// Package scrape has metrics that are counted at each scrape, so that they cost
+// nothing otherwise.
 package scrape
 
 import (
@@ -29,7 +29,7 @@ type Gauge struct {
 	count  func(context.Context, Counts) error
 }
 
-// NewGauge makes a metric. What count fails to read is not told of.
+// NewGauge makes a metric. Values that count fails to read are left out.
 func NewGauge(name, help string, labels []string, count func(context.Context, Counts) error) Gauge {
 	return Gauge{desc: prometheus.NewDesc(name, help, labels, nil), labels: len(labels), count: count}
 }

@@ -1,12 +1,10 @@
-// Package servicepods tells which Services a change of a Pod concerns, and how
-// soon they are to be looked at again. The endpoints and endpointslice
-// controllers share it.
+// Package servicepods finds which Services a change of a Pod concerns, and how soon
+// they are to be looked at again. The endpoints and endpointslice controllers share it.
 //
-// A Service with many pods gets many events in bursts, and one look at it costs
-// time in proportion to its pods. The Pacer therefore lets the first event
-// through at once and makes the next wait for a pause in proportion to the size
-// of the Service: n pods becoming ready one after another cost O(n) looks times
-// a constant, not n looks at n pods.
+// A Service with many pods gets many events in bursts, and one look at it costs time in
+// proportion to its pods. The Pacer therefore lets the first event through at once and
+// makes the next wait for a pause in proportion to the size of the Service: n pods becoming
+// ready one after another cost O(n) looks times a constant, not n looks at n pods.
 package servicepods
 
 import (
@@ -139,7 +137,7 @@ func (h podHandler) enqueue(ctx context.Context, q queue, namespace string, urge
 }
 
 // Selects reports whether the Service selects pods with these labels. A Service
-// without a selector selects none: its endpoints are somebody else's.
+// without a selector selects none: this controller does not write its endpoints.
 func Selects(svc *corev1.Service, podLabels map[string]string) bool {
 	if len(svc.Spec.Selector) == 0 || svc.Spec.Type == corev1.ServiceTypeExternalName {
 		return false
@@ -152,10 +150,10 @@ func Selects(svc *corev1.Service, podLabels map[string]string) bool {
 	return true
 }
 
-// Change says what of a pod changed in the eyes of a Service.
+// Change holds which properties of a pod that Services use have changed.
 type Change struct {
-	// Labels: which Services select the pod, or how it is named in one, may differ;
-	// another pod of the same name, should a watch not tell of one's end, always does.
+	// Labels: the Services that select the pod may differ, or its name in one. They always do
+	// for another pod of the same name, whose predecessor's end the watch may have missed.
 	Labels bool
 	// Endpoint: the pod's endpoint differs.
 	Endpoint bool
@@ -176,7 +174,7 @@ func Compare(before, after *corev1.Pod) Change {
 	return c
 }
 
-// state is what of a pod decides where its endpoint stands.
+// state holds the properties of a pod that decide how its endpoint is listed.
 type state struct {
 	listed, ready, terminating bool
 	node                       string

@@ -15,7 +15,7 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/internal/scrape"
 )
 
-// Kept is which slices are counted, and as what.
+// Kept selects the slices that are counted, and names their metrics.
 type Kept struct {
 	// Subsystem and Stability ("ALPHA", "BETA") are the metrics'.
 	Subsystem, Stability string
@@ -25,7 +25,7 @@ type Kept struct {
 	PerSlice int
 }
 
-// Gauges tell of all slices that are kept, read through c.
+// Gauges count all slices that are kept, read through c.
 func (k Kept) Gauges(c client.Reader) []prometheus.Collector {
 	gauge := func(name, help string, value func([]discoveryv1.EndpointSlice) int) prometheus.Collector {
 		return scrape.NewGauge(k.Subsystem+"_"+name, "["+k.Stability+"] "+help, nil, func(ctx context.Context, n scrape.Counts) error {
@@ -46,7 +46,7 @@ func (k Kept) Gauges(c client.Reader) []prometheus.Collector {
 	}
 }
 
-// fewest is how few slices could hold what these do.
+// fewest returns how few slices could hold what these do.
 func (k Kept) fewest(all []discoveryv1.EndpointSlice) int {
 	together := map[string]int{}
 	for i := range all {
@@ -61,8 +61,8 @@ func (k Kept) fewest(all []discoveryv1.EndpointSlice) int {
 	return n
 }
 
-// Moves says how many endpoints came, changed and went when the slices of before
-// became those of after.
+// Moves returns how many endpoints were added, updated and removed when the
+// slices of before became those of after.
 func Moves(before, after []*discoveryv1.EndpointSlice) (added, updated, removed int) {
 	was, is := byPlace(before), byPlace(after)
 	for place, e := range is {
@@ -81,7 +81,7 @@ func Moves(before, after []*discoveryv1.EndpointSlice) (added, updated, removed 
 	return added, updated, removed
 }
 
-// byPlace are endpoints by their ports and first address.
+// byPlace returns endpoints by their ports and first address.
 func byPlace(all []*discoveryv1.EndpointSlice) map[string]*discoveryv1.Endpoint {
 	found := map[string]*discoveryv1.Endpoint{}
 	for _, s := range all {
@@ -95,7 +95,7 @@ func byPlace(all []*discoveryv1.EndpointSlice) map[string]*discoveryv1.Endpoint 
 	return found
 }
 
-// Rewritten are those slices of have that others, of the same name, replace.
+// Rewritten returns those slices of have that others, of the same name, replace.
 func Rewritten(have []*discoveryv1.EndpointSlice, others ...[]*discoveryv1.EndpointSlice) []*discoveryv1.EndpointSlice {
 	names := map[string]bool{}
 	for _, list := range others {

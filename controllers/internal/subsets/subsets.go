@@ -13,14 +13,14 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Pack returns the same endpoints in as few subsets as possible: the addresses that
-// offer a port and those that offer another share a subset of both ports if they
-// are the same and equally ready, and no port of an address is in two subsets. An
-// address is known by its IP and the UID of its target; where it is listed as ready and as not ready for
-// one port, it is not ready. Subsets, ports and addresses are sorted, so that equal
-// endpoints give equal results. The subsets given are not changed.
+// Pack returns the same endpoints in as few subsets as possible. The addresses that offer a port
+// and those that offer another share a subset of both ports if they are the same and equally ready,
+// and no port of an address is in two subsets. An address is identified by its IP and the UID of
+// its target; where it is listed as ready and as not ready for one port, it is not ready. Subsets,
+// ports and addresses are sorted, so that equal endpoints give equal results. The subsets given are
+// not changed.
 //
-// This is what EndpointSubset defines:
+// EndpointSubset defines this:
 // https://kubernetes.io/docs/reference/kubernetes-api/service-resources/endpoints-v1/.
 func Pack(subsets []corev1.EndpointSubset) []corev1.EndpointSubset {
 	offers := map[string]*offer{}
@@ -53,7 +53,7 @@ func Pack(subsets []corev1.EndpointSubset) []corev1.EndpointSubset {
 // noPort is the key of addresses without a port, which a headless Service may have.
 const noPort = ""
 
-// portKey orders ports by name and holds all that tells one from another.
+// portKey orders ports by name and holds all that distinguishes one from another.
 func portKey(p *corev1.EndpointPort) string {
 	k := fmt.Sprintf("%s|%05d|%s|", p.Name, p.Port, p.Protocol)
 	if p.AppProtocol != nil {

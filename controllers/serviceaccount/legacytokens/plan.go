@@ -13,7 +13,7 @@ import (
 const TrackerName = "legacy_token_tracking_controller"
 
 const (
-	// ConfigMapName is the ConfigMap in kube-system that says since when uses are noted.
+	// ConfigMapName is the ConfigMap in kube-system with the day since which uses are recorded.
 	ConfigMapName = "kube-apiserver-legacy-service-account-token-tracking"
 	// SinceKey has the day in it, as 2006-01-02, UTC.
 	SinceKey = "since"
@@ -23,7 +23,7 @@ const (
 	InvalidSinceLabel = "kubernetes.io/legacy-token-invalid-since"
 )
 
-// action is what becomes of a Secret.
+// action is the Cleaner's action on a Secret.
 type action int
 
 const (
@@ -32,8 +32,8 @@ const (
 	remove
 )
 
-// trackedFrom is the first moment of whose uses all are noted: the day after
-// the one in the ConfigMap.
+// trackedFrom returns the first moment of whose uses all are recorded: the day
+// after the one in the ConfigMap.
 func trackedFrom(tracking *corev1.ConfigMap) (time.Time, error) {
 	since, err := time.Parse(time.DateOnly, tracking.Data[SinceKey])
 	if err != nil {
@@ -43,7 +43,7 @@ func trackedFrom(tracking *corev1.ConfigMap) (time.Time, error) {
 }
 
 // unused reports whether a token is old, was not used for the period, and uses were
-// noted for as long. A last use that is not a day says nothing.
+// recorded for as long. A last use that is not a day is ignored.
 func unused(secret *corev1.Secret, tracked, now time.Time, period time.Duration) bool {
 	oldest := now.Add(-period)
 	if secret.Type != corev1.SecretTypeServiceAccountToken || secret.DeletionTimestamp != nil ||

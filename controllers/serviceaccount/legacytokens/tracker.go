@@ -19,8 +19,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// Tracker keeps the ConfigMap that says since when uses of tokens are noted.
-// With other clusters it is the API server that does.
+// Tracker keeps the ConfigMap with the day since which uses of tokens are
+// recorded. With upstream the API server does that.
 type Tracker struct {
 	client client.Client
 	clock  clock.PassiveClock

@@ -10,7 +10,7 @@
 //  1. A Secret that names an account which exists holds token, ca.crt and
 //     namespace; a token that is there stays, ca.crt and namespace are kept right.
 //  2. A Secret whose account does not exist, or has another UID than the
-//     Secret's annotation says, is deleted. Absence is read live: a token is not
-//     thrown away because a cache is behind.
+//     Secret's annotation, is deleted. Absence is read live: a token is not
+//     deleted because a cache is behind.
 //  3. No Secret is made for an account that has none.
 package tokens

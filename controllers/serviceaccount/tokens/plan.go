@@ -6,7 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// account is what a Secret says of the ServiceAccount it is for.
+// account is the ServiceAccount that a Secret names.
 type account struct {
 	name string
 	uid  string

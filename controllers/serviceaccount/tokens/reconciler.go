@@ -113,8 +113,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	return reconcile.Result{}, r.fill(ctx, &secret, sa)
 }
 
-// find returns the account, nil if it does not exist; it asks the server before
-// it says so.
+// find returns the account, nil if it does not exist. It returns nil only after
+// a read from the server.
 func (r *Reconciler) find(ctx context.Context, namespace string, a account) (*corev1.ServiceAccount, error) {
 	for _, reader := range []client.Reader{r.config.Client, r.config.Live} {
 		var sa corev1.ServiceAccount

@@ -17,9 +17,9 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/serviceloadbalancer"
 )
 
-// Config is what a Balancer needs.
+// Config holds the dependencies of a Balancer.
 type Config struct {
-	// Cache reads Services, Nodes and EndpointSlices, and tells of them. Required.
+	// Cache reads Services, Nodes and EndpointSlices, and notifies of their changes. Required.
 	Cache cache.Cache
 	// Reserved are TCP ports of this machine that Services must not take.
 	Reserved []netip.AddrPort
@@ -33,8 +33,8 @@ var _ serviceloadbalancer.Follower = &Balancer{}
 // New returns a Balancer. It starts nothing.
 func New(c Config) *Balancer { return &Balancer{config: c} }
 
-// GetLoadBalancer implements cloudprovider.LoadBalancer. The server empties the
-// status of a Service that changes its type; the finalizer tells the same.
+// GetLoadBalancer implements cloudprovider.LoadBalancer. The server empties the status
+// of a Service that changes its type; the finalizer then shows that one exists.
 func (b *Balancer) GetLoadBalancer(_ context.Context, _ string, svc *corev1.Service) (*corev1.LoadBalancerStatus, bool, error) {
 	exists := len(svc.Status.LoadBalancer.Ingress) > 0 || controllerutil.ContainsFinalizer(svc, serviceloadbalancer.Finalizer)
 	return svc.Status.LoadBalancer.DeepCopy(), exists, nil
@@ -46,7 +46,7 @@ func (b *Balancer) GetLoadBalancerName(_ context.Context, _ string, svc *corev1.
 }
 
 // EnsureLoadBalancer implements cloudprovider.LoadBalancer. An error is a
-// *TakenError, or says that the cache cannot be read.
+// *TakenError, or from reading the cache.
 func (b *Balancer) EnsureLoadBalancer(ctx context.Context, _ string, svc *corev1.Service, nodes []*corev1.Node) (*corev1.LoadBalancerStatus, error) {
 	share, err := b.share(ctx, svc, nodes)
 	if err != nil {
@@ -70,7 +70,7 @@ func (b *Balancer) EnsureLoadBalancerDeleted(context.Context, string, *corev1.Se
 	return nil
 }
 
-// Stale tells whether the status of a Service does not say what it should.
+// Stale reports whether the status of a Service is out of date.
 func (b *Balancer) Stale(ctx context.Context, svc *corev1.Service, nodes []*corev1.Node) (bool, error) {
 	share, err := b.share(ctx, svc, nodes)
 	if err != nil {
@@ -79,7 +79,7 @@ func (b *Balancer) Stale(ctx context.Context, svc *corev1.Service, nodes []*core
 	return !equality.Semantic.DeepEqual(ingress(share.addresses), svc.Status.LoadBalancer.Ingress), nil
 }
 
-// share is the Service's part of what all Services get.
+// share returns the Service's part of what all Services get.
 func (b *Balancer) share(ctx context.Context, svc *corev1.Service, nodes []*corev1.Node) (assignment, error) {
 	o := observed{nodes: nodes, reserved: b.config.Reserved, local: map[types.NamespacedName]map[string]bool{}}
 	var services corev1.ServiceList
@@ -111,7 +111,7 @@ func (b *Balancer) share(ctx context.Context, svc *corev1.Service, nodes []*core
 	return assign(o)[keyOf(svc)], nil
 }
 
-// localNodes are those with a ready endpoint of the Service.
+// localNodes returns the nodes with a ready endpoint of the Service.
 func (b *Balancer) localNodes(ctx context.Context, svc *corev1.Service) (map[string]bool, error) {
 	var slices discoveryv1.EndpointSliceList
 	if err := b.config.Cache.List(ctx, &slices, client.UnsafeDisableDeepCopy, client.InNamespace(svc.Namespace),

@@ -7,7 +7,7 @@
 //
 // Invariants:
 //
-//  1. No two Services have the same port of the same address. Who has it keeps
+//  1. No two Services have the same port of the same address. One that has it keeps
 //     it; among those that wait, and should two have it, the older one comes first.
 //  2. Ports that the machine itself needs (API server, node agents) are not given.
 //  3. With externalTrafficPolicy Local, only nodes with a ready endpoint are

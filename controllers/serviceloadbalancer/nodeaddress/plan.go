@@ -31,13 +31,13 @@ type observed struct {
 	reserved []netip.AddrPort
 }
 
-// TakenError says why a Service has to wait.
+// TakenError is why a Service has to wait.
 type TakenError struct {
 	Address  netip.Addr
 	Port     int32
 	Protocol corev1.Protocol
-	// Holder is what has the port: a Service as namespace/name, or a part of
-	// the cluster.
+	// Holder names the owner of the port: a Service as namespace/name, or a
+	// part of the cluster.
 	Holder string
 }
 
@@ -59,9 +59,9 @@ type place struct {
 	protocol corev1.Protocol
 }
 
-// assign shares the nodes' addresses among all Services: first everybody keeps
-// what its status says, then the rest goes to who is older. A Service gets the
-// addresses at which all its ports are free.
+// assign shares the nodes' addresses among all Services: first each Service
+// keeps those in its status, then the rest goes to the older ones. A Service
+// gets the addresses at which all its ports are free.
 func assign(o observed) map[types.NamespacedName]assignment {
 	services := slices.SortedFunc(slices.Values(o.services), byAge)
 	claims := map[place]string{}
@@ -110,7 +110,7 @@ func assign(o observed) map[types.NamespacedName]assignment {
 	return out
 }
 
-// ingress is what a Service's status says of its addresses.
+// ingress returns the addresses as a Service's status lists them.
 func ingress(addresses []netip.Addr) []corev1.LoadBalancerIngress {
 	mode := corev1.LoadBalancerIPModeVIP
 	var out []corev1.LoadBalancerIngress
@@ -132,7 +132,7 @@ func byAge(a, b *corev1.Service) int {
 	)
 }
 
-// sorted are the ready nodes by name; simulated ones only if there are no others.
+// sorted returns the ready nodes by name; simulated ones only if there are no others.
 func sorted(nodes []*corev1.Node) []*corev1.Node {
 	nodes = slices.DeleteFunc(slices.Clone(nodes), func(n *corev1.Node) bool { return !ready(n) })
 	nodes = prefer(nodes, func(n *corev1.Node) bool { return !strings.HasPrefix(n.Spec.ProviderID, simulatedProvider) })
@@ -140,9 +140,9 @@ func sorted(nodes []*corev1.Node) []*corev1.Node {
 	return nodes
 }
 
-// candidates are the addresses of the nodes in the Service's families, in the
-// order of families, then of nodes: external ones if any node has one. Of these
-// the Service may wish for one.
+// candidates returns the addresses of the nodes in the Service's families, in
+// the order of families, then of nodes: external ones if any node has one. Of
+// these the Service may wish for one.
 func candidates(svc *corev1.Service, nodes []*corev1.Node, local map[string]bool) []netip.Addr {
 	if onlyLocal(svc) {
 		nodes = prefer(nodes, func(n *corev1.Node) bool { return local[n.Name] })
@@ -202,7 +202,7 @@ func addressesOf(n *corev1.Node, kind corev1.NodeAddressType) []netip.Addr {
 	return out
 }
 
-// families are the Service's, true for IPv4.
+// families returns the Service's families, true for IPv4.
 func families(svc *corev1.Service) []bool {
 	if len(svc.Spec.IPFamilies) == 0 {
 		return []bool{!strings.Contains(svc.Spec.ClusterIP, ":")}
@@ -225,7 +225,7 @@ func placesOf(svc *corev1.Service, a netip.Addr) []place {
 	return out
 }
 
-// holder names who has a place, "" if nobody.
+// holder names the owner of a place, "" if it is free.
 func (o *observed) holder(claims map[place]string, p place) string {
 	if holder := claims[p]; holder != "" || p.protocol != corev1.ProtocolTCP {
 		return holder
@@ -244,7 +244,7 @@ func (o *observed) holder(claims map[place]string, p place) string {
 	return ""
 }
 
-// balanced tells whether a Service has or waits for addresses of ours.
+// balanced reports whether a Service has or waits for addresses of this balancer.
 func balanced(svc *corev1.Service) bool {
 	return svc.Spec.Type == corev1.ServiceTypeLoadBalancer && svc.Spec.LoadBalancerClass == nil && svc.DeletionTimestamp == nil
 }
@@ -253,7 +253,7 @@ func has(svc *corev1.Service, a netip.Addr) bool {
 	return slices.ContainsFunc(svc.Status.LoadBalancer.Ingress, func(i corev1.LoadBalancerIngress) bool { return i.IP == a.String() })
 }
 
-// rivals tells whether two Services may want the same port of an address.
+// rivals reports whether two Services may want the same port of an address.
 func rivals(a, b *corev1.Service) bool {
 	return slices.ContainsFunc(a.Spec.Ports, func(p corev1.ServicePort) bool {
 		return slices.ContainsFunc(b.Spec.Ports, func(q corev1.ServicePort) bool {

@@ -109,7 +109,7 @@ func transcript(shares map[types.NamespacedName]assignment) string {
 	return strings.Join(lines, "; ")
 }
 
-// TestAssignOracle compares with what may be said without knowing how it is done.
+// TestAssignOracle checks properties of assignments that do not depend on the algorithm.
 func TestAssignOracle(t *testing.T) {
 	for seed := range uint64(2000) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -173,7 +173,7 @@ func check(t *testing.T, seed uint64, o observed, shares map[types.NamespacedNam
 			if slices.Contains(share.addresses, a) {
 				continue
 			}
-			// Not given: somebody has a port who had it before, or is older.
+			// Not given: one of its ports has a Service that had it before, or is older.
 			if !slices.ContainsFunc(placesOf(svc, a), func(p place) bool {
 				return len(owners[p]) == 1 && (has(owners[p][0], a) && !has(svc, a) || has(owners[p][0], a) == has(svc, a) && byAge(owners[p][0], svc) < 0)
 			}) {

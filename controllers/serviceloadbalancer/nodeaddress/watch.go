@@ -17,10 +17,9 @@ import (
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// Sources wake Services of ours: all when a node's readiness, addresses or port
-// changed, those that share a port with a Service that changed, and one with
-// externalTrafficPolicy Local when its endpoints moved. Whoever is woken asks
-// Stale.
+// Sources enqueue Services that are balanced here: all when a node's readiness, addresses
+// or port changed, those that share a port with a Service that changed, and one with
+// externalTrafficPolicy Local when its endpoints moved. The reconciler then calls Stale.
 func (b *Balancer) Sources() []source.Source {
 	c := b.config.Cache
 	return []source.Source{
@@ -34,7 +33,7 @@ func request(svc *corev1.Service) reconcile.Request {
 	return reconcile.Request{NamespacedName: client.ObjectKeyFromObject(svc)}
 }
 
-// wake enqueues the Services of ours that pass.
+// wake enqueues the balanced Services that pass.
 func (b *Balancer) wake(ctx context.Context, q queue, pass func(*corev1.Service) bool) {
 	var services corev1.ServiceList
 	if err := b.config.Cache.List(ctx, &services, client.UnsafeDisableDeepCopy); err != nil {
@@ -48,8 +47,9 @@ func (b *Balancer) wake(ctx context.Context, q queue, pass func(*corev1.Service)
 	}
 }
 
-// wakeRivals enqueues those that may have waited for what a Service had, or that
-// have what is its. Who waits may do so for one that now has more.
+// wakeRivals enqueues the Services that may have waited for what a Service had,
+// or that have what it gets. Those without an address are included: they may
+// wait for a Service that now has more.
 func (b *Balancer) wakeRivals(ctx context.Context, q queue, svc *corev1.Service) {
 	b.wake(ctx, q, func(other *corev1.Service) bool {
 		return keyOf(other) != keyOf(svc) && (rivals(other, svc) || len(other.Status.LoadBalancer.Ingress) == 0)

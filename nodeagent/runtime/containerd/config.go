@@ -24,7 +24,7 @@ type Config struct {
 	// CNIConfDir and CNIBinDir are where network plugins are configured and found.
 	// Defaults: Dir/cni/net.d and BinDir.
 	CNIConfDir, CNIBinDir string
-	// Netns is the path of a network namespace to run in; empty is our own.
+	// Netns is the path of a network namespace to run in; empty is this process's own.
 	Netns string
 	// Snapshotter is overlayfs by default.
 	Snapshotter string
@@ -67,7 +67,7 @@ func (c *Config) configFile() string { return filepath.Join(c.Dir, "config.toml"
 
 // configText renders config.toml (version 3, see
 // https://github.com/containerd/containerd/blob/main/docs/cri/config.md).
-// Plugins that nobody here uses are off: each costs start time and memory.
+// Plugins that the node does not use are off: each costs start time and memory.
 func (c *Config) configText(restrictOOM bool) (string, error) {
 	t, err := template.New("config.toml").Parse(configTemplate)
 	if err != nil {

@@ -43,10 +43,10 @@ func New(config Config) (*Containerd, error) {
 	return &Containerd{config: config, restrictOOM: restrict}, nil
 }
 
-// Endpoint is the CRI and containerd socket.
+// Endpoint returns the CRI and containerd socket.
 func (c *Containerd) Endpoint() string { return c.config.socket() }
 
-// CNIConfDir is where the network's configuration belongs.
+// CNIConfDir returns the directory for the network's configuration.
 func (c *Containerd) CNIConfDir() string { return c.config.CNIConfDir }
 
 // Ensure makes containerd run, adopting one that an earlier agent left if its
@@ -85,7 +85,7 @@ func (c *Containerd) Ensure(ctx context.Context) error {
 	return c.await(ctx)
 }
 
-// writeConfig writes directories and config.toml; it tells whether that changed.
+// writeConfig writes directories and config.toml; it reports whether that changed.
 func (c *Containerd) writeConfig() (bool, error) {
 	for _, dir := range []string{c.config.Dir, c.config.StateDir, c.config.CNIConfDir, c.config.RegistryConfigDir} {
 		if err := os.MkdirAll(dir, 0o711); err != nil {
@@ -109,7 +109,7 @@ func (c *Containerd) writeConfig() (bool, error) {
 	return true, nil
 }
 
-// await returns when CRI answers, or with what containerd said before it died.
+// await returns when CRI answers, or with containerd's last log lines if it died.
 func (c *Containerd) await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(c.config.StartTimeoutSeconds)*time.Second)
 	defer cancel()

@@ -20,17 +20,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// process is a containerd process, our child or not.
+// process is a containerd process, a child of this process or not.
 type process struct {
 	pid int
 	// pidfd becomes readable when the process ends.
 	pidfd *os.File
-	// exited is closed when our child was reaped; nil for one that is not ours.
+	// exited is closed when a child was reaped; nil for a process that is no child.
 	exited chan struct{}
 }
 
-// startProcess starts containerd in a session of its own, so that signals to our
-// terminal do not reach it, and in its network namespace.
+// startProcess starts containerd in a session of its own, so that signals to
+// this process's terminal do not reach it, and in its network namespace.
 func startProcess(c *Config) (*process, error) {
 	out, err := os.OpenFile(c.logFile(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -53,7 +53,7 @@ func startProcess(c *Config) (*process, error) {
 	p.exited = make(chan struct{})
 	go func() {
 		defer close(p.exited)
-		_ = cmd.Wait() // its log says more than its exit code
+		_ = cmd.Wait() // its log has more details than its exit code
 	}()
 	if err := os.WriteFile(c.pidFile(), []byte(strconv.Itoa(p.pid)), 0o600); err != nil {
 		_ = cmd.Process.Kill()
@@ -123,7 +123,7 @@ func openProcess(pid int) (*process, error) {
 	return &process{pid: pid, pidfd: os.NewFile(uintptr(fd), "pidfd")}, nil
 }
 
-// alive tells whether the process runs; a zombie does not.
+// alive reports whether the process runs; a zombie does not.
 func (p *process) alive() bool {
 	fds := []unix.PollFd{{Fd: int32(p.pidfd.Fd()), Events: unix.POLLIN}}
 	n, err := unix.Poll(fds, 0)
@@ -234,7 +234,7 @@ func unmountBelow(dirs ...string) error {
 	return errors.Join(errs...)
 }
 
-// hasSysResource tells whether we may lower OOM scores.
+// hasSysResource reports whether this process may lower OOM scores.
 func hasSysResource() bool {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData

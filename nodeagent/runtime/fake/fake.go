@@ -1,6 +1,6 @@
 // Package fake is a container runtime without containers: sandboxes and
-// containers are records that behave as CRI says. Tests end containers, break
-// calls, and look at the state.
+// containers are records that behave by CRI's contract. Tests end containers,
+// break calls, and look at the state.
 package fake
 
 import (
@@ -65,7 +65,8 @@ func (r *Runtime) Fail(call string, err error) {
 	r.failures[call] = err
 }
 
-// Stubborn containers do not end when they are told to, but only when killed.
+// Stubborn makes containers of that name end only when they are killed, not at
+// their stop signal.
 func (r *Runtime) Stubborn(name string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -113,7 +114,7 @@ func (r *Runtime) Empty() bool {
 	return len(r.sandboxes) == 0 && len(r.containers) == 0
 }
 
-// Config is the config of the newest container of a name, or nil.
+// Config returns the config of the newest container of a name, or nil.
 func (r *Runtime) Config(name string) *runtimeapi.ContainerConfig {
 	r.mu.Lock()
 	defer r.mu.Unlock()

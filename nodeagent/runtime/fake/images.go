@@ -18,7 +18,7 @@ func (r *Runtime) Protect(image, password string) {
 	r.passwords[image] = password
 }
 
-// Have gives the runtime an image, as if somebody else had pulled it.
+// Have gives the runtime an image, as if another client had pulled it.
 func (r *Runtime) Have(image string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

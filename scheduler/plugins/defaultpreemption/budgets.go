@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// budget is what preemption has to know of a PodDisruptionBudget.
+// budget is the part of a PodDisruptionBudget that preemption uses.
 type budget struct {
 	namespace string
 	selector  labels.Selector
@@ -44,7 +44,7 @@ func budgetsOf(items []policyv1.PodDisruptionBudget) ([]budget, error) {
 	return out, nil
 }
 
-// split takes pods by order of importance and tells those whose end their
+// split takes pods by order of importance and separates those whose end their
 // budgets do not allow, if all of them went, from the others.
 func split(pods []fwk.PodInfo, budgets []budget) (violating, fine []fwk.PodInfo) {
 	left := make([]int32, len(budgets))

@@ -99,7 +99,7 @@ func priorityOf(pod *v1.Pod) int32 {
 	return *pod.Spec.Priority
 }
 
-// startOf is when the pod started; one that did not yet counts as the youngest.
+// startOf returns when the pod started; one that did not yet counts as the youngest.
 func startOf(pod *v1.Pod) time.Time {
 	if pod.Status.StartTime == nil {
 		return time.Unix(math.MaxInt32, 0)

@@ -24,9 +24,9 @@ import (
 const (
 	// Name is the plugin's name in Kubernetes.
 	Name = "DefaultPreemption"
-	// ErrNoVictims is what a node says that has no pod of lower priority.
+	// ErrNoVictims is the message for a node that has no pod of lower priority.
 	ErrNoVictims = "No preemption victims found for incoming pod"
-	// ErrNotHelpful is what a node says that would not fit even if empty.
+	// ErrNotHelpful is the message for a node that would not fit even if empty.
 	ErrNotHelpful = "Preemption is not helpful for scheduling"
 
 	// minCandidates and minCandidatesPercentage bound how many nodes are tried.
@@ -41,13 +41,13 @@ type Runner interface {
 	RunPreFilterExtensionRemovePod(ctx context.Context, state fwk.CycleState, pod *v1.Pod, remove fwk.PodInfo, node fwk.NodeInfo) *fwk.Status
 }
 
-// Nominator also tells which node a pod is promised.
+// Nominator also returns the node that a pod is promised.
 type Nominator interface {
 	fwk.PodNominator
 	NodeFor(uid types.UID) string
 }
 
-// Config is what the plugin needs; every field is required.
+// Config holds the dependencies of the plugin; every field is required.
 type Config struct {
 	Client    client.Client
 	Recorder  events.EventRecorder
@@ -58,7 +58,7 @@ type Config struct {
 	SchedulerName string
 	// Now is the time of conditions.
 	Now func() time.Time
-	// OnPreempt is told how many victims each preemption had.
+	// OnPreempt is called with the number of victims of each preemption.
 	OnPreempt func(victims int)
 }
 
@@ -115,7 +115,7 @@ func nominate(node string) *fwk.PostFilterResult {
 	return &fwk.PostFilterResult{NominatingInfo: &fwk.NominatingInfo{NominatedNodeName: node, NominatingMode: fwk.ModeOverride}}
 }
 
-// ineligible says why the pod may not preempt now, or nothing.
+// ineligible returns why the pod may not preempt now, "" if it may.
 func (p *DefaultPreemption) ineligible(pod *v1.Pod, refused fwk.NodeToStatusReader) string {
 	if pod.Spec.PreemptionPolicy != nil && *pod.Spec.PreemptionPolicy == v1.PreemptNever {
 		return "not eligible due to preemptionPolicy=Never."
@@ -195,8 +195,8 @@ func (d *dryRun) fits() *fwk.Status {
 	return d.runner.FilterWithNominated(d.ctx, d.state, d.pod, d.node)
 }
 
-// evict deletes the victims, with a condition that says why, and takes back
-// promises of the node to less important pods.
+// evict deletes the victims, with a condition that has the reason, and takes
+// back promises of the node to less important pods.
 func (p *DefaultPreemption) evict(ctx context.Context, pod *v1.Pod, c candidate) error {
 	for _, victim := range c.victims {
 		if err := p.evictOne(ctx, victim); err != nil {

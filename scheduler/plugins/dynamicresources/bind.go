@@ -54,8 +54,8 @@ func (p *DynamicResources) Reserve(_ context.Context, cs fwk.CycleState, _ *v1.P
 	return nil
 }
 
-// wantsNothingElse says that all claims but that for extended resources have
-// their devices.
+// wantsNothingElse reports whether all claims but that for extended resources
+// have their devices.
 func (s *state) wantsNothingElse() bool {
 	return !slices.ContainsFunc(s.claims, func(c *claim) bool { return !c.extended && !c.allocated() })
 }
@@ -245,7 +245,7 @@ func (p *DynamicResources) allReady(s *state) (bool, error) {
 	return true, nil
 }
 
-// deleteClaim deletes a claim for extended resources, which nobody else uses.
+// deleteClaim deletes a claim for extended resources, which only its pod uses.
 func (p *DynamicResources) deleteClaim(ctx context.Context, c *resourcev1.ResourceClaim) error {
 	next := c.DeepCopy()
 	next.Finalizers = slices.DeleteFunc(next.Finalizers, func(f string) bool { return f == resourcev1.Finalizer })

@@ -99,8 +99,8 @@ func (p *DynamicResources) unreachable(s *state, node *v1.Node) (list []int) {
 
 var errBindingFailed = errors.New("device binding failed")
 
-// readyForBinding tells whether all devices of a claim are ready to be used by
-// the pod, or fails if one never will be.
+// readyForBinding reports whether all devices of a claim are ready to be used
+// by the pod, or fails if one never will be.
 func readyForBinding(c *resourcev1.ResourceClaim) (bool, error) {
 	if c.Status.Allocation == nil {
 		return false, nil
@@ -222,7 +222,7 @@ func (*DynamicResources) Score(_ context.Context, cs fwk.CycleState, _ *v1.Pod, 
 	return score, nil
 }
 
-// preference is higher the earlier the alternatives are that were chosen.
+// preference returns a score that is higher the earlier the chosen alternatives are.
 func preference(c *resourcev1.ResourceClaim, a *resourcev1.AllocationResult) (score int64) {
 	chosen := sets.New[string]()
 	for i := range a.Devices.Results {

@@ -43,7 +43,7 @@ const (
 	compiledExpressions = 10
 )
 
-// features are those that are on by default in Kubernetes 1.37.
+// features returns the features that are on by default in Kubernetes 1.37.
 func features() structured.Features {
 	return structured.Features{
 		AdminAccess: true, PrioritizedList: true, PartitionableDevices: true, DeviceTaints: true,
@@ -85,7 +85,7 @@ func New(c client.Client, store *devices.Store, clk clock.Clock, rec events.Even
 
 func (*DynamicResources) Name() string { return Name }
 
-// state is what a cycle knows of a pod with claims.
+// state holds a cycle's data of a pod with claims.
 type state struct {
 	claims []*claim
 	// allocator is nil if there is nothing to allocate.
@@ -108,14 +108,14 @@ type claim struct {
 	// reachable is from where its devices can be reached, if it has any and not
 	// all nodes can.
 	reachable *nodeaffinity.NodeSelector
-	// decided is what Reserve took for it, under the UID it had then.
+	// decided is the allocation that Reserve chose for it, under the UID it had then.
 	decided *resourcev1.AllocationResult
 	uid     types.UID
 }
 
 func (c *claim) allocated() bool { return c.Status.Allocation != nil }
 
-// placement is what the pod would get on a node.
+// placement is the pod's allocation on one node.
 type placement struct {
 	// results are in the order of the claims that have nothing yet.
 	results []resourcev1.AllocationResult
@@ -155,7 +155,7 @@ func (p *DynamicResources) PreEnqueue(_ context.Context, pod *v1.Pod) *fwk.Statu
 	return nil
 }
 
-// claimsOf returns the claims a pod names, or says why it cannot have them.
+// claimsOf returns the claims a pod names, or why it cannot have them.
 func (p *DynamicResources) claimsOf(pod *v1.Pod) ([]*resourcev1.ResourceClaim, error) {
 	var claims []*resourcev1.ResourceClaim
 	for i := range pod.Spec.ResourceClaims {

@@ -21,9 +21,9 @@ const (
 	stateKey fwk.StateKey = "PreScore" + Name
 )
 
-// Images tells what the current snapshot knows of images.
+// Images lists the nodes and images of the current snapshot.
 type Images interface {
-	// HasImage says whether any node has the image.
+	// HasImage reports whether any node has the image.
 	HasImage(name string) bool
 	// Nodes lists all nodes.
 	Nodes() []fwk.NodeInfo

@@ -151,8 +151,8 @@ func (p *InterPodAffinity) Filter(_ context.Context, cs fwk.CycleState, pod *v1.
 	return nil
 }
 
-// hasCompany says whether every affinity term has a pod in the node's domain. The
-// first of a group of pods that want each other's company needs none.
+// hasCompany reports whether every affinity term has a pod in the node's domain.
+// The first of a group of pods that want each other's company needs none.
 func (s *filterState) hasCompany(pod *v1.Pod, node fwk.NodeInfo) bool {
 	all := true
 	for i := range s.affinity {

@@ -131,7 +131,7 @@ func terms(p *v1.Pod) (affinity, anti []v1.PodAffinityTerm, likes, dislikes []v1
 	return
 }
 
-// together says whether the pod's node is in the same domain as node.
+// together reports whether the pod's node is in the same domain as node.
 func (c *cluster) together(p *v1.Pod, node *v1.Node, key string) bool {
 	on, ok := c.nodes[p.Spec.NodeName]
 	if !ok {

@@ -1,6 +1,5 @@
-// Package interpodaffinity places pods near or away from other pods, as
-// spec.affinity.podAffinity and podAntiAffinity say, theirs and those of pods
-// that run already.
+// Package interpodaffinity places pods near or away from other pods, by spec.affinity.podAffinity
+// and podAntiAffinity, theirs and those of pods that run already.
 // https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#inter-pod-affinity-and-anti-affinity
 package interpodaffinity
 
@@ -23,32 +22,32 @@ import (
 const (
 	// Name is the plugin's name in Kubernetes.
 	Name = "InterPodAffinity"
-	// ErrReasonAffinity is what a node says that lacks company the pod needs.
+	// ErrReasonAffinity is the message for a node without the pods that this one needs.
 	ErrReasonAffinity = "node(s) didn't match pod affinity rules"
-	// ErrReasonAntiAffinity is what a node says that has company the pod refuses.
+	// ErrReasonAntiAffinity is the message for a node with pods that this one refuses.
 	ErrReasonAntiAffinity = "node(s) didn't match pod anti-affinity rules"
-	// ErrReasonExisting is what a node says whose pods refuse this one.
+	// ErrReasonExisting is the message for a node whose pods refuse this one.
 	ErrReasonExisting = "node(s) didn't satisfy existing pods anti-affinity rules"
 
 	preFilterKey fwk.StateKey = "PreFilter" + Name
 	preScoreKey  fwk.StateKey = "PreScore" + Name
 
-	// hardPodAffinityWeight is what a running pod's required affinity to this one
-	// adds to the score of its domain.
+	// hardPodAffinityWeight is added to the score of a domain for a running pod's
+	// required affinity to this one.
 	hardPodAffinityWeight = 1
 
 	// remembered bounds memory: each costs 16 to 32 bytes a node.
 	remembered = 256
 )
 
-// Cluster is what the plugin needs to know beyond the candidates.
+// Cluster lists the nodes beyond the candidates.
 type Cluster interface {
 	Nodes() []fwk.NodeInfo
 	HavePodsWithAffinityList() ([]fwk.NodeInfo, error)
 	HavePodsWithRequiredAntiAffinityList() ([]fwk.NodeInfo, error)
 }
 
-// Namespaces knows labels of namespaces.
+// Namespaces has the labels of namespaces.
 type Namespaces interface {
 	NamespaceLabels(name string) labels.Set
 	Namespaces(visit func(name string, l labels.Set))
@@ -81,8 +80,8 @@ func New(cluster Cluster, namespaces Namespaces) *InterPodAffinity {
 
 func (*InterPodAffinity) Name() string { return Name }
 
-// opinion is what pods of one node say of an incoming pod: n pods, or a weight,
-// for the node's domain of key.
+// opinion is how the pods of one node count for an incoming pod: n pods, or a
+// weight, for the node's domain of key.
 type opinion struct {
 	key string
 	n   int64
@@ -160,7 +159,7 @@ func domainChanged(_ klog.Logger, pod *v1.Pod, oldObj, newObj any) (fwk.Queueing
 // resolve replaces a namespace selector by the namespaces it selects now.
 func (p *InterPodAffinity) resolve(t fwk.AffinityTerm) fwk.AffinityTerm {
 	if t.NamespaceSelector.Empty() {
-		return t // everything, or nothing was said; either needs no labels
+		return t // it is everything or not set; either needs no labels
 	}
 	names := sets.New(t.Namespaces.UnsortedList()...)
 	p.namespaces.Namespaces(func(name string, l labels.Set) {
@@ -180,7 +179,7 @@ func (p *InterPodAffinity) resolveAll(terms []fwk.AffinityTerm) []fwk.AffinityTe
 	return out
 }
 
-// matchesAll says whether every resolved term matches the pod; false for none.
+// matchesAll reports whether every resolved term matches the pod; false for none.
 func matchesAll(terms []fwk.AffinityTerm, pod *v1.Pod) bool {
 	for i := range terms {
 		if !terms[i].Matches(pod, nil) {
@@ -207,7 +206,7 @@ func (p *InterPodAffinity) count(terms ...fwk.AffinityTerm) *topology.Memo[int32
 	})
 }
 
-// identity is all that others' terms can see of the pod.
+// identity returns all that others' terms can see of the pod.
 func (p *InterPodAffinity) identity(pod *v1.Pod) string {
 	return pod.Namespace + "\x00" + labels.FormatLabels(pod.Labels) + "\x00" + labels.FormatLabels(p.namespaces.NamespaceLabels(pod.Namespace))
 }

@@ -32,7 +32,7 @@ func (s *scoreState) of(key string) *tally {
 	return &s.tallies[len(s.tallies)-1]
 }
 
-// PreScore sums weights, and skips where nobody prefers anything.
+// PreScore sums weights, and skips where no pod has a preference.
 func (p *InterPodAffinity) PreScore(_ context.Context, cs fwk.CycleState, pod *v1.Pod, _ []fwk.NodeInfo) *fwk.Status {
 	withAffinity, err := p.cluster.HavePodsWithAffinityList()
 	if err != nil {

@@ -17,9 +17,9 @@ import (
 const (
 	// Name is the plugin's name in Kubernetes.
 	Name = "NodeAffinity"
-	// ErrReasonPod is what a refused node says.
+	// ErrReasonPod is the message for a refused node.
 	ErrReasonPod = "node(s) didn't match Pod's node affinity/selector"
-	// ErrReasonConflict is said when terms by node name name no node in common.
+	// ErrReasonConflict is the message when terms by node name have no node in common.
 	ErrReasonConflict = "pod affinity terms conflict"
 
 	preFilterKey fwk.StateKey = "PreFilter" + Name

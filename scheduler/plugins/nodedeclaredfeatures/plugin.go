@@ -19,7 +19,7 @@ import (
 const (
 	// Name is the plugin's name in Kubernetes.
 	Name = "NodeDeclaredFeatures"
-	// ErrReason is what a refused node says.
+	// ErrReason is the message for a refused node.
 	ErrReason = "node(s) didn't match Pod's required features"
 
 	stateKey fwk.StateKey = "PreFilter" + Name

@@ -11,7 +11,7 @@ import (
 const (
 	// Name is the plugin's name in Kubernetes.
 	Name = "NodeName"
-	// ErrReason is what a refused node says.
+	// ErrReason is the message for a refused node.
 	ErrReason = "node(s) didn't match the requested node name"
 )
 

@@ -14,7 +14,7 @@ import (
 const (
 	// Name is the plugin's name in Kubernetes.
 	Name = "NodePorts"
-	// ErrReason is what a refused node says.
+	// ErrReason is the message for a refused node.
 	ErrReason = "node(s) didn't have free ports for the requested pod ports"
 
 	stateKey fwk.StateKey = "PreFilter" + Name

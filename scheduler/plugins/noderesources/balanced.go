@@ -39,8 +39,9 @@ func (*BalancedAllocation) PreScore(_ context.Context, cs fwk.CycleState, pod *v
 	return nil
 }
 
-// Score is 75 where the pod leaves the balance as it is, up to 100 where it
-// mends it and down to 50 where it spoils it (as of Kubernetes 1.36:
+// Score returns 75 where the pod leaves the balance as it is, up to 100 where
+// it improves the balance and down to 50 where it worsens it (as of Kubernetes
+// 1.36:
 // https://github.com/kubernetes/kubernetes/pull/135573).
 func (*BalancedAllocation) Score(_ context.Context, cs fwk.CycleState, _ *v1.Pod, node fwk.NodeInfo) (int64, *fwk.Status) {
 	data, err := cs.Read(balancedKey)

@@ -24,7 +24,7 @@ const (
 
 // Fit filters by requests and scores by what would be left.
 type Fit struct {
-	// isDevice says that a class of devices stands for an extended resource.
+	// isDevice reports whether a class of devices stands for an extended resource.
 	isDevice func(v1.ResourceName) bool
 }
 
@@ -33,7 +33,7 @@ var _ fwk.FilterPlugin = &Fit{}
 var _ fwk.ScorePlugin = &Fit{}
 var _ fwk.EnqueueExtensions = &Fit{}
 
-// request is what a pod asks for, in the units of cache.Resource.
+// request holds a pod's requests, in the units of cache.Resource.
 type request struct {
 	cpu, memory, storage int64
 	scalars              map[v1.ResourceName]int64
@@ -118,8 +118,8 @@ func (r *request) lacks(node fwk.NodeInfo, isDevice func(v1.ResourceName) bool) 
 	return reasons, never
 }
 
-// Score is the LeastAllocated strategy: the mean share of CPU and memory that
-// would stay free.
+// Score returns the LeastAllocated strategy: the mean share of CPU and memory
+// that would stay free.
 func (*Fit) Score(_ context.Context, cs fwk.CycleState, pod *v1.Pod, node fwk.NodeInfo) (int64, *fwk.Status) {
 	r, s := readRequest(cs)
 	if s != nil {
@@ -176,8 +176,8 @@ func podFrees(_ klog.Logger, pod *v1.Pod, oldObj, newObj any) (fwk.QueueingHint,
 	return fwk.QueueSkip, nil
 }
 
-// helpedBy says whether another pod's change from was to is frees something
-// that r asks for.
+// helpedBy reports whether another pod's change from was to is frees something
+// that r requests.
 func (r *request) helpedBy(was, is *request) bool {
 	if r.cpu > 0 && was.cpu > is.cpu || r.memory > 0 && was.memory > is.memory || r.storage > 0 && was.storage > is.storage {
 		return true

@@ -22,7 +22,7 @@ import (
 const (
 	// Name is the plugin's name in Kubernetes.
 	Name = "NodeVolumeLimits"
-	// ErrReasonMaxVolumeCountExceeded is what a full node says.
+	// ErrReasonMaxVolumeCountExceeded is the message for a full node.
 	ErrReasonMaxVolumeCountExceeded = "node(s) exceed max volume count"
 
 	stateKey fwk.StateKey = "PreFilter" + Name
@@ -42,8 +42,8 @@ func New(store *volumes.Store) *NodeVolumeLimits { return &NodeVolumeLimits{stor
 
 func (*NodeVolumeLimits) Name() string { return Name }
 
-// id is a volume as its driver knows it. One that is not made yet has its claim
-// for a handle, which no driver's handle is like.
+// id identifies a volume by its driver and the driver's handle. One that is not
+// made yet has its claim for a handle, which no driver's handle is like.
 type id struct{ driver, handle string }
 
 type state map[id]struct{}
@@ -93,7 +93,7 @@ func (p *NodeVolumeLimits) volume(c *v1.PersistentVolumeClaim) (id, bool) {
 			return id{pv.Spec.CSI.Driver, pv.Spec.CSI.VolumeHandle}, true
 		}
 	}
-	// No volume yet: who will make it?
+	// No volume yet: the class names the driver that will make it.
 	class, err := p.store.Class(helpers.GetPersistentVolumeClaimClass(c))
 	if err != nil {
 		return id{}, false
@@ -138,7 +138,7 @@ func (p *NodeVolumeLimits) Filter(_ context.Context, cs fwk.CycleState, _ *v1.Po
 	return nil
 }
 
-// there are the volumes of the node's pods and those that are attached still.
+// there returns the volumes of the node's pods and those that are attached still.
 func (p *NodeVolumeLimits) there(info fwk.NodeInfo) map[id]struct{} {
 	there := map[id]struct{}{}
 	for _, pi := range info.GetPods() {
@@ -150,7 +150,7 @@ func (p *NodeVolumeLimits) there(info fwk.NodeInfo) map[id]struct{} {
 			}
 			c, err := p.store.Claim(types.NamespacedName{Namespace: pod.Namespace, Name: name})
 			if err != nil || forPod && ephemeral.VolumeIsForPod(pod, c) != nil {
-				continue // nobody can tell what it has
+				continue // its volume cannot be determined
 			}
 			if v, ok := p.volume(c); ok {
 				there[v] = struct{}{}
@@ -178,7 +178,7 @@ func installed(node *storagev1.CSINode, driver string) bool {
 	return false
 }
 
-// limits are by driver; one that names none has none.
+// limits returns the limit of each driver; one that names none has none.
 func limits(node *storagev1.CSINode) map[string]int32 {
 	if node == nil {
 		return nil
@@ -211,7 +211,7 @@ func queueIf(yes bool) (fwk.QueueingHint, error) {
 	return fwk.QueueSkip, nil
 }
 
-// grows: a driver came, or can attach more.
+// grows returns Queue if a driver came, or can attach more.
 func grows(_ klog.Logger, _ *v1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
 	old, ok1 := oldObj.(*storagev1.CSINode)
 	node, ok2 := newObj.(*storagev1.CSINode)

@@ -67,7 +67,7 @@ func withMatchLabels(selector labels.Selector, keys []string, own map[string]str
 	return selector, nil
 }
 
-// defaults are the constraints of pods that have none themselves.
+// defaults returns the constraints of pods that have none themselves.
 // https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/#internal-default-constraints
 func defaults(selector labels.Selector) []constraint {
 	return []constraint{

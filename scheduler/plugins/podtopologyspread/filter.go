@@ -12,7 +12,7 @@ import (
 	"github.com/coracle-k8s/coracle/scheduler/topology"
 )
 
-// filterState is what hard constraints count, by constraint.
+// filterState holds the counts of hard constraints, by constraint.
 type filterState struct {
 	policy policy
 	rules  []rule
@@ -24,7 +24,7 @@ type rule struct {
 	// self is 1 if the constraint counts the pod itself.
 	self   int64
 	counts topology.Counts
-	// known says which domains exist: those of a counted node.
+	// known marks the domains that exist: those of a counted node.
 	known []bool
 	// least is the lowest count of all domains, 0 if there are too few.
 	least int64
@@ -78,8 +78,8 @@ func (r *rule) count(memo *topology.Memo[int32], nodes []fwk.NodeInfo, s *filter
 	r.findLeast()
 }
 
-// inAllDomains says whether the node has the label of every constraint; nodes
-// that lack one count for none.
+// inAllDomains reports whether the node has the label of every constraint;
+// nodes that lack one count for none.
 func (s *filterState) inAllDomains(n fwk.NodeInfo) bool {
 	for i := range s.rules {
 		if s.rules[i].domains.Of(n) == topology.None {

@@ -110,7 +110,7 @@ func (c *cluster) DefaultSelector(pod *v1.Pod) labels.Selector {
 	return labels.SelectorFromSet(labels.Set{"app": pod.Labels["app"]})
 }
 
-// The oracle counts everything anew, straight from the words of the API.
+// The oracle counts everything again, straight from the API's definition.
 
 func (c *cluster) of(pod *v1.Pod, when v1.UnsatisfiableConstraintAction) []v1.TopologySpreadConstraint {
 	var out []v1.TopologySpreadConstraint
@@ -182,7 +182,7 @@ func (c *cluster) wantFilter(pod *v1.Pod, node *v1.Node) string {
 	return ""
 }
 
-// wantScores are raw scores of all nodes; -1 where the node is ignored.
+// wantScores returns raw scores of all nodes; -1 where the node is ignored.
 func (c *cluster) wantScores(pod *v1.Pod) map[string]int64 {
 	soft, strict := c.of(pod, v1.ScheduleAnyway), true
 	if len(pod.Spec.TopologySpreadConstraints) == 0 {

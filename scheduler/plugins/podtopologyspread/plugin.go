@@ -1,6 +1,6 @@
-// Package podtopologyspread spreads pods evenly over zones, nodes or other
-// domains: as their topologySpreadConstraints say or, without any, pods of a
-// service or workload loosely over nodes and zones.
+// Package podtopologyspread spreads pods evenly over zones, nodes or other domains: by
+// their topologySpreadConstraints or, without any, pods of a service or workload
+// loosely over nodes and zones.
 // https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/
 package podtopologyspread
 
@@ -18,9 +18,9 @@ import (
 const (
 	// Name is the plugin's name in Kubernetes.
 	Name = "PodTopologySpread"
-	// ErrReason is what a node says where the pod would skew too much.
+	// ErrReason is the message for a node where the pod would skew too much.
 	ErrReason = "node(s) didn't match pod topology spread constraints"
-	// ErrReasonLabel is what a node says that is in no domain.
+	// ErrReasonLabel is the message for a node that is in no domain.
 	ErrReasonLabel = ErrReason + " (missing required label)"
 
 	preFilterKey fwk.StateKey = "PreFilter" + Name
@@ -30,7 +30,7 @@ const (
 	rememberedSelectors = 256
 )
 
-// Cluster is what the plugin needs to know beyond the candidates.
+// Cluster lists the nodes beyond the candidates.
 type Cluster interface {
 	// Nodes lists all nodes of the current snapshot.
 	Nodes() []fwk.NodeInfo

@@ -1,4 +1,4 @@
-// Package queuesort orders the queue: higher priority first, then who waits longer.
+// Package queuesort orders the queue: higher priority first, then the pod that waits longer.
 package queuesort
 
 import fwk "k8s.io/kube-scheduler/framework"
@@ -16,7 +16,7 @@ func New() *PrioritySort { return &PrioritySort{} }
 
 func (*PrioritySort) Name() string { return Name }
 
-// Less says whether a is to be scheduled before b.
+// Less reports whether a is to be scheduled before b.
 func (*PrioritySort) Less(a, b fwk.QueuedEntityInfo) bool {
 	if p, q := a.GetPriority(), b.GetPriority(); p != q {
 		return p > q

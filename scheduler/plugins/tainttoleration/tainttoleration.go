@@ -17,7 +17,7 @@ import (
 const (
 	// Name is the plugin's name in Kubernetes.
 	Name = "TaintToleration"
-	// ErrReason is what a refused node says.
+	// ErrReason is the message for a refused node.
 	ErrReason = "node(s) had untolerated taint(s)"
 )
 

@@ -25,7 +25,7 @@ func (p *VolumeBinding) Reserve(_ context.Context, cs fwk.CycleState, _ *v1.Pod,
 		return nil
 	}
 	assumed, err := p.assume(s.byNode[node])
-	// What was assumed before a failure is for Unreserve to take back.
+	// Unreserve takes back what was assumed before a failure.
 	s.chosen = assumed
 	if err != nil {
 		return fwk.AsStatus(err)
@@ -61,8 +61,8 @@ func (p *VolumeBinding) assume(d *decision) (*decision, error) {
 	return out, nil
 }
 
-// Unreserve takes back what was assumed. What was written stays: the binder goes
-// on with it, and the pod's next cycle finds it.
+// Unreserve takes back what was assumed. Writes stay: the binder goes on with
+// them, and the pod's next cycle finds them.
 func (p *VolumeBinding) Unreserve(_ context.Context, cs fwk.CycleState, _ *v1.Pod, _ string) {
 	s := read(cs)
 	if s == nil || s.chosen == nil {
@@ -153,8 +153,8 @@ func (p *VolumeBinding) wait(ctx context.Context, d *decision) error {
 	}
 }
 
-// done looks at what the API tells, not at what is assumed: the next cycle may
-// have assumed anew.
+// done looks at what the API server stores, not at what is assumed: the next
+// cycle may have assumed something else.
 func (p *VolumeBinding) done(d *decision) (bool, error) {
 	for _, m := range d.bind {
 		if done, err := p.isBound(m, d.node); !done || err != nil {

@@ -13,7 +13,7 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// decision is what becomes of a pod's waiting claims on one node.
+// decision is the outcome of a pod's waiting claims on one node.
 type decision struct {
 	node *v1.Node
 	// bind are claims with volumes that are there.
@@ -29,7 +29,7 @@ type match struct {
 
 type provision struct {
 	claim *v1.PersistentVolumeClaim
-	// capacity is where the volume may be made, nil if nobody tells.
+	// capacity has the place where the volume may be made, nil if the driver reports none.
 	capacity *storagev1.CSIStorageCapacity
 }
 
@@ -83,8 +83,8 @@ func (p *VolumeBinding) decide(s *state, node *v1.Node) (*decision, string, erro
 	return d, "", nil
 }
 
-// provisionable says why no volume can be made for the claim on the node, "" if
-// one can, and where the capacity for it is.
+// provisionable returns why no volume can be made for the claim on the node, ""
+// if one can, and sets where the capacity for it is.
 func (p *VolumeBinding) provisionable(m *provision, node *v1.Node) (string, error) {
 	name := helpers.GetPersistentVolumeClaimClass(m.claim)
 	if name == "" {
@@ -100,7 +100,7 @@ func (p *VolumeBinding) provisionable(m *provision, node *v1.Node) (string, erro
 	size, ok := m.claim.Spec.Resources.Requests[v1.ResourceStorage]
 	driver := p.store.CSIDriver(class.Provisioner)
 	if !ok || driver == nil || !ptr.Deref(driver.Spec.StorageCapacity, false) {
-		return "", nil // nothing to hold it against, or the driver tells nothing
+		return "", nil // no size to compare, or the driver reports no capacity
 	}
 	p.store.Capacities(name, func(c *storagev1.CSIStorageCapacity) bool {
 		if limit := limit(c); limit != nil && limit.Value() >= size.Value() && accessible(c, node) {
@@ -114,7 +114,7 @@ func (p *VolumeBinding) provisionable(m *provision, node *v1.Node) (string, erro
 	return "", nil
 }
 
-// limit is the size of the largest volume that can be made, nil for none.
+// limit returns the size of the largest volume that can be made, nil for none.
 func limit(c *storagev1.CSIStorageCapacity) *resource.Quantity {
 	if c.MaximumVolumeSize != nil {
 		return c.MaximumVolumeSize
@@ -130,8 +130,8 @@ func accessible(c *storagev1.CSIStorageCapacity, node *v1.Node) bool {
 	return err == nil && selector.Matches(labels.Set(node.Labels))
 }
 
-// allowed says whether a class makes volumes for a node with these labels:
-// where no term is given, or one is met. A term without expressions is not.
+// allowed reports whether a class makes volumes for a node with these labels:
+// if there are no terms, or one is met. A term without expressions is not met.
 func allowed(terms []v1.TopologySelectorTerm, nodeLabels map[string]string) bool {
 	if len(terms) == 0 {
 		return true

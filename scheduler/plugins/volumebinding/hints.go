@@ -13,8 +13,8 @@ import (
 	"github.com/coracle-k8s/coracle/scheduler/volumes"
 )
 
-// EventsToRegister waits for claims, for volumes and those who may make them,
-// and for nodes.
+// EventsToRegister waits for claims, for volumes and the objects from which
+// they are made, and for nodes.
 func (*VolumeBinding) EventsToRegister(context.Context) ([]fwk.ClusterEventWithHint, error) {
 	on := func(r fwk.EventResource, a fwk.ActionType, f fwk.QueueingHintFn) fwk.ClusterEventWithHint {
 		return fwk.ClusterEventWithHint{Event: fwk.ClusterEvent{Resource: r, ActionType: a}, QueueingHintFn: f}
@@ -41,14 +41,16 @@ func claimChanged(_ klog.Logger, pod *v1.Pod, _, newObj any) (fwk.QueueingHint, 
 	return queueIf(!ok || volumes.Uses(pod, c))
 }
 
-// classChanged: of what may change in a class only the topologies matter.
+// classChanged returns Queue if a class's topologies changed: nothing else that
+// may change in a class matters.
 func classChanged(_ klog.Logger, _ *v1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
 	old, ok1 := oldObj.(*storagev1.StorageClass)
 	class, ok2 := newObj.(*storagev1.StorageClass)
 	return queueIf(!ok1 || !ok2 || !equality.Semantic.DeepEqual(old.AllowedTopologies, class.AllowedTopologies))
 }
 
-// driverChanged: a driver that no longer tells of its capacity refuses nothing.
+// driverChanged returns Queue for a driver that no longer reports its capacity,
+// since that refuses nothing.
 func driverChanged(_ klog.Logger, _ *v1.Pod, oldObj, newObj any) (fwk.QueueingHint, error) {
 	old, ok1 := oldObj.(*storagev1.CSIDriver)
 	driver, ok2 := newObj.(*storagev1.CSIDriver)

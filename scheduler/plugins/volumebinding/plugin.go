@@ -26,7 +26,7 @@ import (
 const (
 	// Name is the plugin's name in Kubernetes.
 	Name = "VolumeBinding"
-	// What refused nodes say.
+	// The messages for refused nodes.
 	ErrReasonNodeConflict   = "node(s) didn't match PersistentVolume's node affinity"
 	ErrReasonBindConflict   = "node(s) didn't find available persistent volumes to bind"
 	ErrReasonNotEnoughSpace = "node(s) did not have enough free storage"
@@ -62,20 +62,20 @@ func New(c client.Client, store *volumes.Store, clk clock.Clock) *VolumeBinding 
 
 func (*VolumeBinding) Name() string { return Name }
 
-// state is what a cycle knows of a pod with claims.
+// state holds a cycle's data of a pod with claims.
 type state struct {
-	// reachable are where volumes of bound claims can be reached from.
+	// reachable are the nodes from which volumes of bound claims can be reached.
 	reachable []*nodeaffinity.NodeSelector
-	// lost says that a bound claim's volume is not there.
+	// lost is set if a bound claim's volume does not exist.
 	lost bool
 	// waiting are claims that wait for the pod, and free what they may get.
 	waiting []*v1.PersistentVolumeClaim
 	free    map[string][]*v1.PersistentVolume // by class
 
 	mu sync.Mutex
-	// byNode is what to do where a node was found to do; missing where nothing.
+	// byNode holds the decision for each node where there is something to do.
 	byNode map[string]*decision
-	// chosen is what was assumed.
+	// chosen is the decision that was assumed.
 	chosen *decision
 }
 
@@ -132,7 +132,7 @@ func (p *VolumeBinding) PreFilter(_ context.Context, cs fwk.CycleState, pod *v1.
 	return nil, nil
 }
 
-// claims returns the pod's claims, or says what keeps it from having them.
+// claims returns the pod's claims, or what keeps it from having them.
 func (p *VolumeBinding) claims(pod *v1.Pod) ([]*v1.PersistentVolumeClaim, error) {
 	var claims []*v1.PersistentVolumeClaim
 	for i := range pod.Spec.Volumes {
@@ -218,7 +218,7 @@ func (p *VolumeBinding) Filter(_ context.Context, cs fwk.CycleState, _ *v1.Pod, 
 	return nil
 }
 
-// reaches judges by labels alone: a volume knows no other property of nodes.
+// reaches judges by labels alone: a volume's node affinity uses no other property of nodes.
 func (s *state) reaches(node *v1.Node) bool {
 	if len(s.reachable) == 0 {
 		return true

@@ -10,7 +10,7 @@ import (
 	helpers "k8s.io/component-helpers/storage/volume"
 )
 
-// use is what claims of one class ask for, of how much.
+// use sums the requests of the claims of one class, and the capacity that they are of.
 type use struct{ requested, capacity int64 }
 
 // PreScore skips pods for which there is nothing to weigh.
@@ -34,8 +34,8 @@ func (*VolumeBinding) Score(_ context.Context, cs fwk.CycleState, _ *v1.Pod, inf
 
 func (*VolumeBinding) ScoreExtensions() fwk.ScoreExtensions { return nil }
 
-// uses are by class; of volumes that are there, or else of what is left to make
-// volumes of.
+// uses returns the use of each class: of existing volumes, or else of the
+// capacity left to make volumes of.
 func (d *decision) uses() map[string]use {
 	uses := map[string]use{}
 	for _, m := range d.bind {

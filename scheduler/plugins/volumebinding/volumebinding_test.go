@@ -79,8 +79,8 @@ func podOf(claims ...string) *v1.Pod {
 	return p
 }
 
-// verdicts are what nodes x and y, of zones of these names, say; "" for yes. With
-// PreFilter's there is one for both.
+// verdicts returns the messages for nodes x and y, of zones of these names; "" if
+// they fit. PreFilter's is one for both.
 func verdicts(t *testing.T, p *VolumeBinding, pod *v1.Pod) ([]string, *state) {
 	t.Helper()
 	cs := framework.NewCycleState()

@@ -20,7 +20,7 @@ import (
 const (
 	// Name is the plugin's name in Kubernetes.
 	Name = "VolumeRestrictions"
-	// What refused nodes say.
+	// The messages for refused nodes.
 	ErrReasonDiskConflict             = "node(s) had no available disk"
 	ErrReasonReadWriteOncePodConflict = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
 
@@ -143,7 +143,7 @@ func (*VolumeRestrictions) Filter(_ context.Context, cs fwk.CycleState, pod *v1.
 	return nil
 }
 
-// disk says whether a volume is of a kind that two pods of a node may not share.
+// disk reports whether a volume is of a kind that two pods of a node may not share.
 func disk(v *v1.Volume) bool {
 	return v.GCEPersistentDisk != nil || v.AWSElasticBlockStore != nil || v.RBD != nil || v.ISCSI != nil
 }
@@ -162,7 +162,8 @@ func conflict(pod, other *v1.Pod) bool {
 	return false
 }
 
-// same says whether two volumes are one disk that not both only read.
+// same reports whether two volumes are one disk and conflict: at least one of
+// them is not read-only.
 func same(a, b *v1.Volume) bool {
 	switch {
 	case a.GCEPersistentDisk != nil && b.GCEPersistentDisk != nil:

@@ -22,7 +22,7 @@ import (
 const (
 	// Name is the plugin's name in Kubernetes.
 	Name = "VolumeZone"
-	// ErrReasonConflict is what a refused node says.
+	// ErrReasonConflict is the message for a refused node.
 	ErrReasonConflict = "node(s) had no available volume zone"
 
 	stateKey fwk.StateKey = "PreFilter" + Name
@@ -53,7 +53,7 @@ func New(store *volumes.Store) *VolumeZone { return &VolumeZone{store: store} }
 
 func (*VolumeZone) Name() string { return Name }
 
-// place is where a volume is, by one label.
+// place is the location of a volume, by one label.
 type place struct {
 	label string
 	zones []string

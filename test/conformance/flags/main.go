@@ -1,6 +1,5 @@
-// Command flags writes the flags of the kube-apiserver in go.mod's version of
-// Kubernetes as CSV, about which cmd/coracle/kubeapiserver of the main module
-// has our decisions.
+// Command flags writes the flags of the kube-apiserver in go.mod's version of Kubernetes
+// as CSV. cmd/coracle/kubeapiserver of the main module has Coracle's decisions about them.
 package main
 
 import (

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 )
 
-// image is what a container image is made of.
+// image holds the parts of a container image.
 type image struct {
 	// names it goes by, each with its tag.
 	names  []string
@@ -23,7 +23,7 @@ type image struct {
 }
 
 // build makes the image of one name. Images of the same content differ by a
-// label, so that a pod's status tells which of them it runs.
+// label, so that a pod's status shows which of them it runs.
 func (i image) build(ref name.Reference) (v1.Image, error) {
 	built, err := mutate.AppendLayers(empty.Image, i.layers...)
 	if err != nil {

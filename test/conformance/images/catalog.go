@@ -11,7 +11,7 @@ import (
 	suite "k8s.io/kubernetes/test/utils/image"
 )
 
-// passwd and group hold who runs in the images. The users "in-image" are for a
+// passwd and group hold the users of the images. The users "in-image" are for a
 // spec about supplemental groups that an image defines.
 const (
 	passwd = "root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/false\n" +
@@ -47,8 +47,8 @@ type step struct {
 	fill func(*tree) error
 }
 
-// images are those that conformance specs use; registries, names and tags are
-// the suite's own list.
+// images returns the images that conformance specs use; registries, names and
+// tags are the suite's own list.
 func (b *builder) images() ([]image, error) {
 	var out []image
 	for _, a := range b.catalog() {
@@ -109,13 +109,14 @@ func (b *builder) catalog() []recipe {
 	}
 }
 
-// alpine is what a spec that mounts an image reads there: upstream's is made from Alpine.
+// alpine adds the file that a spec which mounts an image reads: upstream's image is made
+// from Alpine.
 func alpine(t *tree) error {
 	t.file("etc/os-release", 0o644, []byte("NAME=\"Alpine Linux\"\nID=alpine\n"))
 	return nil
 }
 
-// base is what every system expects.
+// base adds what every system expects.
 func (b *builder) base(t *tree) error {
 	for _, d := range []string{"bin", "dev", "etc", "home", "proc", "root", "run", "sys", "usr/local/bin", "var/log", "var/lib"} {
 		t.dir(d, 0o755)
@@ -211,7 +212,7 @@ func (b *builder) dnsTools(t *tree) error {
 	return b.busybox(t)
 }
 
-// page is what one of the suite's two web sites shows.
+// page adds the files of one of the suite's two web sites.
 func (b *builder) page(name string) step {
 	return step{name, func(t *tree) error {
 		for _, f := range []string{name + ".jpg", "data.json"} {
@@ -223,7 +224,7 @@ func (b *builder) page(name string) step {
 	}}
 }
 
-// program is a Go program at a path in the image.
+// program adds a Go program at a path in the image.
 func (b *builder) program(name, path string, mode int64) step {
 	return step{name + " alone", func(t *tree) error {
 		content, err := os.ReadFile(filepath.Join(b.programs, name))
@@ -235,7 +236,7 @@ func (b *builder) program(name, path string, mode int64) step {
 	}}
 }
 
-// source is a file of the suite's own images.
+// source adds a file of the suite's own images.
 func (b *builder) source(t *tree, from, to string) error {
 	content, err := os.ReadFile(filepath.Join(b.sources, filepath.FromSlash(from)))
 	if err != nil {

@@ -28,7 +28,7 @@ type entry struct {
 
 func newTree() *tree { return &tree{entries: map[string]entry{}} }
 
-// clean is a name as the tree keeps it: relative, without a slash at its end.
+// clean returns a name as the tree keeps it: relative, without a slash at its end.
 func clean(name string) string { return strings.TrimPrefix(path.Clean("/"+name), "/") }
 
 // put adds an entry, in place of one of the same name; a directory never
@@ -60,7 +60,7 @@ func (t *tree) dir(name string, mode int64) {
 	t.put(tar.Header{Typeflag: tar.TypeDir, Name: name, Mode: mode}, nil)
 }
 
-// hasProgram tells whether one of that name is where PATH looks.
+// hasProgram reports whether a program of that name is in PATH.
 func (t *tree) hasProgram(name string) bool {
 	return slices.ContainsFunc([]string{"bin", "sbin", "usr/bin", "usr/sbin", "usr/local/bin"}, func(dir string) bool {
 		_, found := t.entries[path.Join(dir, name)]

@@ -17,7 +17,7 @@ import (
 	"github.com/onsi/ginkgo/v2/types"
 )
 
-// Outcome is how a spec ended.
+// Outcome is the end of a spec.
 type Outcome string
 
 const (
@@ -27,7 +27,7 @@ const (
 	Skipped Outcome = "skipped"
 )
 
-// Result is what became of one spec in its latest run.
+// Result is the outcome of one spec in its latest run.
 type Result struct {
 	// Spec is its whole name, as ginkgo's --focus sees it.
 	Spec    string  `json:"spec"`
@@ -85,7 +85,7 @@ func oneLine(message string) string {
 	return string(line)
 }
 
-// Merge is the results with newer ones over them, sorted by spec.
+// Merge returns the results with newer ones over them, sorted by spec.
 func Merge(old, newer []Result) []Result {
 	latest := map[string]Result{}
 	for _, r := range slices.Concat(old, newer) {
@@ -99,7 +99,7 @@ func Merge(old, newer []Result) []Result {
 	return out
 }
 
-// Read a file that Write wrote; one that does not exist holds nothing.
+// Read reads a file that Write wrote; one that does not exist holds nothing.
 func Read(file string) ([]Result, error) {
 	content, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// Specs are the names of all conformance specs of the suite, sorted.
+// Specs returns the names of all conformance specs of the suite, sorted.
 func Specs() ([]string, error) {
 	content, err := testdata.GetConformanceTestdataFS().ReadTestFile("test/conformance/testdata/conformance.yaml")
 	if err != nil {
@@ -33,7 +33,7 @@ func Specs() ([]string, error) {
 
 var sigName = regexp.MustCompile(`^\[(sig-[a-z-]+)\]`)
 
-// sig is the group a spec belongs to.
+// sig returns the group a spec belongs to.
 func sig(spec string) string {
 	if m := sigName.FindStringSubmatch(spec); m != nil {
 		return m[1]
@@ -49,8 +49,8 @@ func (t tally) row(name string) string {
 	return fmt.Sprintf("| %s | %d | %d | %d | %d |\n", name, p+f+n, p, f, n)
 }
 
-// Page is docs/conformance.md: every spec counts once, as what became of it in
-// its latest run. A spec that skipped itself counts as not run.
+// Page returns docs/conformance.md: every spec counts once, as what became of
+// it in its latest run. A spec that skipped itself counts as not run.
 func Page(version string, specs []string, results []Result) string {
 	latest := map[string]Outcome{}
 	for _, r := range results {

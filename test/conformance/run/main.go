@@ -1,5 +1,5 @@
 // Run starts a cluster, runs Kubernetes' conformance specs against it, removes
-// it and says what passed. With -docs it only brings the results of earlier
+// it and prints what passed. With -docs it only brings the results of earlier
 // runs into results.json and docs/conformance.md.
 package main
 
@@ -107,7 +107,7 @@ func (o *options) readList() error {
 	return nil
 }
 
-// logs is the directory of what the cluster and the suite write.
+// logs returns the directory of what the cluster and the suite write.
 func (o options) logs() string { return filepath.Join(o.build, fmt.Sprintf("logs-%d", o.instance)) }
 
 // specs runs them on a cluster of their own.

@@ -25,8 +25,8 @@ type mirror struct {
 	dir    string
 }
 
-// startMirror listens at a host's address that all nodes reach and tells their
-// containerds, which read that at every pull.
+// startMirror listens at a host's address that all nodes reach and configures
+// it in their containerds, which read that at every pull.
 func startMirror(archive, address, dataDir string) (_ *mirror, err error) {
 	listener, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // readSpecs reads a list of specs: the beginning of a name on each line. Empty
-// lines and those that begin with # say nothing.
+// lines and those that begin with # are ignored.
 func readSpecs(in io.Reader) ([]string, error) {
 	var list []string
 	lines := bufio.NewScanner(in)
@@ -30,7 +30,7 @@ func readSpecs(in io.Reader) ([]string, error) {
 	return list, nil
 }
 
-// focusOn is the regular expression of the specs of a list.
+// focusOn returns the regular expression of the specs of a list.
 func focusOn(list []string) string {
 	quoted := make([]string, len(list))
 	for i, name := range list {
@@ -39,7 +39,7 @@ func focusOn(list []string) string {
 	return strings.Join(quoted, "|")
 }
 
-// notRun are the names of a list that no spec that ran begins with.
+// notRun returns the names of a list that no spec that ran begins with.
 func notRun(list []string, found []results.Result) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(name string) bool {
 		return slices.ContainsFunc(found, func(r results.Result) bool {

@@ -19,7 +19,7 @@ import (
 // interruptTimeout is how long the suite may clean up after Ctrl-C.
 const interruptTimeout = 2 * time.Minute
 
-// pass is one call of the suite: ginkgo's labels tell which specs must run alone.
+// pass is one call of the suite: ginkgo's labels select which specs must run alone.
 type pass struct {
 	name, labels string
 	procs        int
@@ -85,7 +85,7 @@ func (o options) runPass(ctx context.Context, p pass, kubeconfig, kubectl string
 }
 
 // showProgress prints a line for every spec that ended. Ginkgo begins such a
-// line with a bullet and says [FAILED] or the like behind it.
+// line with a bullet and puts [FAILED] or the like behind it.
 func showProgress(out io.Writer, name string, log io.Reader) {
 	total, done := "?", 0
 	for lines := bufio.NewReader(log); ; {

@@ -16,7 +16,7 @@ func decode(t *testing.T, text string) any {
 }
 
 // TestCompare sends pairs of answers, one after the other, through one table of
-// symbols. Each row says at which places they differ.
+// symbols. Each row has the places at which they differ.
 func TestCompare(t *testing.T) {
 	now := time.Date(2026, 11, 29, 23, 0, 0, 0, time.UTC)
 	s := NewSymbols(now)

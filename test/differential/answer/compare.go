@@ -14,20 +14,21 @@ import (
 type Difference struct {
 	// At is a path of fields, such as /status/phase, or "code" or "warnings".
 	At string
-	// Upstream and Ours are the values there, in JSON; "" where there is none.
+	// Upstream and Ours are the values of upstream and of Coracle there, in
+	// JSON; "" where there is none.
 	Upstream, Ours string
 }
 
 // Comparison walks over two answers side by side.
 type Comparison struct {
 	symbols *Symbols
-	// Differences are what was found.
+	// Differences are those found so far.
 	Differences []Difference
 	// prefix of a generated name, "" if the request asked for none.
 	generated string
 }
 
-// Compare returns upstream's answer with symbols, and where ours differs.
+// Compare returns upstream's answer with symbols, and where Coracle's differs.
 // generated is the prefix of a name that the request had generated.
 func (s *Symbols) Compare(upstream, ours any, generated string) (any, []Difference) {
 	c := &Comparison{symbols: s, generated: generated}

@@ -1,5 +1,5 @@
-// Package answer compares what two servers answered to the same request. What
-// servers choose themselves, such as UIDs and times, becomes a symbol that
+// Package answer compares two servers' answers to the same request. Values that
+// servers choose themselves, such as UIDs and times, become a symbol that
 // stands for the value of either, so that later requests may name it.
 package answer
 
@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Pair is one value of each server: upstream's, and ours.
+// Pair is one value of each server: upstream's, and Coracle's.
 type Pair [2]string
 
 // Symbols are those of one sequence of requests. A symbol has the form of what

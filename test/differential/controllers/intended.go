@@ -2,7 +2,7 @@ package main
 
 import "regexp"
 
-// difference is one that is meant: a pattern of what compare says, and why.
+// difference is one that is meant: a pattern of compare's lines, and the reason.
 type difference struct {
 	pattern *regexp.Regexp
 	reason  string

@@ -1,12 +1,12 @@
 // The program controllers plays the same scripts of a user on upstream's
 // kube-controller-manager and on Coracle's controllers, and compares all objects
 // whenever both have come to rest. Pods run nowhere: the program binds them and
-// writes their status by rules that know neither names nor times.
+// writes their status by rules that depend neither on names nor on times.
 //
 //	go run ./test/differential/controllers -programs DIR -n 200 -seed 1
 //
-// A script follows from its seed; -n 1 -seed S plays one again. What is meant to
-// differ is in intended.go.
+// A script follows from its seed; -n 1 -seed S plays one again. Intended
+// differences are in intended.go.
 package main
 
 import (
@@ -50,7 +50,7 @@ func nodeNames() []string { return []string{"-a", "-b"} }
 func main() {
 	flag.Parse()
 	klog.LogToStderr(false)
-	klog.SetOutput(io.Discard) // what watches say when the servers end
+	klog.SetOutput(io.Discard) // messages of watches when the servers end
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx); err != nil {

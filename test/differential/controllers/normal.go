@@ -13,9 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// picture is what objects say but for what differs between two runs of the same
-// server: uids, times, addresses, versions, and names that were drawn. Its keys are
-// kinds and names, its values JSON.
+// picture is the contents of objects without what differs between two runs of the
+// same server: uids, times, addresses, versions, and names that were drawn. Its
+// keys are kinds and names, its values JSON.
 type picture map[string]string
 
 var (
@@ -79,8 +79,8 @@ func draw(objects []*unstructured.Unstructured) picture {
 	return out
 }
 
-// contentHash is a hash of a template that both sides have: each hashes templates in
-// a way of its own.
+// contentHash returns a hash of a template that both sides have: each hashes
+// templates in a way of its own.
 func contentHash(u *unstructured.Unstructured, own string, path ...string) string {
 	content, _, _ := unstructured.NestedMap(u.Object, path...)
 	sum := fnv.New32()
@@ -140,7 +140,7 @@ func (n *naming) object(u *unstructured.Unstructured) string {
 	return string(text)
 }
 
-// value replaces texts, and sorts the lists of which the order says nothing.
+// value replaces texts, and sorts the lists whose order has no meaning.
 func (n *naming) value(v any) any {
 	switch v := v.(type) {
 	case string:
@@ -178,8 +178,8 @@ func sortJSON(list []any) {
 	slices.SortFunc(list, func(a, b any) int { return strings.Compare(text(a), text(b)) })
 }
 
-// event is what an event says, without its numbers: in how many steps a rollout goes
-// follows from when its pods become ready.
+// event returns an event's text, without its numbers: the number of a rollout's
+// steps depends on when its pods become ready.
 func (n *naming) event(e *unstructured.Unstructured) string {
 	get := func(path ...string) string { s, _, _ := unstructured.NestedString(e.Object, path...); return s }
 	// The names of deleted pods are unknown, and such a name may end in digits only.

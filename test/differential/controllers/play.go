@@ -19,14 +19,14 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// outcome is the label of pods that says what becomes of them: "ready" by default
-// or "succeed" if they may end, "unready" or "fail".
+// outcome is the label of pods that decides how they go on: "ready" by default or
+// "succeed" if they may end, "unready" or "fail".
 const outcome = "outcome"
 
 var podsResource = schema.GroupVersionResource{Version: "v1", Resource: "pods"}
 
-// player stands for scheduler and kubelets of one side. What it does with a pod
-// follows from the pod's spec, and never from its name or from when it comes.
+// player stands for scheduler and kubelets of one side. Its actions on a pod
+// follow from the pod's spec, and never from its name or from when it comes.
 type player struct {
 	*world
 	addresses atomic.Int32

@@ -21,7 +21,7 @@ type step struct {
 	do   func(context.Context, *user) error
 }
 
-// user is who plays a script on one side, in a namespace of the script's name.
+// user plays a script on one side, in a namespace of the script's name.
 type user struct {
 	*world
 	namespace string

@@ -87,7 +87,7 @@ func (c *credentials) kubeconfig(r *rest.Config) (string, error) {
 	return c.path("kubeconfig"), clientcmd.WriteToFile(*file, c.path("kubeconfig"))
 }
 
-// serverFlags are those of both API servers.
+// serverFlags returns the flags of both API servers.
 func (c *credentials) serverFlags(port int) []string {
 	return []string{"--secure-port=" + strconv.Itoa(port), "--bind-address=127.0.0.1", "--cert-dir=" + c.dir, "--client-ca-file=" + c.path("ca.crt"),
 		"--service-account-issuer=https://differential.example", "--service-cluster-ip-range=10.0.0.0/16", "--authorization-mode=Node,RBAC", "--allow-privileged=true"}

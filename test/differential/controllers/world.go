@@ -15,8 +15,8 @@ import (
 	"k8s.io/client-go/util/workqueue"
 )
 
-// compared are the resources whose objects are compared. Those without a namespace
-// belong to the script that their label names.
+// compared returns the resources whose objects are compared. Those without a
+// namespace belong to the script that their label names.
 func compared() []schema.GroupVersionResource {
 	var list []schema.GroupVersionResource
 	for _, text := range strings.Fields(`/v1/pods /v1/services /v1/endpoints /v1/configmaps /v1/secrets /v1/serviceaccounts /v1/replicationcontrollers /v1/resourcequotas
@@ -43,7 +43,7 @@ func scriptOf(u *unstructured.Unstructured) string {
 	return u.GetLabels()[scriptLabel]
 }
 
-// world holds what one side has, as its watches tell.
+// world holds the objects of one side, from its watches.
 type world struct {
 	*side
 	client    dynamic.Interface

@@ -17,7 +17,7 @@ import (
 // named are the kinds whose names follow from what they are; they keep those of samples.
 var named = map[string]bool{"customresourcedefinitions": true, "apiservices": true, "ipaddresses": true, "clustertrustbundles": true, "csinodes": true}
 
-// names are those that objects of a kind get.
+// names returns the names that objects of a kind get.
 func (g *Generator) names(k *Kind) []string {
 	if k != nil && named[k.Resource] {
 		var names []string

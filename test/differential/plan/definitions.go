@@ -16,7 +16,7 @@ type definition struct {
 	schema map[string]any
 }
 
-// group is that of the worker's own kinds.
+// group returns the group of the worker's own kinds.
 func (g *Generator) group() string { return g.namespace + ".differential.example" }
 
 // define plans a CustomResourceDefinition with a random schema.
@@ -104,7 +104,7 @@ func (g *Generator) customResource(plural string) map[string]any {
 	}
 }
 
-// schema is a random structural one.
+// schema returns a random structural schema.
 func (g *Generator) schema(depth int) map[string]any {
 	n := 8
 	if depth == 0 {
@@ -192,7 +192,7 @@ func (g *Generator) structures(depth int) map[string]any {
 	return s
 }
 
-// rules are validations in CEL.
+// rules returns validations in CEL.
 func (g *Generator) rules(from ...string) []any {
 	rule := map[string]any{"rule": g.pick(from...)}
 	g.maybe(rule, "message", "no")
@@ -203,7 +203,7 @@ func (g *Generator) rules(from ...string) []any {
 	return []any{rule}
 }
 
-// value is one that a schema might allow.
+// value returns a value that a schema might allow.
 func (g *Generator) value(s map[string]any) any {
 	if g.chance(30) {
 		return []any{nil, "x", 1.0, map[string]any{"x": "y"}, []any{"x"}}[g.random.IntN(5)]

@@ -39,7 +39,7 @@ type Request struct {
 	target target
 }
 
-// target holds what an answer tells of.
+// target holds the object and the options of a request.
 type target struct {
 	kind   *Kind
 	name   string
@@ -115,7 +115,7 @@ func New(c Config) *Generator {
 
 func isReview(k *Kind) bool { return k.Can("create") && !k.Can("get") && k.Resource != "bindings" }
 
-// Namespace is the worker's own.
+// Namespace returns the worker's own namespace.
 func (g *Generator) Namespace() string { return g.namespace }
 
 // operation is one sort of request. It returns false if it needs what is not there.
@@ -166,7 +166,7 @@ func (g *Generator) finish(r Request) Request {
 	if r.Method != http.MethodGet && r.Query == nil {
 		r.Query = url.Values{}
 	}
-	if r.Method != http.MethodGet && r.target.sub != "token" && g.chance(8) { // ours gives no token in a dry run
+	if r.Method != http.MethodGet && r.target.sub != "token" && g.chance(8) { // Coracle's gives no token in a dry run
 		r.Query.Set("dryRun", g.pick("All", "All", "All", "", "Some"))
 		r.target.dry = true
 	}
@@ -260,7 +260,7 @@ func (g *Generator) forget(k *Kind, name string) {
 	}
 }
 
-// Refresh is the request that shows what became of the object of r.
+// Refresh returns the request that shows what became of the object of r.
 func (g *Generator) Refresh(r Request) (Request, bool) {
 	k := r.target.kind
 	if k == nil || r.target.name == "" || !k.Can("get") {
@@ -305,7 +305,7 @@ func encode(v any) string {
 	return string(data)
 }
 
-// metadata of an object, nil if it has none that is an object.
+// metadata returns the metadata of an object, nil if it has none that is an object.
 func metadata(body map[string]any) map[string]any {
 	meta, _ := body["metadata"].(map[string]any)
 	return meta
@@ -320,12 +320,12 @@ func clone(body map[string]any) map[string]any {
 	return out
 }
 
-// Begin is the request that makes the worker's namespace.
+// Begin returns the request that makes the worker's namespace.
 func (g *Generator) Begin() Request {
 	return Request{Method: http.MethodPost, Path: "/api/v1/namespaces", ContentType: "application/json", Body: fmt.Sprintf(`{"metadata":{"name":%q}}`, g.namespace)}
 }
 
-// Heal are the requests that remove the object of r, which is forgotten.
+// Heal returns the requests that remove the object of r, which is forgotten.
 func (g *Generator) Heal(r Request) []Request {
 	k, name := r.target.kind, r.target.name
 	if k == nil || name == "" || !k.Can("delete") {

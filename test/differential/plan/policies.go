@@ -40,7 +40,7 @@ func (g *Generator) policy() Request {
 	return all[0]
 }
 
-// condition is one that a policy may have.
+// condition returns a condition that a policy may have.
 func (g *Generator) condition() string {
 	return g.pick("object.metadata.name != 'a'", "oldObject == null || object == null || object.metadata.generation == oldObject.metadata.generation", "request.operation != 'DELETE'", "variables.named", "has(object.spec)",
 		"object.metadata.labels.patched == 'yes'", "params == null || params.data.a == '1'", "namespaceObject.metadata.name == '"+g.namespace+"'", "authorizer.group('').resource('pods').namespace('"+g.namespace+"').check('get').allowed()",
@@ -71,7 +71,7 @@ func (g *Generator) constraints() map[string]any {
 	return out
 }
 
-// common are the fields of policies of both sorts.
+// common returns the fields of policies of both sorts.
 func (g *Generator) common() map[string]any {
 	spec := map[string]any{"matchConstraints": g.constraints(), "variables": []any{map[string]any{"name": "named", "expression": "object != null && object.metadata.name.startsWith('a')"}}}
 	g.maybe(spec, "failurePolicy", g.pick("Ignore", "Fail"))

@@ -58,7 +58,7 @@ func (g *Generator) get() (Request, bool) {
 	return r, true
 }
 
-// fieldSelectors are some of each kind; unknown fields are refused.
+// fieldSelector returns one of some selectors of each kind; unknown fields are refused.
 func (g *Generator) fieldSelector(k *Kind) string {
 	some := []string{"metadata.name=" + g.pick(g.names(k)...), "metadata.namespace=" + g.namespace, "metadata.name!=" + g.pick(g.names(k)...), "spec.unknown=x", "metadata.name", "=", "metadata.name=a,metadata.name=b"}
 	more := map[string][]string{

@@ -48,7 +48,7 @@ func (g *Generator) subresource() (Request, bool) {
 	return r, true
 }
 
-// applied is a server-side apply of a status.
+// applied returns a server-side apply of a status.
 func (g *Generator) applied(r Request, o *Object) Request {
 	body := g.state(o)
 	meta, ok := body["metadata"].(map[string]any)
@@ -63,7 +63,7 @@ func (g *Generator) applied(r Request, o *Object) Request {
 	return r
 }
 
-// put is a body for a subresource.
+// put returns a body for a subresource.
 func (g *Generator) put(o *Object, sub Subresource) map[string]any {
 	if sub.Kind.Kind == "Scale" {
 		meta, _ := o.Body["metadata"].(map[string]any)
@@ -106,7 +106,7 @@ func (g *Generator) put(o *Object, sub Subresource) map[string]any {
 	return body
 }
 
-// posted is a body for a subresource that is created.
+// posted returns a body for a subresource that is created.
 func (g *Generator) posted(o *Object, sub Subresource) map[string]any {
 	meta, _ := o.Body["metadata"].(map[string]any)
 	body := map[string]any{"apiVersion": sub.Kind.GroupVersion().String(), "kind": sub.Kind.Kind, "metadata": map[string]any{"name": o.Name, "namespace": g.namespace}}

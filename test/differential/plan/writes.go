@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// options are the query of a write.
+// options returns the query of a write.
 func (g *Generator) options() url.Values {
 	q := url.Values{}
 	if g.chance(2) {
@@ -57,7 +57,7 @@ func (g *Generator) create() (Request, bool) {
 	return g.encoded(r, body), true
 }
 
-// state is an object as it was shown last, with or without what servers add.
+// state returns an object as it was shown last, with or without what servers add.
 func (g *Generator) state(o *Object) map[string]any {
 	body := clone(o.Body)
 	meta, ok := body["metadata"].(map[string]any)
@@ -135,7 +135,7 @@ func (g *Generator) patched(r Request, k *Kind, name string, body map[string]any
 	return r
 }
 
-// difference is the merge patch that makes to of from.
+// difference returns the merge patch that makes to of from.
 func difference(from, to map[string]any) map[string]any {
 	patch := map[string]any{}
 	for k, v := range to {
@@ -193,7 +193,7 @@ func (g *Generator) directed(patch map[string]any) map[string]any {
 	return patch
 }
 
-// operations is a JSON patch that does what a merge patch does.
+// operations returns a JSON patch that does what a merge patch does.
 func (g *Generator) operations(from, merge map[string]any) []any {
 	var out []any
 	g.walk("", from, merge, &out)

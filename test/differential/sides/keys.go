@@ -94,7 +94,7 @@ func (k *keys) server(dir string) error {
 	return writePEM(filepath.Join(dir, "apiserver.crt"), "CERTIFICATE", der)
 }
 
-// client is the administrator's side of TLS.
+// client returns the administrator's side of TLS.
 func (k *keys) client() *tls.Config {
 	pool := x509.NewCertPool()
 	pool.AddCert(k.ca)

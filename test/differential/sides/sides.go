@@ -26,7 +26,7 @@ const startTimeout = 3 * time.Minute
 type Programs struct {
 	// Etcd and Upstream are upstream's programs.
 	Etcd, Upstream string
-	// Coracle is our binary.
+	// Coracle is Coracle's binary.
 	Coracle string
 }
 
@@ -182,7 +182,7 @@ func (s *Side) ready(ctx context.Context) error {
 	}
 }
 
-// asked reports whether the server says that it is ready; answer is what it says.
+// asked reports whether the server is ready; answer is its answer.
 func (s *Side) asked(ctx context.Context, client *http.Client, answer *string) bool {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/readyz?verbose", nil)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Program is what the containers of the node tests run: a pause, a server, and
+// Program runs in the containers of the node tests: a pause, a server, and
 // small commands that end in known ways.
 package main
 
@@ -42,7 +42,7 @@ func main() {
 	}
 }
 
-// pause reaps children until it is told to end.
+// pause reaps children until SIGTERM or SIGINT.
 func pause() {
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGCHLD)

@@ -1,5 +1,5 @@
 // Package params keeps users from reading through a policy what they may not
-// read themselves: who names the kind of a policy's parameters, or the
+// read themselves: a user who names the kind of a policy's parameters, or the
 // parameters of a binding, must be allowed to get them.
 package params
 
@@ -42,7 +42,7 @@ func Policy[T registry.Object](of func(T) *admissionv1.ParamKind) func(registry.
 	}
 }
 
-// Use holds what a binding says of parameters.
+// Use holds a binding's reference to parameters.
 type Use struct {
 	Policy string
 	Ref    *admissionv1.ParamRef
@@ -173,7 +173,7 @@ func forbidden(name string, err error) field.ErrorList {
 	return field.ErrorList{field.Forbidden(field.NewPath("spec", name), err.Error())}
 }
 
-// KindCell is the column ParamKind.
+// KindCell returns the column ParamKind.
 func KindCell(kind *admissionv1.ParamKind) string {
 	if kind == nil {
 		return "<unset>"
@@ -181,7 +181,7 @@ func KindCell(kind *admissionv1.ParamKind) string {
 	return kind.APIVersion + "/" + kind.Kind
 }
 
-// RefCell is the column ParamRef.
+// RefCell returns the column ParamRef.
 func RefCell(ref *admissionv1.ParamRef) string {
 	switch {
 	case ref == nil:
@@ -189,7 +189,7 @@ func RefCell(ref *admissionv1.ParamRef) string {
 	case ref.Name != "" && ref.Namespace != "":
 		return ref.Namespace + "/" + ref.Name
 	case ref.Name != "":
-		// Nobody knows here whether the kind has namespaces.
+		// It is not known here whether the kind is namespaced.
 		return "*/" + ref.Name
 	case ref.Selector != nil:
 		return ref.Selector.String()

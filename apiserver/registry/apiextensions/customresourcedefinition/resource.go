@@ -1,5 +1,5 @@
-// Package customresourcedefinition serves CustomResourceDefinitions. What they
-// define is served by apiserver/customresources.
+// Package customresourcedefinition serves CustomResourceDefinitions.
+// apiserver/customresources serves the resources that they define.
 package customresourcedefinition
 
 import (
@@ -43,7 +43,7 @@ type storage struct {
 	observer registry.DefinitionObserver
 }
 
-// UnderlyingStore is what registry.StoreOf returns.
+// UnderlyingStore returns the store for registry.StoreOf.
 func (s storage) UnderlyingStore() *genericregistry.Store { return s.REST.Store }
 
 // Create implements rest.Creater.

@@ -1,5 +1,5 @@
-// Package apiservice serves APIServices. What they announce is served by
-// apiserver/aggregator.
+// Package apiservice serves APIServices. apiserver/aggregator serves the groups
+// that they announce.
 package apiservice
 
 import (
@@ -41,7 +41,7 @@ type storage struct {
 	observer registry.APIServiceObserver
 }
 
-// UnderlyingStore is what registry.StoreOf returns.
+// UnderlyingStore returns the store for registry.StoreOf.
 func (s storage) UnderlyingStore() *genericregistry.Store { return s.REST.Store }
 
 // Get implements rest.Getter.

@@ -34,7 +34,7 @@ func New() *registry.Resource {
 	}.Resource()
 }
 
-// controller is the owner as kind.group/name.
+// controller returns the owner as kind.group/name.
 func controller(r *appsv1.ControllerRevision) string {
 	ref := metav1.GetControllerOf(r)
 	if ref == nil {

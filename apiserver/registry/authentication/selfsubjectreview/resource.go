@@ -1,5 +1,5 @@
-// Package selfsubjectreview serves authentication.k8s.io/v1
-// SelfSubjectReviews: who am I?
+// Package selfsubjectreview serves authentication.k8s.io/v1 SelfSubjectReviews:
+// the user of the request itself.
 package selfsubjectreview
 
 import (
@@ -33,7 +33,7 @@ func New() *registry.Resource {
 	}.Resource()
 }
 
-// UserInfo is u in the words of the API.
+// UserInfo returns u in the words of the API.
 func UserInfo(u user.Info) authenticationv1.UserInfo {
 	info := authenticationv1.UserInfo{Username: u.GetName(), UID: u.GetUID(), Groups: u.GetGroups()}
 	for key, values := range u.GetExtra() {

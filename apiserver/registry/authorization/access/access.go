@@ -19,7 +19,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
-// Question is the part of a review that says what is to be done.
+// Question is the part of a review with the action to authorize.
 type Question struct {
 	Resource    *authorizationv1.ResourceAttributes
 	NonResource *authorizationv1.NonResourceAttributes

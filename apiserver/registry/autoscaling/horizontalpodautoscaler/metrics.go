@@ -12,7 +12,7 @@ import (
 
 const unknown = "<unknown>"
 
-// metrics is the cell "cpu: 20%/80%": what is and what should be, for the
+// metrics returns the cell "cpu: 20%/80%": what is and what should be, for the
 // first two metrics.
 func metrics(specs []autoscalingv2.MetricSpec, statuses []autoscalingv2.MetricStatus) string {
 	if len(specs) == 0 {

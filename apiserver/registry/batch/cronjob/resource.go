@@ -56,7 +56,7 @@ func table() *registry.Table[*batchv1.CronJob] {
 	}
 }
 
-// suspended is upstream's cell of a *bool.
+// suspended returns upstream's cell of a *bool.
 func suspended(b *bool) string {
 	switch {
 	case b == nil:

@@ -102,7 +102,7 @@ func lasted(j *batchv1.Job, now time.Time) string {
 	return duration.HumanDuration(now.Sub(j.Status.StartTime.Time))
 }
 
-// orphanWarning is what upstream says of a delete that names no propagation.
+// orphanWarning is upstream's warning for a delete that names no propagation.
 const orphanWarning = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning"
 
 func warnOfOrphans(_ registry.Env, store *genericregistry.Store, storages map[string]rest.Storage) error {

@@ -52,8 +52,8 @@ func New() *registry.Resource {
 	}.Resource()
 }
 
-// sign writes into the request who made it; nobody says so themselves, nor
-// that it is approved.
+// sign writes the requesting user into the request, in place of any user that the client
+// wrote there, and drops the status, so that a client cannot approve its own request.
 func sign(ctx context.Context, r *certificatesv1.CertificateSigningRequest) {
 	r.Status = certificatesv1.CertificateSigningRequestStatus{}
 	r.Spec.Username, r.Spec.UID, r.Spec.Groups, r.Spec.Extra = "", "", nil, nil

@@ -14,7 +14,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
-// approval is the subresource of who approves and denies: it changes conditions.
+// approval is the subresource of approvers: it changes conditions.
 type approval struct {
 	rest.RESTUpdateStrategy
 	registry.Resets
@@ -36,15 +36,15 @@ func (approval) ValidateUpdate(_ context.Context, obj, old runtime.Object) field
 	return append(certificates.ValidateCertificateSigningRequestApprovalUpdate(r, old.(*certificatesv1.CertificateSigningRequest)), registry.StandardFinalizers(r)...)
 }
 
-// status is the subresource of who signs: it sets the certificate, or says
-// that signing failed.
+// status is the subresource of signers: it sets the certificate, or the
+// condition that signing failed.
 type status struct {
 	rest.RESTUpdateStrategy
 	registry.Resets
 	clock clock.PassiveClock
 }
 
-// PrepareForUpdate keeps the request and what its approvers said.
+// PrepareForUpdate keeps the request and its approvers' conditions.
 func (s status) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
 	r, was := obj.(*certificatesv1.CertificateSigningRequest), old.(*certificatesv1.CertificateSigningRequest)
 	r.Spec = was.Spec

@@ -78,7 +78,7 @@ func table() *registry.Table[*certificatesv1.PodCertificateRequest] {
 	}
 }
 
-// status is the subresource of who signs.
+// status is the subresource of signers.
 type status struct {
 	rest.RESTUpdateStrategy
 	registry.Resets

@@ -1,5 +1,5 @@
 // Package leasecandidate serves LeaseCandidates of coordination.k8s.io/v1beta1,
-// which is what is stored, and v1alpha2.
+// the version that is stored, and v1alpha2.
 package leasecandidate
 
 import (

@@ -21,7 +21,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
-// Methods that proxies pass on.
+// Methods returns the methods that proxies pass on.
 func Methods() []string {
 	return []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions}
 }

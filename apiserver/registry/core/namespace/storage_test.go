@@ -9,7 +9,7 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// TestFinalizersOfDeletion marks namespaces by what the options say about dependents.
+// TestFinalizersOfDeletion marks namespaces by the options' handling of dependents.
 func TestFinalizersOfDeletion(t *testing.T) {
 	const orphan, foreground = metav1.FinalizerOrphanDependents, metav1.FinalizerDeleteDependents
 	for name, c := range map[string]struct {

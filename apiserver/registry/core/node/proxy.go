@@ -21,9 +21,8 @@ import (
 )
 
 // proxyStorage passes requests on to the node's agent, or to another port of
-// the node when the name is [scheme:]name:port. The agent is the one that the
-// connector knows; for other ports the node's address is only what the node
-// wrote.
+// the node when the name is [scheme:]name:port. The connector finds the agent;
+// for other ports the node's address is the one that the node wrote.
 type proxyStorage struct {
 	nodes     registry.NodeConnector
 	store     *genericregistry.Store
@@ -80,8 +79,8 @@ func (p *proxyStorage) Connect(ctx context.Context, id string, options runtime.O
 // https://kubernetes.io/docs/reference/networking/ports-and-protocols/#node.
 const defaultAgentPort = "10250"
 
-// agentPort is the port at which clients expect the node's agent. An agent in
-// the server's own process has none, and is asked for at the usual one.
+// agentPort returns the port at which clients expect the node's agent. An agent
+// in the server's own process has none, and is asked for at the usual one.
 func agentPort(node *corev1.Node) string {
 	if port := node.Status.DaemonEndpoints.KubeletEndpoint.Port; port != 0 {
 		return strconv.Itoa(int(port))

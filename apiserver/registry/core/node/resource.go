@@ -86,8 +86,8 @@ func status(n *corev1.Node) string {
 	return status
 }
 
-// roles are what follows node-role.kubernetes.io/ in the labels, and the value
-// of kubernetes.io/role.
+// roles returns the parts of labels after node-role.kubernetes.io/, and the
+// value of kubernetes.io/role.
 func roles(n *corev1.Node) string {
 	var roles []string
 	for label, value := range n.Labels {

@@ -9,8 +9,8 @@ import (
 // dataSourceRef came: https://kubernetes.io/docs/concepts/storage/persistent-volumes/#data-source-references.
 const snapshotGroup = "snapshot.storage.k8s.io"
 
-// normalizeSources makes dataSource and dataSourceRef say the same, for clients
-// that know only one of them. old is nil at creation.
+// normalizeSources makes dataSource and dataSourceRef equal, for clients that
+// use only one of them. old is nil at creation.
 func normalizeSources(s, old *corev1.PersistentVolumeClaimSpec) {
 	if r := s.DataSourceRef; r != nil && ptr.Deref(r.Namespace, "") != "" && (old == nil || old.DataSourceRef == nil) {
 		s.DataSourceRef = nil // sources in other namespaces are alpha, and off

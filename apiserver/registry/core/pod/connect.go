@@ -231,7 +231,7 @@ func (s *proxyStorage) Connect(ctx context.Context, id string, options runtime.O
 	return connect.Proxy(location, s.transport, responder), nil
 }
 
-// podLocation is the named port of the pod, or the first it declares.
+// podLocation returns the named port of the pod, or the first it declares.
 func podLocation(p *corev1.Pod, scheme, port string) (*url.URL, error) {
 	for i := range p.Spec.Containers {
 		if port == "" && len(p.Spec.Containers[i].Ports) > 0 {

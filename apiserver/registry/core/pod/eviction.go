@@ -78,11 +78,12 @@ func (s *evictionStorage) Create(ctx context.Context, name string, obj runtime.O
 	}
 }
 
-// evictionAttempts is how often an eviction without a budget is tried when the
+// evictionAttempts limits the tries of an eviction without a budget when the
 // pod changes meanwhile.
 const evictionAttempts = 20
 
-// deleteOptions are those of the eviction with the dry run of its request.
+// deleteOptions returns the options of the eviction with the dry run of its
+// request.
 func deleteOptions(e *policyv1.Eviction, o *metav1.CreateOptions) (*metav1.DeleteOptions, error) {
 	options := &metav1.DeleteOptions{}
 	if e.DeleteOptions != nil {
@@ -186,7 +187,7 @@ func budgets(all []policyv1.PodDisruptionBudget, pod *corev1.Pod) []policyv1.Pod
 	return matching
 }
 
-// unhealthyMayGo is for pods that do not count as healthy anyway.
+// unhealthyMayGo reports whether a pod that does not count as healthy may be evicted.
 func unhealthyMayGo(b *policyv1.PodDisruptionBudget, pod *corev1.Pod) bool {
 	if corepod.IsReady(pod) {
 		return false
@@ -213,7 +214,7 @@ func (s *evictionStorage) take(ctx context.Context, store *genericregistry.Store
 	return storeerr.InterpretUpdateError(storeerr.InterpretGetError(err, resource, budget), resource, budget)
 }
 
-// takeDisruption takes one disruption off b, or says why it cannot.
+// takeDisruption takes one disruption off b, or returns why it cannot.
 func takeDisruption(b *policyv1.PodDisruptionBudget, pod string, now time.Time) error {
 	forbidden := func(why, cause string) error {
 		err := apierrors.NewForbidden(schema.GroupResource{Group: policyv1.GroupName, Resource: "poddisruptionbudget"}, b.Name, errors.New(why))
@@ -229,8 +230,8 @@ func takeDisruption(b *policyv1.PodDisruptionBudget, pod string, now time.Time) 
 	case len(b.Status.DisruptedPods) > maxDisrupted:
 		return forbidden("DisruptedPods map too big - too many evictions not confirmed by PDB controller", "too many pending evictions not confirmed by PDB controller")
 	case b.Status.DisruptionsAllowed == 0:
-		// Without a time: clients that drain a node tell their user and try again
-		// themselves, where client-go would retry in silence.
+		// Without a time: clients that drain a node inform their user and try
+		// again themselves, where client-go would retry in silence.
 		return tooManyRequests(whyNot(b), 0)
 	}
 	b.Status.DisruptionsAllowed--
@@ -260,7 +261,8 @@ func whyNot(b *policyv1.PodDisruptionBudget) string {
 	return fmt.Sprintf("The disruption budget %s does not allow evicting pods currently", b.Name)
 }
 
-// unobserved is for budgets that the disruption controller has yet to look at.
+// unobserved returns the error for a budget that the disruption controller has
+// yet to look at.
 func unobserved(budget string) error {
 	return tooManyRequests(fmt.Sprintf("The disruption budget %s is still being processed by the server.", budget), unobservedRetry)
 }
@@ -276,7 +278,7 @@ func tooManyRequests(why string, seconds int) error {
 	return err
 }
 
-// remove says in the pod's conditions why it goes, and deletes it.
+// remove writes the reason for the eviction into the pod's conditions, and deletes the pod.
 func (s *evictionStorage) remove(ctx context.Context, pod *corev1.Pod, o *metav1.DeleteOptions) error {
 	if !dryrun.IsDryRun(o.DryRun) {
 		marked, err := s.mark(ctx, pod, o)

@@ -34,7 +34,7 @@ func New() *registry.Resource {
 		Validate:         registry.Pure(core.ValidatePodCreate),
 		ValidateUpdate:   registry.PureUpdate(core.ValidatePodUpdate),
 		Warnings: func(_ context.Context, p, old *corev1.Pod) []string {
-			if old != nil { // who updates pods is seldom human
+			if old != nil { // updates of pods seldom come from people
 				return nil
 			}
 			return core.PodWarnings(p)

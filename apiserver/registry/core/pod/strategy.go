@@ -44,7 +44,7 @@ func (s partStrategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.
 	return nil
 }
 
-// GetResetFields implements rest.ResetFieldsStrategy; partStorage says more.
+// GetResetFields implements rest.ResetFieldsStrategy; see partStorage.
 func (s partStrategy) GetResetFields() map[fieldpath.APIVersion]*fieldpath.Set { return nil }
 
 // partStorage serves one part of the spec. Server-side apply owns nothing else.

@@ -57,8 +57,8 @@ func gates(p *corev1.Pod) string {
 	return fmt.Sprintf("%d/%d", passed, len(p.Spec.ReadinessGates))
 }
 
-// summary is what one row says of a pod's containers. status has the words
-// that kubectl users know: the phase, or the reason why it is not further.
+// summary is the part of a row about a pod's containers. status is kubectl's
+// STATUS: the phase, or the reason why the pod is not further.
 type summary struct {
 	status       string
 	ready, total int
@@ -139,7 +139,7 @@ func (s *summary) initContainers(p *corev1.Pod, sidecars map[string]bool) (sidec
 	return sidecarTally, false
 }
 
-// containers lets the first container with something to say have the last word.
+// containers sets the status from the containers; the first one with a reason wins.
 func (s *summary) containers(p *corev1.Pod) {
 	running := false
 	for i := len(p.Status.ContainerStatuses) - 1; i >= 0; i-- {

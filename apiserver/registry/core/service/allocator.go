@@ -14,10 +14,10 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
-// book says who has which address, in objects that everybody can read. What is
-// in the book is true; memory only knows where to look first.
+// book records which Service has which address, in objects that clients can
+// read. The book is authoritative; memory only remembers where to look first.
 type book interface {
-	// claim writes down that svc has ip; errAllocated if somebody else has it.
+	// claim records that svc has ip; errAllocated if another object has it.
 	claim(ctx context.Context, ip netip.Addr, svc *corev1.Service) error
 	// release strikes out what claim wrote for svc.
 	release(ctx context.Context, ip netip.Addr, svc *corev1.Service) error
@@ -26,13 +26,16 @@ type book interface {
 	ranges(ctx context.Context) ([]netip.Prefix, error)
 }
 
-// allocator knows which ClusterIPs and node ports are in use. There is one per
+// allocator holds which ClusterIPs and node ports are in use. There is one per
 // API server process; the first use rebuilds it from what is stored.
 //
-// Invariants: 1. what a stored Service has is taken; 2. what is taken belongs
-// to a stored Service or to a transaction that is still open; 3. an address
-// that is taken is in the book, unless the Service was stored before there was
-// one.
+// Invariants:
+//
+//  1. What a stored Service has is taken.
+//  2. What is taken belongs to a stored Service or to a transaction that is still
+//     open.
+//  3. An address that is taken is in the book, unless the Service was stored
+//     before there was one.
 type allocator struct {
 	load   func(ctx context.Context) ([]corev1.Service, error)
 	book   book
@@ -67,7 +70,7 @@ func newAllocator(n registry.ServiceNetwork, random func(int) int, b book, load 
 	}, nil
 }
 
-// family of the ranges.
+// family returns the family of the ranges.
 func (a *allocator) family() corev1.IPFamily {
 	if a.base.Addr().Is4() {
 		return corev1.IPv4Protocol
@@ -101,7 +104,7 @@ func (a *allocator) ready(ctx context.Context) error {
 	return nil
 }
 
-// addrs are the clusterIPs of a Service that are addresses.
+// addrs returns the clusterIPs of a Service that are addresses.
 func addrs(s *corev1.Service) []netip.Addr {
 	var all []netip.Addr
 	for _, ip := range clusterIPs(s) {
@@ -136,7 +139,7 @@ func (a *allocator) drop(ip netip.Addr) {
 	}
 }
 
-// pool is what there is in a range. The caller holds mu.
+// pool returns the addresses of a range, free and taken. The caller holds mu.
 func (a *allocator) pool(prefix netip.Prefix) (*addresses, error) {
 	if p, ok := a.pools[prefix]; ok {
 		return p, nil
@@ -191,7 +194,7 @@ type transaction struct {
 	dryRun                   bool
 	takenIPs, abandonedIPs   []netip.Addr
 	takenPorts, abandonPorts []int
-	foreign                  []netip.Addr // somebody else's, found on the way
+	foreign                  []netip.Addr // other objects', found on the way
 }
 
 // begin makes sure that memory is right.
@@ -213,7 +216,7 @@ func (t *transaction) end(ctx context.Context, success bool) {
 	}
 	if !t.dryRun {
 		for _, ip := range ips {
-			// What cannot be struck out now is found by repair.
+			// An entry that cannot be removed now is found by repair.
 			_ = t.a.book.release(context.WithoutCancel(ctx), ip, t.svc)
 		}
 	}
@@ -258,7 +261,7 @@ func (t *transaction) takeIP(ctx context.Context, ip string) (err error) {
 	}
 	t.a.mu.Lock()
 	inside, outside := false, errMismatched
-	if t.dryRun { // upstream's dry run knows one range
+	if t.dryRun { // upstream's dry run uses one range only
 		outside = notInRange(ip, t.a.base)
 	}
 	for _, r := range ranges {

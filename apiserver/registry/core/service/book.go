@@ -45,7 +45,7 @@ func (o objects) claim(ctx context.Context, ip netip.Addr, svc *corev1.Service) 
 	if !apierrors.IsAlreadyExists(err) {
 		return err
 	}
-	// What a crash left behind of the same Service is its own.
+	// An entry that a crash left of the same Service is its own.
 	found, err := store.Get(ctx, ip.String(), &metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return errAllocated
@@ -59,7 +59,7 @@ func (o objects) claim(ctx context.Context, ip netip.Addr, svc *corev1.Service) 
 	return nil
 }
 
-// errNotOurs stops the delete of an address that was given to somebody else.
+// errNotOurs stops the delete of an address that was given to another object.
 var errNotOurs = errors.New("the address belongs to another object")
 
 func (o objects) release(ctx context.Context, ip netip.Addr, svc *corev1.Service) error {

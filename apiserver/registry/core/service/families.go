@@ -118,8 +118,8 @@ func (t *transaction) policyFits(s, old *corev1.Service) field.ErrorList {
 	return errs
 }
 
-// manualFamilies are both, unless the policy is for one: the cluster's range does
-// not matter.
+// manualFamilies sets both families, unless the policy is for one: the cluster's
+// range does not matter.
 func (t *transaction) manualFamilies(s *corev1.Service) {
 	if len(s.Spec.IPFamilies) == 0 {
 		s.Spec.IPFamilies = []corev1.IPFamily{t.a.family()}

@@ -19,7 +19,7 @@ import (
 func (a *allocator) beginCreate(ctx context.Context, obj runtime.Object, o *metav1.CreateOptions) (genericregistry.FinishFunc, error) {
 	s := obj.(*corev1.Service)
 	if s.Name == "" || len(path.IsValidPathSegmentName(s.Name)) > 0 {
-		// Nothing can be booked for such a name; validation says so.
+		// Nothing can be booked for such a name; validation refuses it.
 		return func(context.Context, bool) {}, nil
 	}
 	return a.allocate(ctx, s, nil, dryrun.IsDryRun(o.DryRun))
@@ -34,7 +34,7 @@ func (a *allocator) beginUpdate(ctx context.Context, obj, old runtime.Object, o 
 
 func (a *allocator) afterDelete(obj runtime.Object, o *metav1.DeleteOptions) {
 	if s, ok := obj.(*corev1.Service); ok && (o == nil || !dryrun.IsDryRun(o.DryRun)) {
-		// What stays in the book is found by repair: the Service is gone already.
+		// An entry that stays in the book is found by repair: the Service is gone already.
 		_ = a.release(context.Background(), s)
 	}
 }

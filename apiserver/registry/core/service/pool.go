@@ -17,9 +17,8 @@ var (
 	errPortTaken  = errors.New("provided port is already allocated")
 )
 
-// pool hands out the numbers 0 to size-1. Numbers below reserved are given
-// automatically only when no other is left, so that they stay free for those
-// who ask for a certain one.
+// pool hands out the numbers 0 to size-1. Numbers below reserved are given automatically
+// only when no other is left, so that they stay free for clients that ask for a certain one.
 type pool struct {
 	size, reserved int
 	used           []uint64
@@ -111,7 +110,7 @@ func newAddresses(cidr string, random func(int) int) (*addresses, error) {
 	return &addresses{prefix: prefix, pool: newPool(size, reserved, random)}, nil
 }
 
-// at is the i-th address.
+// at returns the i-th address.
 func (a *addresses) at(i int) netip.Addr {
 	base := a.prefix.Addr()
 	n := new(big.Int).SetBytes(base.AsSlice())
@@ -121,7 +120,7 @@ func (a *addresses) at(i int) netip.Addr {
 	return addr
 }
 
-// index is the reverse of at, false outside of the range.
+// index reverses at; it returns false outside of the range.
 func (a *addresses) index(ip netip.Addr) (int, bool) {
 	if !a.prefix.Contains(ip) {
 		return 0, false

@@ -111,7 +111,7 @@ func (s *proxyStorage) isPod(ctx context.Context, e *discoveryv1.Endpoint) bool 
 	return ok && slices.ContainsFunc(pod.Status.PodIPs, func(ip corev1.PodIP) bool { return ip.IP == e.Addresses[0] })
 }
 
-// portOf is the name of the port that is asked for.
+// portOf returns the name of the port that is asked for.
 func portOf(s *corev1.Service, port string) (string, error) {
 	number, err := strconv.ParseInt(port, 10, 32)
 	if err != nil {

@@ -34,7 +34,7 @@ func externallyAccessible(s *corev1.Service) bool {
 	return mayHaveNodePorts(s) || s.Spec.Type == corev1.ServiceTypeClusterIP && len(s.Spec.ExternalIPs) > 0
 }
 
-// clusterIPs a Service occupies.
+// clusterIPs returns the ClusterIPs that a Service occupies.
 func clusterIPs(s *corev1.Service) []string {
 	if !hasAddress(s) || headless(s) {
 		return nil
@@ -46,7 +46,8 @@ func clusterIPs(s *corev1.Service) []string {
 	return ips
 }
 
-// nodePorts a Service occupies, each once, the health check's among them.
+// nodePorts returns the node ports that a Service occupies, each once, the
+// health check's among them.
 func nodePorts(s *corev1.Service) []int32 {
 	var ports []int32
 	add := func(port int32) {
@@ -61,9 +62,8 @@ func nodePorts(s *corev1.Service) []int32 {
 	return ports
 }
 
-// syncClusterIPs keeps clusterIP and clusterIPs in agreement for clients that
-// know only the one or the other; old is nil at creation. What contradicts is
-// left for validation to refuse.
+// syncClusterIPs keeps clusterIP and clusterIPs in agreement for clients that set only
+// the one or the other; old is nil at creation. Validation refuses contradictions.
 func syncClusterIPs(s, old *corev1.Service) {
 	switch {
 	case old == nil:
@@ -159,7 +159,7 @@ func keepAllocated(s, old *corev1.Service) {
 	}
 }
 
-// keepNodePorts knows ports by their names: everything else of one may change.
+// keepNodePorts matches ports by their names: everything else of one may change.
 func keepNodePorts(s, old *corev1.Service) {
 	was, kept := map[string]int32{}, map[int32]bool{}
 	for _, p := range old.Spec.Ports {

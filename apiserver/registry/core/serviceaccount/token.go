@@ -25,10 +25,9 @@ import (
 // Lifetimes of tokens, in seconds.
 const (
 	maxSeconds = 1 << 32
-	// agentSeconds is what agents ask for on behalf of pods that want the
-	// default: an hour and the margin that tells it from a user's choice.
-	// Such tokens last a year, for clients that read their token only once, and
-	// using one beyond the hour is reported.
+	// agentSeconds is requested by agents for pods that want the default: an hour and a
+	// margin that distinguishes it from a user's choice. Such tokens last a year, for
+	// clients that read their token only once, and using one beyond the hour is reported.
 	agentSeconds    = 60*60 + 7
 	extendedSeconds = 365 * 24 * 60 * 60
 )
@@ -228,7 +227,7 @@ func (s *tokenStorage) get(ctx context.Context, resource, name string) (runtime.
 	if err != nil {
 		return nil, err
 	}
-	// What is not found is called after the resource in the context.
+	// Errors of objects that are not found name the resource in the context.
 	ctx = request.WithRequestInfo(ctx, &request.RequestInfo{IsResourceRequest: true, Resource: resource})
 	if !store.CreateStrategy.NamespaceScoped() {
 		ctx = request.WithNamespace(ctx, metav1.NamespaceNone)

@@ -23,7 +23,7 @@ func New() *registry.Resource {
 		ShortNames:   []string{"pdb"},
 		New:          func() *policyv1.PodDisruptionBudget { return &policyv1.PodDisruptionBudget{} },
 		NewList:      func() runtime.Object { return &policyv1.PodDisruptionBudgetList{} },
-		// Whoever changes a budget must know the one that evictions count down.
+		// A client that changes a budget must have read the one that evictions count down.
 		RequireResourceVersion: true,
 		PrepareForCreate:       func(_ context.Context, p *policyv1.PodDisruptionBudget) { policy.DropLegacyLabel(p, nil) },
 		PrepareForUpdate:       func(_ context.Context, p, old *policyv1.PodDisruptionBudget) { policy.DropLegacyLabel(p, old) },

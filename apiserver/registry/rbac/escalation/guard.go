@@ -1,5 +1,5 @@
-// Package escalation guards the stores of roles and bindings: nobody grants
-// what they do not hold themselves.
+// Package escalation guards the stores of roles and bindings: users grant only
+// permissions that they hold themselves.
 package escalation
 
 import (
@@ -43,7 +43,7 @@ func (unchecked) CheckClusterRoleBinding(context.Context, *rbacv1.ClusterRoleBin
 type Check[T registry.Object] struct {
 	// Grants checks what an object grants.
 	Grants func(ctx context.Context, obj T) error
-	// Changed says whether an update grants something else than before.
+	// Changed reports whether an update grants something else than before.
 	Changed func(obj, old T) bool
 }
 
@@ -91,7 +91,7 @@ func (g *guarded[T]) grants(ctx context.Context, obj T) error {
 	return g.check.Grants(ctx, obj)
 }
 
-// Names is the cell of the subjects of one kind.
+// Names returns the cell of the subjects of one kind.
 func Names(subjects []rbacv1.Subject, kind string) string {
 	var names []string
 	for _, s := range subjects {

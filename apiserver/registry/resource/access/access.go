@@ -1,4 +1,4 @@
-// Package access says who may have devices beyond what others share: by the
+// Package access decides who may have devices beyond what others share: by the
 // namespace for administrators' access, by rights on resourceclaims/binding for
 // allocating and on resourceclaims/driver for a driver's status. See
 // https://kubernetes.io/docs/concepts/scheduling-eviction/dynamic-resource-allocation/.
@@ -42,7 +42,8 @@ func (g guarded[T]) Validate(ctx context.Context, obj runtime.Object) field.Erro
 	return append(g.check(ctx, obj.(T)), g.RESTCreateStrategy.Validate(ctx, obj)...)
 }
 
-// Requested is where requests ask for administrators' access, nil if nowhere.
+// Requested returns the path at which requests ask for administrators' access,
+// nil if none does.
 func Requested(requests []resourcev1.DeviceRequest) *field.Path {
 	for i := range requests {
 		if e := requests[i].Exactly; e != nil && ptr.Deref(e.AdminAccess, false) {
@@ -52,7 +53,8 @@ func Requested(requests []resourcev1.DeviceRequest) *field.Path {
 	return nil
 }
 
-// Granted is where an allocation gives administrators' access, nil if nowhere.
+// Granted returns the path at which an allocation gives administrators' access,
+// nil if none does.
 func Granted(a *resourcev1.AllocationResult) *field.Path {
 	if a == nil {
 		return nil
@@ -85,7 +87,7 @@ func Admin(ctx context.Context, env registry.Env, namespace string, path *field.
 	return field.ErrorList{field.Forbidden(path, fmt.Sprintf("admin access to devices requires the `%s: true` label on the containing namespace", resourcev1.DRAAdminNamespaceLabelKey))}
 }
 
-// Binding asks whether the user may change what is allocated to whom.
+// Binding checks whether the user may change the allocation and the consumers.
 func Binding(ctx context.Context, env registry.Env, now, old *resourcev1.ResourceClaimStatus) field.ErrorList {
 	if env.Authorizer == nil || equality.Semantic.DeepEqual(now.Allocation, old.Allocation) && equality.Semantic.DeepEqual(now.ReservedFor, old.ReservedFor) {
 		return nil
@@ -185,7 +187,7 @@ func changed(now, old []resourcev1.AllocatedDeviceStatus) sets.Set[string] {
 	return drivers
 }
 
-// nodeOf is the one node whose name the allocation selects, "" otherwise.
+// nodeOf returns the one node whose name the allocation selects, "" otherwise.
 func nodeOf(a *resourcev1.AllocationResult) string {
 	if a == nil || a.NodeSelector == nil || len(a.NodeSelector.NodeSelectorTerms) != 1 {
 		return ""
@@ -201,7 +203,7 @@ func nodeOf(a *resourcev1.AllocationResult) string {
 	return f.Values[0]
 }
 
-// onNode says that the user is a service account of a pod on the node.
+// onNode reports whether the user is a service account of a pod on the node.
 func onNode(u user.Info, node string) bool {
 	if _, _, err := serviceaccount.SplitUsername(u.GetName()); err != nil || node == "" {
 		return false

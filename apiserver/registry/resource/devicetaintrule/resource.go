@@ -25,7 +25,7 @@ func New() *registry.Resource {
 		New:                    func() *resourcev1.DeviceTaintRule { return &resourcev1.DeviceTaintRule{} },
 		NewList:                func() runtime.Object { return &resourcev1.DeviceTaintRuleList{} },
 		PrepareForUpdate: func(_ context.Context, r, old *resourcev1.DeviceTaintRule) {
-			// What another effect does begins now, unless the client says when.
+			// A changed effect begins now, unless the client sets the time.
 			if r.Spec.Taint.Effect != old.Spec.Taint.Effect && r.Spec.Taint.TimeAdded.Equal(old.Spec.Taint.TimeAdded) {
 				r.Spec.Taint.TimeAdded = &metav1.Time{Time: time.Now().Truncate(time.Second)}
 			}

@@ -16,7 +16,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
-// Request is what this package serves.
+// Request is the kind that this package serves.
 type Request = resourcev1alpha3.ResourcePoolStatusRequest
 
 // New returns the resource.

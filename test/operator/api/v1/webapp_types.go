@@ -18,7 +18,7 @@ func AddToScheme(s *runtime.Scheme) error {
 	return nil
 }
 
-// WebAppSpec is what a user wants.
+// WebAppSpec is the user's specification of the server.
 type WebAppSpec struct {
 	// Image of the server.
 	Image string `json:"image"`
@@ -28,13 +28,13 @@ type WebAppSpec struct {
 	Greeting Greeting `json:"greeting,omitempty"`
 }
 
-// Greeting is a text for somebody.
+// Greeting is a text for the person named.
 type Greeting struct {
 	Text string `json:"text,omitempty"`
 	Name string `json:"name,omitempty"`
 }
 
-// WebAppStatus is what the operator found.
+// WebAppStatus is the state that the operator observed.
 type WebAppStatus struct {
 	AvailableReplicas  int32              `json:"availableReplicas,omitempty"`
 	ObservedGeneration int64              `json:"observedGeneration,omitempty"`
