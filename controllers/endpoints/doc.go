@@ -14,6 +14,6 @@
 //     the annotation endpoints.kubernetes.io/over-capacity is "truncated".
 //  3. Labels are those of the Service, service.kubernetes.io/headless, and
 //     endpoints.kubernetes.io/managed-by. Other annotations stay.
-//  4. When a Service goes, so do the Endpoints of its name, unless they are the
-//     record of a leader election.
+//  4. When a Service is deleted, the Endpoints of its name are deleted too, those
+//     that users wrote among them, unless they are the record of a leader election.
 package endpoints

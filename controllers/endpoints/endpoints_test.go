@@ -178,5 +178,13 @@ func TestReconcile(t *testing.T) {
 		if err := c.Get(ctx, client.ObjectKeyFromObject(o), &e); err != nil {
 			t.Errorf("%s: %v", o.GetName(), err)
 		}
+		r.serviceDeleted(client.ObjectKeyFromObject(o))
+	}
+	sync()
+	if err := c.Get(ctx, client.ObjectKeyFromObject(mine), &e); !apierrors.IsNotFound(err) {
+		t.Errorf("endpoints that a user wrote for a deleted service: %v", err)
+	}
+	if err := c.Get(ctx, client.ObjectKeyFromObject(leader), &e); err != nil || r.deleted.Len() > 0 {
+		t.Errorf("the record of a leader: %v, %v", err, r.deleted)
 	}
 }

@@ -3,20 +3,25 @@ package endpoints
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/client-go/tools/record"
 	endpointsliceutil "k8s.io/endpointslice/util"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -33,6 +38,9 @@ type Reconciler struct {
 	recorder record.EventRecorder
 	pacer    *servicepods.Pacer
 	triggers *endpointsliceutil.TriggerTimeTracker
+	// deleted are the Services whose deletion was seen and whose Endpoints may be left.
+	mu      sync.Mutex
+	deleted sets.Set[types.NamespacedName]
 }
 
 // New returns a Reconciler that reads Services, Pods and Endpoints through c,
@@ -42,6 +50,7 @@ func New(c client.Client, clk clock.PassiveClock, rec record.EventRecorder) *Rec
 		client: c, recorder: rec,
 		pacer:    servicepods.NewPacer(clk),
 		triggers: endpointsliceutil.NewTriggerTimeTracker(),
+		deleted:  sets.New[types.NamespacedName](),
 	}
 }
 
@@ -50,7 +59,10 @@ func New(c client.Client, clk clock.PassiveClock, rec record.EventRecorder) *Rec
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(Name).
-		For(&corev1.Service{}).
+		For(&corev1.Service{}, builder.WithPredicates(predicate.Funcs{DeleteFunc: func(e event.DeleteEvent) bool {
+			r.serviceDeleted(client.ObjectKeyFromObject(e.Object))
+			return true
+		}})).
 		WatchesRawSource(source.Kind(mgr.GetCache(), &corev1.Pod{}, servicepods.Handler(mgr.GetCache(), r.pacer))).
 		Watches(&corev1.Endpoints{}, &handler.EnqueueRequestForObject{}).
 		WithOptions(opts).
@@ -72,11 +84,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if apierrors.IsNotFound(err) {
 		r.pacer.Forget(req.NamespacedName)
 		r.triggers.DeleteService(req.Namespace, req.Name)
-		return reconcile.Result{}, r.remove(ctx, existing)
+		return reconcile.Result{}, r.remove(ctx, req.NamespacedName, existing)
 	}
 	if err != nil {
 		return reconcile.Result{}, fmt.Errorf("getting service %s: %w", req, err)
 	}
+	r.forget(req.NamespacedName)
 	if len(svc.Spec.Selector) == 0 || svc.Spec.Type == corev1.ServiceTypeExternalName || svc.DeletionTimestamp != nil {
 		return reconcile.Result{}, nil
 	}
@@ -105,21 +118,43 @@ func (r *Reconciler) pods(ctx context.Context, svc *corev1.Service) ([]*corev1.P
 	return pods, nil
 }
 
-// remove deletes the Endpoints of a Service that is gone, if this controller
-// manages them. The cache may have Endpoints before their Service, so those of
-// other writers stay, and so does the record of a leader election.
-func (r *Reconciler) remove(ctx context.Context, e *corev1.Endpoints) error {
-	if e == nil || e.Labels[labelManagedBy] != managedBy {
+// serviceDeleted records that a Service was deleted.
+func (r *Reconciler) serviceDeleted(name types.NamespacedName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.deleted.Insert(name)
+}
+
+func (r *Reconciler) wasDeleted(name types.NamespacedName) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.deleted.Has(name)
+}
+
+func (r *Reconciler) forget(name types.NamespacedName) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.deleted.Delete(name)
+}
+
+// remove deletes the Endpoints of a Service that does not exist. If the deletion of
+// the Service was seen, it deletes those that users wrote too. Otherwise these stay:
+// users may create Endpoints before their Service, and the cache may have them first.
+// The record of a leader election stays in any case.
+func (r *Reconciler) remove(ctx context.Context, name types.NamespacedName, e *corev1.Endpoints) error {
+	if e == nil || e.Annotations[resourcelock.LeaderElectionRecordAnnotationKey] != "" {
+		r.forget(name)
 		return nil
 	}
-	if _, leader := e.Annotations[resourcelock.LeaderElectionRecordAnnotationKey]; leader {
+	if e.Labels[labelManagedBy] != managedBy && !r.wasDeleted(name) {
 		return nil
 	}
 	err := r.client.Delete(ctx, &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Name}},
 		client.Preconditions{UID: &e.UID})
 	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("deleting endpoints %s/%s: %w", e.Namespace, e.Name, err)
+		return fmt.Errorf("deleting endpoints %s: %w", name, err)
 	}
+	r.forget(name)
 	return nil
 }
 

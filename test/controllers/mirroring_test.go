@@ -6,6 +6,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -37,4 +38,9 @@ func TestCustomEndpointsAreMirrored(t *testing.T) {
 	m.Expect(m.Client.Delete(t.Context(), e)).To(Succeed())
 	m.Eventually(mirrored("db")).Should(BeEmpty())
 	m.Expect(mirrored("kubernetes")()).To(BeEmpty(), "the server's own endpoints have slices of their own")
+
+	e = &corev1.Endpoints{ObjectMeta: meta, Subsets: e.Subsets}
+	m.Expect(m.Client.Create(t.Context(), e)).To(Succeed())
+	m.Expect(m.Client.Delete(t.Context(), &corev1.Service{ObjectMeta: meta})).To(Succeed())
+	m.Eventually(func() error { return m.Client.Get(t.Context(), client.ObjectKeyFromObject(e), e) }).Should(MatchError(apierrors.IsNotFound, "IsNotFound"), "Endpoints of a deleted Service")
 }

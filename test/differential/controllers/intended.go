@@ -10,8 +10,8 @@ type difference struct {
 
 func differencesOnPurpose() []difference {
 	return []difference{
-		{regexp.MustCompile(`^Deployment \S+: \.status\.conditions: upstream \[\{[^]]*(has successfully progressed|is progressing)[^]]*"type":"Progressing"\}\], coracle \[\{[^]]*(has successfully progressed|is progressing)[^]]*"type":"Progressing"\}\]$`),
-			"When a Recreate rollout's new pods do not get ready, either side may keep the condition of the rollout before: it does if the write that a new ReplicaSet was made meets a conflict. See pkg/controller/deployment/sync.go, getNewReplicaSet."},
+		{regexp.MustCompile(`^Deployment \S+: \.status\.conditions: upstream \[\{[^]]*(has successfully progressed|is progressing|Created new replica set)[^]]*"type":"Progressing"\}\], coracle \[\{[^]]*(has successfully progressed|is progressing|Created new replica set)[^]]*"type":"Progressing"\}\]$`),
+			"When a Recreate rollout's new pods do not get ready, either side may keep the condition of the rollout before: it does if the write that a new ReplicaSet was made meets a conflict. Likewise a rollout shows progress only if the count of updated pods was written before the first of them came. See pkg/controller/deployment/sync.go, getNewReplicaSet, and util/deployment_util.go, DeploymentProgressing."},
 		{regexp.MustCompile(`^Event of PodDisruptionBudget \S+: Normal NoPods: `),
 			"A budget whose last pod is being replaced is looked at while there is none, or is not."},
 		{regexp.MustCompile(`^Event of Job \S+: Normal SuccessfulDelete: Deleted pod: `),
