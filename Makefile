@@ -100,7 +100,7 @@ features: ## List Kubernetes' feature gates and kube-apiserver's flags again, an
 
 include test/conformance/conformance.mk test/differential/differential.mk
 
-verify: test conformance-ci lint ## What CI runs.
+verify: test conformance-ci differential lint ## What CI runs.
 
 clean: ## Remove what was built.
 	rm -rf bin build carried/bin
