@@ -170,7 +170,7 @@ func (s *Scheduler) nodeHandler(ctx context.Context) toolscache.ResourceEventHan
 type role int
 
 const (
-	nobody   role = iota // ended, or another scheduler's to place
+	ignored   role = iota // ended, or another scheduler's to place
 	pending              // this scheduler's to place
 	assigned             // takes room on a node
 )
@@ -178,13 +178,13 @@ const (
 func (s *Scheduler) role(pod *v1.Pod) role {
 	switch {
 	case pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed:
-		return nobody
+		return ignored
 	case pod.Spec.NodeName != "":
 		return assigned
 	case s.responsible(pod):
 		return pending
 	default:
-		return nobody
+		return ignored
 	}
 }
 
@@ -192,20 +192,20 @@ func (s *Scheduler) podHandler(ctx context.Context) toolscache.ResourceEventHand
 	return toolscache.ResourceEventHandlerFuncs{
 		AddFunc: func(obj any) {
 			pod := obj.(*v1.Pod)
-			s.podChanged(ctx, pod, nobody, nil, s.role(pod))
+			s.podChanged(ctx, pod, ignored, nil, s.role(pod))
 		},
 		UpdateFunc: func(o, n any) {
 			old, pod := o.(*v1.Pod), n.(*v1.Pod)
 			if old.UID != pod.UID { // replaced between two lists
-				s.podChanged(ctx, old, s.role(old), old, nobody)
-				s.podChanged(ctx, pod, nobody, nil, s.role(pod))
+				s.podChanged(ctx, old, s.role(old), old, ignored)
+				s.podChanged(ctx, pod, ignored, nil, s.role(pod))
 				return
 			}
 			s.podChanged(ctx, pod, s.role(old), old, s.role(pod))
 		},
 		DeleteFunc: func(obj any) {
 			if pod, ok := lastKnown(obj).(*v1.Pod); ok {
-				s.podChanged(ctx, pod, s.role(pod), pod, nobody)
+				s.podChanged(ctx, pod, s.role(pod), pod, ignored)
 			}
 		},
 	}
@@ -216,7 +216,7 @@ func (s *Scheduler) podChanged(ctx context.Context, pod *v1.Pod, was role, old *
 	if was == pending && is != pending {
 		s.queue.Delete(pod)
 		s.diagnoses.gone(pod)
-		if is == nobody {
+		if is == ignored {
 			s.waiting.gone(pod.UID)
 		}
 	}

@@ -27,7 +27,7 @@ that "coracle server" or "coracle up" runs, here or on another machine. The
 token is what "coracle token create" prints there; the agent knows the right
 server by it, and the server the agent. It is needed for the first start only:
 the agent keeps a certificate in its data directory, with which it starts again
-and renews that. Who has lost it deletes the Node and joins with a new token.
+and renews it. After it is lost, delete the Node and join with a new token.
 
 The node's address must be the one that its connection to the server comes
 from; agents.proxies in the server's configuration names load balancers that

@@ -50,8 +50,8 @@ func tokenCreateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "create",
 		Short: "Make a token and print it",
-		Long: `Make a token and print it. Whoever has it may make any machine a node of the
-cluster until it expires:
+		Long: `Make a token and print it. A holder of the token can make any machine a node of
+the cluster until it expires:
 
   coracle agent --server https://ADDRESS:PORT --token TOKEN`,
 		Args: cobra.NoArgs,
@@ -101,7 +101,7 @@ func tokenDeleteCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "delete ID...",
 		Short: "Delete tokens, named by their IDs or themselves",
-		Long: `Delete tokens, so that nobody joins with them any more. A token's ID is the six
+		Long: `Delete tokens, so that no agent joins with them any more. A token's ID is the six
 characters before its last dot; the whole token will do, too.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
