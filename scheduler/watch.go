@@ -170,7 +170,7 @@ func (s *Scheduler) nodeHandler(ctx context.Context) toolscache.ResourceEventHan
 type role int
 
 const (
-	ignored   role = iota // ended, or another scheduler's to place
+	ignored  role = iota // ended, or another scheduler's to place
 	pending              // this scheduler's to place
 	assigned             // takes room on a node
 )
