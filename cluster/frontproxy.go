@@ -15,7 +15,12 @@ const frontProxyUser = "front-proxy-client"
 
 // openProxy returns the certificate with which the server passes requests on to aggregated ones:
 // the configured one, or one of an authority of its own, since its holder may act as any user.
+// The authority is made in any case: it is part of the cluster's identity.
 func (c *Cluster) openProxy() (tls.Certificate, error) {
+	authority, err := c.openAuthority("pki/front-proxy")
+	if err != nil {
+		return tls.Certificate{}, err
+	}
 	if files := c.config.APIServer.Proxy; files.CertFile != "" {
 		pair, err := tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
 		if err != nil {
@@ -23,12 +28,7 @@ func (c *Cluster) openProxy() (tls.Certificate, error) {
 		}
 		return pair, c.describeProxy(nil)
 	}
-	now := c.options.clock.Now()
-	authority, err := c.openAuthority("pki/front-proxy")
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	pair, err := authority.Certificate(pki.Request{Name: "client", User: frontProxyUser}, now)
+	pair, err := authority.Certificate(pki.Request{Name: "client", User: frontProxyUser}, c.options.clock.Now())
 	if err != nil {
 		return tls.Certificate{}, err
 	}
