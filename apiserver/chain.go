@@ -1,7 +1,9 @@
 package apiserver
 
 import (
+	"fmt"
 	"net/http"
+	"runtime/debug"
 	"slices"
 
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -33,7 +35,7 @@ import (
 //   - WithMuxAndDiscoveryComplete, which answers 503 in place of 404 until every path
 //     is installed. Here all are before the first connection is accepted, and those
 //     of custom resources and APIServices wait for the lists of these.
-func outerChain(h http.Handler, c *genericapiserver.Config, fair *fairness.Filter) http.Handler {
+func outerChain(h http.Handler, c *genericapiserver.Config, fair *fairness.Filter, report func(error)) http.Handler {
 	h = timed(h, c, "authorization", func(h http.Handler) http.Handler {
 		return genericapifilters.WithAuthorization(h, c.Authorization.Authorizer, c.Serializer)
 	})
@@ -64,7 +66,7 @@ func outerChain(h http.Handler, c *genericapiserver.Config, fair *fairness.Filte
 	h = genericapifilters.WithLatencyTrackers(h)
 	h = genericapifilters.WithRequestInfo(h, c.RequestInfoResolver)
 	h = genericapifilters.WithRequestReceivedTimestamp(h)
-	h = genericfilters.WithPanicRecovery(h, c.RequestInfoResolver)
+	h = genericfilters.WithPanicRecovery(withReportedPanics(h, report), c.RequestInfoResolver)
 	return genericapifilters.WithAuditInit(h)
 }
 
@@ -76,15 +78,33 @@ func timed(h http.Handler, c *genericapiserver.Config, name string, filter func(
 
 // innerChain wraps h in the filters for requests of this process. Their transport has set
 // the user and they are trusted: they are not authenticated, authorized or held back.
-func innerChain(h http.Handler, c *genericapiserver.Config) http.Handler {
+func innerChain(h http.Handler, c *genericapiserver.Config, report func(error)) http.Handler {
 	if c.AuditBackend != nil {
 		h = genericapifilters.WithAudit(h, c.AuditBackend, c.AuditPolicyRuleEvaluator, c.LongRunningFunc)
 	}
 	h = genericapifilters.WithRequestInfo(h, c.RequestInfoResolver)
 	h = genericapifilters.WithRequestReceivedTimestamp(h)
-	h = genericfilters.WithPanicRecovery(h, c.RequestInfoResolver)
+	h = genericfilters.WithPanicRecovery(withReportedPanics(h, report), c.RequestInfoResolver)
 	// The handlers note what they do in the audit context without asking for it.
 	return genericapifilters.WithAuditInit(h)
+}
+
+// withReportedPanics reports each panic of h, with its stack, and panics again. The
+// recovery outside it ends the request, and logs only where logs are on.
+func withReportedPanics(h http.Handler, report func(error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			v := recover()
+			if v == nil {
+				return
+			}
+			if v != http.ErrAbortHandler {
+				report(fmt.Errorf("%s %s panicked: %v\n%s", r.Method, r.URL.Path, v, debug.Stack()))
+			}
+			panic(v)
+		}()
+		h.ServeHTTP(w, r)
+	})
 }
 
 // withKnownConnection marks the connection of a request whose user is not

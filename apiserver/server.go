@@ -190,7 +190,7 @@ func (s *Server) genericConfig() *genericapiserver.Config {
 		sets.NewString("watch", "proxy"), sets.NewString("attach", "exec", "proxy", "log", "portforward"))
 	s.fairness = fairness.New(s.RESTConfig(), func(resource string) (apistorage.Stats, error) { return s.getter.Size(resource) })
 	c.BuildHandlerChainFunc = func(h http.Handler, c *genericapiserver.Config) http.Handler {
-		return outerChain(front{s, h}, c, s.fairness)
+		return outerChain(front{s, h}, c, s.fairness, s.config.Report)
 	}
 	// installHealth makes the health checks. Fairness counts requests itself, and
 	// reads the sizes of lists from storages.
@@ -286,7 +286,7 @@ func (s *Server) build(c *genericapiserver.Config) error {
 		return err
 	}
 	s.frontend = &frontend{listeners: s.config.Listeners, connections: s.connections, tls: config, http2: s.config.Settings.HTTP2, handler: s.generic.Handler}
-	s.transport.Serve(innerChain(front{s, s.generic.Handler.Director}, c))
+	s.transport.Serve(innerChain(front{s, s.generic.Handler.Director}, c, s.config.Report))
 	return nil
 }
 
