@@ -129,10 +129,11 @@ func (c *testCluster) up(ctx context.Context, config string, log *os.File) error
 // prepare waits for the nodes and loads the images into them.
 func (c *testCluster) prepare(ctx context.Context, o options) error {
 	for _, node := range o.nodeNames() { // one by one: kubectl waits for the creation of one object only
-		for _, condition := range []string{"create", "condition=Ready"} {
+		// A node that is short of disk takes no pods: no spec that needs one would pass.
+		for _, condition := range []string{"create", "condition=Ready", "condition=DiskPressure=False"} {
 			wait := exec.CommandContext(ctx, c.coracle, "kubectl", "--kubeconfig", c.kubeconfig(), "wait", "--for="+condition, "--timeout="+startTimeout.String(), node)
 			if out, err := wait.CombinedOutput(); err != nil {
-				return fmt.Errorf("waiting for %s: %w: %s", node, err, out)
+				return fmt.Errorf("waiting for %s of %s: %w: %s", strings.TrimPrefix(condition, "condition="), node, err, out)
 			}
 		}
 	}
