@@ -142,15 +142,21 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 // users may create Endpoints before their Service, and the cache may have them first.
 // The record of a leader election stays in any case.
 func (r *Reconciler) remove(ctx context.Context, name types.NamespacedName, e *corev1.Endpoints) error {
-	if e == nil || e.Annotations[resourcelock.LeaderElectionRecordAnnotationKey] != "" {
+	deleted := r.wasDeleted(name)
+	var options []client.DeleteOption
+	switch {
+	case e == nil && !deleted:
+		return nil
+	case e == nil: // the cache may not have them yet
+	case e.Annotations[resourcelock.LeaderElectionRecordAnnotationKey] != "":
 		r.forget(name)
 		return nil
-	}
-	if e.Labels[labelManagedBy] != managedBy && !r.wasDeleted(name) {
+	case e.Labels[labelManagedBy] != managedBy && !deleted:
 		return nil
+	default:
+		options = append(options, client.Preconditions{UID: &e.UID})
 	}
-	err := r.client.Delete(ctx, &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Namespace: e.Namespace, Name: e.Name}},
-		client.Preconditions{UID: &e.UID})
+	err := r.client.Delete(ctx, &corev1.Endpoints{ObjectMeta: metav1.ObjectMeta{Namespace: name.Namespace, Name: name.Name}}, options...)
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("deleting endpoints %s: %w", name, err)
 	}
