@@ -49,7 +49,7 @@ func NewZone(domain string, records Records) *Zone {
 type Reply struct {
 	// Mine is false for a name that the zone does not decide about.
 	Mine bool
-	// Exists is whether the name has records of any type, or names below it.
+	// Exists is true if the name has records of any type, or names below it.
 	Exists        bool
 	Answer, Extra []dns.RR
 	// Alias is a name elsewhere that the last of Answer, a CNAME, leads to.

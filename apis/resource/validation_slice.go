@@ -92,7 +92,7 @@ func deviceOf(spec *resourcev1.ResourceSliceSpec, name string) *resourcev1.Devic
 	return &spec.Devices[i]
 }
 
-// places are where devices can be used; exactly one of the fields must be set.
+// places holds the ways to name the nodes of devices; exactly one field must be set.
 type places struct {
 	node     *string
 	selector *corev1.NodeSelector

@@ -31,7 +31,7 @@ type drainedWatch struct{ watch.Interface }
 func (w drainedWatch) Stop() {
 	w.Interface.Stop()
 	go func() {
-		for range w.ResultChan() { //nolint:revive // what is left is for nobody
+		for range w.ResultChan() { //nolint:revive // the remaining events have no reader
 		}
 	}()
 }

@@ -72,7 +72,7 @@ func activePods(pods []*corev1.Pod) []*corev1.Pod {
 
 // MakeStatus returns the status to report, and after how long it has to be
 // looked at again because a pod will have become available (0: never). failure
-// is what went wrong when the plan was carried out, nil if nothing did.
+// holds the error of carrying out the plan, nil if there was none.
 func MakeStatus(o Observed, failure error, now time.Time) (status appsv1.ReplicaSetStatus, again time.Duration) {
 	set := o.Set
 	status = *set.Status.DeepCopy()

@@ -19,7 +19,7 @@ func newImages() images {
 }
 
 // set makes node's images the given ones and returns the node's states; have
-// is what it had. An unchanged list returns have itself.
+// holds its states before. An unchanged list returns have itself.
 func (im *images) set(nodeName string, list []v1.ContainerImage, have map[string]*fwk.ImageStateSummary) map[string]*fwk.ImageStateSummary {
 	states := map[string]*fwk.ImageStateSummary{}
 	for i := range list {
