@@ -90,6 +90,9 @@ func (o *options) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := keepParameters(ctx, [2]*sides.Side{upstream, ours}, d); err != nil {
+		return err
+	}
 	r := newReport(os.Stdout, o.out)
 	if err := o.workersRun(ctx, [2]*sides.Side{upstream, ours}, d, kinds, explained, r); err != nil {
 		return errors.Join(err, r.end(explained, false), logs(o.dir))
@@ -158,6 +161,27 @@ func discovered(ctx context.Context, upstream *sides.Side, d *decoder, samples [
 		lists = append(lists, list)
 	}
 	return plan.Kinds(lists, samples)
+}
+
+// keepParameters makes a policy with parameters that lasts. Upstream stops its informer
+// of ConfigMaps after the last one and does not start it again: policies that come later
+// get parameters that are gone.
+func keepParameters(ctx context.Context, both [2]*sides.Side, d *decoder) error {
+	const (
+		group  = "/apis/admissionregistration.k8s.io/v1/"
+		policy = `{"metadata":{"name":"kept"},"spec":{"paramKind":{"apiVersion":"v1","kind":"ConfigMap"},"validations":[{"expression":"true"}],` +
+			`"matchConstraints":{"resourceRules":[{"apiGroups":[""],"apiVersions":["v1"],"resources":["bindings"],"operations":["CREATE"],"resourceNames":["kept"]}]}}}`
+		binding = `{"metadata":{"name":"kept"},"spec":{"policyName":"kept","validationActions":["Deny"],"paramRef":{"name":"kept","namespace":"default","parameterNotFoundAction":"Allow"}}}`
+	)
+	p := &pair{sides: both, clients: [2]*http.Client{both[0].Client(), both[1].Client()}, symbols: answer.NewSymbols(time.Now()), decoder: d}
+	for path, body := range map[string]string{"validatingadmissionpolicies": policy, "validatingadmissionpolicybindings": binding} {
+		for side, reply := range p.send(ctx, plan.Request{Method: http.MethodPost, Path: group + path, ContentType: "application/json", Body: body}, "kept-"+path) {
+			if reply.err != nil || reply.Code != http.StatusCreated {
+				return fmt.Errorf("making one of %s: server %d answered %d %s: %w", path, side, reply.Code, message(reply.Body), reply.err)
+			}
+		}
+	}
+	return wait(ctx, settlingLag)
 }
 
 // logs returns an error with the end of each log of a server that failed.

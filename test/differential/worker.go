@@ -67,8 +67,11 @@ func (w *worker) step(ctx context.Context, step int, r plan.Request) error {
 	}
 	w.note(step, r, replies[0].Code)
 	w.report.count(replies[0].Code)
+	explained := r.Method != http.MethodGet && replies[0].Code != replies[1].Code
 	if len(differences) > 0 {
 		w.report.difference(w, step, r, replies, differences)
+	}
+	if len(differences) > 0 || explained {
 		if err := w.heal(ctx, r); err != nil {
 			return err
 		}
@@ -133,7 +136,7 @@ func (w *worker) once(ctx context.Context, r plan.Request, id string) (replies [
 	}
 	replies = w.pair.send(ctx, r, id)
 	out, raw := w.compare(r, replies)
-	differences = w.explained.Unexplained(r.Method+" "+r.Path, raw)
+	differences = w.explained.Unexplained(r.Method+" "+r.Path, r.Query.Encode(), raw)
 	if len(differences) > 0 || replies[0].err != nil || ctx.Err() != nil {
 		return replies, out, differences
 	}
@@ -141,7 +144,7 @@ func (w *worker) once(ctx context.Context, r plan.Request, id string) (replies [
 	if len(raw) > 0 { // events have what is explained in the answer
 		events = slices.DeleteFunc(events, func(d answer.Difference) bool { return strings.Contains(d.At, "/response") })
 	}
-	return replies, out, w.explained.Unexplained(r.Method+" "+r.Path, events)
+	return replies, out, w.explained.Unexplained(r.Method+" "+r.Path, r.Query.Encode(), events)
 }
 
 // audits compares the audit events of one request, below /audit.

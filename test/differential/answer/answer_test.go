@@ -28,6 +28,7 @@ func TestCompare(t *testing.T) {
 		{`{"metadata":{"resourceVersion":"447"}}`, `{"metadata":{"resourceVersion":"440"}}`, "", ""},
 		{`{"message":"patch: Invalid value: \"map[metadata:map[x:447]]\""}`, `{"message":"patch: Invalid value: \"map[metadata:map[x:440]]\""}`, "", ""},
 		{`{"message":"map[metadata:map[x:447]]"}`, `{"message":"map[metadata:map[x:441]]"}`, "", "/message"},
+		{`{"message":"Invalid value: {\"unknown\":\"447\"}"}`, `{"message":"Invalid value: {\"unknown\":\"440\"}"}`, "", ""},
 		{`{"metadata":{"resourceVersion":"448"}}`, `{"metadata":{"resourceVersion":"440"}}`, "", "/metadata/resourceVersion"},
 		{`{"spec":{"clusterIP":"10.0.3.4","ports":[{"nodePort":31000}]}}`, `{"spec":{"clusterIP":"10.0.9.4","ports":[{"nodePort":32000}]}}`, "", ""},
 		{`{"spec":{"clusterIP":"10.0.3.4"}}`, `{"spec":{"clusterIP":"10.0.9.5"}}`, "", "/spec/clusterIP"},
@@ -36,6 +37,10 @@ func TestCompare(t *testing.T) {
 		{`{"details":{"causes":[{"field":"a"},{"field":"b"}]},"message":"x: [a: no, b: no]"}`, `{"details":{"causes":[{"field":"b"},{"field":"a"}]},"message":"x: [b: no, a: no]"}`, "", ""},
 		{`{"details":{"causes":[{"field":"a"}]}}`, `{"details":{"causes":[{"field":"a"},{"field":"a"}]}}`, "", "/details/causes"},
 		{`{"items":[{"metadata":{"name":"gen-aaaaa"},"data":1},{"metadata":{"name":"gen-kgrvd"},"data":2}]}`, `{"items":[{"metadata":{"name":"gen-79xf4"},"data":2},{"metadata":{"name":"gen-aaaaa"},"data":1}]}`, "", ""},
+		{`[{"type":"DELETED","object":{"metadata":{"name":"gen-aaaaa"},"data":1}},{"type":"DELETED","object":{"metadata":{"name":"gen-kgrvd"},"data":2}}]`,
+			`[{"type":"DELETED","object":{"metadata":{"name":"gen-79xf4"},"data":2}},{"type":"DELETED","object":{"metadata":{"name":"gen-aaaaa"},"data":1}}]`, "", ""},
+		{`[{"type":"ADDED","object":{"metadata":{"name":"a"}}},{"type":"ADDED","object":{"metadata":{"name":"b"}}}]`,
+			`[{"type":"ADDED","object":{"metadata":{"name":"b"}}},{"type":"ADDED","object":{"metadata":{"name":"a"}}}]`, "", "/0/object/metadata/name /1/object/metadata/name"},
 		{`{"time":"2026-01-01T00:00:00Z"}`, `{"time":"2026-01-01T00:00:01Z"}`, "", "/time"},
 	} {
 		_, differences := s.Compare(decode(t, c.upstream), decode(t, c.ours), c.generated)

@@ -115,9 +115,13 @@ func (c *Comparison) list(at string, u, o []any) any {
 		c.differ(at, u, o)
 		return u
 	}
-	if at == "/items" || at == "/rows" {
+	switch at {
+	case "/items", "/rows":
 		c.named(0, u)
 		c.named(1, o)
+	case "": // of a watch
+		c.deleted(0, u)
+		c.deleted(1, o)
 	}
 	out := make([]any, len(u))
 	for i := range u {
@@ -129,19 +133,44 @@ func (c *Comparison) list(at string, u, o []any) any {
 // named sorts the objects of a list by name, with symbols for those that servers
 // complete: so their order is the same in both.
 func (c *Comparison) named(side int, list []any) {
-	name := func(v any) string {
+	slices.SortStableFunc(list, func(a, b any) int { return strings.Compare(c.name(side, a), c.name(side, b)) })
+}
+
+// deleted sorts each run of deletions that a watch shows: of a collection they come in
+// the order of names.
+func (c *Comparison) deleted(side int, events []any) {
+	object := func(v any) any {
 		o, _ := v.(map[string]any)
-		if row, ok := o["object"].(map[string]any); ok {
-			o = row
+		if o["type"] != "DELETED" {
+			return nil
 		}
-		meta, _ := o["metadata"].(map[string]any)
-		text, _ := meta["name"].(string)
-		if cells, ok := o["cells"].([]any); ok && len(cells) > 0 && text == "" {
-			text, _ = cells[0].(string)
-		}
-		return c.symbols.abstract(side, text)
+		return o["object"]
 	}
-	slices.SortStableFunc(list, func(a, b any) int { return strings.Compare(name(a), name(b)) })
+	for i := 0; i < len(events); {
+		end := i + 1
+		for object(events[i]) != nil && end < len(events) && object(events[end]) != nil {
+			end++
+		}
+		slices.SortStableFunc(events[i:end], func(a, b any) int { return strings.Compare(c.name(side, object(a)), c.name(side, object(b))) })
+		i = end
+	}
+}
+
+// name returns the name of an object, of a row, or of a table's only row.
+func (c *Comparison) name(side int, v any) string {
+	o, _ := v.(map[string]any)
+	if rows, ok := o["rows"].([]any); ok && len(rows) > 0 {
+		o, _ = rows[0].(map[string]any)
+	}
+	if row, ok := o["object"].(map[string]any); ok {
+		o = row
+	}
+	meta, _ := o["metadata"].(map[string]any)
+	text, _ := meta["name"].(string)
+	if cells, ok := o["cells"].([]any); ok && len(cells) > 0 && text == "" {
+		text, _ = cells[0].(string)
+	}
+	return c.symbols.abstract(side, text)
 }
 
 func (c *Comparison) text(at, u, o string) any {
@@ -182,7 +211,10 @@ func (c *Comparison) text(at, u, o string) any {
 	if c.generated != "" && c.completed(c.symbols.abstract(0, u)) == c.completed(c.symbols.abstract(1, o)) {
 		return u
 	}
-	c.differ(at, c.symbols.abstract(0, u), c.symbols.abstract(1, o))
+	a, b := c.symbols.abstract(0, u), c.symbols.abstract(1, o)
+	if c.symbols.versions(0, a) != c.symbols.versions(1, b) {
+		c.differ(at, a, b)
+	}
 	return u
 }
 

@@ -15,12 +15,14 @@ type Rule struct {
 	Reason string `json:"reason"`
 	// Request matches "METHOD PATH".
 	Request string `json:"request,omitempty"`
+	// Query matches the encoded parameters.
+	Query string `json:"query,omitempty"`
 	// At, Upstream and Ours match the fields of a Difference.
 	At       string `json:"at,omitempty"`
 	Upstream string `json:"upstream,omitempty"`
 	Ours     string `json:"ours,omitempty"`
 
-	patterns [4]*regexp.Regexp
+	patterns [5]*regexp.Regexp
 	used     atomic.Int64
 }
 
@@ -41,7 +43,7 @@ func ReadExplained(file string) (Explained, error) {
 		if r.Reason == "" {
 			return nil, fmt.Errorf("reading the explained differences: a rule for %q at %q has no reason", r.Request, r.At)
 		}
-		for i, pattern := range []string{r.Request, r.At, r.Upstream, r.Ours} {
+		for i, pattern := range []string{r.Request, r.Query, r.At, r.Upstream, r.Ours} {
 			if r.patterns[i], err = regexp.Compile("(?s)^(?:" + pattern + ")$"); err != nil {
 				return nil, fmt.Errorf("reading the explained differences: %w", err)
 			}
@@ -53,20 +55,21 @@ func ReadExplained(file string) (Explained, error) {
 	return rules, nil
 }
 
-// Unexplained returns the differences that no rule matches.
-func (e Explained) Unexplained(request string, differences []Difference) (out []Difference) {
+// Unexplained returns the differences that no rule matches. request is "METHOD PATH",
+// query its encoded parameters.
+func (e Explained) Unexplained(request, query string, differences []Difference) (out []Difference) {
 	for _, d := range differences {
-		if !e.explains(request, d) {
+		if !e.explains(request, query, d) {
 			out = append(out, d)
 		}
 	}
 	return out
 }
 
-func (e Explained) explains(request string, d Difference) bool {
+func (e Explained) explains(request, query string, d Difference) bool {
 	for _, r := range e {
 		matches := true
-		for i, value := range []string{request, d.At, d.Upstream, d.Ours} {
+		for i, value := range []string{request, query, d.At, d.Upstream, d.Ours} {
 			matches = matches && (r.patterns[i] == nil || r.patterns[i].MatchString(value))
 		}
 		if matches {

@@ -41,16 +41,17 @@ var (
 	symbol   = regexp.MustCompile(`00000000-0000-4000-8000-\d{12}|77\d{10}|zz\d{5}zz|opaque-\d{9}|21\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z|198\.(18|19)\.\d+\.\d+|"nodePort":4\d{4}|"healthCheckNodePort":4\d{4}`)
 	uuid     = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
 	stamp    = regexp.MustCompile(`20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?( \+0000 UTC|Z)?`)
-	address  = regexp.MustCompile(`10\.0\.\d+\.\d+`)
+	address  = regexp.MustCompile(`10\.\d+\.\d+\.\d+`)
 	selfType = regexp.MustCompile(`selfType\d+`) // of a rule in CEL, with a number from the clock
 	expired  = regexp.MustCompile(`too old resource version: \d+ \(\d+\)`)
 	recorded = regexp.MustCompile(`in record \(\d+\)`) // which a controller may have changed
 	current  = regexp.MustCompile(`current: \d+`)
 	// A changed request may have its version under the key x.
 	version  = regexp.MustCompile(`(?i)(resource ?version(?: in [a-z ]+)?[^0-9a-z]{0,20}|\bmap\[x:)(\d+)\b`)
+	number   = regexp.MustCompile(`\b\d{3,}\b`)
 	port     = regexp.MustCompile(`\b3[0-2]\d{3}\b`)
 	zero     = time.Date(2101, 1, 1, 0, 0, 0, 0, time.UTC)
-	services = netip.MustParsePrefix("10.0.0.0/16")
+	services = netip.MustParsePrefix("10.0.0.0/8") // of any ServiceCIDR
 )
 
 // For replaces the symbols in text by the values of one server.
@@ -182,7 +183,18 @@ func (s *Symbols) abstract(side int, text string) string {
 	text = port.ReplaceAllStringFunc(text, known("p", ""))
 	return version.ReplaceAllStringFunc(text, func(found string) string {
 		parts := version.FindStringSubmatch(found)
-		return parts[1] + known("v", "")(parts[2])
+		return parts[1] + known("v", "VERSION")(parts[2]) // a controller's, if no answer had it
+	})
+}
+
+// versions replaces resource versions under any key: a changed request may have one
+// anywhere, and a message shows it.
+func (s *Symbols) versions(side int, text string) string {
+	return number.ReplaceAllStringFunc(text, func(v string) string {
+		if sym, ok := s.known[side]["v"+v]; ok {
+			return sym
+		}
+		return v
 	})
 }
 

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -152,7 +153,7 @@ func (g *Generator) Next() Request {
 		n := g.random.IntN(total)
 		for _, o := range ops {
 			if n -= o.weight; n < 0 {
-				if r, ok := o.plan(g); ok {
+				if r, ok := o.plan(g); ok && !g.lingers(r) {
 					return g.finish(r)
 				}
 				break
@@ -160,6 +161,14 @@ func (g *Generator) Next() Request {
 		}
 	}
 }
+
+// lingers reports whether a request would give a custom resource a finalizer. Upstream
+// deletes a definition with such objects minutes later, and new ones wait for it.
+func (g *Generator) lingers(r Request) bool {
+	return r.target.kind != nil && r.target.kind.Group == g.group() && holding.MatchString(r.Body+" "+r.Query.Encode())
+}
+
+var holding = regexp.MustCompile(`finalizers|Foreground|Orphan|orphanDependents`)
 
 // finish adds what any request may have.
 func (g *Generator) finish(r Request) Request {
