@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/randfill"
 
+	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/apis/node"
 )
 
@@ -40,6 +41,15 @@ func TestRuntimeClass(t *testing.T) {
 	}
 	if errs := node.ValidateRuntimeClassUpdate(class("i"), class("h")); len(errs) != 1 || errs[0].Field != "handler" {
 		t.Errorf("another handler: %v", errs)
+	}
+}
+
+// TestOverheadIsNotRounded stores an overhead as it was written.
+func TestOverheadIsNotRounded(t *testing.T) {
+	c := &nodev1.RuntimeClass{Overhead: &nodev1.Overhead{PodFixed: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1000000001n")}}}
+	apis.NewScheme().Default(c)
+	if cpu := c.Overhead.PodFixed[corev1.ResourceCPU]; cpu.String() != "1000000001n" {
+		t.Errorf("got %v", cpu.String())
 	}
 }
 

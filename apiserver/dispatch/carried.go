@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"fmt"
+	"maps"
 	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -10,20 +11,17 @@ import (
 )
 
 // carried returns what is wrong with annotations that stand for fields of versions
-// before apps/v1. Upstream reads the fields out of them while it decodes an
-// object, so one that is no number is a bad request rather than invalid, and one
-// that is missing is set before the bookkeeping of fields looks.
+// before apps/v1. Upstream reads the fields out of them while it decodes or converts
+// an object, so one that is no number is a bad request rather than invalid, and one
+// that is missing is set before the bookkeeping of fields looks. The map of
+// annotations is replaced, not changed: another object may share it.
 func carried(obj runtime.Object) error {
 	if o, ok := obj.(*appsv1.DaemonSet); ok {
 		if _, ok := o.Annotations[appsv1.DeprecatedTemplateGeneration]; !ok {
+			o.Annotations = maps.Clone(o.Annotations)
 			metav1.SetMetaDataAnnotation(&o.ObjectMeta, appsv1.DeprecatedTemplateGeneration, "0")
 		}
 	}
-	return countable(obj)
-}
-
-// countable reports annotations that stand for numbers and are none.
-func countable(obj runtime.Object) error {
 	switch o := obj.(type) {
 	case *appsv1.Deployment:
 		text := o.Annotations[appsv1.DeprecatedRollbackTo]

@@ -27,11 +27,29 @@ func TestCarriedNumbers(t *testing.T) {
 		{appsv1.DeprecatedRollbackTo, "x", &appsv1.Deployment{}, false},
 		{appsv1.DeprecatedRollbackTo, "", &appsv1.Deployment{}, true},
 	} {
+		c.obj.SetName("a")
 		c.obj.SetAnnotations(map[string]string{c.key: c.value})
 		obj := c.obj.(runtime.Object)
 		_, err := unsafeConvertor{scheme}.ConvertToVersion(obj, appsv1.SchemeGroupVersion)
 		if (err == nil) != c.fine || (carried(obj) == nil) != c.fine {
 			t.Errorf("%T with %s=%q: %v, %v", c.obj, c.key, c.value, err, carried(obj))
 		}
+	}
+}
+
+// TestCarriedGeneration sets a count that a strategic merge patch removed, in the
+// converted object and not in the one it was made from.
+func TestCarriedGeneration(t *testing.T) {
+	before := &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Name: "d", Annotations: map[string]string{"a": "b"}}}
+	obj, err := unsafeConvertor{apis.NewScheme()}.ConvertToVersion(before, appsv1.SchemeGroupVersion)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := obj.(*appsv1.DaemonSet)
+	if after.Annotations[appsv1.DeprecatedTemplateGeneration] != "0" || after.Annotations["a"] != "b" || len(before.Annotations) != 1 {
+		t.Errorf("before %v, after %v", before.Annotations, after.Annotations)
+	}
+	if obj, err = (unsafeConvertor{apis.NewScheme()}).ConvertToVersion(&appsv1.DaemonSet{}, appsv1.SchemeGroupVersion); err != nil || len(obj.(*appsv1.DaemonSet).Annotations) > 0 {
+		t.Errorf("of nothing: %v, %v", obj, err)
 	}
 }

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"reflect"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -12,18 +13,21 @@ import (
 // schemes would write into an object of the hub which kind it has in a version: a
 // write that changes nothing must find both objects alike.
 //
-// It refuses what no decoder has seen if it was applied or merged strategically.
+// What was applied or merged strategically no decoder has seen; see carried.
 type unsafeConvertor struct{ runtime.ObjectConvertor }
 
 // ConvertToVersion implements runtime.ObjectConvertor.
 func (c unsafeConvertor) ConvertToVersion(obj runtime.Object, gv runtime.GroupVersioner) (runtime.Object, error) {
-	if err := countable(obj); err != nil {
-		return nil, err
-	}
 	if from := reflect.ValueOf(obj); from.Kind() == reflect.Pointer && from.Elem().Kind() == reflect.Struct {
 		same := reflect.New(from.Type().Elem())
 		same.Elem().Set(from.Elem())
 		obj = same.Interface().(runtime.Object)
+	}
+	// One without a name stands for what is not there yet, and stays empty.
+	if o, ok := obj.(metav1.Object); ok && o.GetName()+o.GetGenerateName() != "" {
+		if err := carried(obj); err != nil {
+			return nil, err
+		}
 	}
 	return c.ObjectConvertor.ConvertToVersion(obj, gv) //nolint:wrapcheck // a wrapper
 }

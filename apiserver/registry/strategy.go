@@ -125,6 +125,20 @@ func (reportOnce) DeclarativeValidationConfig(context.Context, runtime.Object, r
 	return rest.DeclarativeValidationConfig{}
 }
 
+// Created is a strategy for new objects that reports each error once. Wrappers embed
+// it for the same reason.
+type Created struct{ rest.RESTCreateStrategy }
+
+// ValidateDeclaratively implements rest.DeclarativeValidationStrategy.
+func (Created) ValidateDeclaratively(_ context.Context, _, _ runtime.Object, errs field.ErrorList, _ operation.Type, _ rest.DeclarativeValidationConfig) field.ErrorList {
+	return once(errs)
+}
+
+// DeclarativeValidationConfig implements rest.DeclarativeValidationStrategy.
+func (Created) DeclarativeValidationConfig(context.Context, runtime.Object, runtime.Object) rest.DeclarativeValidationConfig {
+	return rest.DeclarativeValidationConfig{}
+}
+
 // once drops duplicate errors, as upstream does where it merges declarative
 // validation with what is written by hand.
 func once(errs field.ErrorList) field.ErrorList {

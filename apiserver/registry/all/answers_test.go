@@ -17,8 +17,8 @@ import (
 // libraries have the strategies and tables of these kinds, here as in upstream.
 var libraries = map[string]bool{"apiservices": true, "customresourcedefinitions": true}
 
-// TestErrorsOfMetadataOnce updates every kind and its status with metadata that
-// several checks refuse: each error is reported once, as by upstream.
+// TestErrorsOfMetadataOnce creates every kind, and updates it and its status, with
+// metadata that several checks refuse: each error is reported once, as by upstream.
 func TestErrorsOfMetadataOnce(t *testing.T) {
 	m := newMill(t)
 	for gvk, old := range m.original {
@@ -40,19 +40,31 @@ func TestErrorsOfMetadataOnce(t *testing.T) {
 			bad.(metav1.Object).SetUID("other")
 			bad.(metav1.Object).SetFinalizers([]string{"x y"})
 			_, _, err := u.Update(m.context(r, bad), bad.(metav1.Object).GetName(), rest.DefaultUpdatedObjectInfo(bad), rest.ValidateAllObjectFunc, rest.ValidateAllObjectUpdateFunc, false, &metav1.UpdateOptions{})
-			var status apierrors.APIStatus
-			if !errors.As(err, &status) || status.Status().Details == nil {
-				continue
-			}
-			seen := map[metav1.StatusCause]bool{}
-			for _, cause := range status.Status().Details.Causes {
-				if seen[cause] {
-					t.Errorf("%s/%s: twice %v", r.Plural, sub, cause)
-				}
-				seen[cause] = true
-			}
+			expectOnce(t, r.Plural+"/"+sub, err)
 		}
 		held.held = nil
+		if c, ok := m.built[r.GVR()][""].(rest.Creater); ok {
+			bad := old.DeepCopyObject()
+			bad.(metav1.Object).SetResourceVersion("")
+			bad.(metav1.Object).SetFinalizers([]string{"x y", "x y"})
+			_, err := c.Create(m.context(r, bad), bad, rest.ValidateAllObjectFunc, &metav1.CreateOptions{})
+			expectOnce(t, "new "+r.Plural, err)
+		}
+	}
+}
+
+func expectOnce(t *testing.T, what string, err error) {
+	t.Helper()
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || status.Status().Details == nil {
+		return
+	}
+	seen := map[metav1.StatusCause]bool{}
+	for _, cause := range status.Status().Details.Causes {
+		if seen[cause] {
+			t.Errorf("%s: twice %v", what, cause)
+		}
+		seen[cause] = true
 	}
 }
 

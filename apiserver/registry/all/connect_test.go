@@ -219,6 +219,11 @@ func TestServicesAreProxiedToPods(t *testing.T) {
 			}
 		}
 	}
+	for id, reason := range map[string]metav1.StatusReason{"none": metav1.StatusReasonServiceUnavailable, "none:web": metav1.StatusReasonServiceUnavailable, "none:80": metav1.StatusReasonNotFound} {
+		if _, err := w.storage("services", "proxy").(rest.Connecter).Connect(in("default", ""), id, &corev1.ServiceProxyOptions{}, responder{t}); apierrors.ReasonForError(err) != reason {
+			t.Errorf("%s, of no Service: %v, want %s", id, err, reason)
+		}
+	}
 	w.mustCreate("services", &corev1.Service{ObjectMeta: meta("name"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "localhost",
 		Ports: []corev1.ServicePort{{Name: "web", Port: 80, Protocol: corev1.ProtocolTCP}}}})
 	if _, err := w.storage("services", "proxy").(rest.Connecter).Connect(in("default", ""), "name:80", &corev1.ServiceProxyOptions{}, responder{t}); !apierrors.IsServiceUnavailable(err) {

@@ -8,6 +8,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
 // Strategies of Pods fill in and keep fields for clients that do not have them.
@@ -107,6 +109,38 @@ func TestServicesKeepWhatTheyHad(t *testing.T) {
 		o.(*corev1.Service).Spec.IPFamilyPolicy = &p
 	})
 	const want = `Service "web" is invalid: spec.ipFamilyPolicy: Invalid value: "RequireDualStack": this cluster is not configured for dual-stack services`
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+}
+
+// TestServicesOfExternalNames stores the policy for traffic inside the cluster that
+// another type had, and does not show it.
+func TestServicesOfExternalNames(t *testing.T) {
+	w := newWorld(t, nil)
+	cluster := corev1.ServiceInternalTrafficPolicyCluster
+	w.mustCreate("services", &corev1.Service{ObjectMeta: meta("web"), Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeExternalName, ExternalName: "example.com", InternalTrafficPolicy: &cluster}})
+	obj, err := w.get("services", "default", "web")
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := registry.StoreOf(w.storage("services", "")).List(in("default", ""), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*corev1.Service{obj.(*corev1.Service), &list.(*corev1.ServiceList).Items[0]} {
+		if s.Spec.InternalTrafficPolicy != nil {
+			t.Errorf("shown: %v", *s.Spec.InternalTrafficPolicy)
+		}
+	}
+}
+
+// TestServicesWithoutNames have no fault but that: what defaults to them is known
+// before they are validated.
+func TestServicesWithoutNames(t *testing.T) {
+	w := newWorld(t, nil)
+	_, err := w.create("services", &corev1.Service{ObjectMeta: meta(""), Spec: corev1.ServiceSpec{ClusterIP: corev1.ClusterIPNone}})
+	const want = `Service "" is invalid: metadata.name: Required value: name or generateName is required`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

@@ -1,6 +1,7 @@
 package all
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -195,6 +196,16 @@ func TestBudgetsAreStoredAsUpstream(t *testing.T) {
 		if n := len(got.Spec.Selector.MatchExpressions); n != c.left {
 			t.Errorf("%s: %d expressions, want %d", name, n, c.left)
 		}
+	}
+	// The label counts as a change although it is dropped.
+	obj, err := w.update("poddisruptionbudgets.policy", "", "default", "with", func(o runtime.Object) {
+		o.(*policyv1.PodDisruptionBudget).Spec.Selector.MatchExpressions = slices.Clone(exists)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b := obj.(*policyv1.PodDisruptionBudget); b.Generation != 2 || len(b.Spec.Selector.MatchExpressions) > 0 {
+		t.Errorf("generation %d, selector %v", b.Generation, b.Spec.Selector)
 	}
 	if _, err := w.create("poddisruptionbudgets.policy", &policyv1.PodDisruptionBudget{ObjectMeta: meta("a/b")}); !apierrors.IsInvalid(err) {
 		t.Errorf("a name with a slash: %v", err)

@@ -134,19 +134,19 @@ func ask(ctx context.Context, env registry.Env, a authorizer.AttributesRecord, w
 type check func(ctx context.Context, obj, old runtime.Object) error
 
 func guard(store *genericregistry.Store, name string, c check) {
-	store.CreateStrategy = create{store.CreateStrategy, name, c}
+	store.CreateStrategy = create{registry.Created{RESTCreateStrategy: store.CreateStrategy}, name, c}
 	store.UpdateStrategy = registry.ReportOnce(update{store.UpdateStrategy, name, c})
 }
 
 type create struct {
-	rest.RESTCreateStrategy
+	registry.Created
 	field string
 	check check
 }
 
 // Validate asks for rights after everything else was found well.
 func (c create) Validate(ctx context.Context, obj runtime.Object) field.ErrorList {
-	if errs := c.RESTCreateStrategy.Validate(ctx, obj); len(errs) > 0 {
+	if errs := c.Created.Validate(ctx, obj); len(errs) > 0 {
 		return errs
 	}
 	return forbidden(c.field, c.check(ctx, obj, nil))

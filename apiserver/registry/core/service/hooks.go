@@ -18,11 +18,9 @@ import (
 // beginCreate allocates before validation, which so sees the whole Service.
 func (a *allocator) beginCreate(ctx context.Context, obj runtime.Object, o *metav1.CreateOptions) (genericregistry.FinishFunc, error) {
 	s := obj.(*corev1.Service)
-	if s.Name == "" || len(path.IsValidPathSegmentName(s.Name)) > 0 {
-		// Nothing can be booked for such a name; validation refuses it.
-		return func(context.Context, bool) {}, nil
-	}
-	return a.allocate(ctx, s, nil, dryrun.IsDryRun(o.DryRun))
+	// Nothing can be booked for such a name, which validation refuses.
+	nameless := s.Name == "" || len(path.IsValidPathSegmentName(s.Name)) > 0
+	return a.allocate(ctx, s, nil, nameless || dryrun.IsDryRun(o.DryRun))
 }
 
 func (a *allocator) beginUpdate(ctx context.Context, obj, old runtime.Object, o *metav1.UpdateOptions) (genericregistry.FinishFunc, error) {

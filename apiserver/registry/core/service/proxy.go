@@ -34,6 +34,7 @@ import (
 type proxyStorage struct {
 	env       registry.Env
 	store     *genericregistry.Store
+	family    corev1.IPFamily // preferred
 	transport http.RoundTripper
 }
 
@@ -61,12 +62,7 @@ func (s *proxyStorage) Connect(ctx context.Context, id string, options runtime.O
 	if !valid {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("invalid service request %q", id))
 	}
-	obj, err := s.store.Get(ctx, name, &metav1.GetOptions{})
-	if err != nil {
-		return nil, err
-	}
-	svc := obj.(*corev1.Service)
-	portName, err := portOf(svc, port)
+	portName, err := s.portName(ctx, name, port)
 	if err != nil {
 		return nil, err
 	}
@@ -74,11 +70,7 @@ func (s *proxyStorage) Connect(ctx context.Context, id string, options runtime.O
 	if err != nil {
 		return nil, err
 	}
-	family := corev1.IPFamily("")
-	if len(svc.Spec.IPFamilies) > 0 {
-		family = svc.Spec.IPFamilies[0]
-	}
-	host, err := proxy.RandomEndpoint(name, known, portName, family, func(e *discoveryv1.Endpoint) bool { return s.isPod(ctx, e) })
+	host, err := proxy.RandomEndpoint(name, known, portName, s.family, func(e *discoveryv1.Endpoint) bool { return s.isPod(ctx, e) })
 	if err != nil {
 		return nil, err
 	}
@@ -111,18 +103,23 @@ func (s *proxyStorage) isPod(ctx context.Context, e *discoveryv1.Endpoint) bool 
 	return ok && slices.ContainsFunc(pod.Status.PodIPs, func(ip corev1.PodIP) bool { return ip.IP == e.Addresses[0] })
 }
 
-// portOf returns the name of the port that is asked for.
-func portOf(s *corev1.Service, port string) (string, error) {
-	number, err := strconv.ParseInt(port, 10, 32)
+// portName returns the name of the port that is asked for. Only a number needs the
+// Service, as in upstream's ResourceLocation: without one its EndpointSlices answer.
+func (s *proxyStorage) portName(ctx context.Context, name, port string) (string, error) {
+	number, err := strconv.ParseInt(port, 10, 64)
 	if err != nil {
-		return port, nil
+		return port, nil //nolint:nilerr // a name
 	}
-	for _, p := range s.Spec.Ports {
+	obj, err := s.store.Get(ctx, name, &metav1.GetOptions{})
+	if err != nil {
+		return "", err
+	}
+	for _, p := range obj.(*corev1.Service).Spec.Ports {
 		if int64(p.Port) == number {
 			return p.Name, nil
 		}
 	}
-	return "", apierrors.NewServiceUnavailable(fmt.Sprintf("no service port %d found for service %q", number, s.Name))
+	return "", apierrors.NewServiceUnavailable(fmt.Sprintf("no service port %d found for service %q", number, name))
 }
 
 func (s *proxyStorage) slices(ctx context.Context, name string) ([]*discoveryv1.EndpointSlice, error) {

@@ -74,8 +74,24 @@ func extend(env registry.Env, store *genericregistry.Store, storages map[string]
 	a.counts = newCounts(env.RegisterMetrics)
 	// The status store was made before: it allocates nothing.
 	store.BeginCreate, store.BeginUpdate, store.AfterDelete = a.beginCreate, a.beginUpdate, a.afterDelete
-	storages["proxy"] = &proxyStorage{env: env, store: store, transport: connect.DirectTransport()}
+	store.Decorator = hideTrafficPolicy
+	storages["proxy"] = &proxyStorage{env: env, store: store, family: a.family(), transport: connect.DirectTransport()}
 	return nil
+}
+
+// hideTrafficPolicy shows no internalTrafficPolicy of Services of type ExternalName,
+// which defaulting gave to those that had another type; it stays stored, as upstream.
+func hideTrafficPolicy(obj runtime.Object) {
+	switch o := obj.(type) {
+	case *corev1.Service:
+		if !hasAddress(o) {
+			o.Spec.InternalTrafficPolicy = nil
+		}
+	case *corev1.ServiceList:
+		for i := range o.Items {
+			hideTrafficPolicy(&o.Items[i])
+		}
+	}
 }
 
 func table() *registry.Table[*corev1.Service] {

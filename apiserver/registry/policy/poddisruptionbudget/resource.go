@@ -6,6 +6,7 @@ import (
 	"time"
 
 	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -25,8 +26,9 @@ func New() *registry.Resource {
 		NewList:      func() runtime.Object { return &policyv1.PodDisruptionBudgetList{} },
 		// A client that changes a budget must have read the one that evictions count down.
 		RequireResourceVersion: true,
-		PrepareForCreate:       func(_ context.Context, p *policyv1.PodDisruptionBudget) { policy.DropLegacyLabel(p, nil) },
-		PrepareForUpdate:       func(_ context.Context, p, old *policyv1.PodDisruptionBudget) { policy.DropLegacyLabel(p, old) },
+		NoGeneration:           true, // it is counted here
+		PrepareForCreate:       prepareForCreate,
+		PrepareForUpdate:       prepareForUpdate,
 		Validate:               registry.Pure(policy.ValidatePodDisruptionBudget),
 		ValidateUpdate:         registry.PureUpdate(policy.ValidatePodDisruptionBudgetUpdate),
 		Status:                 &registry.Status[*policyv1.PodDisruptionBudget]{AnyFinalizer: true, Validate: registry.PureUpdate(policy.ValidatePodDisruptionBudgetStatusUpdate)},
@@ -39,6 +41,21 @@ func New() *registry.Resource {
 			},
 		},
 	}.Resource()
+}
+
+func prepareForCreate(_ context.Context, p *policyv1.PodDisruptionBudget) {
+	p.Generation = 1
+	policy.DropLegacyLabel(p, nil)
+}
+
+// prepareForUpdate counts the generation up for a selector from which the label is
+// then dropped, as upstream does.
+func prepareForUpdate(_ context.Context, p, old *policyv1.PodDisruptionBudget) {
+	p.Generation = old.Generation
+	if !equality.Semantic.DeepEqual(p.Spec, old.Spec) {
+		p.Generation++
+	}
+	policy.DropLegacyLabel(p, old)
 }
 
 func count(n *intstr.IntOrString) string {

@@ -21,7 +21,6 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/filters"
 	"k8s.io/apiserver/pkg/endpoints/handlers/responsewriters"
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
-	"k8s.io/apiserver/pkg/registry/rest"
 	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/apiserver/registry"
@@ -29,17 +28,17 @@ import (
 
 // GuardCreate puts a check before the validation of new objects.
 func GuardCreate[T registry.Object](store *genericregistry.Store, check func(context.Context, T) field.ErrorList) {
-	store.CreateStrategy = guarded[T]{store.CreateStrategy, check}
+	store.CreateStrategy = guarded[T]{registry.Created{RESTCreateStrategy: store.CreateStrategy}, check}
 }
 
 type guarded[T registry.Object] struct {
-	rest.RESTCreateStrategy
+	registry.Created
 	check func(context.Context, T) field.ErrorList
 }
 
 // Validate implements rest.RESTCreateStrategy.
 func (g guarded[T]) Validate(ctx context.Context, obj runtime.Object) field.ErrorList {
-	return append(g.check(ctx, obj.(T)), g.RESTCreateStrategy.Validate(ctx, obj)...)
+	return append(g.check(ctx, obj.(T)), g.Created.Validate(ctx, obj)...)
 }
 
 // Requested returns the path at which requests ask for administrators' access,
