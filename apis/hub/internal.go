@@ -14,8 +14,14 @@ import (
 //	spec.updateStrategy: Invalid value: {"Type":"Often","RollingUpdate":null}: must be …
 //
 // Types of apimachinery have tags upstream too and are written as ever. Errors of
-// upstream's declarative validation name the fields of the version instead.
-func Internal(v any) any { return internal{v} }
+// upstream's declarative validation name the fields of the version instead. A string
+// is returned as it is: errors quote it as Go does, and not as JSON.
+func Internal(v any) any {
+	if text, ok := v.(string); ok {
+		return text
+	}
+	return internal{v}
+}
 
 type internal struct{ value any }
 

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/apis/hub"
@@ -37,5 +38,8 @@ func TestInternal(t *testing.T) {
 		if err != nil || string(got) != c.want {
 			t.Errorf("got  %s, %v\nwant %s", got, err, c.want)
 		}
+	}
+	if e := field.Invalid(field.NewPath("type"), hub.Internal("a > b"), "no"); e.Error() != `type: Invalid value: "a > b": no` {
+		t.Errorf("a string is quoted as %s", e.Error())
 	}
 }
