@@ -26,8 +26,8 @@ func (c *Cluster) serverControllers(mgr manager.Manager) map[string]setup {
 	return map[string]setup{
 		clusterauthentication.Name: clusterauthentication.New(kube, func() map[string]string { return c.proxyAuthentication }),
 		legacytokens.TrackerName:   legacytokens.NewTracker(kube, clk),
-		serviceips.Name:            serviceips.New(kube, mgr.GetAPIReader(), clk, mgr.GetEventRecorderFor(serviceips.Name)),
-		nodeports.Name:             nodeports.New(kube, mgr.GetEventRecorderFor(nodeports.Name), nodeports.Range{Base: base, Size: size}),
+		serviceips.Name:            serviceips.New(kube, mgr.GetAPIReader(), clk, mgr.GetEventRecorder(serviceips.Name)),
+		nodeports.Name:             nodeports.New(kube, mgr.GetEventRecorder(nodeports.Name), nodeports.Range{Base: base, Size: size}),
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -52,7 +52,7 @@ func TestToldOnce(t *testing.T) {
 	g := NewWithT(t)
 	second := service("second", 0, 30000)
 	c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(service("first", time.Hour, 30000), second).Build()
-	recorder := record.NewFakeRecorder(10)
+	recorder := events.NewFakeRecorder(10)
 	r := New(c, recorder, Range{Base: 30000, Size: 10})
 	look := func() {
 		_, err := r.Reconcile(t.Context(), reconcile.Request{})

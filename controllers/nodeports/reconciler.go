@@ -7,7 +7,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -25,14 +25,14 @@ const Name = "portallocator-repair-controller"
 // Reconciler looks at all Services at once: one request stands for all.
 type Reconciler struct {
 	client   client.Client
-	recorder record.EventRecorder
+	recorder events.EventRecorder
 	within   Range
 	errors   *prometheus.CounterVec
 	told     map[wrong]bool // by the one worker alone
 }
 
 // New reads through c, which is expected to be backed by a cache.
-func New(c client.Client, recorder record.EventRecorder, within Range) *Reconciler {
+func New(c client.Client, recorder events.EventRecorder, within Range) *Reconciler {
 	return &Reconciler{client: c, recorder: recorder, within: within, told: map[wrong]bool{}, errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "apiserver", Subsystem: "nodeport_repair", Name: "port_errors_total",
 		Help: "[ALPHA] Number of errors detected on ports by the repair loop broken down by type of error: leak, repair, full, outOfRange, duplicate, unknown",
@@ -82,7 +82,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ reconcile.Request) (reconc
 			continue
 		}
 		r.errors.WithLabelValues(f.kind).Inc()
-		r.recorder.Event(f.of, corev1.EventTypeWarning, f.reason, f.message)
+		r.recorder.Eventf(f.of, nil, corev1.EventTypeWarning, f.reason, "PortAllocation", "%s", f.message)
 	}
 	r.told = now
 	return reconcile.Result{}, nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,6 +23,17 @@ const (
 
 // note is an Event to emit.
 type note struct{ reason, message string }
+
+// action returns what the controller was doing, in upstream's words.
+func (n *note) action() string {
+	switch {
+	case n.reason == "ClusterIPNotValid":
+		return "ClusterIPValidation"
+	case strings.HasPrefix(n.reason, "IPAddress"):
+		return "IPAddressAllocation"
+	}
+	return "ClusterIPAllocation"
+}
 
 // repair holds the writes for one address of a Service.
 type repair struct {

@@ -10,7 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -30,12 +30,12 @@ type Reconciler struct {
 	client   client.Client
 	live     client.Reader
 	clock    clock.PassiveClock
-	recorder record.EventRecorder
+	recorder events.EventRecorder
 }
 
 // New reads through c, which is expected to be backed by a cache, and through
 // live past it before it changes anything.
-func New(c client.Client, live client.Reader, clk clock.PassiveClock, recorder record.EventRecorder) *Reconciler {
+func New(c client.Client, live client.Reader, clk clock.PassiveClock, recorder events.EventRecorder) *Reconciler {
 	return &Reconciler{client: c, live: live, clock: clk, recorder: recorder}
 }
 
@@ -89,7 +89,7 @@ func (r *Reconciler) reconcileService(ctx context.Context, key types.NamespacedN
 	}
 	for _, repair := range repairs {
 		if repair.note != nil {
-			r.recorder.Event(svc, corev1.EventTypeWarning, repair.note.reason, repair.note.message)
+			r.emit(svc, repair.note)
 		}
 		if repair.remove != nil {
 			if err := r.client.Delete(ctx, repair.remove, client.Preconditions{UID: &repair.remove.UID}); client.IgnoreNotFound(err) != nil {
@@ -103,6 +103,10 @@ func (r *Reconciler) reconcileService(ctx context.Context, key types.NamespacedN
 		}
 	}
 	return nil
+}
+
+func (r *Reconciler) emit(of client.Object, n *note) {
+	r.recorder.Eventf(of, nil, corev1.EventTypeWarning, n.reason, n.action(), "%s", n.message)
 }
 
 // look plans for a Service from the objects of reader.
@@ -156,7 +160,7 @@ func (r *Reconciler) reconcileIP(ctx context.Context, name string) (reconcile.Re
 	if ip, remove, again, err = r.lookIP(ctx, r.live, name); err != nil || remove == nil {
 		return reconcile.Result{RequeueAfter: again}, err
 	}
-	r.recorder.Event(ip, corev1.EventTypeWarning, remove.reason, remove.message)
+	r.emit(ip, remove)
 	if err := r.client.Delete(ctx, ip, client.Preconditions{UID: &ip.UID}); client.IgnoreNotFound(err) != nil {
 		return reconcile.Result{}, fmt.Errorf("deleting IP address %s: %w", name, err)
 	}

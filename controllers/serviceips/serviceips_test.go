@@ -11,7 +11,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/tools/events"
 	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -79,7 +79,7 @@ func TestLeakedAddressGoes(t *testing.T) {
 	g, ctx := NewWithT(t), context.Background()
 	leaked, used := address("gone", "10.0.0.1"), address("s", "10.0.0.2")
 	c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(leaked, used, service("s", "10.0.0.2")).Build()
-	clk, recorder := testingclock.NewFakeClock(start), record.NewFakeRecorder(10)
+	clk, recorder := testingclock.NewFakeClock(start), events.NewFakeRecorder(10)
 	r := New(c, c, clk, recorder)
 	run := func(name string) reconcile.Result {
 		result, err := r.Reconcile(ctx, reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
@@ -100,7 +100,7 @@ func TestLeakedAddressGoes(t *testing.T) {
 func TestLostAddressComesBack(t *testing.T) {
 	g, ctx := NewWithT(t), context.Background()
 	c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(service("s", "10.0.0.2")).Build()
-	recorder := record.NewFakeRecorder(10)
+	recorder := events.NewFakeRecorder(10)
 	_, err := New(c, c, testingclock.NewFakeClock(start), recorder).Reconcile(ctx, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "default", Name: "s"}})
 	g.Expect(err).NotTo(HaveOccurred())
 	var ip networkingv1.IPAddress

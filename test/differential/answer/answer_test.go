@@ -41,6 +41,10 @@ func TestCompare(t *testing.T) {
 			`[{"type":"DELETED","object":{"metadata":{"name":"gen-79xf4"},"data":2}},{"type":"DELETED","object":{"metadata":{"name":"gen-aaaaa"},"data":1}}]`, "", ""},
 		{`[{"type":"ADDED","object":{"metadata":{"name":"a"}}},{"type":"ADDED","object":{"metadata":{"name":"b"}}}]`,
 			`[{"type":"ADDED","object":{"metadata":{"name":"b"}}},{"type":"ADDED","object":{"metadata":{"name":"a"}}}]`, "", "/0/object/metadata/name /1/object/metadata/name"},
+		{`{"message":"[a not found, b not found]"}`, `{"message":"[b not found, a not found]"}`, "", ""},
+		{`{"message":"x: errors:\n  .b: no\n  .a: no"}`, `{"message":"x: errors:\n  .a: no\n  .b: no"}`, "", ""},
+		{`{"message":"{\"managedFields\":[{\"manager\":\"a\"},{\"manager\":\"b\"}]}"}`, `{"message":"{\"managedFields\":[{\"manager\":\"b\"},{\"manager\":\"a\"}]}"}`, "", ""},
+		{`{"items":[{"metadata":{"name":"s.18ecca0a17f99acd"}},{"metadata":{"name":"a"}}]}`, `{"items":[{"metadata":{"name":"a"}}]}`, "", ""},
 		{`{"time":"2026-01-01T00:00:00Z"}`, `{"time":"2026-01-01T00:00:01Z"}`, "", "/time"},
 	} {
 		_, differences := s.Compare(decode(t, c.upstream), decode(t, c.ours), c.generated)

@@ -49,11 +49,17 @@ func order(list []any) {
 	slices.SortStableFunc(list, func(a, b any) int { return cmp.Compare(key(a), key(b)) })
 }
 
-// settled sorts the parts of a message that lists several errors.
+// settled sorts the parts of a message that lists several errors, each on a line or all
+// on one.
 func settled(message string) string {
+	if head, list, ok := strings.Cut(message, "errors:\n"); ok {
+		lines := strings.Split(list, "\n")
+		slices.Sort(lines)
+		return head + "errors:\n" + strings.Join(lines, "\n")
+	}
 	head, list, ok := strings.Cut(message, ": [")
 	if !ok && strings.HasPrefix(message, "[") {
-		list, ok = message[1:], true
+		head, list, ok = "", message[1:], true
 	}
 	if !ok {
 		return message
@@ -61,4 +67,15 @@ func settled(message string) string {
 	parts := strings.Split(strings.TrimSuffix(list, "]"), ", ")
 	slices.Sort(parts)
 	return head + ": [" + strings.Join(parts, ", ") + "]"
+}
+
+// owned sorts the words of a message that shows an object with its owners of fields,
+// whose order depends on times; it returns others as they are.
+func owned(message string) string {
+	if !strings.Contains(message, "managedFields") {
+		return message
+	}
+	words := strings.FieldsFunc(message, func(r rune) bool { return strings.ContainsRune("{}[],", r) })
+	slices.Sort(words)
+	return strings.Join(words, ",")
 }

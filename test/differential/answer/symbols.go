@@ -44,7 +44,7 @@ var (
 	address  = regexp.MustCompile(`10\.\d+\.\d+\.\d+`)
 	selfType = regexp.MustCompile(`selfType\d+`) // of a rule in CEL, with a number from the clock
 	expired  = regexp.MustCompile(`too old resource version: \d+ \(\d+\)`)
-	recorded = regexp.MustCompile(`in record \(\d+\)`) // which a controller may have changed
+	inRecord = regexp.MustCompile(`in record \(\d+\)`) // which a controller may have changed
 	current  = regexp.MustCompile(`current: \d+`)
 	// A changed request may have its version under the key x.
 	version  = regexp.MustCompile(`(?i)(resource ?version(?: in [a-z ]+)?[^0-9a-z]{0,20}|\bmap\[x:)(\d+)\b`)
@@ -159,9 +159,6 @@ func (s *Symbols) Name(prefix, upstream, ours string) string {
 
 // abstract replaces what is one server's by what it stands for.
 func (s *Symbols) abstract(side int, text string) string {
-	for _, sym := range s.names {
-		text = strings.ReplaceAll(text, s.values[sym][side], sym)
-	}
 	known := func(prefix, other string) func(string) string {
 		return func(v string) string {
 			if sym, ok := s.known[side][prefix+v]; ok {
@@ -175,10 +172,13 @@ func (s *Symbols) abstract(side int, text string) string {
 	}
 	text = selfType.ReplaceAllString(text, "selfType")
 	text = uuid.ReplaceAllStringFunc(text, known("", "UID"))
+	for _, sym := range s.names {
+		text = strings.ReplaceAll(text, s.values[sym][side], sym)
+	}
 	text = stamp.ReplaceAllString(text, "TIME")
 	text = current.ReplaceAllString(text, "current: VERSION")
 	text = expired.ReplaceAllString(text, "too old resource version: VERSION (VERSION)")
-	text = recorded.ReplaceAllString(text, "in record (VERSION)")
+	text = inRecord.ReplaceAllString(text, "in record (VERSION)")
 	text = address.ReplaceAllStringFunc(text, known("", ""))
 	text = port.ReplaceAllStringFunc(text, known("p", ""))
 	return version.ReplaceAllStringFunc(text, func(found string) string {

@@ -95,6 +95,9 @@ func (g *Generator) validating() map[string]any {
 	return spec
 }
 
+// mutating returns a policy that renames nothing: an apply that creates would store the
+// object under a key of another name, in both servers, and what they list after that is
+// by chance.
 func (g *Generator) mutating() map[string]any {
 	spec := g.common()
 	spec["reinvocationPolicy"] = g.pick("Never", "IfNeeded")
@@ -107,7 +110,7 @@ func (g *Generator) mutating() map[string]any {
 		}
 		mutations = append(mutations, map[string]any{"patchType": "JSONPatch", "jsonPatch": map[string]any{"expression": g.pick(`[JSONPatch{op: "add", path: "/metadata/labels", value: {"m": "y"}}]`,
 			`[JSONPatch{op: "test", path: "/kind", value: "Pod"}, JSONPatch{op: "add", path: "/metadata/annotations/x", value: "1"}]`, `[]`, `[JSONPatch{op: "remove", path: "/spec/unknown"}]`,
-			`[JSONPatch{op: "replace", path: "/metadata/name", value: "other"}]`, `has(object.spec) ? [JSONPatch{op: "add", path: "/spec/replicas", value: 1}] : []`)}})
+			`[JSONPatch{op: "add", path: "/metadata/generateName", value: "other"}]`, `has(object.spec) ? [JSONPatch{op: "add", path: "/spec/replicas", value: 1}] : []`)}})
 	}
 	spec["mutations"] = mutations
 	return spec

@@ -166,7 +166,7 @@ func (g *Generator) listed(r Request, version string, meta map[string]any) {
 // watch plans a write that ends a watch. When its version is known, the watch follows.
 func (g *Generator) watch() (Request, bool) {
 	o := g.object("watch")
-	if o == nil || g.versions[o.Kind] == "" || !o.Kind.Can("patch") || unlisted[o.Kind.Resource] {
+	if o == nil || g.versions[o.Kind] == "" || !o.Kind.Can("patch") || unlisted[o.Kind.Resource] || o.Kind.Group == "admissionregistration.k8s.io" {
 		return Request{}, false
 	}
 	mark := g.random.Uint32()
