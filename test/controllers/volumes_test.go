@@ -7,6 +7,7 @@ import (
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -275,4 +276,13 @@ func TestSystemObjects(t *testing.T) {
 	uid := ip.UID
 	m.Expect(m.Client.Delete(t.Context(), &ip)).To(Succeed())
 	m.Eventually(func() bool { return m.get(&ip, "", service.Spec.ClusterIP) == nil && ip.UID != uid }).Should(BeTrue())
+	m.Eventually(func() []string {
+		var all eventsv1.EventList
+		m.Expect(m.Client.List(t.Context(), &all)).To(Succeed())
+		var words []string
+		for i := range all.Items {
+			words = append(words, all.Items[i].ReportingController+" "+all.Items[i].Action+" "+all.Items[i].Reason)
+		}
+		return words
+	}).Should(ContainElement("ipallocator-repair-controller ClusterIPAllocation ClusterIPNotAllocated"))
 }

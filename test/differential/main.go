@@ -37,7 +37,7 @@ func main() {
 	o := &options{}
 	flag.IntVar(&o.n, "n", 20000, "how many requests")
 	flag.Uint64Var(&o.seed, "seed", 1, "seed of everything random")
-	flag.IntVar(&o.workers, "workers", 12, "sequences side by side, each in a namespace of its own")
+	flag.IntVar(&o.workers, "workers", 30, "sequences side by side, each in a namespace of its own")
 	flag.StringVar(&o.programs.Upstream, "upstream", "build/conformance/kube-apiserver", "upstream's kube-apiserver")
 	flag.StringVar(&o.programs.Etcd, "etcd", "build/conformance/programs/etcd", "etcd")
 	flag.StringVar(&o.programs.Coracle, "coracle", "bin/coracle", "Coracle's binary")

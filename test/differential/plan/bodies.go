@@ -148,8 +148,10 @@ func (g *Generator) tame(k *Kind, name string, body map[string]any) map[string]a
 		meta["namespace"] = g.namespace
 	}
 	if annotations, ok := meta["annotations"].(map[string]any); ok {
-		for key := range annotations {
-			if strings.Contains(key, "is-default-class") {
+		for key, value := range annotations {
+			// An empty revision to roll back to is gone before generations are counted here,
+			// and after that in upstream.
+			if strings.Contains(key, "is-default-class") || key == "deprecated.deployment.rollback.to" && value == "" {
 				delete(annotations, key)
 			}
 		}
