@@ -110,7 +110,7 @@ func (g *Generator) mutating() map[string]any {
 		}
 		mutations = append(mutations, map[string]any{"patchType": "JSONPatch", "jsonPatch": map[string]any{"expression": g.pick(`[JSONPatch{op: "add", path: "/metadata/labels", value: {"m": "y"}}]`,
 			`[JSONPatch{op: "test", path: "/kind", value: "Pod"}, JSONPatch{op: "add", path: "/metadata/annotations/x", value: "1"}]`, `[]`, `[JSONPatch{op: "remove", path: "/spec/unknown"}]`,
-			`[JSONPatch{op: "add", path: "/metadata/generateName", value: "other"}]`, `has(object.spec) ? [JSONPatch{op: "add", path: "/spec/replicas", value: 1}] : []`)}})
+			`[JSONPatch{op: "add", path: "/metadata/annotations", value: {"o": "p"}}]`, `has(object.spec) ? [JSONPatch{op: "add", path: "/spec/replicas", value: 1}] : []`)}})
 	}
 	spec["mutations"] = mutations
 	return spec

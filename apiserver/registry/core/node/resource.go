@@ -65,7 +65,7 @@ func table() *registry.Table[*corev1.Node] {
 			info := n.Status.NodeInfo
 			return []any{n.Name, status(n), roles(n), registry.Age(n.CreationTimestamp, now), info.KubeletVersion,
 				address(n, corev1.NodeInternalIP), address(n, corev1.NodeExternalIP),
-				known(info.OSImage), known(info.KernelVersion), known(info.ContainerRuntimeVersion)}
+				known(info.OSImage), kernel(&info), known(info.ContainerRuntimeVersion)}
 		},
 	}
 }
@@ -113,6 +113,14 @@ func address(n *corev1.Node, t corev1.NodeAddressType) string {
 		}
 	}
 	return registry.None
+}
+
+// kernel returns the version of the kernel, with the architecture that it runs on.
+func kernel(i *corev1.NodeSystemInfo) string {
+	if i.Architecture == "" {
+		return known(i.KernelVersion)
+	}
+	return known(i.KernelVersion) + " (" + i.Architecture + ")"
 }
 
 func known(s string) string {
