@@ -36,6 +36,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+	nodeapi "github.com/coracle-k8s/coracle/apis/core/node"
 	"github.com/coracle-k8s/coracle/apiserver"
 	"github.com/coracle-k8s/coracle/apiserver/bootstrap"
 	"github.com/coracle-k8s/coracle/apiserver/pki"
@@ -314,10 +315,8 @@ func watchReady(ctx context.Context, objects cache.Cache, ready chan int) error 
 		mu.Lock()
 		defer mu.Unlock()
 		delete(nodes, node.Name)
-		for _, condition := range node.Status.Conditions {
-			if condition.Type == corev1.NodeReady && condition.Status == corev1.ConditionTrue {
-				nodes[node.Name] = true
-			}
+		if nodeapi.IsReady(node) {
+			nodes[node.Name] = true
 		}
 		if len(nodes) == last {
 			return

@@ -16,6 +16,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/nodeagent/cgroups"
 	"github.com/coracle-k8s/coracle/nodeagent/podconfig"
 	"github.com/coracle-k8s/coracle/nodeagent/pods"
@@ -123,7 +124,7 @@ func (a *Agent) cgroup(pod *corev1.Pod) string {
 	if a.cgroups == nil {
 		return ""
 	}
-	return cgroups.PodPath(a.config.CgroupRoot, pods.QOSClass(pod), pod.UID)
+	return cgroups.PodPath(a.config.CgroupRoot, podapi.QOSClass(pod), pod.UID)
 }
 
 // prepare makes the pod's directories and cgroup and mounts its volumes.

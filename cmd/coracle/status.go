@@ -26,6 +26,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+	nodeapi "github.com/coracle-k8s/coracle/apis/core/node"
 	"github.com/coracle-k8s/coracle/cluster"
 )
 
@@ -221,10 +222,8 @@ func firstLine(text string) string {
 
 func readyNodes(nodes []corev1.Node) int {
 	ready := 0
-	for _, n := range nodes {
-		if slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
-			return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
-		}) {
+	for i := range nodes {
+		if nodeapi.IsReady(&nodes[i]) {
 			ready++
 		}
 	}

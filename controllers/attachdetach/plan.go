@@ -12,6 +12,8 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
+
+	nodeapi "github.com/coracle-k8s/coracle/apis/core/node"
 )
 
 // drainTimeout is how long a node that is not ready may keep a volume.
@@ -224,9 +226,7 @@ func reported(node *corev1.Node, pv *corev1.PersistentVolume) bool {
 }
 
 func ready(node *corev1.Node) bool {
-	return node != nil && slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
-		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
-	})
+	return node != nil && nodeapi.IsReady(node)
 }
 
 func outOfService(node *corev1.Node) bool {

@@ -13,6 +13,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/apis"
+	nodeapi "github.com/coracle-k8s/coracle/apis/core/node"
 )
 
 const (
@@ -116,7 +117,6 @@ func sliceOf(node *corev1.Node) *discoveryv1.EndpointSlice {
 
 // seen reports whether the node was heard of lately.
 func seen(node *corev1.Node) bool {
-	return !slices.ContainsFunc(node.Status.Conditions, func(c corev1.NodeCondition) bool {
-		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionUnknown
-	})
+	c := nodeapi.GetCondition(&node.Status, corev1.NodeReady)
+	return c == nil || c.Status != corev1.ConditionUnknown
 }

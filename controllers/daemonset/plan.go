@@ -9,7 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 // Burst is how many pods one reconcile creates, and deletes, at most.
@@ -107,7 +107,7 @@ func newPlanner(o Observed, now time.Time) *planner {
 	}
 	for _, pod := range o.Pods {
 		name := nodeOf(pod)
-		if name == "" || podstate.Finished(pod) && pod.DeletionTimestamp != nil {
+		if name == "" || podapi.IsTerminal(pod) && pod.DeletionTimestamp != nil {
 			continue
 		}
 		pl := at[name]
@@ -194,7 +194,7 @@ func (p *planner) tidy(pl *place) {
 			p.delete(pod)
 		}
 	}
-	if fresh != nil && old != nil && (!podstate.Ready(old) || p.available(fresh)) {
+	if fresh != nil && old != nil && (!podapi.IsReady(old) || p.available(fresh)) {
 		p.delete(old)
 	}
 }
@@ -244,7 +244,7 @@ func (p *planner) current(pod *corev1.Pod) bool {
 }
 
 func (p *planner) available(pod *corev1.Pod) bool {
-	ok, _ := podstate.Available(pod, p.Set.Spec.MinReadySeconds, p.now)
+	ok, _ := podapi.Available(pod, p.Set.Spec.MinReadySeconds, p.now)
 	return ok
 }
 
@@ -273,7 +273,7 @@ func (p *planner) report() {
 	s.NumberUnavailable = s.DesiredNumberScheduled - s.NumberAvailable
 	for _, pl := range p.places {
 		for _, pod := range pl.pods {
-			if _, in := podstate.Available(pod, p.Set.Spec.MinReadySeconds, p.now); in > 0 {
+			if _, in := podapi.Available(pod, p.Set.Spec.MinReadySeconds, p.now); in > 0 {
 				p.again(in)
 			}
 		}
@@ -281,7 +281,7 @@ func (p *planner) report() {
 }
 
 func (p *planner) count(s *appsv1.DaemonSetStatus, pod *corev1.Pod) {
-	if podstate.Ready(pod) {
+	if podapi.IsReady(pod) {
 		s.NumberReady++
 		if p.available(pod) {
 			s.NumberAvailable++

@@ -13,8 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/controllers/internal/golden"
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
 )
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the transcripts in testdata")
@@ -73,13 +73,13 @@ func checkUpdate(t *testing.T, w *world, seed uint64, step int) {
 	surge, unavailable := p.limits(p.wanted)
 	available, taken := 0, 0
 	for _, pod := range w.pods {
-		if pod.DeletionTimestamp == nil && fit[nodeOf(pod)] && podstate.Ready(pod) {
+		if pod.DeletionTimestamp == nil && fit[nodeOf(pod)] && podapi.IsReady(pod) {
 			available++
 		}
 	}
 	plan := MakePlan(w.observed(), w.now)
 	for _, pod := range plan.Delete {
-		if fit[nodeOf(pod)] && podstate.Ready(pod) {
+		if fit[nodeOf(pod)] && podapi.IsReady(pod) {
 			taken++
 		}
 	}

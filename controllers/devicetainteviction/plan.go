@@ -12,7 +12,6 @@ import (
 	"k8s.io/dynamic-resource-allocation/resourceclaim"
 
 	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
 )
 
 // rulePeriod is the shortest time between two writes of a rule's status.
@@ -85,7 +84,7 @@ func (v *view) ofPod(pod *corev1.Pod) *eviction {
 
 // concerns reports whether a pod can be evicted at all.
 func concerns(pod *corev1.Pod) bool {
-	return pod.Spec.NodeName != "" && len(pod.Spec.ResourceClaims) > 0 && pod.DeletionTimestamp == nil && !podstate.Finished(pod)
+	return pod.Spec.NodeName != "" && len(pod.Spec.ResourceClaims) > 0 && pod.DeletionTimestamp == nil && !podapi.IsTerminal(pod)
 }
 
 // ofClaim returns when the pods of a claim have to go, nil if never.

@@ -15,9 +15,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/controllers/internal/alarm"
 	"github.com/coracle-k8s/coracle/controllers/internal/owned"
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
 )
 
 // Name is the controller's name, as upstream's.
@@ -115,7 +115,7 @@ func (r *Reconciler) view(ctx context.Context) (*view, error) {
 func (r *Reconciler) evict(ctx context.Context, pod *corev1.Pod, e *eviction) error {
 	key := client.ObjectKeyFromObject(pod)
 	r.recorder.Event(pod, corev1.EventTypeNormal, reasonEviction, messageDelete)
-	if podstate.Condition(pod, corev1.DisruptionTarget) == nil {
+	if podapi.GetCondition(&pod.Status, corev1.DisruptionTarget) == nil {
 		marked := pod.DeepCopy()
 		marked.Status.Conditions = append(marked.Status.Conditions, corev1.PodCondition{
 			Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: reasonCondition, Message: messageCondition,

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 // deletionTimeout is how long after its eviction was granted a pod is waited for.
@@ -177,7 +177,7 @@ func (p *Plan) disrupted(o Observed, now time.Time) map[string]metav1.Time {
 func healthy(pods []*corev1.Pod, disrupted map[string]metav1.Time) int32 {
 	n := int32(0)
 	for _, pod := range pods {
-		if _, going := disrupted[pod.Name]; !going && pod.DeletionTimestamp == nil && podstate.Ready(pod) {
+		if _, going := disrupted[pod.Name]; !going && pod.DeletionTimestamp == nil && podapi.IsReady(pod) {
 			n++
 		}
 	}
@@ -198,8 +198,8 @@ func failSafe(b *policyv1.PodDisruptionBudget, err error, now time.Time) policyv
 // StaleIn reports whether the pod is a disruption's target that is not being
 // deleted, and after how long that is stale.
 func StaleIn(pod *corev1.Pod, now time.Time) (in time.Duration, target bool) {
-	c := podstate.Condition(pod, corev1.DisruptionTarget)
-	if pod.DeletionTimestamp != nil || podstate.Finished(pod) || c == nil || c.Status != corev1.ConditionTrue || c.Reason == corev1.PodReasonTerminationByKubelet {
+	c := podapi.GetCondition(&pod.Status, corev1.DisruptionTarget)
+	if pod.DeletionTimestamp != nil || podapi.IsTerminal(pod) || c == nil || c.Status != corev1.ConditionTrue || c.Reason == corev1.PodReasonTerminationByKubelet {
 		return 0, false
 	}
 	return max(0, c.LastTransitionTime.Add(staleTimeout).Sub(now)), true

@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 var now = time.Unix(1_700_000_000, 0).UTC()
@@ -159,7 +159,7 @@ func TestAllowedAgainstOracle(t *testing.T) {
 		granted := map[string]metav1.Time{}
 		for i := range rng.IntN(15) {
 			p := pod(fmt.Sprint(i), "x", rng.IntN(4) > 0)
-			counts := podstate.Ready(p)
+			counts := podapi.IsReady(p)
 			switch rng.IntN(8) {
 			case 0: // going
 				p.DeletionTimestamp, counts = ptr.To(metav1.NewTime(now)), false

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	nodeapi "github.com/coracle-k8s/coracle/apis/core/node"
 	"github.com/coracle-k8s/coracle/controllers/internal/servicepods"
 )
 
@@ -141,10 +142,6 @@ func topologyView(n *corev1.Node) view {
 	}
 	v.cpu = n.Status.Allocatable.Cpu().String()
 	_, v.excluded = n.Labels["node-role.kubernetes.io/control-plane"]
-	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			v.ready = c.Status == corev1.ConditionTrue
-		}
-	}
+	v.ready = nodeapi.IsReady(n)
 	return v
 }

@@ -11,7 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/component-helpers/resource"
 
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 const (
@@ -73,7 +73,7 @@ func groupPods(pods []*corev1.Pod, metrics map[string]Sample, resource corev1.Re
 
 // unready reports whether a pod's CPU usage is that of its start.
 func unready(p *corev1.Pod, sample Sample, now time.Time) bool {
-	c := podstate.Condition(p, corev1.PodReady)
+	c := podapi.GetCondition(&p.Status, corev1.PodReady)
 	if c == nil || p.Status.StartTime == nil {
 		return true
 	}
@@ -240,7 +240,7 @@ func byRatio(current int32, ratio float64, pods []*corev1.Pod, t tolerance) (int
 	}
 	ready := 0
 	for _, p := range pods {
-		if p.Status.Phase == corev1.PodRunning && podstate.Ready(p) {
+		if p.Status.Phase == corev1.PodRunning && podapi.IsReady(p) {
 			ready++
 		}
 	}

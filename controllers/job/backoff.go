@@ -9,7 +9,6 @@ import (
 	"k8s.io/utils/ptr"
 
 	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
 )
 
 // After a failure the next pod waits minBackoff, twice that after the second
@@ -61,7 +60,7 @@ func finished(p *corev1.Pod) time.Time {
 	if t, ok := lastExit(p); ok {
 		return t
 	}
-	if c := podstate.Condition(p, corev1.PodReady); c != nil && c.Status == corev1.ConditionFalse && !c.LastTransitionTime.IsZero() {
+	if c := podapi.GetCondition(&p.Status, corev1.PodReady); c != nil && c.Status == corev1.ConditionFalse && !c.LastTransitionTime.IsZero() {
 		return c.LastTransitionTime.Time
 	}
 	if p.DeletionTimestamp != nil {

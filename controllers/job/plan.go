@@ -11,7 +11,6 @@ import (
 	"k8s.io/utils/ptr"
 
 	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
 )
 
 // burst is how many pods one reconcile creates, deletes or counts at most, so
@@ -220,8 +219,8 @@ func furtherAlong(a, b *corev1.Pod) int {
 		}
 		return 1
 	}
-	sinceA, readyA := podstate.ReadySince(a)
-	sinceB, readyB := podstate.ReadySince(b)
+	sinceA, readyA := podapi.ReadySince(a)
+	sinceB, readyB := podapi.ReadySince(b)
 	return cmp.Or(
 		flag(a.Spec.NodeName != "", b.Spec.NodeName != ""),
 		flag(a.Status.Phase == corev1.PodRunning, b.Status.Phase == corev1.PodRunning),
@@ -279,7 +278,7 @@ func (v *view) missing(n int) []int {
 	var busy []int
 	for i := range v.pods {
 		m := &v.pods[i]
-		if m.index != unknown && (podstate.Active(m.Pod) || v.onlyReplace() && podstate.Terminating(m.Pod)) {
+		if m.index != unknown && (podapi.IsActive(m.Pod) || v.onlyReplace() && podapi.IsTerminating(m.Pod)) {
 			busy = append(busy, m.index)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 // Outcome holds the results of a Plan.
@@ -101,7 +101,7 @@ func (t *Tracking) countUntracked() {
 func (v *view) population(t *Tracking, out Outcome, gone sets.Set[types.UID]) {
 	ready, terminating := int32(0), v.terminating+int32(len(out.Deleted))
 	for _, p := range v.active {
-		if podstate.Ready(p) && !gone.Has(p.UID) {
+		if podapi.IsReady(p) && !gone.Has(p.UID) {
 			ready++
 		}
 	}

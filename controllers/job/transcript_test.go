@@ -15,8 +15,8 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/apis/batch"
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/controllers/internal/golden"
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
 )
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the transcripts in testdata")
@@ -99,7 +99,7 @@ func (p *play) reconcile() {
 		p.say("  %s: %s: %s", end.Type, end.Reason, end.Message)
 	}
 	p.pods = slices.DeleteFunc(p.pods, func(c *corev1.Pod) bool {
-		return c.DeletionTimestamp != nil && len(c.Finalizers) == 0 && !podstate.Terminating(c)
+		return c.DeletionTimestamp != nil && len(c.Finalizers) == 0 && !podapi.IsTerminating(c)
 	})
 }
 
@@ -149,7 +149,7 @@ func (p *play) end(name string, code int32) {
 func (p *play) gone() {
 	p.say("deleted pods end")
 	for _, pod := range p.pods {
-		if podstate.Terminating(pod) {
+		if podapi.IsTerminating(pod) {
 			p.change(pod, func(c *corev1.Pod) { c.Status.Phase = corev1.PodFailed })
 		}
 	}

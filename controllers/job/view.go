@@ -13,7 +13,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/apis/batch"
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 // Observed holds what a reconcile has read.
@@ -68,10 +68,10 @@ func newView(o Observed, now time.Time) *view {
 			m.verdict = judge(v.spec.PodFailurePolicy, p)
 		}
 		v.pods[i] = m
-		if podstate.Active(p) {
+		if podapi.IsActive(p) {
 			v.active = append(v.active, p)
 		}
-		if podstate.Terminating(p) {
+		if podapi.IsTerminating(p) {
 			v.terminating++
 		}
 	}
@@ -141,7 +141,7 @@ func (v *view) countIndexes() {
 	active := sets.New[int]()
 	for i := range v.pods {
 		m := &v.pods[i]
-		if podstate.Active(m.Pod) {
+		if podapi.IsActive(m.Pod) {
 			active.Insert(m.index)
 		}
 		switch {

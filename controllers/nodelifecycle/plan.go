@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	nodeapi "github.com/coracle-k8s/coracle/apis/core/node"
 )
 
 // health returns the conditions of a node that was last heard of at heard, and
@@ -19,7 +21,7 @@ func health(node *corev1.Node, heard, now time.Time, grace time.Duration) (chang
 	for _, t := range []corev1.NodeConditionType{
 		corev1.NodeReady, corev1.NodeMemoryPressure, corev1.NodeDiskPressure, corev1.NodePIDPressure,
 	} {
-		c := condition(node, t)
+		c := nodeapi.GetCondition(&node.Status, t)
 		switch {
 		case c == nil:
 			changed = append(changed, corev1.NodeCondition{
@@ -37,20 +39,11 @@ func health(node *corev1.Node, heard, now time.Time, grace time.Duration) (chang
 	return changed, time.Time{}
 }
 
-func condition(node *corev1.Node, t corev1.NodeConditionType) *corev1.NodeCondition {
-	for i := range node.Status.Conditions {
-		if node.Status.Conditions[i].Type == t {
-			return &node.Status.Conditions[i]
-		}
-	}
-	return nil
-}
-
 // withConditions returns a copy of node with the conditions put in.
 func withConditions(node *corev1.Node, changed []corev1.NodeCondition) *corev1.Node {
 	out := node.DeepCopy()
 	for _, c := range changed {
-		if old := condition(out, c.Type); old != nil {
+		if old := nodeapi.GetCondition(&out.Status, c.Type); old != nil {
 			*old = c
 		} else {
 			out.Status.Conditions = append(out.Status.Conditions, c)
@@ -62,7 +55,7 @@ func withConditions(node *corev1.Node, changed []corev1.NodeCondition) *corev1.N
 // readiness returns the status of the Ready condition; a node that never had
 // one is Unknown.
 func readiness(node *corev1.Node) corev1.ConditionStatus {
-	if c := condition(node, corev1.NodeReady); c != nil {
+	if c := nodeapi.GetCondition(&node.Status, corev1.NodeReady); c != nil {
 		return c.Status
 	}
 	return corev1.ConditionUnknown
@@ -103,7 +96,7 @@ var conditionTaints = []struct {
 func taintsFor(node *corev1.Node, granted, evict bool, now time.Time) (taints []corev1.Taint, asks bool) {
 	wanted := map[string]bool{}
 	for _, t := range conditionTaints {
-		if c := condition(node, t.condition); c != nil && c.Status == t.status {
+		if c := nodeapi.GetCondition(&node.Status, t.condition); c != nil && c.Status == t.status {
 			wanted[t.key] = true
 		}
 	}
@@ -151,7 +144,7 @@ func taintsFor(node *corev1.Node, granted, evict bool, now time.Time) (taints []
 }
 
 func noExecuteKey(node *corev1.Node) string {
-	c := condition(node, corev1.NodeReady)
+	c := nodeapi.GetCondition(&node.Status, corev1.NodeReady)
 	switch {
 	case c == nil || c.Status == corev1.ConditionTrue:
 		return ""

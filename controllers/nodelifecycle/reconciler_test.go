@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	nodeapi "github.com/coracle-k8s/coracle/apis/core/node"
 	"github.com/coracle-k8s/coracle/apis/index"
 )
 
@@ -123,7 +124,7 @@ func TestSilentNode(t *testing.T) {
 	if err := f.c.Get(ctx, types.NamespacedName{Name: "b"}, &got); err != nil {
 		t.Fatal(err)
 	}
-	if c := condition(&got, corev1.NodeReady); c.Status != corev1.ConditionUnknown || c.Message != "Kubelet stopped posting node status." {
+	if c := nodeapi.GetCondition(&got.Status, corev1.NodeReady); c.Status != corev1.ConditionUnknown || c.Message != "Kubelet stopped posting node status." {
 		t.Errorf("condition %+v", c)
 	}
 	if got.Labels["beta.kubernetes.io/os"] != "linux" {

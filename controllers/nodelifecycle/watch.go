@@ -7,6 +7,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	nodetopology "k8s.io/component-helpers/node/topology"
+
+	nodeapi "github.com/coracle-k8s/coracle/apis/core/node"
 )
 
 // watch holds the controller's state between reconciles: when each node was
@@ -83,7 +85,7 @@ func (w *watch) see(node *corev1.Node, now time.Time, c Config) (heard time.Time
 	}
 	first = !s.registered
 	s.registered = true
-	ready := condition(node, corev1.NodeReady)
+	ready := nodeapi.GetCondition(&node.Status, corev1.NodeReady)
 	switch {
 	case ready == nil && first:
 		s.heard = node.CreationTimestamp.Time

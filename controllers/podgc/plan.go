@@ -7,7 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
+	nodeapi "github.com/coracle-k8s/coracle/apis/core/node"
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 // quarantine is how long a node must be missing before its pods are orphans.
@@ -63,7 +64,7 @@ func MakePlan(o Observed, now time.Time) Plan {
 			p.Victims = append(p.Victims, Victim{pod, OutOfService})
 		case !bound && pod.DeletionTimestamp != nil:
 			p.Victims = append(p.Victims, Victim{pod, Unscheduled})
-		case podstate.Finished(pod):
+		case podapi.IsTerminal(pod):
 			finished = append(finished, pod)
 		}
 	}
@@ -111,13 +112,7 @@ func leastWanted(a, b *corev1.Pod) int {
 // outOfService reports whether an administrator declared a node that is not
 // ready to be shut down, so that nothing on it runs any more.
 func outOfService(n *corev1.Node) bool {
-	return !ready(n) && slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool {
+	return !nodeapi.IsReady(n) && slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool {
 		return t.Key == corev1.TaintNodeOutOfService
-	})
-}
-
-func ready(n *corev1.Node) bool {
-	return slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
-		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
 	})
 }

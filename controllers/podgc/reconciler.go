@@ -20,7 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/controllers/internal/slowstart"
 )
 
@@ -101,7 +101,7 @@ func (r *Reconciler) lookAt(ctx context.Context, pod *corev1.Pod, q queue) {
 			q.AddAfter(everything, soon)
 		}
 	}
-	if r.threshold > 0 && podstate.Finished(pod) {
+	if r.threshold > 0 && podapi.IsTerminal(pod) {
 		q.AddAfter(everything, sometime)
 	}
 }
@@ -197,7 +197,7 @@ func (r *Reconciler) remove(ctx context.Context, v Victim) error {
 }
 
 func (r *Reconciler) markFailed(ctx context.Context, v Victim) error {
-	if podstate.Finished(v.Pod) {
+	if podapi.IsTerminal(v.Pod) {
 		return nil
 	}
 	pod := v.Pod.DeepCopy()
@@ -213,7 +213,7 @@ func (r *Reconciler) markFailed(ctx context.Context, v Victim) error {
 }
 
 func setCondition(pod *corev1.Pod, c corev1.PodCondition) {
-	if old := podstate.Condition(pod, c.Type); old != nil {
+	if old := podapi.GetCondition(&pod.Status, c.Type); old != nil {
 		*old = c
 		return
 	}

@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 func TestOrphansFailAndGoAfterTheQuarantine(t *testing.T) {
@@ -42,7 +42,7 @@ func TestOrphansFailAndGoAfterTheQuarantine(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := get("orphan")
-	cond := podstate.Condition(got, corev1.DisruptionTarget)
+	cond := podapi.GetCondition(&got.Status, corev1.DisruptionTarget)
 	if got.DeletionTimestamp == nil || got.Status.Phase != corev1.PodFailed || cond == nil || cond.Reason != "DeletionByPodGC" || cond.Message != "PodGC: node no longer exists" {
 		t.Errorf("deleted %v, phase %s, condition %v", got.DeletionTimestamp, got.Status.Phase, cond)
 	}

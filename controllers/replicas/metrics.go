@@ -6,8 +6,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/apis/histogram"
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
 )
 
 // newAgeRatio returns upstream's metric of how old the pods are that scaling
@@ -37,7 +37,7 @@ func ageRatios(pods, victims []*corev1.Pod, now time.Time) []float64 {
 	}
 	var youngest time.Time
 	for _, p := range pods {
-		if p.CreationTimestamp.After(youngest) && podstate.Ready(p) {
+		if p.CreationTimestamp.After(youngest) && podapi.IsReady(p) {
 			youngest = p.CreationTimestamp.Time
 		}
 	}
@@ -47,7 +47,7 @@ func ageRatios(pods, victims []*corev1.Pod, now time.Time) []float64 {
 	}
 	var ratios []float64
 	for _, p := range victims {
-		if podstate.Ready(p) {
+		if podapi.IsReady(p) {
 			ratios = append(ratios, float64(now.Sub(p.CreationTimestamp.Time).Milliseconds()/age))
 		}
 	}

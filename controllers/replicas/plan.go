@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/ptr"
 
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 // Burst is how many pods one reconcile creates or deletes at most, so that one
@@ -63,7 +63,7 @@ func (o Observed) Surplus() bool {
 func activePods(pods []*corev1.Pod) []*corev1.Pod {
 	active := make([]*corev1.Pod, 0, len(pods))
 	for _, p := range pods {
-		if podstate.Active(p) {
+		if podapi.IsActive(p) {
 			active = append(active, p)
 		}
 	}
@@ -81,20 +81,20 @@ func MakeStatus(o Observed, failure error, now time.Time) (status appsv1.Replica
 	template := labels.SelectorFromSet(set.Spec.Template.Labels)
 	terminating := int32(0)
 	for _, p := range o.Pods {
-		if podstate.Terminating(p) {
+		if podapi.IsTerminating(p) {
 			terminating++
 		}
-		if !podstate.Active(p) {
+		if !podapi.IsActive(p) {
 			continue
 		}
 		status.Replicas++
 		if template.Matches(labels.Set(p.Labels)) {
 			status.FullyLabeledReplicas++
 		}
-		if podstate.Ready(p) {
+		if podapi.IsReady(p) {
 			status.ReadyReplicas++
 		}
-		available, in := podstate.Available(p, set.Spec.MinReadySeconds, now)
+		available, in := podapi.Available(p, set.Spec.MinReadySeconds, now)
 		if available {
 			status.AvailableReplicas++
 		} else if in > 0 && (again == 0 || in < again) {

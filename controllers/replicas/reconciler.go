@@ -19,12 +19,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/apis/index"
 	"github.com/coracle-k8s/coracle/controllers/internal/claim"
 	"github.com/coracle-k8s/coracle/controllers/internal/expect"
 	"github.com/coracle-k8s/coracle/controllers/internal/owned"
 	"github.com/coracle-k8s/coracle/controllers/internal/pace"
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
 )
 
 // podEventInterval is how often the events of its pods may wake an object. A
@@ -112,7 +112,7 @@ func (r *Reconciler) observe(ctx context.Context, obj client.Object, set *appsv1
 	claimer := &claim.Claimer{Client: r.client, Live: r.live, Owner: obj, GVK: r.kind.GVK, Selector: selector}
 	var err error
 	// A finished pod is not worth adopting; the garbage collector of pods has it.
-	o.Pods, err = owned.Pods(ctx, claimer, podstate.Active)
+	o.Pods, err = owned.Pods(ctx, claimer, podapi.IsActive)
 	if err != nil {
 		return o, fmt.Errorf("claiming pods: %w", err)
 	}

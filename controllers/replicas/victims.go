@@ -9,7 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 // candidate is a pod with everything its rank depends on, computed once: a
@@ -41,7 +41,7 @@ func Victims(pods, related []*corev1.Pod, n int, now time.Time) []*corev1.Pod {
 	}
 	perNode := map[string]int{}
 	for _, p := range related {
-		if podstate.Active(p) && p.Spec.NodeName != "" {
+		if podapi.IsActive(p) && p.Spec.NodeName != "" {
 			perNode[p.Spec.NodeName]++
 		}
 	}
@@ -61,7 +61,7 @@ func newCandidate(p *corev1.Pod, perNode map[string]int, now time.Time) candidat
 	c := candidate{
 		pod:        p,
 		unassigned: p.Spec.NodeName == "",
-		ready:      podstate.Ready(p),
+		ready:      podapi.IsReady(p),
 		cost:       deletionCost(p),
 		neighbours: perNode[p.Spec.NodeName],
 		age:        magnitude(p.CreationTimestamp.Time, now),
@@ -72,7 +72,7 @@ func newCandidate(p *corev1.Pod, perNode map[string]int, now time.Time) candidat
 	case corev1.PodRunning:
 		c.phase = 2
 	}
-	if since, ok := podstate.ReadySince(p); ok {
+	if since, ok := podapi.ReadySince(p); ok {
 		c.readyFor = magnitude(since, now)
 	}
 	for i := range p.Status.ContainerStatuses {

@@ -11,7 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 // Revision is a template and the name of the ControllerRevision that keeps it.
@@ -166,7 +166,7 @@ func (p *planner) keep(r replica) bool {
 	case r.pod == nil:
 		p.create(r)
 		return false
-	case podstate.Finished(r.pod):
+	case podapi.IsTerminal(r.pod):
 		// Also one that succeeded: the result of a container that was stopped
 		// does not show whether its pod is wanted.
 		p.delete(r.pod)
@@ -311,7 +311,7 @@ func (p *planner) terminating(pod *corev1.Pod) bool {
 }
 
 func (p *planner) available(pod *corev1.Pod) bool {
-	ok, _ := podstate.Available(pod, p.Set.Spec.MinReadySeconds, p.now)
+	ok, _ := podapi.Available(pod, p.Set.Spec.MinReadySeconds, p.now)
 	return ok
 }
 

@@ -14,8 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/utils/ptr"
 
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/controllers/internal/golden"
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
 )
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the transcripts in testdata")
@@ -72,12 +72,12 @@ func check(t *testing.T, w *world, seed uint64, step int) {
 	}
 	available, updates := 0, 0
 	for _, pod := range o.Pods {
-		if wanted(o.Set, ordinalOf(pod)) && pod.DeletionTimestamp == nil && podstate.Ready(pod) {
+		if wanted(o.Set, ordinalOf(pod)) && pod.DeletionTimestamp == nil && podapi.IsReady(pod) {
 			available++
 		}
 	}
 	for _, pod := range p.Delete {
-		if wanted(o.Set, ordinalOf(pod)) && podstate.Ready(pod) {
+		if wanted(o.Set, ordinalOf(pod)) && podapi.IsReady(pod) {
 			updates++
 		}
 	}

@@ -7,7 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/ptr"
 
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 // makeStatus counts the pods, and sets when the next of them becomes available.
@@ -35,9 +35,9 @@ func (p *planner) makeStatus() appsv1.StatefulSetStatus {
 
 func (p *planner) count(s *appsv1.StatefulSetStatus, pod *corev1.Pod) {
 	s.Replicas++
-	if pod.Status.Phase == corev1.PodRunning && podstate.Ready(pod) {
+	if pod.Status.Phase == corev1.PodRunning && podapi.IsReady(pod) {
 		s.ReadyReplicas++
-		available, in := podstate.Available(pod, p.Set.Spec.MinReadySeconds, p.now)
+		available, in := podapi.Available(pod, p.Set.Spec.MinReadySeconds, p.now)
 		if available {
 			s.AvailableReplicas++
 		} else if in > 0 && (p.plan.RequeueAfter == 0 || in < p.plan.RequeueAfter) {

@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/component-helpers/resource"
 
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/nodeagent/podconfig"
-	"github.com/coracle-k8s/coracle/nodeagent/pods"
 )
 
 // Limits of a cgroup; zero values mean no limit.
@@ -46,7 +46,7 @@ func ForPod(pod *corev1.Pod) Limits {
 	requests := resource.PodRequests(pod, resource.PodResourcesOptions{})
 	limits := resource.PodLimits(pod, resource.PodResourcesOptions{})
 	out := Limits{CPUShares: podconfig.Shares(requests.Cpu().MilliValue())}
-	if pods.QOSClass(pod) == corev1.PodQOSBestEffort {
+	if podapi.QOSClass(pod) == corev1.PodQOSBestEffort {
 		out.CPUShares = podconfig.Shares(0)
 		return out
 	}
@@ -81,7 +81,7 @@ func all(pod *corev1.Pod, name corev1.ResourceName) bool {
 func QOSShares(list []*corev1.Pod) int64 {
 	var milli int64
 	for _, pod := range list {
-		if pods.QOSClass(pod) == corev1.PodQOSBurstable {
+		if podapi.QOSClass(pod) == corev1.PodQOSBurstable {
 			requests := resource.PodRequests(pod, resource.PodResourcesOptions{})
 			milli += requests.Cpu().MilliValue()
 		}

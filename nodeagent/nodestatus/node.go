@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	nodeapi "github.com/coracle-k8s/coracle/apis/core/node"
 	"github.com/coracle-k8s/coracle/nodeagent/nodelease"
 )
 
@@ -252,12 +253,7 @@ func (n *Node) publish(ctx context.Context, node *corev1.Node) {
 
 // tellReady emits an event when readiness changes.
 func (n *Node) tellReady(node *corev1.Node, d Desired) {
-	was := false
-	for _, c := range node.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			was = c.Status == corev1.ConditionTrue
-		}
-	}
+	was := nodeapi.IsReady(node)
 	switch is := d.Health.Problem == ""; {
 	case is && !was:
 		n.event(corev1.EventTypeNormal, "NodeReady", "Node "+n.config.Name+" status is now: NodeReady")

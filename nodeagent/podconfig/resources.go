@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
-	"github.com/coracle-k8s/coracle/nodeagent/pods"
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 // The kernel's CPU accounting: shares per CPU, the scheduling period and the
@@ -86,7 +86,7 @@ func OOMScore(pod *corev1.Pod, r corev1.ResourceRequirements, memory int64) int6
 	if pod.Spec.Priority != nil && *pod.Spec.Priority >= SystemNodeCritical {
 		return guaranteed
 	}
-	switch pods.QOSClass(pod) {
+	switch podapi.QOSClass(pod) {
 	case corev1.PodQOSGuaranteed:
 		return guaranteed
 	case corev1.PodQOSBestEffort:

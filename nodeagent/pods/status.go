@@ -7,6 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 // Reasons of waiting and terminated containers, as users know them.
@@ -36,7 +38,7 @@ func (p *planner) status() corev1.PodStatus {
 	status := *pod.Status.DeepCopy()
 	now := metav1.NewTime(p.Now.Truncate(time.Second))
 	status.ObservedGeneration = pod.Generation
-	status.QOSClass = QOSClass(pod)
+	status.QOSClass = podapi.QOSClass(pod)
 	status.Reason, status.Message = p.reason, p.message
 	if status.StartTime == nil {
 		status.StartTime = &now

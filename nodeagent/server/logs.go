@@ -31,7 +31,7 @@ func (s *server) logs(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	name := r.PathValue("container")
-	found := status(pod, name)
+	found := podapi.ContainerStatus(&pod.Status, name)
 	c, err := s.container(r.Context(), pod, name, options.Previous)
 	switch {
 	case err != nil:

@@ -119,17 +119,3 @@ func (s *server) container(ctx context.Context, pod *corev1.Pod, name string, pr
 	}
 	return newest, nil
 }
-
-// status finds a container's status by name; nil if the pod has no such container.
-func status(pod *corev1.Pod, name string) *corev1.ContainerStatus {
-	for _, list := range [][]corev1.ContainerStatus{
-		pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses, pod.Status.EphemeralContainerStatuses,
-	} {
-		for i := range list {
-			if list[i].Name == name {
-				return &list[i]
-			}
-		}
-	}
-	return nil
-}

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/nodeagent/pods"
 )
 
@@ -62,7 +63,7 @@ func statusOf(pod *corev1.Pod, podIP, hostIP string, instant time.Time) (corev1.
 	status.Phase = corev1.PodRunning
 	status.HostIP, status.HostIPs = hostIP, []corev1.HostIP{{IP: hostIP}}
 	status.PodIP, status.PodIPs = podIP, []corev1.PodIP{{IP: podIP}}
-	status.QOSClass = pods.QOSClass(pod)
+	status.QOSClass = podapi.QOSClass(pod)
 	if status.StartTime == nil {
 		status.StartTime = &now
 	}

@@ -10,6 +10,8 @@ import (
 	ndf "k8s.io/component-helpers/nodedeclaredfeatures"
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
+
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 // NodeInfo is a node with everything that is on it, summed.
@@ -161,43 +163,22 @@ func (n *NodeInfo) account(p fwk.PodInfo, sign int64) {
 // accountPorts counts again after a removal: two pods may hold the same port if
 // they were not placed by a scheduler.
 func (n *NodeInfo) accountPorts(pod *v1.Pod, sign int64) {
-	add := func(port *v1.ContainerPort) { n.usedPorts.Add(port.HostIP, string(port.Protocol), port.HostPort) }
-	if sign > 0 {
-		forEachHostPort(pod, add)
-		return
-	}
-	if len(HostPorts(pod)) == 0 {
-		return
-	}
-	clear(n.usedPorts)
-	for _, p := range n.pods {
-		forEachHostPort(p.GetPod(), add)
-	}
-}
-
-// forEachHostPort visits host ports of containers and of sidecars, which run
-// as long as containers do.
-func forEachHostPort(pod *v1.Pod, visit func(*v1.ContainerPort)) {
-	containers := func(cs []v1.Container, only func(*v1.Container) bool) {
-		for i := range cs {
-			for j := range cs[i].Ports {
-				if cs[i].Ports[j].HostPort > 0 && only(&cs[i]) {
-					visit(&cs[i].Ports[j])
-				}
-			}
+	add := func(ports []v1.ContainerPort) {
+		for _, p := range ports {
+			n.usedPorts.Add(p.HostIP, string(p.Protocol), p.HostPort)
 		}
 	}
-	containers(pod.Spec.Containers, func(*v1.Container) bool { return true })
-	containers(pod.Spec.InitContainers, func(c *v1.Container) bool {
-		return c.RestartPolicy != nil && *c.RestartPolicy == v1.ContainerRestartPolicyAlways
-	})
-}
-
-// HostPorts lists the host ports that pod occupies on its node.
-func HostPorts(pod *v1.Pod) []v1.ContainerPort {
-	var ports []v1.ContainerPort
-	forEachHostPort(pod, func(p *v1.ContainerPort) { ports = append(ports, *p) })
-	return ports
+	ports := podapi.HostPorts(&pod.Spec)
+	switch {
+	case len(ports) == 0:
+	case sign > 0:
+		add(ports)
+	default:
+		clear(n.usedPorts)
+		for _, p := range n.pods {
+			add(podapi.HostPorts(&p.GetPod().Spec))
+		}
+	}
 }
 
 // Snapshot returns an independent copy with image states without node names.

@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
+	nodeapi "github.com/coracle-k8s/coracle/apis/core/node"
 	"github.com/coracle-k8s/coracle/cluster"
 )
 
@@ -270,10 +271,8 @@ func (t *target) nodesReady(ctx context.Context, want int) error {
 		return nil
 	}
 	_, err := t.await(ctx, &corev1.NodeList{}, func(_ watch.EventType, o client.Object) bool {
-		for _, c := range o.(*corev1.Node).Status.Conditions {
-			if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue {
-				ready[o.GetName()] = true
-			}
+		if nodeapi.IsReady(o.(*corev1.Node)) {
+			ready[o.GetName()] = true
 		}
 		return len(ready) == want
 	})

@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/coracle-k8s/coracle/apis/core/pod"
 )
@@ -27,15 +26,37 @@ func TestAvailable(t *testing.T) {
 		pod  *corev1.Pod
 		min  int32
 		want bool
+		in   time.Duration
 	}{
-		{"not ready", &corev1.Pod{}, 0, false},
-		{"ready, no minimum", readySince(time.Time{}), 0, true},
-		{"ready just long enough", readySince(t0.Add(-10 * time.Second)), 10, true},
-		{"ready too short", readySince(t0.Add(-9 * time.Second)), 10, false},
-		{"never changed", readySince(time.Time{}), 10, false},
+		{"not ready", &corev1.Pod{}, 0, false, 0},
+		{"ready, no minimum", readySince(time.Time{}), 0, true, 0},
+		{"ready just long enough", readySince(t0.Add(-10 * time.Second)), 10, true, 0},
+		{"ready too short", readySince(t0.Add(-9 * time.Second)), 10, false, time.Second},
+		{"never changed", readySince(time.Time{}), 10, false, 0},
 	} {
-		if got := pod.IsAvailable(c.pod, c.min, t0); got != c.want {
-			t.Errorf("%s: got %v", c.name, got)
+		if got, in := pod.Available(c.pod, c.min, t0); got != c.want || in != c.in {
+			t.Errorf("%s: got %v, %v", c.name, got, in)
+		}
+	}
+}
+
+func TestPhasesAndDeletion(t *testing.T) {
+	for _, c := range []struct {
+		phase                         corev1.PodPhase
+		deleted                       bool
+		active, terminating, terminal bool
+	}{
+		{corev1.PodPending, false, true, false, false},
+		{corev1.PodRunning, true, false, true, false},
+		{corev1.PodFailed, false, false, false, true},
+		{corev1.PodSucceeded, true, false, false, true},
+	} {
+		p := &corev1.Pod{Status: corev1.PodStatus{Phase: c.phase}}
+		if c.deleted {
+			p.DeletionTimestamp = &metav1.Time{Time: t0}
+		}
+		if pod.IsActive(p) != c.active || pod.IsTerminating(p) != c.terminating || pod.IsTerminal(p) != c.terminal {
+			t.Errorf("%s, deleted %v: active %v, terminating %v, terminal %v", c.phase, c.deleted, pod.IsActive(p), pod.IsTerminating(p), pod.IsTerminal(p))
 		}
 	}
 }
@@ -150,7 +171,7 @@ func TestReferences(t *testing.T) {
 	}
 }
 
-func TestTargetPort(t *testing.T) {
+func TestHostPorts(t *testing.T) {
 	always := corev1.ContainerRestartPolicyAlways
 	p := &corev1.Pod{Spec: corev1.PodSpec{
 		InitContainers: []corev1.Container{
@@ -160,20 +181,8 @@ func TestTargetPort(t *testing.T) {
 		Containers: []corev1.Container{{Ports: []corev1.ContainerPort{
 			{Name: "web", ContainerPort: 3, Protocol: corev1.ProtocolUDP}, {Name: "web", ContainerPort: 4, HostPort: 40, Protocol: corev1.ProtocolTCP}}}},
 	}}
-	for _, c := range []struct {
-		target intstr.IntOrString
-		want   int32
-	}{
-		{intstr.FromInt32(8080), 8080}, {intstr.FromInt32(0), 80}, {intstr.FromString("web"), 4},
-		{intstr.FromString("side"), 2}, {intstr.FromString("init"), 0}, {intstr.FromString("none"), 0},
-	} {
-		got, err := pod.TargetPort(p, &corev1.ServicePort{Port: 80, TargetPort: c.target, Protocol: corev1.ProtocolTCP})
-		if got != c.want || (err != nil) != (c.want == 0) {
-			t.Errorf("%v: %d, %v", c.target, got, err)
-		}
-	}
-	if !pod.HasSidecars(&p.Spec) || len(pod.HostPorts(&p.Spec)) != 2 {
-		t.Errorf("sidecars %v, host ports %v", pod.HasSidecars(&p.Spec), pod.HostPorts(&p.Spec))
+	if len(pod.HostPorts(&p.Spec)) != 2 {
+		t.Errorf("host ports %v", pod.HostPorts(&p.Spec))
 	}
 	if c, in := pod.FindContainer(&p.Spec, "x"); c != nil || in != "" {
 		t.Error("found a container that is not there")

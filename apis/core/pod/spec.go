@@ -1,10 +1,7 @@
 package pod
 
 import (
-	"fmt"
-
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 // ContainerType names the list of a pod's spec that a container is in.
@@ -57,19 +54,6 @@ func IsSidecar(c *corev1.Container) bool {
 	return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
 }
 
-// HasSidecars reports whether s has an init container that keeps running.
-func HasSidecars(s *corev1.PodSpec) bool {
-	for i := range s.InitContainers {
-		if IsSidecar(&s.InitContainers[i]) {
-			return true
-		}
-	}
-	return false
-}
-
-// IsHostNetwork reports whether the pod runs in its node's network namespace.
-func IsHostNetwork(p *corev1.Pod) bool { return p.Spec.HostNetwork }
-
 // HostPorts returns the ports that the pod wants on its node, of containers and sidecars.
 func HostPorts(s *corev1.PodSpec) []corev1.ContainerPort {
 	var ports []corev1.ContainerPort
@@ -89,39 +73,4 @@ func HostPorts(s *corev1.PodSpec) []corev1.ContainerPort {
 		add(&s.Containers[i])
 	}
 	return ports
-}
-
-// TargetPort finds the number of the port that sp means on p. A port given by
-// name is looked for in containers and sidecars, with sp's protocol; it is an
-// error if there is no port of that name.
-func TargetPort(p *corev1.Pod, sp *corev1.ServicePort) (int32, error) {
-	if sp.TargetPort.Type == intstr.Int {
-		if sp.TargetPort.IntVal == 0 { // an object that was never defaulted
-			return sp.Port, nil
-		}
-		return sp.TargetPort.IntVal, nil
-	}
-	name := sp.TargetPort.StrVal
-	find := func(c *corev1.Container) int32 {
-		for _, cp := range c.Ports {
-			if cp.Name == name && cp.Protocol == sp.Protocol {
-				return cp.ContainerPort
-			}
-		}
-		return 0
-	}
-	for i := range p.Spec.Containers {
-		if n := find(&p.Spec.Containers[i]); n != 0 {
-			return n, nil
-		}
-	}
-	for i := range p.Spec.InitContainers {
-		if !IsSidecar(&p.Spec.InitContainers[i]) {
-			continue
-		}
-		if n := find(&p.Spec.InitContainers[i]); n != 0 {
-			return n, nil
-		}
-	}
-	return 0, fmt.Errorf("finding port %q (%s) of pod %s/%s: no container has it", name, sp.Protocol, p.Namespace, p.Name)
 }

@@ -16,17 +16,31 @@ func IsReady(p *corev1.Pod) bool {
 	return c != nil && c.Status == corev1.ConditionTrue
 }
 
-// IsAvailable reports whether p has been ready for minReadySeconds at the time now.
-func IsAvailable(p *corev1.Pod, minReadySeconds int32, now time.Time) bool {
+// ReadySince returns the time at which a ready pod became so; ok is false if p is not
+// ready.
+func ReadySince(p *corev1.Pod) (since time.Time, ok bool) {
 	c := GetCondition(&p.Status, corev1.PodReady)
 	if c == nil || c.Status != corev1.ConditionTrue {
-		return false
+		return time.Time{}, false
+	}
+	return c.LastTransitionTime.Time, true
+}
+
+// Available reports whether p has been ready for minReadySeconds at the time now. If it
+// is ready and not yet available, in is how long that still takes.
+func Available(p *corev1.Pod, minReadySeconds int32, now time.Time) (ok bool, in time.Duration) {
+	since, ready := ReadySince(p)
+	if !ready {
+		return false, 0
 	}
 	if minReadySeconds == 0 {
-		return true
+		return true, 0
 	}
-	min := time.Duration(minReadySeconds) * time.Second
-	return !c.LastTransitionTime.IsZero() && !c.LastTransitionTime.Add(min).After(now)
+	if since.IsZero() {
+		return false, 0
+	}
+	in = since.Add(time.Duration(minReadySeconds) * time.Second).Sub(now)
+	return in <= 0, max(in, 0)
 }
 
 // IsTerminal reports whether p has ended for good: its phase is Failed or Succeeded.
@@ -37,6 +51,11 @@ func IsTerminal(p *corev1.Pod) bool {
 // IsActive reports whether p counts as a replica: it has not ended and is not being deleted.
 func IsActive(p *corev1.Pod) bool {
 	return !IsTerminal(p) && p.DeletionTimestamp == nil
+}
+
+// IsTerminating reports whether p is being deleted and has not ended.
+func IsTerminating(p *corev1.Pod) bool {
+	return !IsTerminal(p) && p.DeletionTimestamp != nil
 }
 
 // GetCondition returns the condition of type t in s, or nil. The result points into s.

@@ -15,8 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/controllers/internal/expect"
-	"github.com/coracle-k8s/coracle/controllers/internal/podstate"
 )
 
 // Queue is a controller's queue.
@@ -127,7 +127,7 @@ func (h *Handler) wake(namespace string, ref *metav1.OwnerReference, q Queue) {
 
 // wakeAdopters is as rare as pods without an owner are.
 func (h *Handler) wakeAdopters(ctx context.Context, pod *corev1.Pod, q Queue) {
-	if !podstate.Active(pod) || len(pod.Labels) == 0 {
+	if !podapi.IsActive(pod) || len(pod.Labels) == 0 {
 		return
 	}
 	for _, req := range h.Adopters(ctx, pod) {
@@ -140,7 +140,7 @@ func (h *Handler) wakeAdopters(ctx context.Context, pod *corev1.Pod, q Queue) {
 func ChangeMatters(old, new *corev1.Pod) bool {
 	return old.Status.Phase != new.Status.Phase ||
 		(old.DeletionTimestamp == nil) != (new.DeletionTimestamp == nil) ||
-		!apiequality.Semantic.DeepEqual(podstate.Condition(old, corev1.PodReady), podstate.Condition(new, corev1.PodReady)) ||
+		!apiequality.Semantic.DeepEqual(podapi.GetCondition(&old.Status, corev1.PodReady), podapi.GetCondition(&new.Status, corev1.PodReady)) ||
 		!apiequality.Semantic.DeepEqual(old.Labels, new.Labels) ||
 		!apiequality.Semantic.DeepEqual(old.OwnerReferences, new.OwnerReferences)
 }

@@ -9,6 +9,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+
+	nodeapi "github.com/coracle-k8s/coracle/apis/core/node"
 )
 
 // MaxAddresses bounds the addresses of one Service.
@@ -134,7 +136,7 @@ func byAge(a, b *corev1.Service) int {
 
 // sorted returns the ready nodes by name; simulated ones only if there are no others.
 func sorted(nodes []*corev1.Node) []*corev1.Node {
-	nodes = slices.DeleteFunc(slices.Clone(nodes), func(n *corev1.Node) bool { return !ready(n) })
+	nodes = slices.DeleteFunc(slices.Clone(nodes), func(n *corev1.Node) bool { return !nodeapi.IsReady(n) })
 	nodes = prefer(nodes, func(n *corev1.Node) bool { return !strings.HasPrefix(n.Spec.ProviderID, simulatedProvider) })
 	slices.SortFunc(nodes, func(a, b *corev1.Node) int { return cmp.Compare(a.Name, b.Name) })
 	return nodes
@@ -180,12 +182,6 @@ func prefer(nodes []*corev1.Node, good func(*corev1.Node) bool) []*corev1.Node {
 		return nodes
 	}
 	return out
-}
-
-func ready(n *corev1.Node) bool {
-	return slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
-		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
-	})
 }
 
 func onlyLocal(svc *corev1.Service) bool {

@@ -13,6 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	nodeapi "github.com/coracle-k8s/coracle/apis/core/node"
 )
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
@@ -80,7 +82,7 @@ func (b *Balancer) nodeHandler() handler.TypedEventHandler[*corev1.Node, reconci
 		// One that begins or ceases to be there wakes all by itself.
 		UpdateFunc: func(ctx context.Context, e event.TypedUpdateEvent[*corev1.Node], q queue) {
 			before, after := e.ObjectOld, e.ObjectNew
-			if ready(before) != ready(after) || before.Status.DaemonEndpoints != after.Status.DaemonEndpoints ||
+			if nodeapi.IsReady(before) != nodeapi.IsReady(after) || before.Status.DaemonEndpoints != after.Status.DaemonEndpoints ||
 				!equality.Semantic.DeepEqual(before.Status.Addresses, after.Status.Addresses) {
 				b.wake(ctx, q, all)
 			}

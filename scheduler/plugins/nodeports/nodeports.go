@@ -8,7 +8,7 @@ import (
 	"k8s.io/klog/v2"
 	fwk "k8s.io/kube-scheduler/framework"
 
-	"github.com/coracle-k8s/coracle/scheduler/cache"
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 const (
@@ -51,10 +51,10 @@ func frees(_ klog.Logger, pod *v1.Pod, oldObj, _ any) (fwk.QueueingHint, error) 
 		return fwk.Queue, nil
 	}
 	freed := fwk.HostPortInfo{}
-	for _, p := range cache.HostPorts(gone) {
+	for _, p := range podapi.HostPorts(&gone.Spec) {
 		freed.Add(p.HostIP, string(p.Protocol), p.HostPort)
 	}
-	if conflicts(cache.HostPorts(pod), freed) {
+	if conflicts(podapi.HostPorts(&pod.Spec), freed) {
 		return fwk.Queue, nil
 	}
 	return fwk.QueueSkip, nil
@@ -62,7 +62,7 @@ func frees(_ klog.Logger, pod *v1.Pod, oldObj, _ any) (fwk.QueueingHint, error) 
 
 // PreFilter skips pods without host ports.
 func (*NodePorts) PreFilter(_ context.Context, cs fwk.CycleState, pod *v1.Pod, _ []fwk.NodeInfo) (*fwk.PreFilterResult, *fwk.Status) {
-	ports := cache.HostPorts(pod)
+	ports := podapi.HostPorts(&pod.Spec)
 	if len(ports) == 0 {
 		return nil, fwk.NewStatus(fwk.Skip)
 	}

@@ -47,7 +47,7 @@ var (
 	inRecord = regexp.MustCompile(`in record \(\d+\)`) // which a controller may have changed
 	current  = regexp.MustCompile(`current: \d+`)
 	// A changed request may have its version under the key x.
-	version  = regexp.MustCompile(`(?i)(resource ?version(?: in [a-z ]+)?[^0-9a-z]{0,20}|\bmap\[x:)(\d+)\b`)
+	version  = regexp.MustCompile(`(?i)(resource ?version(?: in [a-z ]+)?[^0-9a-z]{0,20}|\bmap\[x:|\\"x\\*":\\*")(\d+)\b`)
 	number   = regexp.MustCompile(`\b\d{3,}\b`)
 	port     = regexp.MustCompile(`\b3[0-2]\d{3}\b`)
 	zero     = time.Date(2101, 1, 1, 0, 0, 0, 0, time.UTC)

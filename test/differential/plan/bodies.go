@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -157,13 +159,33 @@ func (g *Generator) tame(k *Kind, name string, body map[string]any) map[string]a
 		}
 	}
 	delete(body, "globalDefault")
-	text := strings.ReplaceAll(encode(body), `"namespace":"default"`, fmt.Sprintf(`"namespace":%q`, g.namespace))
+	text := g.allocated(strings.ReplaceAll(encode(body), `"namespace":"default"`, fmt.Sprintf(`"namespace":%q`, g.namespace)))
 	out := map[string]any{}
 	if err := json.Unmarshal([]byte(text), &out); err != nil {
 		panic(err) // it is JSON
 	}
 	g.tameHooks(k, out)
 	return out
+}
+
+var (
+	sampleIP   = regexp.MustCompile(`\b10\.96\.0\.([0-7])\b/?`)
+	samplePort = regexp.MustCompile(`\b3008([0-9])\b`)
+)
+
+// allocated gives a worker ClusterIPs and node ports of its own in place of the samples',
+// so that none is taken by another one. They are in the parts of the default ranges that
+// servers do not take by chance, of 32 workers at most. Prefixes stay.
+func (g *Generator) allocated(text string) string {
+	text = sampleIP.ReplaceAllStringFunc(text, func(ip string) string {
+		if strings.HasSuffix(ip, "/") {
+			return ip
+		}
+		return fmt.Sprintf("10.0.0.%d", g.config.Worker%32*7+10+int(ip[len(ip)-1]-'0'))
+	})
+	return samplePort.ReplaceAllStringFunc(text, func(port string) string {
+		return strconv.Itoa(30000 + g.config.Worker%32*2 + int(port[len(port)-1]-'0')%2)
+	})
 }
 
 // tameHooks binds roles to the worker's own users, and lets webhooks and policies

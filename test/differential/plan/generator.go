@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
@@ -172,6 +173,9 @@ var holding = regexp.MustCompile(`finalizers|Foreground|Orphan|orphanDependents`
 
 // finish adds what any request may have.
 func (g *Generator) finish(r Request) Request {
+	if strings.Contains(r.ContentType, "json") || strings.Contains(r.ContentType, "yaml") {
+		r.Body = g.allocated(r.Body)
+	}
 	if r.Method != http.MethodGet && r.Query == nil {
 		r.Query = url.Values{}
 	}

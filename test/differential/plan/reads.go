@@ -82,7 +82,7 @@ func (g *Generator) selectors(k *Kind, q url.Values) {
 	}
 }
 
-// unlisted kinds, which are not watched either, have objects of several workers, which come and go meanwhile.
+// unlisted kinds have objects of several workers, which come and go meanwhile.
 var unlisted = map[string]bool{"componentstatuses": true, "customresourcedefinitions": true, "apiservices": true, "ipaddresses": true}
 
 func (g *Generator) list() (Request, bool) {
@@ -166,13 +166,19 @@ func (g *Generator) listed(r Request, version string, meta map[string]any) {
 // watch plans a write that ends a watch. When its version is known, the watch follows.
 func (g *Generator) watch() (Request, bool) {
 	o := g.object("watch")
-	if o == nil || g.versions[o.Kind] == "" || !o.Kind.Can("patch") || unlisted[o.Kind.Resource] || o.Kind.Group == "admissionregistration.k8s.io" {
+	if o == nil || g.versions[o.Kind] == "" || !o.Kind.Can("patch") || !followed(o.Kind) {
 		return Request{}, false
 	}
 	mark := g.random.Uint32()
 	return Request{Method: http.MethodPatch, Path: o.Kind.Path(g.namespace) + "/" + o.Name, ContentType: "application/merge-patch+json",
 		Body:   encode(map[string]any{"metadata": map[string]any{"annotations": map[string]any{"mark": encode(mark)}}}),
 		target: target{kind: o.Kind, name: o.Name, marked: true}}, true
+}
+
+// followed reports whether a kind is watched: not one of whose objects other workers
+// have some that come and go.
+func followed(k *Kind) bool {
+	return k.Namespaced || !unlisted[k.Resource] && k.Resource != "namespaces" && k.Group != "admissionregistration.k8s.io" && k.Group != "rbac.authorization.k8s.io"
 }
 
 // watched plans the watch that ends with version.
