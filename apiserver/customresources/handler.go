@@ -41,7 +41,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	for {
 		d := s.lookup(schema.GroupResource{Group: info.APIGroup, Resource: info.Resource})
 		if d == nil || !d.serves(info) {
-			s.fail(w, req, info, notFound())
+			http.NotFound(w, req) // a text, as upstream's
 			return
 		}
 		if info.Namespace == "." || info.Namespace == ".." { // of which no key can be made
@@ -53,10 +53,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			return
 		}
 	}
-}
-
-func notFound() error {
-	return apierrors.NewGenericServerResponse(http.StatusNotFound, "", schema.GroupResource{}, "", "the server could not find the requested resource", 0, true)
 }
 
 func (s *Server) fail(w http.ResponseWriter, req *http.Request, info *request.RequestInfo, err error) {

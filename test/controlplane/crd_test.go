@@ -119,6 +119,14 @@ var _ = Describe("custom resources", Ordered, func() {
 		Expect(list.Items).To(BeEmpty(), "a list is right before there is anything")
 	})
 
+	It("answer as a path that is not there while nothing defines them", func(ctx SpecContext) {
+		d, err := discovery.NewDiscoveryClientForConfig(w.Config)
+		Expect(err).NotTo(HaveOccurred())
+		body, err := d.RESTClient().Get().AbsPath("/apis/" + group + "/v1/namespaces/default/boats").DoRaw(ctx)
+		Expect(apierrors.IsNotFound(err)).To(BeTrue())
+		Expect(string(body)).To(Equal("404 page not found\n"))
+	})
+
 	It("can be used the moment their definition is accepted", func(ctx SpecContext) {
 		began := time.Now()
 		Expect(crds.Create(ctx, boats(group, nil))).To(Succeed())

@@ -33,7 +33,7 @@ func (g *Generator) create() (Request, bool) {
 	meta, _ := body["metadata"].(map[string]any)
 	switch {
 	case meta == nil:
-	case g.chance(12) && !named[k.Resource]:
+	case g.chance(12) && !named[k.Resource] && g.completes():
 		delete(meta, "name")
 		r.Generated = g.pick("gen-", "long-"+strings.Repeat("n", 60)+"-", "UPPER-")
 		meta["generateName"] = r.Generated
