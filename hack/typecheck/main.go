@@ -39,9 +39,11 @@ func check(system string, patterns []string) error {
 		return fmt.Errorf("finding the module: %w", err)
 	}
 	loaded, err := packages.Load(&packages.Config{
-		Mode:      packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports | packages.NeedDeps | packages.NeedTypes | packages.NeedSyntax | packages.NeedTypesSizes,
-		Env:       append(os.Environ(), "GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0"),
-		ParseFile: func(fset *token.FileSet, name string, src []byte) (*ast.File, error) { return parse(fset, name, src, here) },
+		Mode: packages.NeedName | packages.NeedFiles | packages.NeedCompiledGoFiles | packages.NeedImports | packages.NeedDeps | packages.NeedTypes | packages.NeedSyntax | packages.NeedTypesSizes,
+		Env:  append(os.Environ(), "GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0"),
+		ParseFile: func(fset *token.FileSet, name string, src []byte) (*ast.File, error) {
+			return parse(fset, name, src, here)
+		},
 	}, patterns...)
 	if err != nil {
 		return fmt.Errorf("loading packages: %w", err)
