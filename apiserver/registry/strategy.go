@@ -22,6 +22,7 @@ import (
 type strategy[T Object] struct {
 	*runtime.Scheme
 	names.NameGenerator
+	reportsOnce
 	kind         Kind[T]
 	spec, status []int // field index, nil when T has none
 }
@@ -94,15 +95,18 @@ func (s strategy[T]) ValidateUpdate(ctx context.Context, obj, old runtime.Object
 	return append(s.kind.ValidateUpdate(ctx, obj.(T), old.(T)), s.finalizers(obj.(T))...)
 }
 
-// ValidateDeclaratively implements rest.DeclarativeValidationStrategy. Nothing is
-// declared here. It gets the errors of all metadata, which the library checks
-// besides the kind's own, and reports each once.
-func (s strategy[T]) ValidateDeclaratively(_ context.Context, _, _ runtime.Object, errs field.ErrorList, _ operation.Type, _ rest.DeclarativeValidationConfig) field.ErrorList {
+// reportsOnce implements rest.DeclarativeValidationStrategy. Nothing is declared here.
+// The library hands it the errors of all metadata, which it checks besides the kind's
+// own, and it reports each once.
+type reportsOnce struct{}
+
+// ValidateDeclaratively implements rest.DeclarativeValidationStrategy.
+func (reportsOnce) ValidateDeclaratively(_ context.Context, _, _ runtime.Object, errs field.ErrorList, _ operation.Type, _ rest.DeclarativeValidationConfig) field.ErrorList {
 	return once(errs)
 }
 
 // DeclarativeValidationConfig implements rest.DeclarativeValidationStrategy.
-func (s strategy[T]) DeclarativeValidationConfig(context.Context, runtime.Object, runtime.Object) rest.DeclarativeValidationConfig {
+func (reportsOnce) DeclarativeValidationConfig(context.Context, runtime.Object, runtime.Object) rest.DeclarativeValidationConfig {
 	return rest.DeclarativeValidationConfig{}
 }
 
@@ -112,31 +116,19 @@ func ReportOnce(s rest.RESTUpdateStrategy) rest.RESTUpdateStrategy {
 	if _, ok := s.(rest.DeclarativeValidationStrategy); ok {
 		return s
 	}
-	return reportOnce{s}
+	return updated{RESTUpdateStrategy: s}
 }
 
-type reportOnce struct{ rest.RESTUpdateStrategy }
-
-func (reportOnce) ValidateDeclaratively(_ context.Context, _, _ runtime.Object, errs field.ErrorList, _ operation.Type, _ rest.DeclarativeValidationConfig) field.ErrorList {
-	return once(errs)
-}
-
-func (reportOnce) DeclarativeValidationConfig(context.Context, runtime.Object, runtime.Object) rest.DeclarativeValidationConfig {
-	return rest.DeclarativeValidationConfig{}
+type updated struct {
+	rest.RESTUpdateStrategy
+	reportsOnce
 }
 
 // Created is a strategy for new objects that reports each error once. Wrappers embed
 // it for the same reason.
-type Created struct{ rest.RESTCreateStrategy }
-
-// ValidateDeclaratively implements rest.DeclarativeValidationStrategy.
-func (Created) ValidateDeclaratively(_ context.Context, _, _ runtime.Object, errs field.ErrorList, _ operation.Type, _ rest.DeclarativeValidationConfig) field.ErrorList {
-	return once(errs)
-}
-
-// DeclarativeValidationConfig implements rest.DeclarativeValidationStrategy.
-func (Created) DeclarativeValidationConfig(context.Context, runtime.Object, runtime.Object) rest.DeclarativeValidationConfig {
-	return rest.DeclarativeValidationConfig{}
+type Created struct {
+	rest.RESTCreateStrategy
+	reportsOnce
 }
 
 // once drops duplicate errors, as upstream does where it merges declarative
