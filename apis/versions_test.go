@@ -23,7 +23,6 @@ import (
 // filler fills what the hub and every version can hold. Upstream's versions differ in
 // the rest, too: v1beta1 of resource.k8s.io does not distinguish unset from false and
 // "", and a request of it is for exactly one kind of device only if a field is set.
-// The hub has no pkixPublicKey, which only certificates.k8s.io/v1beta1 has.
 func filler(seed int64) *randfill.Filler {
 	return randfill.NewWithSeed(seed).NilChance(0.3).NumElements(1, 3).MaxDepth(14).Funcs(
 		func(q *resource.Quantity, c randfill.Continue) {
@@ -50,7 +49,7 @@ func filler(seed int64) *randfill.Filler {
 		},
 		func(s *certificatesv1beta1.PodCertificateRequestSpec, c randfill.Continue) {
 			c.FillNoCustom(s)
-			s.PKIXPublicKey, s.ProofOfPossession = nil, nil
+			s.PKIXPublicKey, s.ProofOfPossession = nil, nil // v1 has no such fields
 		},
 		func(r *runtime.RawExtension, _ randfill.Continue) { r.Raw = []byte(`{}`) },
 		func(m *metav1.ObjectMeta, c randfill.Continue) { m.Name = c.String(8) },

@@ -155,7 +155,8 @@ func served(resources []*registry.Resource) func(schema.GroupVersionResource) bo
 	shown := map[schema.GroupVersionResource]bool{}
 	for _, r := range resources {
 		shown[r.GVR()] = !r.Hidden
-		usual = usual && !r.Hidden && !strings.Contains(r.GVK.Version, "beta") && !strings.Contains(r.GVK.Version, "alpha")
+		stable := !strings.Contains(r.GVK.Version, "beta") && !strings.Contains(r.GVK.Version, "alpha")
+		usual = usual && stable != r.Hidden
 	}
 	if usual {
 		return nil

@@ -64,7 +64,7 @@ func configureIn(dir string) (apiserver.Config, error) {
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	return apiserver.Config{
-		Etcd: etcd.Config{Dir: filepath.Join(dir, "etcd"), UnsafeNoFsync: true}, Scheme: apis.NewScheme(), Resources: all.Resources(),
+		Etcd: etcd.Config{Dir: filepath.Join(dir, "etcd"), UnsafeNoFsync: true}, Scheme: apis.NewScheme(), Resources: all.Default(),
 		Listeners: []net.Listener{listener}, Certificate: certificate, Authority: authority, ServiceAccountKey: key,
 		Tokens:   map[string]*user.DefaultInfo{"secret": {Name: "admin", Groups: []string{user.SystemPrivilegedGroup}}},
 		Services: registry.ServiceNetwork{CIDR: "10.96.0.0/16", NodePortBase: 30000, NodePortSize: 2768},

@@ -1,6 +1,10 @@
 package apiserver_test
 
 import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -68,6 +72,38 @@ func TestVersionsShowTheSameObjects(t *testing.T) {
 	must(http.MethodDelete, group+"v1beta2"+claims+"/c", "")
 	response, _ := s.do(t, http.MethodGet, "/apis/"+group+"v1"+claims+"/c", "secret", "")
 	g.Expect(response.StatusCode).To(Equal(http.StatusNotFound))
+}
+
+// TestDeprecatedKeys asks for a certificate in v1beta1 by a key that v1 has no fields
+// for: v1 shows and changes the request without losing it.
+func TestDeprecatedKeys(t *testing.T) {
+	g := NewWithT(t)
+	s := everything(t)
+	defer s.Stop()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	g.Expect(err).NotTo(HaveOccurred())
+	der, err := x509.MarshalPKIXPublicKey(public)
+	g.Expect(err).NotTo(HaveOccurred())
+	key := `"pkixPublicKey":"` + base64.StdEncoding.EncodeToString(der) + `"`
+	request := `{"metadata":{"name":"r"},"spec":{"podName":"p","podUID":"pod","serviceAccountName":"sa","serviceAccountUID":"account","nodeName":"n","nodeUID":"node","signerName":"example.com/s",` +
+		key + `,"proofOfPossession":"` + base64.StdEncoding.EncodeToString(ed25519.Sign(private, []byte("pod"))) + `"}}`
+	v1, v1beta1 := "/apis/certificates.k8s.io/v1/namespaces/default/podcertificaterequests", "/apis/certificates.k8s.io/v1beta1/namespaces/default/podcertificaterequests"
+	ask := func(code int, method, path, body string) string {
+		t.Helper()
+		kind := "application/json"
+		if method == http.MethodPatch {
+			kind = "application/merge-patch+json"
+		}
+		response, answer := s.do(t, method, path, "secret", body, "Content-Type", kind)
+		g.Expect(response.StatusCode).To(Equal(code), answer)
+		return answer
+	}
+	g.Expect(ask(422, http.MethodPost, v1, request)).To(ContainSubstring("exactly one of (stubPKCS10Request) or (pkixPublicKey, proofOfPossession) must be set"))
+	g.Expect(ask(201, http.MethodPost, v1beta1, request)).To(And(ContainSubstring(key), ContainSubstring(`"maxExpirationSeconds":86400`)))
+	g.Expect(ask(200, http.MethodGet, v1+"/r", "")).NotTo(ContainSubstring(key))
+	ask(200, http.MethodPatch, v1beta1+"/r", `{"metadata":{"labels":{"a":"b"}}}`)
+	g.Expect(ask(200, http.MethodPatch, v1+"/r/status", `{"status":{"conditions":[{"type":"Denied","status":"True","reason":"No","message":"no","lastTransitionTime":"2026-01-01T00:00:00Z"}]}}`)).To(ContainSubstring(`"Denied"`))
+	g.Expect(ask(200, http.MethodGet, v1beta1+"/r", "")).To(And(ContainSubstring(key), ContainSubstring(`"Denied"`), ContainSubstring(`"a":"b"`)))
 }
 
 // TestKindsOfOptionalVersions creates an object of each kind that has no stable

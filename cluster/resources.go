@@ -12,7 +12,7 @@ import (
 // feature gates that have no effect.
 func (c *Cluster) resources() ([]*registry.Resource, error) {
 	if len(c.config.FeatureGates)+len(c.config.APIServer.RuntimeConfig) == 0 {
-		return all.Resources(), nil
+		return all.Default(), nil
 	}
 	gates, err := features.New(c.config.FeatureGates)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
+	certificatesv1beta1 "k8s.io/api/certificates/v1beta1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -99,7 +100,7 @@ func TestNoPanic(t *testing.T) {
 		f.Fill(&oldB)
 		ValidateClusterTrustBundle(&b)
 		ValidateClusterTrustBundleUpdate(&b, &oldB)
-		var p, oldP certificatesv1.PodCertificateRequest
+		var p, oldP certificatesv1beta1.PodCertificateRequest
 		f.Fill(&p)
 		f.Fill(&oldP)
 		s.Default(&p)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
+	certificatesv1beta1 "k8s.io/api/certificates/v1beta1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/coracle-k8s/coracle/apis/certificates"
@@ -21,7 +22,7 @@ func FuzzKinds(f *testing.F) {
 			certificates.ValidateCertificateSigningRequestStatusUpdate, certificates.ValidateCertificateSigningRequestApprovalUpdate),
 		mangle.Of(certificates.ValidateClusterTrustBundle, certificates.ValidateClusterTrustBundleUpdate),
 		mangle.Of(certificates.ValidatePodCertificateRequest, certificates.ValidatePodCertificateRequestUpdate,
-			func(r, old *certificatesv1.PodCertificateRequest) field.ErrorList {
+			func(r, old *certificatesv1beta1.PodCertificateRequest) field.ErrorList {
 				return certificates.ValidatePodCertificateRequestStatusUpdate(r, old, time.Unix(1<<31, 0))
 			}),
 	)

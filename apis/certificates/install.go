@@ -16,33 +16,38 @@ import (
 )
 
 // Install registers certificates.k8s.io/v1, its hub, its defaults and field labels in
-// s, and of v1beta1 what Kubernetes still serves. The hub has no pkixPublicKey and
-// proofOfPossession of PodCertificateRequests, which only v1beta1 has.
+// s, and of v1beta1 what Kubernetes still serves. The hub of PodCertificateRequest is
+// v1beta1, which alone has pkixPublicKey and proofOfPossession: v1 leaves them out.
 func Install(s *runtime.Scheme) error {
-	gv := certificatesv1.SchemeGroupVersion
-	if err := certificatesv1.AddToScheme(s); err != nil {
-		return fmt.Errorf("registering %s: %w", gv, err)
+	v1, v1beta1 := certificatesv1.SchemeGroupVersion, certificatesv1beta1.SchemeGroupVersion
+	requests := []runtime.Object{&certificatesv1beta1.PodCertificateRequest{}, &certificatesv1beta1.PodCertificateRequestList{}}
+	s.AddKnownTypes(v1beta1, requests...)
+	if err := hub.Add(s, v1beta1); err != nil {
+		return err
 	}
-	s.AddTypeDefaultingFunc(&certificatesv1.PodCertificateRequest{}, func(obj any) {
-		SetDefaultsPodCertificateRequest(obj.(*certificatesv1.PodCertificateRequest))
+	if err := certificatesv1.AddToScheme(s); err != nil {
+		return fmt.Errorf("registering %s: %w", v1, err)
+	}
+	if err := hub.Add(s, v1); err != nil {
+		return err
+	}
+	s.AddTypeDefaultingFunc(&certificatesv1beta1.PodCertificateRequest{}, func(obj any) {
+		SetDefaultsPodCertificateRequest(obj.(*certificatesv1beta1.PodCertificateRequest))
 	})
-	s.AddTypeDefaultingFunc(&certificatesv1.PodCertificateRequestList{}, func(obj any) {
-		for i := range obj.(*certificatesv1.PodCertificateRequestList).Items {
-			SetDefaultsPodCertificateRequest(&obj.(*certificatesv1.PodCertificateRequestList).Items[i])
+	s.AddTypeDefaultingFunc(&certificatesv1beta1.PodCertificateRequestList{}, func(obj any) {
+		for i := range obj.(*certificatesv1beta1.PodCertificateRequestList).Items {
+			SetDefaultsPodCertificateRequest(&obj.(*certificatesv1beta1.PodCertificateRequestList).Items[i])
 		}
 	})
-	for _, gv := range []schema.GroupVersion{gv, certificatesv1beta1.SchemeGroupVersion} {
+	for _, gv := range []schema.GroupVersion{v1, v1beta1} {
 		if err := addFieldLabels(s, gv); err != nil {
 			return err
 		}
 	}
-	if err := hub.Add(s, gv); err != nil {
+	if err := hub.AddVersion(s, v1, []runtime.Object{&certificatesv1.PodCertificateRequest{}, &certificatesv1.PodCertificateRequestList{}}); err != nil {
 		return err
 	}
-	return hub.AddVersion(s, certificatesv1beta1.SchemeGroupVersion, []runtime.Object{
-		&certificatesv1beta1.ClusterTrustBundle{}, &certificatesv1beta1.ClusterTrustBundleList{},
-		&certificatesv1beta1.PodCertificateRequest{}, &certificatesv1beta1.PodCertificateRequestList{},
-	})
+	return hub.AddVersion(s, v1beta1, []runtime.Object{&certificatesv1beta1.ClusterTrustBundle{}, &certificatesv1beta1.ClusterTrustBundleList{}})
 }
 
 func addFieldLabels(s *runtime.Scheme, gv schema.GroupVersion) error {
@@ -64,7 +69,7 @@ func addFieldLabels(s *runtime.Scheme, gv schema.GroupVersion) error {
 }
 
 // SetDefaultsPodCertificateRequest lets a certificate live for a day at most.
-func SetDefaultsPodCertificateRequest(r *certificatesv1.PodCertificateRequest) {
+func SetDefaultsPodCertificateRequest(r *certificatesv1beta1.PodCertificateRequest) {
 	if r.Spec.MaxExpirationSeconds == nil {
 		r.Spec.MaxExpirationSeconds = ptr.To[int32](24 * 60 * 60)
 	}

@@ -1,20 +1,24 @@
 package certificates
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
 	"strings"
 
-	certificatesv1 "k8s.io/api/certificates/v1"
+	certificatesv1beta1 "k8s.io/api/certificates/v1beta1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/types"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
 const (
@@ -26,10 +30,14 @@ const (
 	maxLifetime = 91 * 24 * 60 * 60 // of all others
 )
 
-var pkcs10Path = specPath.Child("stubPKCS10Request")
+var (
+	pkcs10Path = specPath.Child("stubPKCS10Request")
+	pkixPath   = specPath.Child("pkixPublicKey")
+	proofPath  = specPath.Child("proofOfPossession")
+)
 
 // ValidatePodCertificateRequest validates a new request and that its maker holds the key.
-func ValidatePodCertificateRequest(r *certificatesv1.PodCertificateRequest) field.ErrorList {
+func ValidatePodCertificateRequest(r *certificatesv1beta1.PodCertificateRequest) field.ErrorList {
 	errs := validation.ValidateObjectMeta(&r.ObjectMeta, true, validation.NameIsDNSSubdomain, metaPath)
 	s := &r.Spec
 	errs = append(errs, ValidateSignerName(s.SignerName, specPath.Child("signerName"))...)
@@ -82,27 +90,71 @@ func ValidateUserAnnotations(annotations map[string]string, path *field.Path) fi
 	return errs
 }
 
-func validateKey(r *certificatesv1.PodCertificateRequest) field.ErrorList {
-	if len(r.Spec.StubPKCS10Request) == 0 {
-		return field.ErrorList{field.Invalid(specPath, field.OmitValueType{}, "exactly one of (stubPKCS10Request) or (pkixPublicKey, proofOfPossession) must be set")}
+// validateKey checks the key, given by a request for a certificate or, which is
+// deprecated, by itself with a signature of the pod's UID.
+func validateKey(r *certificatesv1beta1.PodCertificateRequest) field.ErrorList {
+	s := &r.Spec
+	stub, key, proof := len(s.StubPKCS10Request) > 0, len(s.PKIXPublicKey) > 0, len(s.ProofOfPossession) > 0
+	switch {
+	case stub && !key && !proof:
+		return validateStub(s.StubPKCS10Request)
+	case !stub && key && proof:
+		return validatePublicKey(r)
 	}
-	return validateStub(r.Spec.StubPKCS10Request)
+	return field.ErrorList{field.Invalid(specPath, field.OmitValueType{}, "exactly one of (stubPKCS10Request) or (pkixPublicKey, proofOfPossession) must be set")}
 }
 
-// keyFault returns what is wrong with a public key, and the value to show for it.
-func keyFault(key any) (value any, fault string) {
+func validatePublicKey(r *certificatesv1beta1.PodCertificateRequest) field.ErrorList {
+	s := &r.Spec
+	if len(s.PKIXPublicKey) > maxKey {
+		return field.ErrorList{field.TooLong(pkixPath, "", maxKey)}
+	}
+	if len(s.ProofOfPossession) > maxKey {
+		return field.ErrorList{field.TooLong(proofPath, "", maxKey)}
+	}
+	key, err := x509.ParsePKIXPublicKey(s.PKIXPublicKey)
+	if err != nil {
+		return field.ErrorList{field.Invalid(pkixPath, s.PKIXPublicKey, "must be a valid PKIX-serialized public key")}
+	}
+	if value, fault := keyFault(key, s.PKIXPublicKey, "P256 or P384"); fault != "" {
+		return field.ErrorList{field.Invalid(pkixPath, value, fault)}
+	}
+	if !signed(key, []byte(r.Spec.PodUID), s.ProofOfPossession) {
+		return field.ErrorList{field.Invalid(proofPath, field.OmitValueType{}, "could not verify proof-of-possession signature")}
+	}
+	return nil
+}
+
+// signed reports whether a key that keyFault accepts signed the message, in the way
+// that v1beta1 says of proofOfPossession.
+func signed(key any, message, signature []byte) bool {
+	digest := sha256.Sum256(message)
+	switch k := key.(type) {
+	case ed25519.PublicKey:
+		return ed25519.Verify(k, message, signature)
+	case *ecdsa.PublicKey:
+		return ecdsa.VerifyASN1(k, digest[:], signature)
+	case *rsa.PublicKey:
+		return rsa.VerifyPSS(k, crypto.SHA256, digest[:], signature, nil) == nil
+	}
+	return false
+}
+
+// keyFault returns what is wrong with a public key, and the value to show for it:
+// shown is shown of a key of an unknown type. Curves are the allowed ones in words.
+func keyFault(key, shown any, curves string) (value any, fault string) {
 	switch k := key.(type) {
 	case ed25519.PublicKey:
 	case *ecdsa.PublicKey:
 		if k.Curve != elliptic.P256() && k.Curve != elliptic.P384() && k.Curve != elliptic.P521() {
-			return "curve " + k.Curve.Params().Name, "elliptic public keys must use curve P256, P384, or P521"
+			return "curve " + k.Curve.Params().Name, "elliptic public keys must use curve " + curves
 		}
 	case *rsa.PublicKey:
 		if bits := k.Size() * 8; bits != 3072 && bits != 4096 {
 			return fmt.Sprintf("%d-bit modulus", bits), "RSA keys must have modulus size 3072 or 4096"
 		}
 	default:
-		return field.OmitValueType{}, "unknown public key type; supported types are Ed25519, ECDSA, and RSA"
+		return shown, "unknown public key type; supported types are Ed25519, ECDSA, and RSA"
 	}
 	return nil, ""
 }
@@ -115,7 +167,7 @@ func validateStub(der []byte) field.ErrorList {
 	if err != nil {
 		return field.ErrorList{field.Invalid(pkcs10Path, field.OmitValueType{}, "must be a valid PKCS#10 CSR")}
 	}
-	if value, fault := keyFault(request.PublicKey); fault != "" {
+	if value, fault := keyFault(request.PublicKey, field.OmitValueType{}, "P256, P384, or P521"); fault != "" {
 		return field.ErrorList{field.Invalid(pkcs10Path, value, fault)}
 	}
 	// The signer judges the request's other fields.
@@ -126,30 +178,10 @@ func validateStub(der []byte) field.ErrorList {
 }
 
 // ValidatePodCertificateRequestUpdate validates a changed request, whose spec stays.
-func ValidatePodCertificateRequestUpdate(r, old *certificatesv1.PodCertificateRequest) field.ErrorList {
+func ValidatePodCertificateRequestUpdate(r, old *certificatesv1beta1.PodCertificateRequest) field.ErrorList {
 	errs := validation.ValidateObjectMetaUpdate(&r.ObjectMeta, &old.ObjectMeta, metaPath)
 	if !equality.Semantic.DeepEqual(r.Spec, old.Spec) {
-		errs = append(errs, field.Invalid(specPath, internalSpec(r.Spec), validation.FieldImmutableErrorMsg))
+		errs = append(errs, field.Invalid(specPath, hub.Internal(r.Spec), validation.FieldImmutableErrorMsg))
 	}
 	return errs
-}
-
-// internalSpec returns a spec as upstream's internal type has it, with the
-// fields of certificates.k8s.io/v1beta1.
-func internalSpec(s certificatesv1.PodCertificateRequestSpec) any {
-	return struct {
-		SignerName                string
-		PodName                   string
-		PodUID                    types.UID
-		ServiceAccountName        string
-		ServiceAccountUID         types.UID
-		NodeName                  types.NodeName
-		NodeUID                   types.UID
-		MaxExpirationSeconds      *int32
-		PKIXPublicKey             []byte
-		ProofOfPossession         []byte
-		StubPKCS10Request         []byte
-		UnverifiedUserAnnotations map[string]string
-	}{s.SignerName, s.PodName, s.PodUID, s.ServiceAccountName, s.ServiceAccountUID, s.NodeName, s.NodeUID, s.MaxExpirationSeconds,
-		nil, nil, s.StubPKCS10Request, s.UnverifiedUserAnnotations}
 }

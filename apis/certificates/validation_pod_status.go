@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	certificatesv1 "k8s.io/api/certificates/v1"
+	certificatesv1beta1 "k8s.io/api/certificates/v1beta1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -34,19 +34,19 @@ const (
 )
 
 func outcomes() []string {
-	return []string{certificatesv1.PodCertificateRequestConditionTypeIssued, certificatesv1.PodCertificateRequestConditionTypeDenied, certificatesv1.PodCertificateRequestConditionTypeFailed}
+	return []string{certificatesv1beta1.PodCertificateRequestConditionTypeIssued, certificatesv1beta1.PodCertificateRequestConditionTypeDenied, certificatesv1beta1.PodCertificateRequestConditionTypeFailed}
 }
 
 // ValidatePodCertificateRequestStatusUpdate validates the outcome a signer
 // writes, once: issued with a certificate, denied or failed.
-func ValidatePodCertificateRequestStatusUpdate(r, old *certificatesv1.PodCertificateRequest, now time.Time) field.ErrorList {
+func ValidatePodCertificateRequestStatusUpdate(r, old *certificatesv1beta1.PodCertificateRequest, now time.Time) field.ErrorList {
 	if errs := validation.ValidateObjectMetaUpdate(&r.ObjectMeta, &old.ObjectMeta, metaPath); len(errs) > 0 {
 		return errs
 	}
 	if errs := validateOutcome(r.Status.Conditions); len(errs) > 0 {
 		return errs
 	}
-	same := func(want certificatesv1.PodCertificateRequestStatus, msg string) field.ErrorList {
+	same := func(want certificatesv1beta1.PodCertificateRequestStatus, msg string) field.ErrorList {
 		if equality.Semantic.DeepEqual(r.Status, want) {
 			return nil
 		}
@@ -57,14 +57,14 @@ func ValidatePodCertificateRequestStatusUpdate(r, old *certificatesv1.PodCertifi
 		return same(old.Status, "immutable after PodCertificateRequest is issued, denied, or failed")
 	case outcome(r) == "":
 		return same(old.Status, `status is immutable unless transitioning to "Issued", "Denied", or "Failed"`)
-	case outcome(r) != certificatesv1.PodCertificateRequestConditionTypeIssued:
-		return same(certificatesv1.PodCertificateRequestStatus{Conditions: r.Status.Conditions},
+	case outcome(r) != certificatesv1beta1.PodCertificateRequestConditionTypeIssued:
+		return same(certificatesv1beta1.PodCertificateRequestStatus{Conditions: r.Status.Conditions},
 			"non-condition status fields must be empty when denying or failing the PodCertificateRequest")
 	}
 	return validateIssued(r, old, now)
 }
 
-func outcome(r *certificatesv1.PodCertificateRequest) string {
+func outcome(r *certificatesv1beta1.PodCertificateRequest) string {
 	for _, c := range r.Status.Conditions {
 		if c.Status == metav1.ConditionTrue && slices.Contains(outcomes(), c.Type) {
 			return c.Type
@@ -92,7 +92,7 @@ func validateOutcome(conditions []metav1.Condition) field.ErrorList {
 	return append(errs, metav1validation.ValidateConditions(conditions, conditionsPath)...)
 }
 
-func validateIssued(r, old *certificatesv1.PodCertificateRequest, now time.Time) field.ErrorList {
+func validateIssued(r, old *certificatesv1beta1.PodCertificateRequest, now time.Time) field.ErrorList {
 	chain := r.Status.CertificateChain
 	bad := func(msg string) field.ErrorList { return field.ErrorList{field.Invalid(chainPath, chain, msg)} }
 	if len(chain) > maxChain {
@@ -110,11 +110,11 @@ func validateIssued(r, old *certificatesv1.PodCertificateRequest, now time.Time)
 		return bad("leaf certificate does not parse as valid X.509")
 	}
 	errs := validateNames(leaf)
-	request, err := x509.ParseCertificateRequest(old.Spec.StubPKCS10Request)
-	if err != nil {
-		return append(errs, field.Invalid(pkcs10Path, field.OmitValueType{}, "must be a valid PKCS#10 CSR"))
+	wanted, fault := keyOf(&old.Spec)
+	if fault != nil {
+		return append(errs, fault)
 	}
-	if k, ok := request.PublicKey.(interface{ Equal(crypto.PublicKey) bool }); ok && !k.Equal(leaf.PublicKey) {
+	if k, ok := wanted.(interface{ Equal(crypto.PublicKey) bool }); ok && !k.Equal(leaf.PublicKey) {
 		return append(errs, bad("leaf certificate was not issued to the requested public key")...)
 	}
 	if errs = append(errs, validateTimes(r, leaf, now)...); len(errs) > 0 {
@@ -129,6 +129,22 @@ func validateIssued(r, old *certificatesv1.PodCertificateRequest, now time.Time)
 		}
 	}
 	return nil
+}
+
+// keyOf returns the key that a certificate is asked for.
+func keyOf(s *certificatesv1beta1.PodCertificateRequestSpec) (crypto.PublicKey, *field.Error) {
+	if len(s.StubPKCS10Request) == 0 {
+		key, err := x509.ParsePKIXPublicKey(s.PKIXPublicKey)
+		if err != nil {
+			return nil, field.Invalid(pkixPath, field.OmitValueType{}, "must be a valid PKIX-serialized public key")
+		}
+		return key, nil
+	}
+	request, err := x509.ParseCertificateRequest(s.StubPKCS10Request)
+	if err != nil {
+		return nil, field.Invalid(pkcs10Path, field.OmitValueType{}, "must be a valid PKCS#10 CSR")
+	}
+	return request.PublicKey, nil
 }
 
 func validateNames(leaf *x509.Certificate) field.ErrorList {
@@ -152,7 +168,7 @@ func validateNames(leaf *x509.Certificate) field.ErrorList {
 	return errs
 }
 
-func validateTimes(r *certificatesv1.PodCertificateRequest, leaf *x509.Certificate, now time.Time) field.ErrorList {
+func validateTimes(r *certificatesv1beta1.PodCertificateRequest, leaf *x509.Certificate, now time.Time) field.ErrorList {
 	s := &r.Status
 	var errs field.ErrorList
 	for _, t := range []struct {

@@ -234,6 +234,12 @@ func (k Kind[T]) storages(env Env, store *genericregistry.Store) (map[string]res
 			return nil, err
 		}
 	}
+	for _, storage := range storages {
+		if sub, ok := storage.(*StatusStorage); ok {
+			// An update of the status deletes an object whose last finalizer it takes.
+			sub.store.AfterDelete = store.AfterDelete
+		}
+	}
 	return storages, nil
 }
 

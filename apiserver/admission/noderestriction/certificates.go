@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
+	certificatesv1beta1 "k8s.io/api/certificates/v1beta1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/admission"
@@ -24,7 +25,7 @@ func (p *Plugin) certificateRequest(ctx context.Context, r *request) error {
 	if r.GetSubresource() != "" {
 		return r.forbid("unexpected subresource %v", r.GetSubresource())
 	}
-	req, ok := r.GetObject().(*certificatesv1.PodCertificateRequest)
+	req, ok := r.GetObject().(*certificatesv1beta1.PodCertificateRequest)
 	if !ok {
 		return r.forbid("unexpected type %T", r.GetObject())
 	}
@@ -51,7 +52,7 @@ func (p *Plugin) certificateRequest(ctx context.Context, r *request) error {
 }
 
 // certificateOf is certificateRequest for a pod that is the one it names.
-func (p *Plugin) certificateOf(ctx context.Context, r *request, spec *certificatesv1.PodCertificateRequestSpec, pod *corev1.Pod) error {
+func (p *Plugin) certificateOf(ctx context.Context, r *request, spec *certificatesv1beta1.PodCertificateRequestSpec, pod *corev1.Pod) error {
 	key := r.GetNamespace() + "/" + spec.PodName
 	if pod.Spec.NodeName != r.node {
 		return r.forbid("pod %q is not running on node %q named in the PodCertificateRequest", key, spec.NodeName)

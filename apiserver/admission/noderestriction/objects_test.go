@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
+	certificatesv1beta1 "k8s.io/api/certificates/v1beta1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
@@ -262,29 +263,29 @@ func TestSigningRequests(t *testing.T) {
 func TestPodCertificateRequests(t *testing.T) {
 	requests := certificatesv1.SchemeGroupVersion.WithResource("podcertificaterequests")
 	for name, tc := range map[string]struct {
-		change func(*certificatesv1.PodCertificateRequestSpec)
+		change func(*certificatesv1beta1.PodCertificateRequestSpec)
 		want   string
 	}{
-		"as it is":     {func(*certificatesv1.PodCertificateRequestSpec) {}, ""},
-		"granted":      {func(s *certificatesv1.PodCertificateRequestSpec) { s.SignerName = "example.com/granted" }, ""},
-		"other signer": {func(s *certificatesv1.PodCertificateRequestSpec) { s.SignerName = "example.com/other" }, `pod "ns/mine" does not mount a podCertificate projected volume for signer "example.com/other"`},
-		"no roles":     {func(s *certificatesv1.PodCertificateRequestSpec) { s.SignerName = "example.com/failing" }, `error authorizing system:node:n1 to request podcertificaterequests for signer "example.com/failing": no roles`},
-		"other node":   {func(s *certificatesv1.PodCertificateRequestSpec) { s.NodeName = "n2" }, `PodCertificateRequest.Spec.NodeName="n2", which is not the requesting node "n1"`},
-		"old node":     {func(s *certificatesv1.PodCertificateRequestSpec) { s.NodeUID = "x" }, `!PodCertificateRequest for pod "ns/mine" names node UID "x", inconsistent with the running node ("nu")`},
-		"theirs":       {func(s *certificatesv1.PodCertificateRequestSpec) { s.PodName, s.PodUID = "theirs", "u2" }, `pod "ns/theirs" is not running on node "n1" named in the PodCertificateRequest`},
-		"mirror":       {func(s *certificatesv1.PodCertificateRequestSpec) { s.PodName, s.PodUID = "mirror", "um" }, `pod "ns/mirror" is a mirror pod`},
-		"gone":         {func(s *certificatesv1.PodCertificateRequestSpec) { s.PodName = "gone" }, `!while retrieving pod "ns/gone" named in the PodCertificateRequest: pods "gone" not found`},
-		"blindly":      {func(s *certificatesv1.PodCertificateRequestSpec) { s.PodName = "broken" }, `while retrieving pod "ns/broken" named in the PodCertificateRequest: etcdserver: request timed out`},
-		"old pod":      {func(s *certificatesv1.PodCertificateRequestSpec) { s.PodUID = "x" }, `!PodCertificateRequest for pod "ns/mine" contains pod UID ("x") which differs from running pod "u1"`},
-		"account":      {func(s *certificatesv1.PodCertificateRequestSpec) { s.ServiceAccountName = "x" }, `PodCertificateRequest for pod "ns/mine" contains serviceAccountName ("x") that differs from running pod ("sa")`},
-		"old account":  {func(s *certificatesv1.PodCertificateRequestSpec) { s.ServiceAccountUID = "x" }, `!PodCertificateRequest for pod "ns/mine" names service account UID "x", which differs from the running service account ("su")`},
+		"as it is":     {func(*certificatesv1beta1.PodCertificateRequestSpec) {}, ""},
+		"granted":      {func(s *certificatesv1beta1.PodCertificateRequestSpec) { s.SignerName = "example.com/granted" }, ""},
+		"other signer": {func(s *certificatesv1beta1.PodCertificateRequestSpec) { s.SignerName = "example.com/other" }, `pod "ns/mine" does not mount a podCertificate projected volume for signer "example.com/other"`},
+		"no roles":     {func(s *certificatesv1beta1.PodCertificateRequestSpec) { s.SignerName = "example.com/failing" }, `error authorizing system:node:n1 to request podcertificaterequests for signer "example.com/failing": no roles`},
+		"other node":   {func(s *certificatesv1beta1.PodCertificateRequestSpec) { s.NodeName = "n2" }, `PodCertificateRequest.Spec.NodeName="n2", which is not the requesting node "n1"`},
+		"old node":     {func(s *certificatesv1beta1.PodCertificateRequestSpec) { s.NodeUID = "x" }, `!PodCertificateRequest for pod "ns/mine" names node UID "x", inconsistent with the running node ("nu")`},
+		"theirs":       {func(s *certificatesv1beta1.PodCertificateRequestSpec) { s.PodName, s.PodUID = "theirs", "u2" }, `pod "ns/theirs" is not running on node "n1" named in the PodCertificateRequest`},
+		"mirror":       {func(s *certificatesv1beta1.PodCertificateRequestSpec) { s.PodName, s.PodUID = "mirror", "um" }, `pod "ns/mirror" is a mirror pod`},
+		"gone":         {func(s *certificatesv1beta1.PodCertificateRequestSpec) { s.PodName = "gone" }, `!while retrieving pod "ns/gone" named in the PodCertificateRequest: pods "gone" not found`},
+		"blindly":      {func(s *certificatesv1beta1.PodCertificateRequestSpec) { s.PodName = "broken" }, `while retrieving pod "ns/broken" named in the PodCertificateRequest: etcdserver: request timed out`},
+		"old pod":      {func(s *certificatesv1beta1.PodCertificateRequestSpec) { s.PodUID = "x" }, `!PodCertificateRequest for pod "ns/mine" contains pod UID ("x") which differs from running pod "u1"`},
+		"account":      {func(s *certificatesv1beta1.PodCertificateRequestSpec) { s.ServiceAccountName = "x" }, `PodCertificateRequest for pod "ns/mine" contains serviceAccountName ("x") that differs from running pod ("sa")`},
+		"old account":  {func(s *certificatesv1beta1.PodCertificateRequestSpec) { s.ServiceAccountUID = "x" }, `!PodCertificateRequest for pod "ns/mine" names service account UID "x", which differs from the running service account ("su")`},
 	} {
-		spec := certificatesv1.PodCertificateRequestSpec{NodeName: "n1", NodeUID: "nu", PodName: "mine", PodUID: "u1", ServiceAccountName: "sa", ServiceAccountUID: "su", SignerName: "example.com/s"}
+		spec := certificatesv1beta1.PodCertificateRequestSpec{NodeName: "n1", NodeUID: "nu", PodName: "mine", PodUID: "u1", ServiceAccountName: "sa", ServiceAccountUID: "su", SignerName: "example.com/s"}
 		tc.change(&spec)
-		expect(t, name, ask{op: admission.Create, resource: requests, ns: "ns", obj: &certificatesv1.PodCertificateRequest{Spec: spec}}, tc.want)
+		expect(t, name, ask{op: admission.Create, resource: requests, ns: "ns", obj: &certificatesv1beta1.PodCertificateRequest{Spec: spec}}, tc.want)
 	}
 	expect(t, "node is gone", ask{op: admission.Create, resource: requests, ns: "ns", user: agent("gone"),
-		obj: &certificatesv1.PodCertificateRequest{Spec: certificatesv1.PodCertificateRequestSpec{NodeName: "gone"}}}, `!while retrieving node "gone" named in the PodCertificateRequest: nodes "gone" not found`)
+		obj: &certificatesv1beta1.PodCertificateRequest{Spec: certificatesv1beta1.PodCertificateRequestSpec{NodeName: "gone"}}}, `!while retrieving node "gone" named in the PodCertificateRequest: nodes "gone" not found`)
 	expect(t, "update", ask{op: admission.Update, resource: requests}, "unexpected operation UPDATE")
 	expect(t, "status", ask{op: admission.Create, resource: requests, sub: "status"}, "unexpected subresource status")
 	expect(t, "no request", ask{op: admission.Create, resource: requests, obj: mine()}, "unexpected type *v1.Pod")

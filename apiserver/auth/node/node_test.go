@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
-	certificatesv1 "k8s.io/api/certificates/v1"
+	certificatesv1beta1 "k8s.io/api/certificates/v1beta1"
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -46,8 +46,8 @@ func start(t *testing.T, pods []corev1.Pod, volumes []corev1.PersistentVolume) (
 			{ObjectMeta: metav1.ObjectMeta{Name: "one"}, Spec: resourcev1.ResourceSliceSpec{NodeName: &n1}},
 			{ObjectMeta: metav1.ObjectMeta{Name: "two"}, Spec: resourcev1.ResourceSliceSpec{NodeName: &n2}},
 			{ObjectMeta: metav1.ObjectMeta{Name: "all"}}}}),
-		PodCertificateRequests: still(&certificatesv1.PodCertificateRequestList{ListMeta: first, Items: []certificatesv1.PodCertificateRequest{
-			{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "one"}, Spec: certificatesv1.PodCertificateRequestSpec{NodeName: types.NodeName(n1)}}}}),
+		PodCertificateRequests: still(&certificatesv1beta1.PodCertificateRequestList{ListMeta: first, Items: []certificatesv1beta1.PodCertificateRequest{
+			{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "one"}, Spec: certificatesv1beta1.PodCertificateRequestSpec{NodeName: types.NodeName(n1)}}}}),
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)

@@ -3,7 +3,7 @@ package node
 import (
 	"context"
 
-	certificatesv1 "k8s.io/api/certificates/v1"
+	certificatesv1beta1 "k8s.io/api/certificates/v1beta1"
 	resourcev1 "k8s.io/api/resource/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,9 +47,9 @@ func namedBy(w Watches) map[string]named {
 		}, func(m metav1.ObjectMeta) *resourcev1.ResourceSlice { return &resourcev1.ResourceSlice{ObjectMeta: m} })
 	}
 	if w.PodCertificateRequests != nil {
-		kinds[certificateRequests] = names(w.PodCertificateRequests, func(o *certificatesv1.PodCertificateRequest) string { return string(o.Spec.NodeName) },
-			func(m metav1.ObjectMeta) *certificatesv1.PodCertificateRequest {
-				return &certificatesv1.PodCertificateRequest{ObjectMeta: m}
+		kinds[certificateRequests] = names(w.PodCertificateRequests, func(o *certificatesv1beta1.PodCertificateRequest) string { return string(o.Spec.NodeName) },
+			func(m metav1.ObjectMeta) *certificatesv1beta1.PodCertificateRequest {
+				return &certificatesv1beta1.PodCertificateRequest{ObjectMeta: m}
 			})
 	}
 	return kinds

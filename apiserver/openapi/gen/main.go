@@ -142,7 +142,7 @@ func webServices(scheme *runtime.Scheme) ([]*restful.WebService, error) {
 	env := registry.Env{Scheme: scheme, RESTOptions: closed{}, Clock: clock.RealClock{}, Services: registry.ServiceNetwork{CIDR: "10.96.0.0/16", NodePortBase: 30000, NodePortSize: 2768}}
 	env.Store = func(gr schema.GroupResource) (*genericregistry.Store, error) {
 		for _, r := range resources() {
-			if r.GVR().GroupResource() == gr {
+			if r.GVR().GroupResource() == gr && r.StoredAs == nil {
 				built, err := r.Build(env)
 				if err != nil {
 					return nil, err

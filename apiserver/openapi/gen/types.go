@@ -92,7 +92,25 @@ func mergeTypes(scheme *runtime.Scheme, wanted func(schema.GroupVersion) bool) (
 		}
 	}
 	sort.Slice(merge.Types, func(i, j int) bool { return merge.Types[i].Name < merge.Types[j].Name })
+	for i := range merge.Types {
+		sortFields(&merge.Types[i].Atom)
+	}
 	return kinds, merge.Types, nil
+}
+
+// sortFields brings the fields of structs, which come from a map, into one order.
+func sortFields(a *smd.Atom) {
+	if a.List != nil {
+		sortFields(&a.List.ElementType.Inlined)
+	}
+	if a.Map == nil {
+		return
+	}
+	sort.Slice(a.Map.Fields, func(i, j int) bool { return a.Map.Fields[i].Name < a.Map.Fields[j].Name })
+	for i := range a.Map.Fields {
+		sortFields(&a.Map.Fields[i].Type.Inlined)
+	}
+	sortFields(&a.Map.ElementType.Inlined)
 }
 
 func gvks(s *spec.Schema) []schema.GroupVersionKind {

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -131,6 +132,27 @@ func TestServicesOfExternalNames(t *testing.T) {
 	for _, s := range []*corev1.Service{obj.(*corev1.Service), &list.(*corev1.ServiceList).Items[0]} {
 		if s.Spec.InternalTrafficPolicy != nil {
 			t.Errorf("shown: %v", *s.Spec.InternalTrafficPolicy)
+		}
+	}
+}
+
+// TestServicesGoneByStatus takes the last finalizer of a Service that is deleted, by each
+// storage that can: its address and its port are free at once.
+func TestServicesGoneByStatus(t *testing.T) {
+	w := newWorld(t, nil)
+	spec := corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, ClusterIP: "10.96.0.77", Ports: []corev1.ServicePort{{Port: 80, NodePort: 30077}}}
+	for _, sub := range []string{"", "status", ""} {
+		s := &corev1.Service{ObjectMeta: meta("web"), Spec: *spec.DeepCopy()}
+		s.Finalizers = []string{"example.com/wait"}
+		w.mustCreate("services", s)
+		if _, _, err := w.delete("services", "default", "web", &metav1.DeleteOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.update("services", sub, "default", "web", func(o runtime.Object) { o.(*corev1.Service).Finalizers = nil }); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.get("services", "default", "web"); !apierrors.IsNotFound(err) {
+			t.Fatalf("services/%s, then: %v", sub, err)
 		}
 	}
 }

@@ -10,10 +10,16 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
-// Resources returns the resources that are served by default, those of stable
+// Resources returns the resources that clients see by default, those of stable
 // versions, in the order in which discovery shows them.
 func Resources() []*registry.Resource {
 	return slices.DeleteFunc(everything(), func(r *registry.Resource) bool { return !stable(r) })
+}
+
+// Default returns what a server has whose configuration says nothing of versions: what
+// Resources returns, and hidden what stores one of these in a beta version.
+func Default() []*registry.Resource {
+	return enabled(func(r *registry.Resource) bool { return !stable(r) })
 }
 
 // Optional returns the resources of beta and alpha versions.
@@ -62,11 +68,17 @@ func Enabled(runtimeConfig map[string]string, gate func(name string) bool) ([]*r
 			return nil, err
 		}
 	}
+	return enabled(func(r *registry.Resource) bool {
+		return !config.ResourceEnabled(r.GVR()) || r.Gate != "" && !gate(r.Gate)
+	}), nil
+}
+
+func enabled(hidden func(*registry.Resource) bool) []*registry.Resource {
 	var list []*registry.Resource
 	for _, kind := range kinds() {
 		shown := 0
 		for _, r := range append([]*registry.Resource{kind}, kind.Others...) {
-			r.Hidden = !config.ResourceEnabled(r.GVR()) || r.Gate != "" && !gate(r.Gate)
+			r.Hidden = hidden(r)
 			if !r.Hidden {
 				shown++
 			}
@@ -77,5 +89,5 @@ func Enabled(runtimeConfig map[string]string, gate func(name string) bool) ([]*r
 			}
 		}
 	}
-	return list, nil
+	return list
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/coracle-k8s/coracle/apis/config/features"
+	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
 // TestEnabled lists what clients see of some resources.
@@ -49,8 +50,30 @@ func TestEnabled(t *testing.T) {
 				shown = append(shown, gv)
 			}
 		}
+		if c.config == nil && c.gates == nil {
+			expectAlike(t, resources, Default())
+		}
 		if !slices.Equal(shown, c.shown) || !slices.Equal(hidden, c.hidden) {
 			t.Errorf("%s: shown %q, hidden %q", name, shown, hidden)
+		}
+	}
+}
+
+// expectAlike compares resources in order.
+func expectAlike(t *testing.T, got, want []*registry.Resource) {
+	t.Helper()
+	if !slices.EqualFunc(got, want, func(a, b *registry.Resource) bool {
+		return a.GVK == b.GVK && a.Plural == b.Plural && a.Hidden == b.Hidden
+	}) {
+		t.Errorf("without a configuration %d resources differ from the default %d", len(got), len(want))
+	}
+}
+
+// TestStoredKindsAreThere looks up what stores the objects of a resource: without it a request would wait for itself.
+func TestStoredKindsAreThere(t *testing.T) {
+	for _, r := range Default() {
+		if r.StoredAs != nil && !slices.ContainsFunc(Default(), func(o *registry.Resource) bool { return o.GVK == *r.StoredAs }) {
+			t.Errorf("%s is stored as %s, which is not there", r.GVR(), r.StoredAs)
 		}
 	}
 }

@@ -1,5 +1,6 @@
-// Package podcertificaterequest serves certificates.k8s.io/v1
-// PodCertificateRequests.
+// Package podcertificaterequest serves the PodCertificateRequests of
+// certificates.k8s.io, which are stored as v1beta1, as upstream: v1 has no fields for
+// its deprecated pkixPublicKey and proofOfPossession.
 package podcertificaterequest
 
 import (
@@ -8,7 +9,7 @@ import (
 	"fmt"
 	"time"
 
-	certificatesv1 "k8s.io/api/certificates/v1"
+	certificatesv1beta1 "k8s.io/api/certificates/v1beta1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -26,23 +27,23 @@ import (
 
 // New returns the resource.
 func New() *registry.Resource {
-	gvk := certificatesv1.SchemeGroupVersion.WithKind("PodCertificateRequest")
-	return registry.Kind[*certificatesv1.PodCertificateRequest]{
+	gvk := certificatesv1beta1.SchemeGroupVersion.WithKind("PodCertificateRequest")
+	return registry.Kind[*certificatesv1beta1.PodCertificateRequest]{
 		GVK:                    gvk,
-		OtherVersions:          []string{"v1beta1"},
+		OtherVersions:          []string{"v1"},
 		Gate:                   "PodCertificateRequest",
 		Plural:                 "podcertificaterequests",
 		NoGeneration:           true,
 		RequireResourceVersion: true,
-		New:                    func() *certificatesv1.PodCertificateRequest { return &certificatesv1.PodCertificateRequest{} },
-		NewList:                func() runtime.Object { return &certificatesv1.PodCertificateRequestList{} },
-		PrepareForCreate: func(_ context.Context, r *certificatesv1.PodCertificateRequest) {
-			r.Status = certificatesv1.PodCertificateRequestStatus{}
+		New:                    func() *certificatesv1beta1.PodCertificateRequest { return &certificatesv1beta1.PodCertificateRequest{} },
+		NewList:                func() runtime.Object { return &certificatesv1beta1.PodCertificateRequestList{} },
+		PrepareForCreate: func(_ context.Context, r *certificatesv1beta1.PodCertificateRequest) {
+			r.Status = certificatesv1beta1.PodCertificateRequestStatus{}
 		},
-		PrepareForUpdate: func(_ context.Context, r, old *certificatesv1.PodCertificateRequest) { r.Status = old.Status },
+		PrepareForUpdate: func(_ context.Context, r, old *certificatesv1beta1.PodCertificateRequest) { r.Status = old.Status },
 		Validate:         registry.Pure(certificates.ValidatePodCertificateRequest),
 		ValidateUpdate:   registry.PureUpdate(certificates.ValidatePodCertificateRequestUpdate),
-		Fields: func(r *certificatesv1.PodCertificateRequest) fields.Set {
+		Fields: func(r *certificatesv1beta1.PodCertificateRequest) fields.Set {
 			return fields.Set{"spec.signerName": r.Spec.SignerName, "spec.podName": r.Spec.PodName, "spec.nodeName": string(r.Spec.NodeName)}
 		},
 		IndexedFields: []string{"spec.nodeName"},
@@ -50,25 +51,25 @@ func New() *registry.Resource {
 		Subresources:  []registry.Subresource{{Name: "status", GVK: gvk, Verbs: []string{"get", "patch", "update"}}},
 		Extend: func(env registry.Env, store *genericregistry.Store, storages map[string]rest.Storage) error {
 			gv := gvk.GroupVersion()
-			store.ResetFieldsStrategy = registry.NewResets(gv, []any{"status"}).Also("v1beta1")
-			storages["status"] = registry.NewSubStorage(store, status{store.UpdateStrategy, registry.NewResets(gv, []any{"metadata"}, []any{"spec"}).Also("v1beta1"), env})
+			store.ResetFieldsStrategy = registry.NewResets(gv, []any{"status"}).Also("v1")
+			storages["status"] = registry.NewSubStorage(store, status{store.UpdateStrategy, registry.NewResets(gv, []any{"metadata"}, []any{"spec"}).Also("v1"), env})
 			return nil
 		},
 	}.Resource()
 }
 
-func table() *registry.Table[*certificatesv1.PodCertificateRequest] {
-	return &registry.Table[*certificatesv1.PodCertificateRequest]{
+func table() *registry.Table[*certificatesv1beta1.PodCertificateRequest] {
+	return &registry.Table[*certificatesv1beta1.PodCertificateRequest]{
 		Columns: []metav1.TableColumnDefinition{
 			registry.NameColumn(), registry.Column("PodName"), registry.Column("ServiceAccountName"), registry.Column("NodeName"),
 			registry.Column("SignerName"), registry.Column("State"), registry.Column("UnverifiedUserAnnotations"),
 		},
-		Cells: func(r *certificatesv1.PodCertificateRequest, _ time.Time) []any {
+		Cells: func(r *certificatesv1beta1.PodCertificateRequest, _ time.Time) []any {
 			state := "Pending"
 			for _, c := range r.Status.Conditions {
 				switch c.Type {
-				case certificatesv1.PodCertificateRequestConditionTypeIssued, certificatesv1.PodCertificateRequestConditionTypeDenied,
-					certificatesv1.PodCertificateRequestConditionTypeFailed:
+				case certificatesv1beta1.PodCertificateRequestConditionTypeIssued, certificatesv1beta1.PodCertificateRequestConditionTypeDenied,
+					certificatesv1beta1.PodCertificateRequestConditionTypeFailed:
 					state = c.Type
 				}
 			}
@@ -87,14 +88,14 @@ type status struct {
 
 // PrepareForUpdate keeps everything but the status.
 func (status) PrepareForUpdate(_ context.Context, obj, old runtime.Object) {
-	r, was := obj.(*certificatesv1.PodCertificateRequest), old.(*certificatesv1.PodCertificateRequest)
+	r, was := obj.(*certificatesv1beta1.PodCertificateRequest), old.(*certificatesv1beta1.PodCertificateRequest)
 	r.Spec = was.Spec
 	metav1.ResetObjectMetaForStatus(&r.ObjectMeta, &was.ObjectMeta)
 }
 
 // ValidateUpdate also asks whether the user may sign for the signer.
 func (s status) ValidateUpdate(ctx context.Context, obj, old runtime.Object) field.ErrorList {
-	r, was := obj.(*certificatesv1.PodCertificateRequest), old.(*certificatesv1.PodCertificateRequest)
+	r, was := obj.(*certificatesv1beta1.PodCertificateRequest), old.(*certificatesv1beta1.PodCertificateRequest)
 	if errs := certificates.ValidatePodCertificateRequestStatusUpdate(r, was, s.env.Clock.Now()); len(errs) > 0 {
 		return errs
 	}

@@ -72,7 +72,7 @@ func extend(env registry.Env, store *genericregistry.Store, storages map[string]
 		return err
 	}
 	a.counts = newCounts(env.RegisterMetrics)
-	// The status store was made before: it allocates nothing.
+	// The status store was made before: it allocates nothing, but releases.
 	store.BeginCreate, store.BeginUpdate, store.AfterDelete = a.beginCreate, a.beginUpdate, a.afterDelete
 	store.Decorator = hideTrafficPolicy
 	storages["proxy"] = &proxyStorage{env: env, store: store, family: a.family(), transport: connect.DirectTransport()}
