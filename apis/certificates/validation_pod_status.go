@@ -77,7 +77,7 @@ func validateOutcome(conditions []metav1.Condition) field.ErrorList {
 	var errs field.ErrorList
 	known := 0
 	for i, c := range conditions {
-		at := conditionsPath.Index(i)
+		at := conditionsPath.Child(fmt.Sprintf("[%d]", i)) // upstream's path
 		if !slices.Contains(outcomes(), c.Type) {
 			errs = append(errs, field.NotSupported(at.Child("type"), c.Type, outcomes()))
 			continue

@@ -196,7 +196,8 @@ func orNil(f convertFunc) convertFunc {
 	}
 }
 
-// fields converts structs: their fields of the same name, then what a rule does.
+// fields converts structs: their fields of the same name, then what a rule does. The
+// kind of an object stays as it is, as with conversions upstream: one of the hub has none.
 func (c *Converter) fields(from, to reflect.Type) convertFunc {
 	type step struct {
 		in, out int
@@ -205,7 +206,7 @@ func (c *Converter) fields(from, to reflect.Type) convertFunc {
 	var steps []step
 	for i := range from.NumField() {
 		f, ok := to.FieldByName(from.Field(i).Name)
-		if !ok || len(f.Index) != 1 {
+		if !ok || len(f.Index) != 1 || f.Type == reflect.TypeFor[metav1.TypeMeta]() {
 			continue
 		}
 		if convert := c.compile(from.Field(i).Type, f.Type); convert != nil {

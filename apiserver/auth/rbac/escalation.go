@@ -119,7 +119,7 @@ func (c *EscalationChecker) ConfirmNoEscalation(ctx context.Context, namespace s
 	msg := fmt.Sprintf("user %q (groups=%q) is attempting to grant RBAC permissions not currently held:\n%s",
 		u.GetName(), u.GetGroups(), strings.Join(slices.Compact(lines), "\n"))
 	if resolution != nil {
-		msg += fmt.Sprintf("; resolution errors: %v", resolution)
+		msg += fmt.Sprintf("; resolution errors: [%v]", resolution)
 	}
 	return errors.New(msg)
 }
