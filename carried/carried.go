@@ -27,19 +27,6 @@ func Programs() []string {
 	return []string{"containerd", "containerd-shim-runc-v2", "runc", "bridge", "host-local", "loopback", "portmap"}
 }
 
-// Carried names the programs in this build.
-func Carried() []string {
-	entries, err := fs.ReadDir(files(), "bin")
-	if err != nil {
-		return nil
-	}
-	var names []string
-	for _, e := range entries {
-		names = append(names, strings.TrimSuffix(e.Name(), ".gz"))
-	}
-	return names
-}
-
 // ErrMissing is returned for a program that is neither carried nor on PATH.
 var ErrMissing = errors.New("is missing")
 

@@ -3,6 +3,7 @@ package carried
 import (
 	"bytes"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -59,7 +60,7 @@ func TestInstallTakesAFolderOfProgramsOrSaysWhatIsMissing(t *testing.T) {
 }
 
 func TestInstallLinksWhatIsOnPath(t *testing.T) {
-	if len(Carried()) > 0 {
+	if names, err := fs.ReadDir(files(), "bin"); err == nil && len(names) > 0 {
 		return // this build carries them: nothing is looked up
 	}
 	g := NewWithT(t)

@@ -73,16 +73,6 @@ func New(config Config) (*Agent, error) {
 	return newAgent(config, client, client.Close)
 }
 
-// NewWithRuntime is New with a runtime that is connected already, which stays
-// open when Start returns; config.RuntimeEndpoint is only shown.
-func NewWithRuntime(config Config, service runtime.Service) (*Agent, error) {
-	config, err := config.complete()
-	if err != nil {
-		return nil, err
-	}
-	return newAgent(config, service, func() error { return nil })
-}
-
 func newAgent(config Config, service runtime.Service, close func() error) (*Agent, error) {
 	if config.Dial == nil {
 		config.Dial = (&net.Dialer{}).DialContext

@@ -22,6 +22,7 @@ import (
 	"k8s.io/apiserver/pkg/server/mux"
 	smd "sigs.k8s.io/structured-merge-diff/v6/schema"
 
+	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/apiserver/registry/all"
 )
 
@@ -36,9 +37,14 @@ func get(t *testing.T, path, accept string) *http.Response {
 	return w.Result()
 }
 
+// shown returns the resources that clients see by default.
+func shown() []*registry.Resource {
+	return slices.DeleteFunc(all.Default(), func(r *registry.Resource) bool { return r.Hidden })
+}
+
 func TestEveryKindServedHasASchema(t *testing.T) {
 	c := New(nil).TypeConverter()
-	for _, r := range all.Resources() {
+	for _, r := range shown() {
 		kinds := []schema.GroupVersionKind{r.GVK}
 		for _, sub := range r.Subresources {
 			if !strings.HasSuffix(sub.GVK.Kind, "Options") {
@@ -105,7 +111,7 @@ func TestIndexLeadsToDocuments(t *testing.T) {
 	}
 	response := get(t, "/openapi/v3", "application/json")
 	g.Expect(json.NewDecoder(response.Body).Decode(&index)).To(Succeed())
-	for _, r := range all.Resources() {
+	for _, r := range shown() {
 		path := "apis/" + r.GVK.GroupVersion().String()
 		if r.GVK.Group == "" {
 			path = "api/" + r.GVK.Version
@@ -130,7 +136,7 @@ func TestOperations(t *testing.T) {
 		Security []map[string][]string                 `json:"security"`
 	}
 	g.Expect(json.NewDecoder(get(t, "/openapi/v2", "application/json").Body).Decode(&doc)).To(Succeed())
-	for _, r := range all.Resources() {
+	for _, r := range shown() {
 		for _, sub := range r.Subresources {
 			path := "/" + r.Plural + "/{name}/" + sub.Name
 			g.Expect(slices.ContainsFunc(slices.Collect(maps.Keys(doc.Paths)), func(p string) bool { return strings.HasSuffix(p, path) })).To(BeTrue(), "%s: run make generate", path)

@@ -28,15 +28,6 @@ type Resources interface {
 	Changed() <-chan struct{}
 }
 
-// FixedResources is a Resources that never changes.
-type FixedResources []schema.GroupVersionKind
-
-// Kinds implements Resources.
-func (f FixedResources) Kinds() []schema.GroupVersionKind { return f }
-
-// Changed implements Resources.
-func (f FixedResources) Changed() <-chan struct{} { return nil }
-
 // monitors keeps one event handler per monitored kind.
 type monitors struct {
 	cache  cache.Cache

@@ -42,9 +42,7 @@ type Birth struct {
 	Failures, Ignored int32
 }
 
-// MakePlan decides which pods to create and delete.
-func MakePlan(o Observed, now time.Time) Plan { return newView(o, now).plan() }
-
+// plan decides which pods to create and delete.
 func (v *view) plan() Plan {
 	p := Plan{Finish: v.finish()}
 	if p.Finish != nil {

@@ -146,7 +146,7 @@ func TestPlan(t *testing.T) {
 		}), []string{"succeeded@0", "running@1"}, 0, "SuccessCriteriaMet SuccessPolicy -p1"},
 	} {
 		o := Observed{Job: c.job, Pods: pods(c.job, c.pods...), Settled: true}
-		if got := told(MakePlan(o, start.Add(c.after))); got != c.want {
+		if got := told(newView(o, start.Add(c.after)).plan()); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 	}
@@ -157,7 +157,7 @@ func TestReplacementWaitsForTheEnd(t *testing.T) {
 		j := newJob(func(j *batchv1.Job) { sized(1, 1)(j); j.Spec.PodReplacementPolicy = &policy })
 		going := pods(j, "running")
 		going[0].DeletionTimestamp = &metav1.Time{Time: start.Add(-time.Hour)}
-		if got := told(MakePlan(Observed{Job: j, Pods: going, Settled: true}, start)); got != want {
+		if got := told(newView(Observed{Job: j, Pods: going, Settled: true}, start).plan()); got != want {
 			t.Errorf("%s: got %q, want %q", policy, got, want)
 		}
 	}

@@ -34,11 +34,7 @@ type Tracking struct {
 	tracked sets.Set[types.UID]   // pods that have the finalizer
 }
 
-// MakeTracking decides what to count after a plan was carried out.
-func MakeTracking(o Observed, p Plan, out Outcome, now time.Time) Tracking {
-	return newView(o, now).track(p, out)
-}
-
+// track decides what to count after a plan was carried out.
 func (v *view) track(p Plan, out Outcome) Tracking {
 	t := Tracking{Status: *v.job.Status.DeepCopy(), Backoff: v.backoff, tracked: sets.New[types.UID]()}
 	if t.Status.UncountedTerminatedPods == nil {

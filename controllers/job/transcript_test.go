@@ -64,7 +64,7 @@ func (p *play) reconcile() {
 		return
 	}
 	o := Observed{Job: p.job, Pods: p.pods, Settled: true, Backoff: p.backoff}
-	plan := MakePlan(o, p.now)
+	plan := newView(o, p.now).plan()
 	out := Outcome{}
 	for _, pod := range plan.Delete {
 		p.say("  delete %s%s", pod.Name, map[bool]string{true: ", not counted"}[plan.Untrack])
@@ -80,7 +80,7 @@ func (p *play) reconcile() {
 	if plan.Again > 0 && p.job.Spec.ActiveDeadlineSeconds == nil {
 		p.say("  again in %v", plan.Again)
 	}
-	t := MakeTracking(o, plan, out, p.now)
+	t := newView(o, p.now).track(plan, out)
 	p.job = p.job.DeepCopy()
 	p.job.Status, p.backoff = t.Status, t.Backoff
 	for _, pod := range t.Untrack {

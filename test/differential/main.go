@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -100,14 +101,17 @@ func (o *options) run(ctx context.Context) error {
 	return r.end(explained, o.n >= 200000)
 }
 
-// workersRun runs all workers, or the one that is replayed.
+// workersRun runs all workers until they have sent all requests together, or the one
+// that is replayed.
 func (o *options) workersRun(ctx context.Context, both [2]*sides.Side, d *decoder, kinds []*plan.Kind, explained answer.Explained, r *report) error {
-	only, from, to := -1, 0, o.n/o.workers
+	only, from, to := -1, 0, 0
+	var begun atomic.Int64
+	more := func(int) bool { return begun.Add(1) <= int64(o.n) }
 	if o.replay != "" {
 		if _, err := fmt.Sscanf(o.replay, "%d:%d-%d", &only, &from, &to); err != nil {
 			return fmt.Errorf("reading -replay: %w", err)
 		}
-		to++
+		more = func(step int) bool { return step <= to }
 	}
 	ends := make(chan error)
 	ctx, cancel := context.WithCancel(ctx)
@@ -123,7 +127,7 @@ func (o *options) workersRun(ctx context.Context, both [2]*sides.Side, d *decode
 		running++
 		go func() {
 			p.send(ctx, g.Begin(), "begin")
-			ends <- w.run(ctx, to, from, only >= 0)
+			ends <- w.run(ctx, more, from, only >= 0)
 			for _, c := range p.clients {
 				c.CloseIdleConnections()
 			}

@@ -46,9 +46,9 @@ type worker struct {
 	history   map[string][]sent
 }
 
-// run sends requests from the first one up to last; from is the first to print.
-func (w *worker) run(ctx context.Context, last, from int, print bool) error {
-	for step := range last {
+// run sends requests as long as there are more; from is the first to print.
+func (w *worker) run(ctx context.Context, more func(step int) bool, from int, print bool) error {
+	for step := 0; more(step); step++ {
 		r := w.generator.Next()
 		if print && step >= from {
 			w.report.printf("%s\n", describe(step, r))

@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 
 	"k8s.io/apiserver/pkg/apis/apiserver"
@@ -71,7 +70,6 @@ func New(c Config) authenticator.Request {
 		return authenticator.WrapAudienceAgnosticRequest(c.Audiences, r)
 	}
 	var named []authenticator.Request
-	named = append(named, agnostic(inProcess{}))
 	if p := c.FrontProxy; p != nil {
 		p = p.defaulted()
 		named = append(named, agnostic(headerrequest.NewDynamicVerifyOptionsSecure(p.CA, p.AllowedNames, p.UserHeaders, p.UIDHeaders, p.GroupHeaders, p.ExtraPrefixes)))
@@ -149,34 +147,6 @@ func (p FrontProxy) defaulted() *FrontProxy {
 	return &p
 }
 
-// userKey is unexported: no header or body can name it, so a user in a
-// request's context was put there by code of this process.
-type userKey struct{}
-
-// WithUser makes requests with ctx come from u. Only the in-process transport
-// carries the context of a request to the server; a request that came over a
-// connection never has it.
-func WithUser(ctx context.Context, u user.Info) context.Context {
-	return context.WithValue(ctx, userKey{}, u)
-}
-
-// UserFrom gives what WithUser set.
-func UserFrom(ctx context.Context) (user.Info, bool) {
-	u, ok := ctx.Value(userKey{}).(user.Info)
-	return u, ok
-}
-
-// inProcess believes WithUser.
-type inProcess struct{}
-
-func (inProcess) AuthenticateRequest(r *http.Request) (*authenticator.Response, bool, error) {
-	u, ok := UserFrom(r.Context())
-	if !ok {
-		return nil, false, nil
-	}
-	return &authenticator.Response{User: u}, true, nil
-}
-
 // Static authenticates fixed tokens: those of the admin kubeconfig and of
 // agents.
 type Static struct {
@@ -217,14 +187,4 @@ func OpenTokenFile(path string) (authenticator.Token, error) {
 		return nil, fmt.Errorf("reading the token file: %w", err)
 	}
 	return filed{tokens}, nil
-}
-
-// Node returns the user of the agent of a node.
-func Node(name string) user.Info {
-	return &user.DefaultInfo{Name: "system:node:" + name, Groups: []string{user.NodesGroup}}
-}
-
-// Privileged returns a user that may do everything, named for audit logs.
-func Privileged(name string, groups ...string) user.Info {
-	return &user.DefaultInfo{Name: name, Groups: slices.Concat([]string{user.SystemPrivilegedGroup}, groups)}
 }

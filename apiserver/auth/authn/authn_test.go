@@ -46,7 +46,7 @@ func TestAuthenticate(t *testing.T) {
 	cert, stranger := selfSigned(t), selfSigned(t)
 	roots := x509.NewCertPool()
 	roots.AddCert(cert)
-	static, err := authn.NewStatic(map[string]user.Info{"secret": authn.Privileged("admin")})
+	static, err := authn.NewStatic(map[string]user.Info{"secret": &user.DefaultInfo{Name: "admin", Groups: []string{user.SystemPrivilegedGroup}}})
 	g.Expect(err).NotTo(HaveOccurred())
 	a := authn.New(authn.Config{
 		ClientCA: func() (x509.VerifyOptions, bool) {
@@ -94,11 +94,4 @@ func TestAuthenticate(t *testing.T) {
 			g.Expect(res.User.GetGroups()).To(Equal(tc.groups), name)
 		}
 	}
-
-	r := with("/api", nil)
-	res, ok, err := a.AuthenticateRequest(r.WithContext(authn.WithUser(r.Context(), authn.Node("n1"))))
-	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(ok).To(BeTrue())
-	g.Expect(res.User.GetName()).To(Equal("system:node:n1"))
-	g.Expect(res.User.GetGroups()).To(Equal([]string{"system:nodes", "system:authenticated"}))
 }

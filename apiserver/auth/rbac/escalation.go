@@ -29,7 +29,7 @@ type EscalationChecker struct {
 
 // CheckRole is for a Role about to be stored.
 func (c *EscalationChecker) CheckRole(ctx context.Context, role *rbacv1.Role) error {
-	if c.privileged(ctx) || c.holds(ctx, "escalate", "roles", role.Namespace, role.Name) {
+	if c.privileged(ctx) || c.holds(ctx, "escalate", "roles", role.Namespace, requested(ctx)) {
 		return nil
 	}
 	return forbid("roles", role.Name, c.ConfirmNoEscalation(ctx, role.Namespace, role.Rules))
@@ -38,7 +38,7 @@ func (c *EscalationChecker) CheckRole(ctx context.Context, role *rbacv1.Role) er
 // CheckClusterRole checks a ClusterRole that is about to be stored. A user who
 // sets an aggregation rule must hold everything.
 func (c *EscalationChecker) CheckClusterRole(ctx context.Context, role *rbacv1.ClusterRole) error {
-	if c.privileged(ctx) || c.holds(ctx, "escalate", "clusterroles", "", role.Name) {
+	if c.privileged(ctx) || c.holds(ctx, "escalate", "clusterroles", "", requested(ctx)) {
 		return nil
 	}
 	if err := c.ConfirmNoEscalation(ctx, "", role.Rules); err != nil {
@@ -84,6 +84,15 @@ func (c *EscalationChecker) checkBinding(ctx context.Context, resource, namespac
 func (c *EscalationChecker) privileged(ctx context.Context) bool {
 	u, ok := request.UserFrom(ctx)
 	return ok && isMaster(u)
+}
+
+// requested returns the name that the request's path has: none of what a POST creates,
+// for which a rule with names of resources does not count.
+func requested(ctx context.Context) string {
+	if info, ok := request.RequestInfoFrom(ctx); ok {
+		return info.Name
+	}
+	return ""
 }
 
 // holds reports whether the user has the verb on the role.

@@ -172,6 +172,21 @@ func TestEscalation(t *testing.T) {
 	g.Expect(err.Error()).To(Equal("roles.rbac.authorization.k8s.io \"r\" is forbidden: user \"d\" (groups=[\"devs\"]) is attempting to grant RBAC permissions not currently held:\n" +
 		`{APIGroups:[""], Resources:["secrets"], Verbs:["get" "list"]}`))
 
+	// A rule with names of resources counts for requests whose path has the name: no POST.
+	named := authorizer.AuthorizerFunc(func(_ context.Context, a authorizer.Attributes) (authorizer.Decision, string, error) {
+		if a.GetVerb() == "escalate" && a.GetName() == "r" {
+			return authorizer.DecisionAllow, "", nil
+		}
+		return authorizer.DecisionNoOpinion, "", nil
+	})
+	escalating := rbac.EscalationChecker{Authorizer: named, Resolver: a.Resolver()}
+	clusterRole := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "r"}, Rules: role.Rules}
+	for path, allowed := range map[string]bool{"": false, "r": true, "x": false} {
+		ctx := request.WithRequestInfo(dev, &request.RequestInfo{Name: path})
+		g.Expect(escalating.CheckRole(ctx, role) == nil).To(Equal(allowed), "role, %q", path)
+		g.Expect(escalating.CheckClusterRole(ctx, clusterRole) == nil).To(Equal(allowed), "cluster role, %q", path)
+	}
+
 	g.Expect(check.CheckClusterRole(dev, &rbacv1.ClusterRole{AggregationRule: &rbacv1.AggregationRule{ClusterRoleSelectors: []metav1.LabelSelector{{}}}})).
 		To(MatchError(ContainSubstring("must have cluster-admin privileges to use the aggregationRule")))
 

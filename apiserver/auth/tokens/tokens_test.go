@@ -3,6 +3,9 @@ package tokens_test
 import (
 	"context"
 	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -67,9 +70,7 @@ var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 func setup(t *testing.T, w world) (*tokens.Signer, *tokens.Authenticator, *testclock.FakePassiveClock, crypto.Signer) {
 	g := NewWithT(t)
-	pem, err := tokens.NewKeyPEM()
-	g.Expect(err).NotTo(HaveOccurred())
-	key, err := tokens.ParseKeyPEM(pem)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	g.Expect(err).NotTo(HaveOccurred())
 	clock := testclock.NewFakePassiveClock(start)
 	signer, err := tokens.NewSigner(tokens.SignerConfig{Issuer: issuer, Audiences: []string{audience}, Key: key, Clock: clock})

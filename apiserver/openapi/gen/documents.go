@@ -67,7 +67,7 @@ func isOptional(ws *restful.WebService) bool {
 	if len(parts) > 2 {
 		return optionalVersions()[schema.GroupVersion{Group: parts[1], Version: parts[2]}]
 	}
-	return !slices.ContainsFunc(all.Resources(), func(r *registry.Resource) bool { return r.GVK.Group == parts[1] })
+	return !slices.ContainsFunc(all.Default(), func(r *registry.Resource) bool { return !r.Hidden && r.GVK.Group == parts[1] })
 }
 
 func v2(services []*restful.WebService) (*spec.Swagger, error) {

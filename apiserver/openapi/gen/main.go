@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"log"
 	"net/http"
@@ -74,14 +75,44 @@ func run(out string) error {
 // optional is the folder of what describes beta and alpha versions.
 const optional = "optional"
 
-// resources returns the resources of every version.
-func resources() []*registry.Resource { return append(all.Resources(), all.Optional()...) }
+// resources returns the resources of every version, those that are on by default first.
+func resources() []*registry.Resource {
+	every, err := all.Enabled(map[string]string{"api/all": "true"}, func(string) bool { return true })
+	if err != nil {
+		log.Fatal(err)
+	}
+	usual := usualVersions()
+	slices.SortStableFunc(every, func(a, b *registry.Resource) int {
+		return cmp.Compare(rank(usual, a), rank(usual, b))
+	})
+	return every
+}
+
+func rank(usual map[schema.GroupVersion]bool, r *registry.Resource) int {
+	if usual[r.GVK.GroupVersion()] {
+		return 0
+	}
+	return 1
+}
+
+// usualVersions have resources that are on by default.
+func usualVersions() map[schema.GroupVersion]bool {
+	versions := map[schema.GroupVersion]bool{}
+	for _, r := range all.Default() {
+		if !r.Hidden {
+			versions[r.GVK.GroupVersion()] = true
+		}
+	}
+	return versions
+}
 
 // optionalVersions have no resource that is on by default.
 func optionalVersions() map[schema.GroupVersion]bool {
-	versions := map[schema.GroupVersion]bool{}
-	for _, r := range all.Optional() {
-		versions[r.GVK.GroupVersion()] = true
+	usual, versions := usualVersions(), map[schema.GroupVersion]bool{}
+	for _, r := range resources() {
+		if gv := r.GVK.GroupVersion(); !usual[gv] {
+			versions[gv] = true
+		}
 	}
 	return versions
 }

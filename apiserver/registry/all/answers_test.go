@@ -111,7 +111,7 @@ func TestStatusOfFlowControl(t *testing.T) {
 // TestTableOfScale has the columns that upstream prints of a Scale.
 func TestTableOfScale(t *testing.T) {
 	m := newMill(t)
-	for _, r := range Resources() {
+	for _, r := range Default() {
 		tables, ok := m.built[r.GVR()]["scale"].(rest.TableConvertor)
 		if !ok {
 			continue

@@ -10,20 +10,12 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
-// Resources returns the resources that clients see by default, those of stable
-// versions, in the order in which discovery shows them.
-func Resources() []*registry.Resource {
-	return slices.DeleteFunc(everything(), func(r *registry.Resource) bool { return !stable(r) })
-}
-
-// Default returns what a server has whose configuration says nothing of versions: what
-// Resources returns, and hidden what stores one of these in a beta version.
+// Default returns the resources of a server whose configuration says nothing of versions,
+// in the order in which discovery shows them: those of stable versions, and hidden what
+// stores one of these in a beta version.
 func Default() []*registry.Resource {
 	return enabled(func(r *registry.Resource) bool { return !stable(r) })
 }
-
-// Optional returns the resources of beta and alpha versions.
-func Optional() []*registry.Resource { return slices.DeleteFunc(everything(), stable) }
 
 // everything lists the resources of all versions.
 func everything() []*registry.Resource {

@@ -301,7 +301,7 @@ func FuzzSubresources(f *testing.F) {
 		st rest.Storage
 	}
 	var targets []target
-	for _, r := range Resources() {
+	for _, r := range Default() {
 		for _, sub := range r.Subresources {
 			st := m.built[r.GVR()][sub.Name]
 			_, creates := st.(rest.NamedCreater)

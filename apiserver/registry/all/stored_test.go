@@ -74,7 +74,7 @@ func newWorld(t *testing.T, change func(*registry.Env)) *world {
 func (w *world) storage(resource, sub string) rest.Storage {
 	w.t.Helper()
 	if w.built[resource] == nil {
-		for _, r := range Resources() {
+		for _, r := range Default() {
 			if gr := r.GVR().GroupResource(); gr.String() == resource {
 				storages, err := r.Build(w.env)
 				if err != nil {

@@ -32,11 +32,7 @@ const (
 	Release
 )
 
-// Judge returns owner's action on obj. It is pure.
-func Judge(owner metav1.Object, selector labels.Selector, obj metav1.Object) Verdict {
-	return judge(owner, selector.Matches(labels.Set(obj.GetLabels())), obj)
-}
-
+// judge returns owner's action on obj, whose labels its selector matches or not.
 func judge(owner metav1.Object, matches bool, obj metav1.Object) Verdict {
 	ref := metav1.GetControllerOfNoCopy(obj)
 	switch {
@@ -79,7 +75,7 @@ type Claimer struct {
 }
 
 // Claim returns those of objs that belong to the owner, adopting and releasing
-// by Judge. An object that vanishes meanwhile is skipped. Errors are joined;
+// by judge. An object that vanishes meanwhile is skipped. Errors are joined;
 // the objects that were claimed in spite of them are returned too.
 func Claim[T client.Object](ctx context.Context, c *Claimer, objs []T) ([]T, error) {
 	var errs []error

@@ -56,7 +56,7 @@ func TestJudge(t *testing.T) {
 		{"I go: mine, not matching", dying, pod("p", false, dying), Ignore},
 		{"I go: matching orphan", dying, pod("p", true, nil), Ignore},
 	} {
-		if got := Judge(tc.owner, selector, tc.pod); got != tc.want {
+		if got := judge(tc.owner, selector.Matches(labels.Set(tc.pod.Labels)), tc.pod); got != tc.want {
 			t.Errorf("%s: %v, want %v", tc.name, got, tc.want)
 		}
 	}

@@ -117,9 +117,6 @@ func New(c Config) *Generator {
 
 func isReview(k *Kind) bool { return k.Can("create") && !k.Can("get") && k.Resource != "bindings" }
 
-// Namespace returns the worker's own namespace.
-func (g *Generator) Namespace() string { return g.namespace }
-
 // operation is one sort of request. It returns false if it needs what is not there.
 type operation struct {
 	weight int

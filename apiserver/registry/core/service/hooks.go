@@ -73,6 +73,9 @@ func (t *transaction) clusterIPs(ctx context.Context, s, old *corev1.Service) er
 		was = append(was, ip)
 	}
 	now := clusterIPs(s)
+	if len(was) > 0 && len(now) > 0 && was[0] != now[0] {
+		return nil // validation refuses another first address
+	}
 	for _, ip := range now {
 		if slices.Contains(was, ip) {
 			continue

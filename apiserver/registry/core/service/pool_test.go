@@ -254,6 +254,42 @@ func TestAllocateWords(t *testing.T) {
 	}
 }
 
+// TestAnotherFirstAddress allocates nothing: validation refuses it, whether the other
+// address is free, taken or foreign.
+func TestAnotherFirstAddress(t *testing.T) {
+	a, err := newAllocator(registry.ServiceNetwork{CIDR: "10.0.0.0/24", NodePortBase: 30000, NodePortSize: 2768}, func(int) int { return 0 }, newLedger(),
+		func(context.Context) ([]corev1.Service, error) { return nil, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := map[string]*corev1.Service{}
+	for _, name := range []string{"x", "y"} {
+		s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}}
+		core.SetServiceDefaults(s)
+		finish, err := a.beginCreate(context.Background(), s, &metav1.CreateOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		finish(context.Background(), true)
+		made[name] = s
+	}
+	for _, ip := range []string{"10.0.0.200", made["y"].Spec.ClusterIP, "2.2.2.2"} {
+		next := made["x"].DeepCopy()
+		next.ResourceVersion = "1"
+		next.Spec.ClusterIP = ip
+		finish, err := a.beginUpdate(context.Background(), next, made["x"], &metav1.UpdateOptions{})
+		if err != nil {
+			t.Errorf("%s: %v", ip, err)
+			continue
+		}
+		if errs := core.ValidateServiceUpdate(next, made["x"]); len(errs) != 1 || !strings.Contains(errs[0].Error(), "may not change once set") {
+			t.Errorf("%s: %v", ip, errs)
+		}
+		finish(context.Background(), false)
+	}
+	recount(t, 0, a, made)
+}
+
 // TestTypeTransitions changes nothing but the type.
 func TestTypeTransitions(t *testing.T) {
 	a, err := newAllocator(registry.ServiceNetwork{CIDR: "10.0.0.0/24", NodePortBase: 30000, NodePortSize: 2768}, func(int) int { return 0 }, newLedger(),
