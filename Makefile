@@ -12,6 +12,7 @@ PROGRAMS := containerd containerd-shim-runc-v2 runc bridge host-local loopback p
 CARRIED  := $(PROGRAMS:%=carried/bin/%.gz)
 NODEBIN  := build/node/bin
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+DEADCODE := golang.org/x/tools/cmd/deadcode@v0.51.0
 TIMEOUT  ?= 25m
 ROUNDS   ?= 50
 PAIRS    ?= 0
@@ -72,10 +73,11 @@ test: build ## Run every test, as root with real containers.
 race: ## Run the tests of the parts that share memory under the race detector.
 	CGO_ENABLED=1 $(GO) test -race -vet=off -timeout $(TIMEOUT) $(RACE)
 
-lint: ## Check format, imports between parts, and that other systems' types are right.
+lint: ## Check format, imports between parts, other systems' types, and that nothing is dead.
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt"; exit 1; }
 	$(GO) vet ./...
 	$(GO) run ./hack/typecheck ./cmd/coracle
+	hack/deadcode.sh $(DEADCODE)
 	$(GO) run $(LINT) run
 
 bench: build ## Measure start, memory, throughput; JSON lines.

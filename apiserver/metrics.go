@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
-	"k8s.io/apimachinery/pkg/util/version"
 	handlersmetrics "k8s.io/apiserver/pkg/endpoints/handlers/metrics"
 	apimetrics "k8s.io/apiserver/pkg/endpoints/metrics"
 	"k8s.io/apiserver/pkg/server/mux"
@@ -47,7 +46,8 @@ func (s *Server) installMetrics(m *mux.PathRecorderMux) {
 
 // ownMetrics returns the metrics that the libraries do not have.
 func (s *Server) ownMetrics() *prometheus.Registry {
-	info := newEffectiveVersion().Info()
+	version := newEffectiveVersion()
+	info := version.Info()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "kubernetes_build_info",
 		Help: "[BETA] A metric with a constant '1' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, and compiler from which Kubernetes was built, and platform on which it is running.",
 		ConstLabels: prometheus.Labels{
@@ -61,7 +61,7 @@ func (s *Server) ownMetrics() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	compatible := prometheus.NewGauge(prometheus.GaugeOpts{Name: "version_info",
 		Help:        "[ALPHA] Provides the compatibility version info of the component. The component label is the name of the component, usually kube, but is relevant for aggregated-apiservers.",
-		ConstLabels: prometheus.Labels{"component": "kube", "binary": "1.37", "emulation": "1.37", "min_compat": "1.36"}})
+		ConstLabels: prometheus.Labels{"component": "kube", "binary": version.BinaryVersion().String(), "emulation": version.EmulationVersion().String(), "min_compat": version.MinCompatibilityVersion().String()}})
 	compatible.Set(1)
 	r.MustRegister(build, size, compatible, features(), s.connections)
 	return r
@@ -85,7 +85,7 @@ func features() *prometheus.GaugeVec {
 // upstream's gate NativeHistograms does, which is on. It holds for the process and
 // for histograms that are registered afterwards.
 func nativeHistograms() error {
-	gate := featuregate.NewVersionedFeatureGate(version.MustParse("1.37"))
+	gate := featuregate.NewVersionedFeatureGate(newEffectiveVersion().BinaryVersion())
 	if err := metricsfeatures.AddFeatureGates(gate); err != nil {
 		return fmt.Errorf("reading the gate of native histograms: %w", err)
 	}

@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"runtime"
+	"strconv"
 
 	apiversion "k8s.io/apimachinery/pkg/version"
 	"k8s.io/component-base/compatibility"
@@ -14,15 +15,18 @@ import (
 type effectiveVersion struct{ compatibility.EffectiveVersion }
 
 func newEffectiveVersion() compatibility.EffectiveVersion {
-	return effectiveVersion{compatibility.NewEffectiveVersionFromString("1.37", "", "")}
+	return effectiveVersion{compatibility.NewEffectiveVersionFromString(apis.KubernetesMinor(), "", "")}
 }
 
 // Info implements compatibility.EffectiveVersion; it is what /version answers.
-func (effectiveVersion) Info() *apiversion.Info {
+func (v effectiveVersion) Info() *apiversion.Info {
+	binary, emulated, least := v.BinaryVersion(), v.EmulationVersion(), v.MinCompatibilityVersion()
 	return &apiversion.Info{
-		Major: "1", Minor: "37", EmulationMajor: "1", EmulationMinor: "37",
-		MinCompatibilityMajor: "1", MinCompatibilityMinor: "36",
+		Major: number(binary.Major()), Minor: number(binary.Minor()), EmulationMajor: number(emulated.Major()), EmulationMinor: number(emulated.Minor()),
+		MinCompatibilityMajor: number(least.Major()), MinCompatibilityMinor: number(least.Minor()),
 		GitVersion: apis.KubernetesVersion + "+coracle", GitTreeState: "clean",
 		GoVersion: runtime.Version(), Compiler: runtime.Compiler, Platform: runtime.GOOS + "/" + runtime.GOARCH,
 	}
 }
+
+func number(n uint) string { return strconv.FormatUint(uint64(n), 10) }

@@ -21,6 +21,7 @@ import (
 	kubelettypes "k8s.io/kubelet/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/nodeagent/cgroups"
 	"github.com/coracle-k8s/coracle/nodeagent/images"
 	"github.com/coracle-k8s/coracle/nodeagent/nodestatus"
@@ -83,7 +84,7 @@ func newAgent(config Config, service runtime.Service, close func() error) (*Agen
 		appArmor: hasAppArmor(),
 	}
 	a.nodeStatus = a.newNodeStatus()
-	a.prober = &probes.Prober{Exec: a.exec, Dial: config.Dial, UserAgent: "kube-probe/1.37"}
+	a.prober = &probes.Prober{Exec: a.exec, Dial: config.Dial, UserAgent: "kube-probe/" + apis.KubernetesMinor()}
 	a.puller = images.NewPuller(service, config.Client, filepath.Join(config.RootDir, "image-pulls"))
 	if config.NodeCgroups == nil || *config.NodeCgroups {
 		manager, err := cgroups.New()

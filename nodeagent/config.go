@@ -10,6 +10,8 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/coracle-k8s/coracle/apis"
 )
 
 // Config holds the dependencies and settings of an Agent. Fields without a
@@ -63,7 +65,7 @@ type Config struct {
 	// ServerPort is the port that serves Handler, published as
 	// status.daemonEndpoints.kubeletEndpoint. 0 publishes none.
 	ServerPort int32
-	// KubeletVersion is nodeInfo.kubeletVersion, such as v1.37.2.
+	// KubeletVersion is nodeInfo.kubeletVersion. Default: apis.KubernetesVersion.
 	KubeletVersion string
 	// Capacity overrides what the machine has, by resource. SystemReserved is
 	// subtracted from capacity to get allocatable.
@@ -135,7 +137,7 @@ func (c *Config) defaultPaths() {
 	setDefault(&c.ResolvConf, "/etc/resolv.conf")
 	setDefault(&c.Hostname, c.NodeName)
 	setDefault(&c.SeccompDir, c.RootDir+"/seccomp")
-	setDefault(&c.KubeletVersion, "v1.37.2")
+	setDefault(&c.KubeletVersion, apis.KubernetesVersion)
 	if c.Clock == nil {
 		c.Clock = clock.RealClock{}
 	}

@@ -55,7 +55,7 @@ type ExecFunc func(ctx context.Context, containerID string, command []string, ti
 type Prober struct {
 	Exec ExecFunc
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// UserAgent is sent with HTTP probes: kube-probe/1.37.
+	// UserAgent is sent with HTTP probes, such as kube-probe/1.37.
 	UserAgent string
 }
 

@@ -11,6 +11,8 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/coracle-k8s/coracle/apis"
 )
 
 // Label marks simulated nodes; its value is "true".
@@ -37,7 +39,7 @@ type Config struct {
 	// Labels and Taints are put on every node.
 	Labels map[string]string
 	Taints []corev1.Taint
-	// KubeletVersion is nodeInfo.kubeletVersion. Default: v1.37.2.
+	// KubeletVersion is nodeInfo.kubeletVersion. Default: apis.KubernetesVersion.
 	KubeletVersion string
 
 	// PodCIDR returns a node's range of pod addresses. Default: pods of all nodes
@@ -80,7 +82,7 @@ func (c Config) complete() (Config, error) {
 		}
 	}
 	if c.KubeletVersion == "" {
-		c.KubeletVersion = "v1.37.2"
+		c.KubeletVersion = apis.KubernetesVersion
 	}
 	if c.PodCIDR == nil {
 		shared := netip.MustParsePrefix("10.112.0.0/12")
