@@ -223,7 +223,7 @@ func (s *Scheduler) podChanged(ctx context.Context, pod *v1.Pod, was role, old *
 	switch {
 	case is == pending && was == pending:
 		s.queue.Update(ctx, old, pod)
-		s.tell(ctx, fwk.UnscheduledPod, old, pod)
+		s.notify(ctx, fwk.UnscheduledPod, old, pod)
 	case is == pending:
 		s.diagnoses.known(pod)
 		s.queue.Add(ctx, pod)
@@ -233,7 +233,7 @@ func (s *Scheduler) podChanged(ctx context.Context, pod *v1.Pod, was role, old *
 			log.FromContext(ctx).Error(err, "A pod's affinity is not honoured")
 		}
 		if was == assigned {
-			s.tell(ctx, fwk.AssignedPod, old, pod)
+			s.notify(ctx, fwk.AssignedPod, old, pod)
 			return
 		}
 		s.queue.Happened(ctx, fwk.ClusterEvent{Resource: fwk.AssignedPod, ActionType: fwk.Add}, nil, pod)
@@ -249,8 +249,8 @@ func (s *Scheduler) podChanged(ctx context.Context, pod *v1.Pod, was role, old *
 	}
 }
 
-// tell reports changes of a pod to pods that wait for them.
-func (s *Scheduler) tell(ctx context.Context, resource fwk.EventResource, old, pod *v1.Pod) {
+// notify reports changes of a pod to pods that wait for them.
+func (s *Scheduler) notify(ctx context.Context, resource fwk.EventResource, old, pod *v1.Pod) {
 	for _, event := range queue.PodChanges(old, pod) {
 		event.Resource = resource
 		s.queue.Happened(ctx, event, old, pod)

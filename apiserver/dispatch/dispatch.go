@@ -52,7 +52,7 @@ type Config struct {
 type Dispatcher struct {
 	config         Config
 	codecs         serializer.CodecFactory
-	sayable        runtime.NegotiatedSerializer
+	serializer     runtime.NegotiatedSerializer
 	parameterCodec runtime.ParameterCodec
 	resources      map[schema.GroupVersionResource]*resource
 	stores         map[schema.GroupResource]*resource
@@ -82,7 +82,7 @@ func New(c Config) (*Dispatcher, error) {
 		resources: map[schema.GroupVersionResource]*resource{},
 		stores:    map[schema.GroupResource]*resource{},
 	}
-	d.sayable = newSayableCodecs(d.codecs)
+	d.serializer = newCheckedCodecs(d.codecs)
 	d.config.Env.Store = d.Store
 	for _, r := range c.Resources {
 		gvr := r.GVR()

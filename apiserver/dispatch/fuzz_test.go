@@ -19,7 +19,7 @@ import (
 // which an object that is stored must be.
 func FuzzProtobuf(f *testing.F) {
 	plain := serializer.NewCodecFactory(apis.NewScheme())
-	codecs := newSayableCodecs(plain)
+	codecs := newCheckedCodecs(plain)
 	info, _ := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), runtime.ContentTypeProtobuf)
 	text, _ := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), runtime.ContentTypeJSON)
 	for gv, objs := range map[schema.GroupVersion][]runtime.Object{

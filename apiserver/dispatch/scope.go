@@ -29,7 +29,7 @@ func (d *Dispatcher) scope(e *resource, sub string, st rest.Storage) (*handlers.
 	scheme := d.config.Scheme
 	s := &handlers.RequestScope{
 		Namer:      handlers.ContextBasedNaming{Namer: runtime.Namer(meta.NewAccessor()), ClusterScoped: e.ClusterScoped},
-		Serializer: d.sayable, ParameterCodec: d.parameterCodec,
+		Serializer: d.serializer, ParameterCodec: d.parameterCodec,
 		Creater: scheme, Convertor: convertor{scheme}, Defaulter: scheme, Typer: scheme,
 		UnsafeConvertor:             unsafeConvertor{runtime.UnsafeObjectConvertor(scheme)},
 		Authorizer:                  d.config.Authorizer,

@@ -144,12 +144,12 @@ func (p *plan) attachTo(o observed, w want, name string) {
 // multiAttach reports to each pod what keeps its volume: pods of its namespace
 // by name, others by number only.
 func (p *plan) multiAttach(w want) {
-	tell := func(pods []*corev1.Pod, text string) {
+	warn := func(pods []*corev1.Pod, text string) {
 		p.notes = append(p.notes, note{pods: pods, key: "attach " + w.volume.Name, eventType: corev1.EventTypeWarning, reason: "FailedAttachVolume",
 			text: message("Waiting for detach", w.volume, text)})
 	}
 	if len(w.others) == 0 {
-		tell(w.pods, "Volume is already exclusively attached to one node, waiting on detach before it can be attached to another node")
+		warn(w.pods, "Volume is already exclusively attached to one node, waiting on detach before it can be attached to another node")
 		return
 	}
 	for _, pod := range w.pods {
@@ -167,7 +167,7 @@ func (p *plan) multiAttach(w want) {
 				text += fmt.Sprintf(" and %d pod(s) in different namespaces", hidden)
 			}
 		}
-		tell([]*corev1.Pod{pod}, text)
+		warn([]*corev1.Pod{pod}, text)
 	}
 }
 

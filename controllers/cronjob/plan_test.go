@@ -71,13 +71,13 @@ func TestDecide(t *testing.T) {
 		{"nonsense", func(c *batchv1.CronJob) { c.Spec.Schedule = "x" }, time.Hour, "UnparseableSchedule"},
 	} {
 		c := newCronJob(tc.change)
-		if got := told(Decide(c, &c.Status, created.Add(tc.after))); got != tc.want {
+		if got := describe(Decide(c, &c.Status, created.Add(tc.after))); got != tc.want {
 			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
 		}
 	}
 }
 
-func told(d Decision) string {
+func describe(d Decision) string {
 	var words []string
 	if !d.Start.IsZero() {
 		words = append(words, "start "+d.Start.UTC().Format("15:04"))

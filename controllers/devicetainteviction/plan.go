@@ -190,8 +190,8 @@ func count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// told returns the condition that a rule has, nil if none.
-func told(rule *resourcev1.DeviceTaintRule) *metav1.Condition {
+// evictionCondition returns the condition that a rule has, nil if none.
+func evictionCondition(rule *resourcev1.DeviceTaintRule) *metav1.Condition {
 	i := slices.IndexFunc(rule.Status.Conditions, func(c metav1.Condition) bool {
 		return c.Type == resourcev1.DeviceTaintConditionEvictionInProgress
 	})
@@ -203,16 +203,16 @@ func told(rule *resourcev1.DeviceTaintRule) *metav1.Condition {
 
 // tooSoon returns how long to wait before a rule's status may be written again.
 func tooSoon(rule *resourcev1.DeviceTaintRule, now time.Time) time.Duration {
-	c := told(rule)
+	c := evictionCondition(rule)
 	if c == nil || c.ObservedGeneration != rule.Generation {
 		return 0
 	}
 	return max(0, rulePeriod-now.Sub(c.LastTransitionTime.Time))
 }
 
-// tell returns the rule with the condition, nil if it has it.
-func tell(rule *resourcev1.DeviceTaintRule, c metav1.Condition) *resourcev1.DeviceTaintRule {
-	was := told(rule)
+// withCondition returns the rule with the condition, nil if it has it.
+func withCondition(rule *resourcev1.DeviceTaintRule, c metav1.Condition) *resourcev1.DeviceTaintRule {
+	was := evictionCondition(rule)
 	if was != nil {
 		same := c
 		same.LastTransitionTime = was.LastTransitionTime
@@ -224,7 +224,7 @@ func tell(rule *resourcev1.DeviceTaintRule, c metav1.Condition) *resourcev1.Devi
 	if was == nil {
 		out.Status.Conditions = append(out.Status.Conditions, c)
 	} else {
-		*told(out) = c
+		*evictionCondition(out) = c
 	}
 	return out
 }

@@ -163,11 +163,11 @@ func TestTranscript(t *testing.T) {
 			line := fmt.Sprintf("after %v, %s of generation %d, %+v", now.Sub(start), u.Spec.Taint.Effect, u.Generation, p)
 			if wait := tooSoon(u, now); wait > 0 {
 				r.Say("%s: not before %v", line, wait)
-			} else if changed := tell(u, condition(u, p, now)); changed == nil {
+			} else if changed := withCondition(u, condition(u, p, now)); changed == nil {
 				r.Say("%s: the same", line)
 			} else {
 				u = changed
-				c := told(u)
+				c := evictionCondition(u)
 				r.Say("%s:\n  %s %s: %s", line, c.Status, c.Reason, c.Message)
 			}
 			now = now.Add(time.Duration(2+r.IntN(12)) * time.Second)

@@ -29,7 +29,7 @@ func (r *Reconciler) reconcileRule(ctx context.Context, req reconcile.Request) (
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	changed := tell(&rule, condition(&rule, p, now))
+	changed := withCondition(&rule, condition(&rule, p, now))
 	if changed != nil {
 		err := r.client.Status().Update(ctx, changed)
 		if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {

@@ -90,17 +90,17 @@ func (m *monitors) start(ctx context.Context, gvk schema.GroupVersionKind) (moni
 		return monitor{}, fmt.Errorf("getting the informer of %s: %w", gvk, err)
 	}
 	mon.handle, err = mon.informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		AddFunc: func(o any) { m.tell(gvk, o, m.on) },
+		AddFunc: func(o any) { m.notify(gvk, o, m.on) },
 		UpdateFunc: func(before, after any) {
 			if changed(before, after) {
-				m.tell(gvk, after, m.on)
+				m.notify(gvk, after, m.on)
 			}
 		},
 		DeleteFunc: func(o any) {
 			if tomb, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
 				o = tomb.Obj
 			}
-			m.tell(gvk, o, m.gone)
+			m.notify(gvk, o, m.gone)
 		},
 	})
 	if err != nil {
@@ -122,7 +122,7 @@ func (m *monitors) prototype(gvk schema.GroupVersionKind) client.Object {
 	return meta
 }
 
-func (m *monitors) tell(gvk schema.GroupVersionKind, o any, f func(schema.GroupVersionKind, metav1.Object)) {
+func (m *monitors) notify(gvk schema.GroupVersionKind, o any, f func(schema.GroupVersionKind, metav1.Object)) {
 	if obj, ok := o.(metav1.Object); ok {
 		f(gvk, obj)
 	}

@@ -69,7 +69,7 @@ func pods(j *batchv1.Job, specs ...string) []*corev1.Pod {
 }
 
 // told returns a plan in words.
-func told(p Plan) string {
+func describe(p Plan) string {
 	var words []string
 	if p.Finish != nil {
 		words = append(words, string(p.Finish.Type)+" "+p.Finish.Reason)
@@ -146,7 +146,7 @@ func TestPlan(t *testing.T) {
 		}), []string{"succeeded@0", "running@1"}, 0, "SuccessCriteriaMet SuccessPolicy -p1"},
 	} {
 		o := Observed{Job: c.job, Pods: pods(c.job, c.pods...), Settled: true}
-		if got := told(newView(o, start.Add(c.after)).plan()); got != c.want {
+		if got := describe(newView(o, start.Add(c.after)).plan()); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 	}
@@ -157,7 +157,7 @@ func TestReplacementWaitsForTheEnd(t *testing.T) {
 		j := newJob(func(j *batchv1.Job) { sized(1, 1)(j); j.Spec.PodReplacementPolicy = &policy })
 		going := pods(j, "running")
 		going[0].DeletionTimestamp = &metav1.Time{Time: start.Add(-time.Hour)}
-		if got := told(newView(Observed{Job: j, Pods: going, Settled: true}, start).plan()); got != want {
+		if got := describe(newView(Observed{Job: j, Pods: going, Settled: true}, start).plan()); got != want {
 			t.Errorf("%s: got %q, want %q", policy, got, want)
 		}
 	}

@@ -133,7 +133,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		return reconcile.Result{}, nil
 	case !ok:
 		if first && !r.config.Optional(&node) {
-			r.tell(&node, reasonNone)
+			r.event(&node, reasonNone)
 		}
 		return reconcile.Result{}, nil
 	}
@@ -197,13 +197,13 @@ func (r *Reconciler) give(ctx context.Context, node *corev1.Node, ranges []netip
 		return nil // It is gone or has others; the event that the cache lacks triggers a reconcile.
 	}
 	if err != nil {
-		r.tell(node, reasonFailed)
+		r.event(node, reasonFailed)
 		return fmt.Errorf("giving node %s its range of pod addresses: %w", node.Name, err)
 	}
 	return nil
 }
 
-func (r *Reconciler) tell(node *corev1.Node, reason string) {
+func (r *Reconciler) event(node *corev1.Node, reason string) {
 	r.config.Recorder.Eventf(&corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: node.Name, UID: node.UID},
 		corev1.EventTypeNormal, reason, messageStatus, node.Name, reason)
 }

@@ -109,7 +109,7 @@ func TestReconcile(t *testing.T) {
 		if client.IgnoreNotFound(c.Get(ctx, key, &got)) != nil || hasFinalizer(&got) != (len(balancer.made) > 0) {
 			t.Fatalf("%s: finalizers %v", s.name, got.Finalizers)
 		}
-		if line := told(balancer, &got, events, result, err); line != s.want {
+		if line := describe(balancer, &got, events, result, err); line != s.want {
 			t.Errorf("%s:\n got %q\nwant %q", s.name, line, s.want)
 		}
 	}
@@ -118,7 +118,7 @@ func TestReconcile(t *testing.T) {
 	}
 }
 
-func told(balancer *cloud, svc *corev1.Service, events *record.FakeRecorder, result reconcile.Result, err error) string {
+func describe(balancer *cloud, svc *corev1.Service, events *record.FakeRecorder, result reconcile.Result, err error) string {
 	line := ""
 	for uid, nodes := range balancer.made {
 		line += fmt.Sprintf("%s=%v", uid, nodes)

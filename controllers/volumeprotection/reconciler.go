@@ -77,18 +77,18 @@ func (r *Claims) Reconcile(ctx context.Context, req reconcile.Request) (reconcil
 	if err := r.client.Get(ctx, req.NamespacedName, &claim); err != nil {
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
-	told, err := r.tell(ctx, &claim)
+	updated, err := r.updateUse(ctx, &claim)
 	if apierrors.IsConflict(err) { // another client was quicker; the cache will show it
 		return reconcile.Result{RequeueAfter: conflictRetry}, nil
 	}
-	if told || err != nil { // what was written brings it here again
+	if updated || err != nil { // what was written brings it here again
 		return reconcile.Result{}, err
 	}
 	return protect(ctx, r.client, req, &claim, claimFinalizer, func() (bool, error) { return r.used(ctx, &claim, usesClaim) })
 }
 
-// tell writes the condition Unused if it is out of date.
-func (r *Claims) tell(ctx context.Context, claim *corev1.PersistentVolumeClaim) (told bool, err error) {
+// updateUse writes the condition Unused if it is out of date.
+func (r *Claims) updateUse(ctx context.Context, claim *corev1.PersistentVolumeClaim) (updated bool, err error) {
 	if claim.DeletionTimestamp != nil || claim.Status.Phase != corev1.ClaimBound {
 		return false, nil // a binding must not be disturbed
 	}
@@ -97,7 +97,7 @@ func (r *Claims) tell(ctx context.Context, claim *corev1.PersistentVolumeClaim) 
 		return false, err
 	}
 	if err := r.client.Status().Update(ctx, claim); client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("telling whether claim %s/%s is used: %w", claim.Namespace, claim.Name, err)
+		return false, fmt.Errorf("writing whether claim %s/%s is used: %w", claim.Namespace, claim.Name, err)
 	}
 	return true, nil
 }

@@ -38,8 +38,8 @@ func (m moving) gone(obj client.Object, namespace, name string) {
 	m.Eventually(func() bool { return apierrors.IsNotFound(m.get(obj, namespace, name)) }).Should(BeTrue())
 }
 
-// told waits for an event of an object in namespace default.
-func (m moving) told(object, reason, message string) {
+// expectEvent waits for an event of an object in namespace default.
+func (m moving) expectEvent(object, reason, message string) {
 	m.t.Helper()
 	m.Eventually(func() []string {
 		var list corev1.EventList
@@ -92,7 +92,7 @@ func TestProvisionedVolume(t *testing.T) {
 	}).Should(Equal("3Gi"))
 	m.Expect(m.get(&pv, "", pv.Name)).To(Succeed())
 	m.Expect(pv.Spec.Capacity.Storage().String()).To(Equal("3Gi"))
-	m.told("data", "VolumeResizeSuccessful", "Resize volume succeeded")
+	m.expectEvent("data", "VolumeResizeSuccessful", "Resize volume succeeded")
 
 	m.Expect(m.Client.Delete(t.Context(), c)).To(Succeed())
 	m.Consistently(func() error { return m.get(c, "default", "data") }, "300ms").Should(Succeed())
@@ -164,7 +164,7 @@ func TestRecycledVolume(t *testing.T) {
 	m.Eventually(phase).Should(Equal(corev1.VolumeAvailable))
 	m.Expect(pv.Spec.ClaimRef).To(BeNil())
 	m.gone(&pod, "default", "recycler-for-again")
-	m.told("again", "VolumeRecycled", "Volume recycled")
+	m.expectEvent("again", "VolumeRecycled", "Volume recycled")
 }
 
 // TestAttachedVolume plays the driver's attacher: a volume for one node is
@@ -212,10 +212,10 @@ func TestAttachedVolume(t *testing.T) {
 	m.Expect(m.Client.Status().Update(t.Context(), a)).To(Succeed())
 	m.Eventually(attached("simulated-0")).Should(HaveLen(1))
 	m.Expect(attached("simulated-0")()[0].Name).To(BeEquivalentTo("kubernetes.io/csi/csi.example^h"))
-	m.told("first", "SuccessfulAttachVolume", `AttachVolume.Attach succeeded for volume "disk" `)
+	m.expectEvent("first", "SuccessfulAttachVolume", `AttachVolume.Attach succeeded for volume "disk" `)
 
 	pod("second", "simulated-1")
-	m.told("second", "FailedAttachVolume", `Waiting for detach for volume "disk" Volume is already used by pod(s) first`)
+	m.expectEvent("second", "FailedAttachVolume", `Waiting for detach for volume "disk" Volume is already used by pod(s) first`)
 	m.Expect(attachment("simulated-1")).To(BeNil())
 	m.Expect(m.Client.Delete(t.Context(), first)).To(Succeed())
 	m.Eventually(func() any { return attachment("simulated-1") }).ShouldNot(BeNil())
@@ -231,7 +231,7 @@ func TestClaimAndPodSayWhatTheyWaitFor(t *testing.T) {
 		VolumeBindingMode: ptr.To(storagev1.VolumeBindingWaitForFirstConsumer)})).To(Succeed())
 	c := claim("late", ptr.To("late"))
 	m.Expect(m.Client.Create(t.Context(), c)).To(Succeed())
-	m.told("late", "WaitForFirstConsumer", "waiting for first consumer to be created before binding")
+	m.expectEvent("late", "WaitForFirstConsumer", "waiting for first consumer to be created before binding")
 	p := podWith("late", corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "late"}})
 	m.Expect(m.Client.Create(t.Context(), p)).To(Succeed())
 	m.Eventually(func() string {
@@ -239,7 +239,7 @@ func TestClaimAndPodSayWhatTheyWaitFor(t *testing.T) {
 		return c.Annotations["volume.kubernetes.io/storage-provisioner"]
 	}).Should(Equal("csi.example"))
 	m.Expect(c.Annotations).To(HaveKeyWithValue("volume.kubernetes.io/selected-node", "simulated-0"))
-	m.told("late", "ExternalProvisioning", "Waiting for a volume to be created either by the external provisioner 'csi.example' "+
+	m.expectEvent("late", "ExternalProvisioning", "Waiting for a volume to be created either by the external provisioner 'csi.example' "+
 		"or manually by the system administrator. If volume creation is delayed, please verify that the provisioner is running and correctly registered.")
 	m.Expect(m.get(p, "default", "late")).To(Succeed())
 	m.Expect(p.Spec.NodeName).To(BeEmpty())

@@ -85,12 +85,12 @@ func (m *machine) begin() error {
 	}
 	go m.listen(l, out)
 	m.now = l
-	m.tell()
+	m.report()
 	return nil
 }
 
-// tell wakes those that wait for a change; m.mu is held.
-func (m *machine) tell() {
+// report wakes those that wait for a change; m.mu is held.
+func (m *machine) report() {
 	close(m.changed)
 	m.changed = make(chan struct{})
 }
@@ -113,7 +113,7 @@ func (m *machine) listen(l *life, out io.Reader) {
 		l.http.CloseIdleConnections()
 	}
 	close(l.ended)
-	m.tell()
+	m.report()
 }
 
 func (m *machine) getReady(l *life) {
@@ -129,7 +129,7 @@ func (m *machine) getReady(l *life) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	l.config, l.ready = config, time.Now()
-	m.tell()
+	m.report()
 }
 
 // current returns the newest life, and what is closed when that changes.

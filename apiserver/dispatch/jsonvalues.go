@@ -19,38 +19,38 @@ import (
 // listed again, and the bookkeeping of fields panics over it. So what comes as
 // protobuf is looked through for them.
 
-// sayableCodecs decodes protobuf only if JSON could express it, and both only if
+// checkedCodecs decodes protobuf only if JSON could express it, and both only if
 // they carry numbers as numbers.
-type sayableCodecs struct {
+type checkedCodecs struct {
 	runtime.NegotiatedSerializer
 	protobuf runtime.Serializer
-	check    *sayable
+	check    *jsonChecker
 }
 
-func newSayableCodecs(codecs runtime.NegotiatedSerializer) runtime.NegotiatedSerializer {
+func newCheckedCodecs(codecs runtime.NegotiatedSerializer) runtime.NegotiatedSerializer {
 	info, ok := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), runtime.ContentTypeProtobuf)
 	if !ok {
 		return codecs
 	}
-	return sayableCodecs{codecs, info.Serializer, &sayable{}}
+	return checkedCodecs{codecs, info.Serializer, &jsonChecker{}}
 }
 
 // DecoderToVersion implements runtime.NegotiatedSerializer.
-func (c sayableCodecs) DecoderToVersion(d runtime.Decoder, gv runtime.GroupVersioner) runtime.Decoder {
-	decoder := sayableDecoder{Decoder: c.NegotiatedSerializer.DecoderToVersion(d, gv)}
+func (c checkedCodecs) DecoderToVersion(d runtime.Decoder, gv runtime.GroupVersioner) runtime.Decoder {
+	decoder := checkedDecoder{Decoder: c.NegotiatedSerializer.DecoderToVersion(d, gv)}
 	if d == runtime.Decoder(c.protobuf) {
 		decoder.check = c.check
 	}
 	return decoder
 }
 
-type sayableDecoder struct {
+type checkedDecoder struct {
 	runtime.Decoder
-	check *sayable // nil for JSON
+	check *jsonChecker // nil for JSON
 }
 
 // Decode implements runtime.Decoder.
-func (d sayableDecoder) Decode(data []byte, defaults *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
+func (d checkedDecoder) Decode(data []byte, defaults *schema.GroupVersionKind, into runtime.Object) (runtime.Object, *schema.GroupVersionKind, error) {
 	obj, gvk, err := d.Decoder.Decode(data, defaults, into)
 	if obj == nil || err != nil && !runtime.IsStrictDecodingError(err) {
 		return obj, gvk, err
@@ -67,11 +67,11 @@ func (d sayableDecoder) Decode(data []byte, defaults *schema.GroupVersionKind, i
 	return obj, gvk, err
 }
 
-// sayable remembers which types may hold what JSON cannot.
-type sayable struct{ types sync.Map } // reflect.Type to bool
+// jsonChecker remembers which types may hold what JSON cannot.
+type jsonChecker struct{ types sync.Map } // reflect.Type to bool
 
-func (s *sayable) object(v reflect.Value, path string) error {
-	if !v.IsValid() || !s.doubtful(v.Type()) {
+func (s *jsonChecker) object(v reflect.Value, path string) error {
+	if !v.IsValid() || !s.mayHoldRaw(v.Type()) {
 		return nil
 	}
 	switch v.Kind() {
@@ -93,7 +93,7 @@ func (s *sayable) object(v reflect.Value, path string) error {
 			}
 		}
 	case reflect.Struct:
-		if wrong := unsayable(v.Interface()); wrong != "" {
+		if wrong := notJSON(v.Interface()); wrong != "" {
 			return fmt.Errorf("%s: %s", strings.TrimPrefix(path, "."), wrong)
 		}
 		return s.fields(v, path)
@@ -101,7 +101,7 @@ func (s *sayable) object(v reflect.Value, path string) error {
 	return nil
 }
 
-func (s *sayable) fields(v reflect.Value, path string) error {
+func (s *jsonChecker) fields(v reflect.Value, path string) error {
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
 		if !field.IsExported() {
@@ -118,8 +118,8 @@ func (s *sayable) fields(v reflect.Value, path string) error {
 	return nil
 }
 
-// unsayable returns what is wrong with a value that JSON cannot express.
-func unsayable(value any) string {
+// notJSON returns what is wrong with a value that JSON cannot express.
+func notJSON(value any) string {
 	var raw []byte
 	switch v := value.(type) {
 	case intstr.IntOrString:
@@ -141,8 +141,8 @@ func unsayable(value any) string {
 	return ""
 }
 
-// doubtful reports whether a type contains one that unsayable checks.
-func (s *sayable) doubtful(t reflect.Type) bool {
+// mayHoldRaw reports whether a type contains one that notJSON checks.
+func (s *jsonChecker) mayHoldRaw(t reflect.Type) bool {
 	if known, ok := s.types.Load(t); ok {
 		return known.(bool)
 	}

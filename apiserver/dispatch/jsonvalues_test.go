@@ -17,7 +17,7 @@ import (
 
 func TestProtobufSaysNoMoreThanJSON(t *testing.T) {
 	plain := serializer.NewCodecFactory(apis.NewScheme())
-	codecs := newSayableCodecs(plain)
+	codecs := newCheckedCodecs(plain)
 	info, _ := runtime.SerializerInfoForMediaType(codecs.SupportedMediaTypes(), runtime.ContentTypeProtobuf)
 	service := func(port intstr.IntOrString) runtime.Object {
 		return &corev1.Service{Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}, {Port: 81, TargetPort: port}}}}
