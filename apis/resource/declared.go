@@ -182,7 +182,9 @@ func declaredStatus(s, old *resourcev1.ResourceClaimStatus, path *field.Path) fi
 	errs = append(errs, declaredSet(s.ReservedFor, resourcev1.ResourceClaimReservedForMaxSize, path.Child("reservedFor"),
 		func(a, b *resourcev1.ResourceClaimConsumerReference) bool { return a.UID == b.UID }, nil)...)
 	return append(errs, declaredSet(s.Devices, -1, path.Child("devices"),
-		func(a, b *resourcev1.AllocatedDeviceStatus) bool { return statusID(a) == statusID(b) },
+		func(a, b *resourcev1.AllocatedDeviceStatus) bool {
+			return statusID(a) == statusID(b) && (a.ShareID == nil) == (b.ShareID == nil)
+		},
 		func(d *resourcev1.AllocatedDeviceStatus, at *field.Path) field.ErrorList {
 			return append(declared(validate.UUID[string], d.ShareID, at.Child("shareID")), declaredNetwork(d.NetworkData, at.Child("networkData"))...)
 		})...)

@@ -2,6 +2,7 @@ package resource
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -233,6 +234,41 @@ func TestNoPanic(t *testing.T) {
 			}),
 		} {
 			kind(f, func(o any) { s.Default(o.(runtime.Object)) })
+		}
+	}
+}
+
+// TestShares compares devices of a claim's status by their shares, of which none at all
+// and an empty one are the same.
+func TestShares(t *testing.T) {
+	none, empty, one, other := (*string)(nil), ptr.To(""), ptr.To("a"), ptr.To("b")
+	for name, c := range map[string]struct {
+		shares []*string
+		want   string // what is said of the last
+	}{
+		"none twice":  {[]*string{none, none}, `Duplicate value: {"driver":"d","pool":"p","device":"x","conditions":null}`},
+		"empty twice": {[]*string{empty, empty}, `Duplicate value: {"driver":"d","pool":"p","device":"x","shareID":"","conditions":null}`},
+		"either":      {[]*string{empty, none}, `Duplicate value: {"Driver":"d","Pool":"p","Device":"x","ShareID":""}`},
+		"or":          {[]*string{none, empty}, `Duplicate value: {"Driver":"d","Pool":"p","Device":"x","ShareID":""}`},
+		"another":     {[]*string{one, other}, ""},
+		"and none":    {[]*string{one, none}, ""},
+	} {
+		claim := &resourcev1.ResourceClaim{}
+		for _, share := range c.shares {
+			claim.Status.Devices = append(claim.Status.Devices, resourcev1.AllocatedDeviceStatus{Driver: "d", Pool: "p", Device: "x", ShareID: share})
+		}
+		var got []string
+		for _, err := range ValidateResourceClaimStatusUpdate(claim, &resourcev1.ResourceClaim{}) {
+			if err.Type == field.ErrorTypeDuplicate {
+				got = append(got, err.Error())
+			}
+		}
+		want := []string(nil)
+		if c.want != "" {
+			want = []string{"status.devices[1]: " + c.want}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
 }

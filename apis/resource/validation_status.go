@@ -40,6 +40,7 @@ func ValidateResourceClaimStatusUpdate(c, old *resourcev1.ResourceClaim) field.E
 	errs = append(errs, each(s.Devices, -1, path.Child("devices"), func(d *resourcev1.AllocatedDeviceStatus, at *field.Path) field.ErrorList {
 		return validateDeviceStatus(d, ids, at)
 	})...)
+	errs = append(errs, sharedTwice(s.Devices, path.Child("devices"))...)
 	switch {
 	case len(s.ReservedFor) == 0:
 	case s.Allocation == nil:
@@ -53,6 +54,21 @@ func ValidateResourceClaimStatusUpdate(c, old *resourcev1.ResourceClaim) field.E
 		errs = append(errs, validateAllocation(s.Allocation, requestsOf(&c.Spec.Devices), path.Child("allocation"))...)
 	}
 	return append(errs, declaredStatus(s, &old.Status, path)...)
+}
+
+// sharedTwice finds devices that differ by an empty share and none at all, which the
+// set of devices (declaredStatus) holds for two.
+func sharedTwice(devices []resourcev1.AllocatedDeviceStatus, path *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	seen := map[device]bool{} // by whether a share was given
+	for i := range devices {
+		id, given := statusID(&devices[i]), devices[i].ShareID != nil
+		if other, ok := seen[id]; ok && other != given {
+			errs = append(errs, field.Duplicate(path.Index(i), id))
+		}
+		seen[id] = given
+	}
+	return errs
 }
 
 func validateConsumer(r *resourcev1.ResourceClaimConsumerReference, path *field.Path) field.ErrorList {
