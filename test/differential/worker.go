@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/coracle-k8s/coracle/test/differential/answer"
 	"github.com/coracle-k8s/coracle/test/differential/plan"
 	"github.com/coracle-k8s/coracle/test/differential/sides"
@@ -44,13 +46,14 @@ type worker struct {
 	explained answer.Explained
 	report    *report
 	history   map[string][]sent
+	printing  bool // steps and their codes
 }
 
 // run sends requests as long as there are more; from is the first to print.
 func (w *worker) run(ctx context.Context, more func(step int) bool, from int, print bool) error {
 	for step := 0; more(step); step++ {
 		r := w.generator.Next()
-		if print && step >= from {
+		if w.printing = print && step >= from; w.printing {
 			w.report.printf("%s\n", describe(step, r))
 		}
 		if err := w.step(ctx, step, r); err != nil {
@@ -66,13 +69,16 @@ func (w *worker) step(ctx context.Context, step int, r plan.Request) error {
 		return err
 	}
 	w.note(step, r, replies[0].Code)
+	if w.printing {
+		w.report.printf("  upstream %d, coracle %d\n", replies[0].Code, replies[1].Code)
+	}
 	w.report.count(replies[0].Code)
 	explained := r.Method != http.MethodGet && replies[0].Code != replies[1].Code
 	if len(differences) > 0 {
 		w.report.difference(w, step, r, replies, differences)
 	}
 	if len(differences) > 0 || explained {
-		if err := w.heal(ctx, r); err != nil {
+		if err := w.heal(ctx, r, replies); err != nil {
 			return err
 		}
 	} else {
@@ -195,7 +201,7 @@ func (w *worker) refresh(ctx context.Context, step int, r plan.Request) error {
 	replies, out, differences := w.exchange(ctx, get, fmt.Sprintf("%d-%d-refresh", w.number, step))
 	if len(differences) > 0 && ctx.Err() == nil {
 		w.report.difference(w, step, get, replies, differences)
-		return w.heal(ctx, r)
+		return w.heal(ctx, r, replies)
 	}
 	w.generator.Learn(get, replies[0].Code, out)
 	return ctx.Err()
@@ -212,6 +218,9 @@ func (w *worker) compare(r plan.Request, replies [2]reply) (any, []answer.Differ
 	if u.Code != o.Code {
 		return nil, []answer.Difference{{At: "code", Upstream: fmt.Sprintf("%d %s", u.Code, message(u.Body)), Ours: fmt.Sprintf("%d %s", o.Code, message(o.Body))}}
 	}
+	if gone := [2]bool{expired(u.Body), expired(o.Body)}; gone[0] != gone[1] {
+		return nil, []answer.Difference{{At: "expired", Upstream: fmt.Sprint(gone[0]), Ours: fmt.Sprint(gone[1])}}
+	}
 	if r.Until == "" {
 		stripList(w.pair.symbols, u.Body, o.Body)
 	}
@@ -225,6 +234,18 @@ func (w *worker) compare(r plan.Request, replies [2]reply) (any, []answer.Differ
 		differences = append(differences, d)
 	}
 	return out, differences
+}
+
+// expired reports whether the events of a watch end with the news that its version is
+// too old.
+func expired(body any) bool {
+	events, _ := body.([]any)
+	if len(events) == 0 {
+		return false
+	}
+	event, _ := events[len(events)-1].(map[string]any)
+	object, _ := event["object"].(map[string]any)
+	return event["type"] == "ERROR" && object["reason"] == string(metav1.StatusReasonExpired)
 }
 
 func list(texts []string) []any {
@@ -280,10 +301,24 @@ func (w *worker) note(step int, r plan.Request, code int) {
 	w.history[r.About] = h
 }
 
-// heal removes an object that the servers no longer agree on.
-func (w *worker) heal(ctx context.Context, r plan.Request) error {
-	for _, h := range w.generator.Heal(r) {
+// heal removes an object that the servers no longer agree on, also one that a server
+// gave its name.
+func (w *worker) heal(ctx context.Context, r plan.Request, replies [2]reply) error {
+	var names []string
+	for _, reply := range replies {
+		if name := nameOf(reply.Body); name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, h := range w.generator.Heal(r, names) {
 		w.pair.send(ctx, h, "heal")
 	}
 	return ctx.Err()
+}
+
+func nameOf(body any) string {
+	object, _ := body.(map[string]any)
+	meta, _ := object["metadata"].(map[string]any)
+	name, _ := meta["name"].(string)
+	return name
 }

@@ -335,16 +335,23 @@ func (g *Generator) Begin() Request {
 	return Request{Method: http.MethodPost, Path: "/api/v1/namespaces", ContentType: "application/json", Body: fmt.Sprintf(`{"metadata":{"name":%q}}`, g.namespace)}
 }
 
-// Heal returns the requests that remove the object of r, which is forgotten.
-func (g *Generator) Heal(r Request) []Request {
-	k, name := r.target.kind, r.target.name
-	if k == nil || name == "" || !k.Can("delete") {
+// Heal returns the requests that remove the object of r, which is forgotten. If r names
+// none, made are the names that it got.
+func (g *Generator) Heal(r Request, made []string) []Request {
+	k := r.target.kind
+	if k == nil || !k.Can("delete") {
 		return nil
 	}
-	g.forget(k, name)
-	path := k.Path(g.namespace) + "/" + name
-	return []Request{
-		{Method: http.MethodPatch, Path: path, ContentType: "application/merge-patch+json", Body: `{"metadata":{"finalizers":null}}`},
-		{Method: http.MethodDelete, Path: path, ContentType: "application/json", Body: `{"gracePeriodSeconds":0,"propagationPolicy":"Background"}`},
+	if r.target.name != "" {
+		made = []string{r.target.name}
 	}
+	var requests []Request
+	for _, name := range made {
+		g.forget(k, name)
+		path := k.Path(g.namespace) + "/" + name
+		requests = append(requests,
+			Request{Method: http.MethodPatch, Path: path, ContentType: "application/merge-patch+json", Body: `{"metadata":{"finalizers":null}}`},
+			Request{Method: http.MethodDelete, Path: path, ContentType: "application/json", Body: `{"gracePeriodSeconds":0,"propagationPolicy":"Background"}`})
+	}
+	return requests
 }
