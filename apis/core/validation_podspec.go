@@ -69,7 +69,7 @@ func ValidatePodSpec(spec *corev1.PodSpec, fldPath *field.Path, opts PodOptions)
 func gates(fldPath *field.Path, p *corev1.PodSpec) field.ErrorList {
 	var errs field.ErrorList
 	for i, g := range p.ReadinessGates {
-		errs = append(errs, invalid(fldPath.Child("readinessGates").Index(i).Child("conditionType"), g.ConditionType, validation.IsQualifiedName(string(g.ConditionType)))...)
+		errs = append(errs, invalid(fldPath.Child("readinessGates").Index(i).Child("conditionType"), string(g.ConditionType), validation.IsQualifiedName(string(g.ConditionType)))...)
 	}
 	names := sets.New[string]()
 	for i, g := range p.SchedulingGates {

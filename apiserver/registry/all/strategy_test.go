@@ -148,6 +148,27 @@ func TestTemplateGenerationStays(t *testing.T) {
 	}
 }
 
+// TestRollbackStays as it is through the status of a Deployment.
+func TestRollbackStays(t *testing.T) {
+	w := newWorld(t, nil)
+	for name, stored := range map[string]map[string]string{"with": {appsv1.DeprecatedRollbackTo: "5", "x": "y"}, "without": {"x": "y"}} {
+		d := &appsv1.Deployment{ObjectMeta: meta(name)}
+		d.Annotations = stored
+		d.Spec.Selector, d.Spec.Template = template()
+		w.mustCreate("deployments.apps", d)
+		for _, annotations := range []map[string]string{nil, {appsv1.DeprecatedRollbackTo: "7"}} {
+			obj, err := w.update("deployments.apps", "status", "default", name, func(o runtime.Object) { o.(*appsv1.Deployment).Annotations = annotations })
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := obj.(*appsv1.Deployment).Annotations
+			if got[appsv1.DeprecatedRollbackTo] != stored[appsv1.DeprecatedRollbackTo] || got["x"] != "" {
+				t.Errorf("%s, sent %v: %v", name, annotations, got)
+			}
+		}
+	}
+}
+
 func TestAnotherEffectBeginsNow(t *testing.T) {
 	w := newWorld(t, nil)
 	then := metav1.NewTime(time.Unix(1000, 0))

@@ -3,6 +3,7 @@ package deployment
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -37,7 +38,7 @@ func New() *registry.Resource {
 		Warnings: func(_ context.Context, d, old *appsv1.Deployment) []string { return apps.DeploymentWarnings(d, old) },
 		Table:    table(),
 		Status: &registry.Status[*appsv1.Deployment]{
-			Prepare:  func(_ context.Context, d, old *appsv1.Deployment) { d.Labels = old.Labels },
+			Prepare:  prepareStatus,
 			Resets:   [][]any{{"metadata", "labels"}},
 			Validate: registry.PureUpdate(apps.ValidateDeploymentStatusUpdate),
 		},
@@ -48,6 +49,22 @@ func New() *registry.Resource {
 			Set: func(d *appsv1.Deployment, n int32) { d.Spec.Replicas = &n },
 		},
 	}.Resource()
+}
+
+// prepareStatus puts back what is no status: labels, and the revision to roll back to,
+// which was a field of the spec in the groups before apps/v1 and lives on as an annotation.
+func prepareStatus(_ context.Context, d, old *appsv1.Deployment) {
+	d.Labels = old.Labels
+	revision, ok := old.Annotations[appsv1.DeprecatedRollbackTo]
+	if now, has := d.Annotations[appsv1.DeprecatedRollbackTo]; has == ok && now == revision {
+		return
+	}
+	d.Annotations = maps.Clone(d.Annotations)
+	if !ok {
+		delete(d.Annotations, appsv1.DeprecatedRollbackTo)
+		return
+	}
+	metav1.SetMetaDataAnnotation(&d.ObjectMeta, appsv1.DeprecatedRollbackTo, revision)
 }
 
 func table() *registry.Table[*appsv1.Deployment] {
