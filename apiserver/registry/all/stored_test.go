@@ -385,8 +385,8 @@ func TestRolesAreGuarded(t *testing.T) {
 	if _, err := store.Create(in("default", ""), role, rest.ValidateAllObjectFunc, &metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.update("roles.rbac.authorization.k8s.io", "", "default", "r", func(o runtime.Object) { o.(*rbacv1.Role).Labels = map[string]string{"a": "b"} }); err != nil {
-		t.Fatalf("changing a label: %v", err)
+	if _, err := w.update("roles.rbac.authorization.k8s.io", "", "default", "r", func(o runtime.Object) { o.(*rbacv1.Role).Finalizers = []string{"example.com/x"} }); err != nil {
+		t.Fatalf("changing a finalizer: %v", err)
 	}
 	if _, err := w.update("roles.rbac.authorization.k8s.io", "", "default", "r", func(o runtime.Object) { o.(*rbacv1.Role).Rules[0].Verbs = []string{"*"} }); !apierrors.IsForbidden(err) {
 		t.Fatalf("changing a rule: %v", err)

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -43,16 +42,22 @@ func New() *registry.Resource {
 	}.Resource()
 }
 
+// aggregates reports whether a role gathers the rules of others; r may be nil.
+func aggregates(r *rbacv1.ClusterRole) bool {
+	return r != nil && r.AggregationRule != nil && len(r.AggregationRule.ClusterRoleSelectors) > 0
+}
+
 func extend(env registry.Env, store *genericregistry.Store, storages map[string]rest.Storage) error {
 	checker, err := escalation.Checker(env)
 	if err != nil {
 		return err
 	}
-	storages[""] = escalation.Guard(store, escalation.Check[*rbacv1.ClusterRole]{
-		Grants: checker.CheckClusterRole,
-		Changed: func(b, old *rbacv1.ClusterRole) bool {
-			return !equality.Semantic.DeepEqual(b.Rules, old.Rules) || !equality.Semantic.DeepEqual(b.AggregationRule, old.AggregationRule)
-		},
+	storages[""] = escalation.Guard(store, func(ctx context.Context, r, old *rbacv1.ClusterRole) error {
+		if !aggregates(r) && aggregates(old) { // taking it back is as much as giving it
+			r = r.DeepCopy()
+			r.AggregationRule = old.AggregationRule
+		}
+		return checker.CheckClusterRole(ctx, r)
 	})
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -50,11 +49,8 @@ func extend(env registry.Env, store *genericregistry.Store, storages map[string]
 	if err != nil {
 		return err
 	}
-	storages[""] = escalation.Guard(store, escalation.Check[*rbacv1.ClusterRoleBinding]{
-		Grants: checker.CheckClusterRoleBinding,
-		Changed: func(b, old *rbacv1.ClusterRoleBinding) bool {
-			return !equality.Semantic.DeepEqual(b.RoleRef, old.RoleRef) || !equality.Semantic.DeepEqual(b.Subjects, old.Subjects)
-		},
+	storages[""] = escalation.Guard(store, func(ctx context.Context, obj, _ *rbacv1.ClusterRoleBinding) error {
+		return checker.CheckClusterRoleBinding(ctx, obj)
 	})
 	return nil
 }

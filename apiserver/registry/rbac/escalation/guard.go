@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/endpoints/request"
@@ -39,27 +40,26 @@ func (unchecked) CheckClusterRoleBinding(context.Context, *rbacv1.ClusterRoleBin
 	return nil
 }
 
-// Check is when and what to check of one kind.
-type Check[T registry.Object] struct {
-	// Grants checks what an object grants.
-	Grants func(ctx context.Context, obj T) error
-	// Changed reports whether an update grants something else than before.
-	Changed func(obj, old T) bool
-}
+// Grants checks what an object grants; old is what an update replaces, the zero T on
+// creation.
+type Grants[T registry.Object] func(ctx context.Context, obj, old T) error
 
-// Guard puts the check before store's creates and updates.
-func Guard[T registry.Object](store *genericregistry.Store, check Check[T]) rest.Storage {
-	return &guarded[T]{Wrapped: registry.Wrapped{Store: store}, check: check}
+// Guard puts the check before store's creates and updates. As in upstream, updates are
+// checked that change anything but what garbage collection needs: labels may make a
+// role part of another one.
+func Guard[T registry.Object](store *genericregistry.Store, grants Grants[T]) rest.Storage {
+	return &guarded[T]{Wrapped: registry.Wrapped{Store: store}, grants: grants}
 }
 
 type guarded[T registry.Object] struct {
 	registry.Wrapped
-	check Check[T]
+	grants Grants[T]
 }
 
 // Create implements rest.Creater.
 func (g *guarded[T]) Create(ctx context.Context, obj runtime.Object, validate rest.ValidateObjectFunc, o *metav1.CreateOptions) (runtime.Object, error) {
-	if err := g.grants(ctx, obj.(T)); err != nil {
+	var none T
+	if err := g.check(ctx, obj.(T), none); err != nil {
 		return nil, err
 	}
 	return g.Store.Create(ctx, obj, validate, o)
@@ -71,24 +71,34 @@ func (g *guarded[T]) Update(ctx context.Context, name string, info rest.UpdatedO
 	update rest.ValidateObjectUpdateFunc, forceCreate bool, o *metav1.UpdateOptions) (runtime.Object, bool, error) {
 	checked := rest.WrapUpdatedObjectInfo(info, func(ctx context.Context, obj, old runtime.Object) (runtime.Object, error) {
 		now, was := obj.(T), old.(T)
-		if was.GetUID() != "" && !g.check.Changed(now, was) {
+		if onlyCollecting(now, was) {
 			return obj, nil
 		}
-		return obj, g.grants(ctx, now)
+		return obj, g.check(ctx, now, was)
 	})
 	return g.Store.Update(ctx, name, checked, create, update, forceCreate, o)
 }
 
-// grants checks obj in the namespace of the request, which an object that is
+// onlyCollecting reports whether objects differ in nothing but what garbage collection
+// writes: owners and finalizers.
+func onlyCollecting[T registry.Object](now, was T) bool {
+	same := now.DeepCopyObject().(T)
+	same.SetOwnerReferences(was.GetOwnerReferences())
+	same.SetFinalizers(was.GetFinalizers())
+	same.SetManagedFields(was.GetManagedFields())
+	return equality.Semantic.DeepEqual(same, was)
+}
+
+// check looks at obj in the namespace of the request, which an object that is
 // not stored yet need not carry.
-func (g *guarded[T]) grants(ctx context.Context, obj T) error {
+func (g *guarded[T]) check(ctx context.Context, obj, old T) error {
 	if obj.GetNamespace() == "" {
 		if namespace := request.NamespaceValue(ctx); namespace != "" {
 			obj = obj.DeepCopyObject().(T)
 			obj.SetNamespace(namespace)
 		}
 	}
-	return g.check.Grants(ctx, obj)
+	return g.grants(ctx, obj, old)
 }
 
 // Names returns the cell of the subjects of one kind.

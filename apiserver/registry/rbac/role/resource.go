@@ -6,7 +6,6 @@ import (
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -48,9 +47,6 @@ func extend(env registry.Env, store *genericregistry.Store, storages map[string]
 	if err != nil {
 		return err
 	}
-	storages[""] = escalation.Guard(store, escalation.Check[*rbacv1.Role]{
-		Grants:  checker.CheckRole,
-		Changed: func(b, old *rbacv1.Role) bool { return !equality.Semantic.DeepEqual(b.Rules, old.Rules) },
-	})
+	storages[""] = escalation.Guard(store, func(ctx context.Context, obj, _ *rbacv1.Role) error { return checker.CheckRole(ctx, obj) })
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -50,11 +49,6 @@ func extend(env registry.Env, store *genericregistry.Store, storages map[string]
 	if err != nil {
 		return err
 	}
-	storages[""] = escalation.Guard(store, escalation.Check[*rbacv1.RoleBinding]{
-		Grants: checker.CheckRoleBinding,
-		Changed: func(b, old *rbacv1.RoleBinding) bool {
-			return !equality.Semantic.DeepEqual(b.RoleRef, old.RoleRef) || !equality.Semantic.DeepEqual(b.Subjects, old.Subjects)
-		},
-	})
+	storages[""] = escalation.Guard(store, func(ctx context.Context, obj, _ *rbacv1.RoleBinding) error { return checker.CheckRoleBinding(ctx, obj) })
 	return nil
 }
