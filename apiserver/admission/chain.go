@@ -155,9 +155,9 @@ func (a *Admission) refusal(err error) error {
 // Run feeds the chain until ctx is done.
 func (a *Admission) Run(ctx context.Context) error {
 	a.life.Store(&ctx)
-	g, ctx := errgroup.WithContext(ctx)
+	g, running := errgroup.WithContext(ctx)
 	for _, run := range a.run {
-		g.Go(func() error { return run(ctx) })
+		g.Go(func() error { return run(running) })
 	}
 	return g.Wait()
 }
