@@ -14,7 +14,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -155,8 +154,7 @@ func served(resources []*registry.Resource) func(schema.GroupVersionResource) bo
 	shown := map[schema.GroupVersionResource]bool{}
 	for _, r := range resources {
 		shown[r.GVR()] = !r.Hidden
-		stable := !strings.Contains(r.GVK.Version, "beta") && !strings.Contains(r.GVK.Version, "alpha")
-		usual = usual && stable != r.Hidden
+		usual = usual && r.Stable() != r.Hidden
 	}
 	if usual {
 		return nil

@@ -11,6 +11,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -55,6 +56,11 @@ type Resource struct {
 	// Build makes the storages: "" is the resource itself, other keys are
 	// subresource names. Every declared subresource must have one.
 	Build func(Env) (map[string]rest.Storage, error)
+}
+
+// Stable reports whether the resource is of a stable version, which is on by default.
+func (r *Resource) Stable() bool {
+	return !strings.Contains(r.GVK.Version, "beta") && !strings.Contains(r.GVK.Version, "alpha")
 }
 
 // GVR returns the resource with its group and version.

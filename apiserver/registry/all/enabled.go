@@ -2,7 +2,6 @@ package all
 
 import (
 	"slices"
-	"strings"
 
 	serverstorage "k8s.io/apiserver/pkg/server/storage"
 
@@ -14,7 +13,7 @@ import (
 // in the order in which discovery shows them: those of stable versions, and hidden what
 // stores one of these in a beta version.
 func Default() []*registry.Resource {
-	return enabled(func(r *registry.Resource) bool { return !stable(r) })
+	return enabled(func(r *registry.Resource) bool { return !r.Stable() })
 }
 
 // everything lists the resources of all versions.
@@ -24,10 +23,6 @@ func everything() []*registry.Resource {
 		list = append(append(list, r), r.Others...)
 	}
 	return list
-}
-
-func stable(r *registry.Resource) bool {
-	return !strings.Contains(r.GVK.Version, "beta") && !strings.Contains(r.GVK.Version, "alpha")
 }
 
 // Gates lists the feature gates that decide whether a resource is served.
@@ -48,7 +43,7 @@ func Gates() []string {
 func Enabled(runtimeConfig map[string]string, gate func(name string) bool) ([]*registry.Resource, error) {
 	config := serverstorage.NewResourceConfig()
 	for _, r := range everything() {
-		if stable(r) {
+		if r.Stable() {
 			config.EnableVersions(r.GVK.GroupVersion())
 		} else {
 			config.DisableVersions(r.GVK.GroupVersion())
@@ -76,7 +71,7 @@ func enabled(hidden func(*registry.Resource) bool) []*registry.Resource {
 			}
 		}
 		for _, r := range append([]*registry.Resource{kind}, kind.Others...) {
-			if stores := r == kind && shown > 0; !r.Hidden || stores || stable(r) {
+			if stores := r == kind && shown > 0; !r.Hidden || stores || r.Stable() {
 				list = append(list, r)
 			}
 		}
