@@ -107,6 +107,13 @@ func TestLoadBalancersGetNodesAddresses(t *testing.T) {
 	m.Eventually(m.ingress("first")).Should(MatchRegexp(`^10\.64\.0\.\d+ \*$`))
 	edit(m, &nodes.Items[0], func(n *corev1.Node) { delete(n.Labels, corev1.LabelNodeExcludeBalancers) })
 	m.Eventually(m.ingress("first")).Should(Equal(all))
+
+	// A status that is not what the controller wrote, or not yet seen by it when the node came back.
+	var svc corev1.Service
+	m.Expect(m.get(&svc, "default", "first")).To(Succeed())
+	svc.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "192.0.2.9"}}
+	m.Expect(m.Client.Status().Update(t.Context(), &svc)).To(Succeed())
+	m.Eventually(m.ingress("first")).Should(Equal(all))
 }
 
 func TestLocalLoadBalancersFollowTheirPods(t *testing.T) {

@@ -20,8 +20,9 @@ import (
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // Sources enqueue Services that are balanced here: all when a node's readiness, addresses
-// or port changed, those that share a port with a Service that changed, and one with
-// externalTrafficPolicy Local when its endpoints moved. The reconciler then calls Stale.
+// or port changed, those that share a port with a Service that changed, one whose status
+// has other addresses, and one with externalTrafficPolicy Local when its endpoints moved.
+// The reconciler then calls Stale.
 func (b *Balancer) Sources() []source.Source {
 	c := b.config.Cache
 	return []source.Source{
@@ -62,10 +63,14 @@ func (b *Balancer) serviceHandler() handler.TypedEventHandler[*corev1.Service, r
 	return handler.TypedFuncs[*corev1.Service, reconcile.Request]{
 		UpdateFunc: func(ctx context.Context, e event.TypedUpdateEvent[*corev1.Service], q queue) {
 			before, after := e.ObjectOld, e.ObjectNew
-			moved := balanced(before) != balanced(after) || !equality.Semantic.DeepEqual(before.Spec.Ports, after.Spec.Ports) ||
-				!equality.Semantic.DeepEqual(before.Status.LoadBalancer.Ingress, after.Status.LoadBalancer.Ingress)
+			addresses := !equality.Semantic.DeepEqual(before.Status.LoadBalancer.Ingress, after.Status.LoadBalancer.Ingress)
+			moved := addresses || balanced(before) != balanced(after) || !equality.Semantic.DeepEqual(before.Spec.Ports, after.Spec.Ports)
 			if moved && (balanced(before) || balanced(after)) {
 				b.wakeRivals(ctx, q, before)
+			}
+			// Stale may have read the status of before.
+			if addresses && balanced(after) {
+				q.Add(request(after))
 			}
 		},
 		DeleteFunc: func(ctx context.Context, e event.TypedDeleteEvent[*corev1.Service], q queue) {
