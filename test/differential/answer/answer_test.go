@@ -30,6 +30,8 @@ func TestCompare(t *testing.T) {
 		{`{"message":"map[metadata:map[x:447]]"}`, `{"message":"map[metadata:map[x:441]]"}`, "", "/message"},
 		{`{"message":"Invalid value: {\"unknown\":\"447\"}"}`, `{"message":"Invalid value: {\"unknown\":\"440\"}"}`, "", ""},
 		{`{"metadata":{"resourceVersion":"448"}}`, `{"metadata":{"resourceVersion":"440"}}`, "", "/metadata/resourceVersion"},
+		{`{"metadata":{"resourceVersion":"3"}}`, `{"metadata":{"resourceVersion":"2"}}`, "", ""},
+		{`{"audit":[{"requestObject":{"metadata":{"resourceVersion":"2"}}}]}`, `{"audit":[{"requestObject":{"metadata":{"resourceVersion":"2"}}}]}`, "", ""},
 		{`{"spec":{"clusterIP":"10.0.3.4","ports":[{"nodePort":31000}]}}`, `{"spec":{"clusterIP":"10.0.9.4","ports":[{"nodePort":32000}]}}`, "", ""},
 		{`{"spec":{"clusterIP":"10.0.3.4"}}`, `{"spec":{"clusterIP":"10.0.9.5"}}`, "", "/spec/clusterIP"},
 		{`{"a":1,"b":[1]}`, `{"a":2,"b":[1,2]}`, "", "/a /b"},

@@ -199,6 +199,9 @@ func (c *Comparison) text(at, u, o string) any {
 		if u == "" || o == "" {
 			break
 		}
+		if u == o && strings.Contains(at, "/requestObject/") {
+			return u // the client's own, which is no server's
+		}
 		sym, agree := c.symbols.version(Pair{u, o})
 		if !agree {
 			c.differ(at, "resource version: changed or not", u+" "+o)
