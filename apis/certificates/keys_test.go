@@ -158,3 +158,16 @@ func TestIssuedToTheKey(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesInMessages compares how messages quote names: a NodeName, a type of
+// its own, as JSON, the others as Go does.
+func TestNamesInMessages(t *testing.T) {
+	r := asking(nil, nil, nil)
+	r.Spec.NodeName, r.Spec.PodName = "a>b", "a>b"
+	text := ValidatePodCertificateRequest(r).ToAggregate().Error()
+	for _, want := range []string{`spec.nodeName: Invalid value: "a\u003eb": a lowercase`, `spec.podName: Invalid value: "a>b": a lowercase`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in %s", want, text)
+		}
+	}
+}

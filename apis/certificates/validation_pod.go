@@ -45,11 +45,13 @@ func ValidatePodCertificateRequest(r *certificatesv1beta1.PodCertificateRequest)
 	for _, ref := range []struct {
 		field, name string
 		uid         types.UID
+		value       any // name as the API has it: messages quote a NodeName as JSON
 	}{
-		{"pod", s.PodName, s.PodUID}, {"serviceAccount", s.ServiceAccountName, s.ServiceAccountUID}, {"node", string(s.NodeName), s.NodeUID},
+		{"pod", s.PodName, s.PodUID, s.PodName}, {"serviceAccount", s.ServiceAccountName, s.ServiceAccountUID, s.ServiceAccountName},
+		{"node", string(s.NodeName), s.NodeUID, s.NodeName},
 	} {
 		for _, msg := range validation.NameIsDNSSubdomain(ref.name, false) {
-			errs = append(errs, field.Invalid(specPath.Child(ref.field+"Name"), ref.name, msg))
+			errs = append(errs, field.Invalid(specPath.Child(ref.field+"Name"), ref.value, msg))
 		}
 		at := specPath.Child(ref.field + "UID")
 		if ref.uid == "" {
