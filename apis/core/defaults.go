@@ -11,6 +11,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/coracle-k8s/coracle/apis/core/service"
 )
 
 // SetServiceDefaults fills in what a Service leaves out. Addresses, node ports
@@ -34,7 +36,7 @@ func SetServiceDefaults(svc *corev1.Service) {
 			p.TargetPort = intstr.FromInt32(p.Port)
 		}
 	}
-	if externallyAccessible(svc) {
+	if service.ExternallyAccessible(svc) {
 		setIfZero(&s.ExternalTrafficPolicy, corev1.ServiceExternalTrafficPolicyCluster)
 	}
 	switch s.Type {
@@ -49,17 +51,6 @@ func SetServiceDefaults(svc *corev1.Service) {
 			}
 		}
 	}
-}
-
-// externallyAccessible reports whether clients outside the cluster may reach svc.
-func externallyAccessible(svc *corev1.Service) bool {
-	switch svc.Spec.Type {
-	case corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeNodePort:
-		return true
-	case corev1.ServiceTypeClusterIP:
-		return len(svc.Spec.ExternalIPs) > 0
-	}
-	return false
 }
 
 // SetEndpointsDefaults fills in what an Endpoints object leaves out.

@@ -55,3 +55,6 @@ func allLimit(s *corev1.PodSpec, name corev1.ResourceName) bool {
 		return hasResource(c.Resources.Limits, name)
 	})
 }
+
+// RoundResources rounds quantities up to thousandths, as they are stored.
+func RoundResources(list corev1.ResourceList) { roundResources(list) }

@@ -197,3 +197,20 @@ func visitMounts(s *corev1.PodStatus, visit func(*corev1.VolumeMountStatus)) {
 		}
 	}
 }
+
+// DropDisabledNodeFields forgets what belongs to features that were removed, or
+// are off, unless old (nil on creation) has it.
+func DropDisabledNodeFields(n, old *corev1.Node) {
+	if old == nil {
+		old = &corev1.Node{}
+	}
+	if old.Spec.ConfigSource == nil {
+		n.Spec.ConfigSource = nil
+	}
+	if old.Status.Config == nil {
+		n.Status.Config = nil
+	}
+	if old.Spec.PodPreemptionPolicy == nil {
+		n.Spec.PodPreemptionPolicy = nil
+	}
+}

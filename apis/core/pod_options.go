@@ -84,7 +84,7 @@ func PodOptionsFor(old *corev1.PodSpec) PodOptions {
 		return PodOptions{}
 	}
 	var o PodOptions
-	o.noteScheduling(old)
+	noteScheduling(&o, old)
 	for i := range old.Volumes {
 		v := &old.Volumes[i]
 		o.AllowEmptyImageVolumeReference = o.AllowEmptyImageVolumeReference || v.Image != nil && v.Image.Reference == ""
@@ -102,7 +102,7 @@ func PodOptionsFor(old *corev1.PodSpec) PodOptions {
 		}
 	}
 	pod.VisitContainers(old, func(c *corev1.Container, _ pod.ContainerType) bool {
-		o.noteContainer(c, old.HostUsers != nil && !*old.HostUsers)
+		noteContainer(&o, c, old.HostUsers != nil && !*old.HostUsers)
 		return true
 	})
 	o.AllowIndivisibleHugePages = o.AllowIndivisibleHugePages || indivisible(old.Overhead)
@@ -115,7 +115,7 @@ func PodOptionsFor(old *corev1.PodSpec) PodOptions {
 	return o
 }
 
-func (o *PodOptions) noteContainer(c *corev1.Container, ownUsers bool) {
+func noteContainer(o *PodOptions, c *corev1.Container, ownUsers bool) {
 	o.AllowIndivisibleHugePages = o.AllowIndivisibleHugePages || indivisible(c.Resources.Limits) || indivisible(c.Resources.Requests)
 	o.AllowHostUsersDevices = o.AllowHostUsersDevices || ownUsers && len(c.VolumeDevices) > 0
 	sc := c.SecurityContext
@@ -127,7 +127,7 @@ func (o *PodOptions) noteContainer(c *corev1.Container, ownUsers bool) {
 	}
 }
 
-func (o *PodOptions) noteScheduling(old *corev1.PodSpec) {
+func noteScheduling(o *PodOptions, old *corev1.PodSpec) {
 	for i := range old.TopologySpreadConstraints {
 		c := &old.TopologySpreadConstraints[i]
 		o.AllowInvalidSpreadSelector = o.AllowInvalidSpreadSelector || len(labelSelector(nil, c.LabelSelector, false)) > 0
@@ -159,7 +159,7 @@ func (o *PodOptions) noteScheduling(old *corev1.PodSpec) {
 // indivisible reports whether list has memory in huge pages that is no whole number of them.
 func indivisible(list corev1.ResourceList) bool {
 	for name, q := range list {
-		if strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix) && len(wholePages(field.NewPath("x"), name, q, PodOptions{})) > 0 {
+		if strings.HasPrefix(string(name), corev1.ResourceHugePagesPrefix) && len(wholePages(field.NewPath("x"), name, q, false)) > 0 {
 			return true
 		}
 	}

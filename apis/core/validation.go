@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
@@ -15,12 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-// The words of messages that come in many places.
-const (
-	immutable       = apivalidation.FieldImmutableErrorMsg
-	mustBePositive  = "must be greater than zero"
-	maxObjectLength = corev1.MaxSecretSize // of Secrets and ConfigMaps, in bytes
-)
+// mustBePositive is the message of amounts and numbers that are not.
+const mustBePositive = "must be greater than zero"
 
 // invalid returns one Invalid error for every message.
 func invalid[T any](fldPath *field.Path, value T, msgs []string) field.ErrorList {
@@ -158,4 +153,71 @@ func objectMetaUpdate(m, old *metav1.ObjectMeta) field.ErrorList {
 
 func unchanged(fldPath *field.Path, new, old any) field.ErrorList {
 	return apivalidation.ValidateImmutableField(new, old, fldPath)
+}
+
+// presence is a field's path and whether the field is set.
+type presence struct {
+	path *field.Path
+	set  bool
+}
+
+// given returns whether the field at fldPath is set, for forbid.
+func given(fldPath *field.Path, set bool) presence { return presence{fldPath, set} }
+
+// forbid returns Forbidden with why for each field that is set.
+func forbid(why string, list ...presence) field.ErrorList {
+	var errs field.ErrorList
+	for _, f := range list {
+		if f.set {
+			errs = append(errs, field.Forbidden(f.path, why))
+		}
+	}
+	return errs
+}
+
+// aSource is one of the alternatives of a union of sources: its field's name,
+// whether it is set, and what is wrong with it.
+type aSource struct {
+	name     string
+	set      bool
+	validate func(at *field.Path) field.ErrorList
+	// as is upstream's name of the field in errors of its values, another its
+	// name in errors of one volume source too many. Both default to name.
+	as, another string
+	// uncounted sources are validated, and never one too many.
+	uncounted bool
+}
+
+// exactlyOne validates the one source that is set. The first counts; the others
+// are reported as too many.
+func exactlyOne(fldPath *field.Path, list []aSource, none, more string) field.ErrorList {
+	var errs field.ErrorList
+	or := func(name, otherwise string) *field.Path {
+		if name == "" {
+			name = otherwise
+		}
+		return fldPath.Child(name)
+	}
+	n := 0
+	for _, s := range list {
+		if !s.set {
+			continue
+		}
+		if n++; n > 1 && !s.uncounted {
+			errs = append(errs, field.Forbidden(or(s.another, s.name), more))
+			continue
+		}
+		errs = append(errs, s.validate(or(s.as, s.name))...)
+	}
+	if n == 0 {
+		errs = append(errs, field.Required(fldPath, none))
+	}
+	return errs
+}
+
+func positive[T ~int32 | ~int64](fldPath *field.Path, v T) field.ErrorList {
+	if v > 0 {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(fldPath, int64(v), mustBePositive)}
 }

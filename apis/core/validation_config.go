@@ -27,8 +27,8 @@ func ValidateConfigMap(c *corev1.ConfigMap) field.ErrorList {
 		errs = append(errs, invalid(field.NewPath("binaryData").Key(k), k, validation.IsConfigMapKey(k))...)
 		size += len(c.BinaryData[k])
 	}
-	if size > maxObjectLength {
-		errs = append(errs, field.TooLong(field.NewPath(""), "", maxObjectLength))
+	if size > corev1.MaxSecretSize {
+		errs = append(errs, field.TooLong(field.NewPath(""), "", corev1.MaxSecretSize))
 	}
 	return errs
 }
@@ -68,8 +68,8 @@ func ValidateSecret(s *corev1.Secret) field.ErrorList {
 		errs = append(errs, invalid(data.Key(k), k, validation.IsConfigMapKey(k))...)
 		size += len(s.Data[k])
 	}
-	if size > maxObjectLength {
-		errs = append(errs, field.TooLong(data, "", maxObjectLength))
+	if size > corev1.MaxSecretSize {
+		errs = append(errs, field.TooLong(data, "", corev1.MaxSecretSize))
 	}
 	return append(errs, secretType(s)...)
 }

@@ -32,7 +32,7 @@ func (s *podScope) container(fldPath *field.Path, c *corev1.Container) field.Err
 	errs = append(errs, s.volumeMounts(fldPath.Child("volumeMounts"), c)...)
 	errs = append(errs, s.volumeDevices(fldPath.Child("volumeDevices"), c)...)
 	errs = append(errs, pullPolicies(fldPath.Child("imagePullPolicy"), c.ImagePullPolicy)...)
-	errs = append(errs, requirements(fldPath.Child("resources"), &c.Resources, containerResourceName, s.claims, s.opts)...)
+	errs = append(errs, requirements(fldPath.Child("resources"), &c.Resources, containerResourceName, s.claims, s.opts.AllowIndivisibleHugePages)...)
 	errs = append(errs, resizePolicies(fldPath.Child("resizePolicy"), c.ResizePolicy, s.spec.RestartPolicy)...)
 	return append(errs, s.securityContext(fldPath.Child("securityContext"), c.SecurityContext)...)
 }
@@ -102,8 +102,8 @@ func (s *podScope) initContainers(fldPath *field.Path) field.ErrorList {
 // endingContainer validates an init container that is no sidecar.
 func (s *podScope) endingContainer(fldPath *field.Path, c *corev1.Container) field.ErrorList {
 	errs := forbid("may not be set for init containers without restartPolicy=Always",
-		someField{fldPath.Child("lifecycle"), c.Lifecycle != nil}, someField{fldPath.Child("livenessProbe"), c.LivenessProbe != nil},
-		someField{fldPath.Child("readinessProbe"), c.ReadinessProbe != nil}, someField{fldPath.Child("startupProbe"), c.StartupProbe != nil})
+		given(fldPath.Child("lifecycle"), c.Lifecycle != nil), given(fldPath.Child("livenessProbe"), c.LivenessProbe != nil),
+		given(fldPath.Child("readinessProbe"), c.ReadinessProbe != nil), given(fldPath.Child("startupProbe"), c.StartupProbe != nil))
 	if s.opts.AllowRestartingInitResize {
 		return errs
 	}
@@ -245,7 +245,7 @@ func (s *podScope) ephemeralContainers(fldPath *field.Path) field.ErrorList {
 		errs = append(errs, onlyFields(at, e.EphemeralContainerCommon, why, ephemeralFields...)...)
 		for j, m := range c.VolumeMounts {
 			at := at.Child("volumeMounts").Index(j)
-			errs = append(errs, forbid(why, someField{at.Child("subPath"), m.SubPath != ""}, someField{at.Child("subPathExpr"), m.SubPathExpr != ""})...)
+			errs = append(errs, forbid(why, given(at.Child("subPath"), m.SubPath != ""), given(at.Child("subPathExpr"), m.SubPathExpr != ""))...)
 		}
 	}
 	return errs

@@ -10,6 +10,8 @@ import (
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 // fieldUse holds where a field of the pod is handed to a container: the
@@ -188,7 +190,7 @@ func (s *podScope) fileKeyVolumes(fldPath *field.Path) field.ErrorList {
 	for _, v := range s.spec.Volumes {
 		empty[v.Name] = v.EmptyDir != nil
 	}
-	s.everyContainer(fldPath, func(at *field.Path, c *corev1.Container) {
+	pod.VisitContainersWithPath(s.spec, fldPath, func(at *field.Path, c *corev1.Container) {
 		for i, e := range c.Env {
 			if e.ValueFrom == nil || e.ValueFrom.FileKeyRef == nil {
 				continue

@@ -64,13 +64,15 @@ func limits(fldPath *field.Path, l *corev1.LimitRangeItem) field.ErrorList {
 	bounds := *l
 	if l.Type == corev1.LimitTypePod {
 		errs = append(errs, forbid("may not be specified when `type` is 'Pod'",
-			someField{fldPath.Child("default"), len(l.Default) > 0}, someField{fldPath.Child("defaultRequest"), len(l.DefaultRequest) > 0})...)
+			given(fldPath.Child("default"), len(l.Default) > 0), given(fldPath.Child("defaultRequest"), len(l.DefaultRequest) > 0))...)
 		bounds.Default, bounds.DefaultRequest = nil, nil
 	} else {
 		note("default", l.Default)
 		note("defaultRequest", l.DefaultRequest)
 	}
-	if l.Type == corev1.LimitTypePersistentVolumeClaim && !hasResource(l.Min, corev1.ResourceStorage) && !hasResource(l.Max, corev1.ResourceStorage) {
+	_, least := l.Min[corev1.ResourceStorage]
+	_, most := l.Max[corev1.ResourceStorage]
+	if l.Type == corev1.LimitTypePersistentVolumeClaim && !least && !most {
 		errs = append(errs, field.Required(fldPath.Child("limits"), "either minimum or maximum storage value is required, but neither was provided"))
 	}
 	note("maxLimitRequestRatio", l.MaxLimitRequestRatio)

@@ -33,38 +33,6 @@ func ValidateNode(n *corev1.Node) field.ErrorList {
 // taintPath stands for spec.taints in upstream's messages.
 func taintPath() *field.Path { return field.NewPath("metadata", "taints") }
 
-// NodeWarnings returns warnings about what is legal in a Node but means nothing.
-func NodeWarnings(n *corev1.Node) []string {
-	w := warner{}
-	if n.Spec.ConfigSource != nil {
-		w.list = append(w.list, "spec.configSource: the feature is removed")
-	}
-	if n.Spec.DoNotUseExternalID != "" {
-		w.list = append(w.list, "spec.externalID: this field is deprecated, and is unused by Kubernetes")
-	}
-	for i, c := range n.Spec.PodCIDRs {
-		w.cidr(field.NewPath("spec", "podCIDRs").Index(i), c)
-	}
-	return w.list
-}
-
-// DropDisabledNodeFields forgets what belongs to features that were removed, or
-// are off, unless old (nil on creation) has it.
-func DropDisabledNodeFields(n, old *corev1.Node) {
-	if old == nil {
-		old = &corev1.Node{}
-	}
-	if old.Spec.ConfigSource == nil {
-		n.Spec.ConfigSource = nil
-	}
-	if old.Status.Config == nil {
-		n.Status.Config = nil
-	}
-	if old.Spec.PodPreemptionPolicy == nil {
-		n.Spec.PodPreemptionPolicy = nil
-	}
-}
-
 func nodeResources(n *corev1.Node) field.ErrorList {
 	var errs field.ErrorList
 	for _, list := range []struct {

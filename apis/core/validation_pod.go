@@ -66,13 +66,7 @@ func noTokens(fldPath *field.Path, list []corev1.Volume) field.ErrorList {
 	return errs
 }
 
-const (
-	tolerationsAnnotation = "scheduler.alpha.kubernetes.io/tolerations"
-	seccompPod            = "seccomp.security.alpha.kubernetes.io/pod"
-	seccompContainer      = "container.seccomp.security.alpha.kubernetes.io/"
-	appArmorContainer     = corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix
-	localhostProfile      = "localhost/"
-)
+const tolerationsAnnotation = "scheduler.alpha.kubernetes.io/tolerations"
 
 // podAnnotations validates the annotations that mean something to Kubernetes.
 func podAnnotations(fldPath *field.Path, a map[string]string, spec *corev1.PodSpec, opts PodOptions) field.ErrorList {

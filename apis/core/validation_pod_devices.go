@@ -21,7 +21,7 @@ func (l *statusList) notAllocated() field.ErrorList {
 	var errs field.ErrorList
 	for i := range l.now {
 		errs = append(errs, forbid("must not be specified in container status",
-			someField{l.path.Index(i).Child("allocatedResourcesStatus"), len(l.now[i].AllocatedResourcesStatus) > 0})...)
+			given(l.path.Index(i).Child("allocatedResourcesStatus"), len(l.now[i].AllocatedResourcesStatus) > 0))...)
 	}
 	return errs
 }

@@ -83,9 +83,9 @@ func podResourcesResize(spec *field.Path, munged, old *corev1.PodSpec) field.Err
 	if old.Resources != nil {
 		was = *old.Resources
 		errs = forbid("pod-level resource requests cannot be removed",
-			someField{spec.Child("resources", "requests"), removed(munged.Resources.Requests, was.Requests)})
+			given(spec.Child("resources", "requests"), removed(munged.Resources.Requests, was.Requests)))
 		errs = append(errs, forbid("pod-level resource limits cannot be removed",
-			someField{spec.Child("resources", "limits"), removed(munged.Resources.Limits, was.Limits)})...)
+			given(spec.Child("resources", "limits"), removed(munged.Resources.Limits, was.Limits)))...)
 	}
 	if r := munged.Resources; r != nil {
 		r.Requests, r.Limits = restoreResizable(r.Requests, was.Requests), restoreResizable(r.Limits, was.Limits)
@@ -123,8 +123,8 @@ func nothingRemoved(fldPath *field.Path, now, old []corev1.Container) field.Erro
 	var errs field.ErrorList
 	for i := range old {
 		at, n, o := fldPath.Index(i).Child("resources"), &now[i].Resources, &old[i].Resources
-		errs = append(errs, forbid("resource requests cannot be removed", someField{at.Child("requests"), removed(n.Requests, o.Requests)})...)
-		errs = append(errs, forbid("resource limits cannot be removed", someField{at.Child("limits"), removed(n.Limits, o.Limits)})...)
+		errs = append(errs, forbid("resource requests cannot be removed", given(at.Child("requests"), removed(n.Requests, o.Requests)))...)
+		errs = append(errs, forbid("resource limits cannot be removed", given(at.Child("limits"), removed(n.Limits, o.Limits)))...)
 	}
 	return errs
 }
@@ -168,7 +168,10 @@ func restoreResizable(now, old corev1.ResourceList) corev1.ResourceList {
 	for _, name := range []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory} {
 		delete(out, name)
 		if q, ok := old[name]; ok {
-			setResource(&out, name, q)
+			if out == nil {
+				out = corev1.ResourceList{}
+			}
+			out[name] = q.DeepCopy()
 		}
 	}
 	return out

@@ -185,7 +185,7 @@ func containerUsers(fldPath *field.Path, list []corev1.ContainerStatus, os *core
 		}
 		u, at := list[i].User.Linux, fldPath.Index(i).Child("user", "linux")
 		if os != nil && os.Name != corev1.Linux {
-			errs = append(errs, forbid("cannot be set for a windows pod", someField{at, os.Name == corev1.Windows})...)
+			errs = append(errs, forbid("cannot be set for a windows pod", given(at, os.Name == corev1.Windows))...)
 			continue
 		}
 		if u.UID < 0 || u.UID > math.MaxUint32 {

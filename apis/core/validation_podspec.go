@@ -40,7 +40,7 @@ func ValidatePodSpec(spec *corev1.PodSpec, fldPath *field.Path, opts PodOptions)
 	var more field.ErrorList
 	s.volumes, more = volumes(fldPath.Child("volumes"), spec.Volumes, opts)
 	errs = append(errs, more...)
-	s.claims, more = s.resourceClaims(fldPath.Child("resourceClaims"))
+	s.claims, more = resourceClaims(fldPath.Child("resourceClaims"), spec.ResourceClaims, opts)
 	errs = append(errs, more...)
 	errs = append(errs, s.containers(fldPath.Child("containers"))...)
 	errs = append(errs, s.initContainers(fldPath.Child("initContainers"))...)
@@ -56,13 +56,13 @@ func ValidatePodSpec(spec *corev1.PodSpec, fldPath *field.Path, opts PodOptions)
 		errs = append(errs, field.Invalid(fldPath.Child("shareProcessNamespace"), *share, "ShareProcessNamespace and HostPID cannot both be enabled"))
 	}
 	errs = append(errs, affinity(fldPath.Child("affinity"), spec.Affinity, opts)...)
-	errs = append(errs, s.dnsConfig(fldPath.Child("dnsConfig"))...)
+	errs = append(errs, dnsConfig(fldPath.Child("dnsConfig"), spec)...)
 	errs = append(errs, gates(fldPath, spec)...)
 	errs = append(errs, spreadConstraints(fldPath.Child("topologySpreadConstraints"), spec.TopologySpreadConstraints, opts)...)
 	errs = append(errs, s.hostProcesses(fldPath)...)
 	errs = append(errs, s.ownUsers(fldPath)...)
-	errs = append(errs, s.names(fldPath)...)
-	errs = append(errs, s.operatingSystem(fldPath)...)
+	errs = append(errs, names(fldPath, spec, opts)...)
+	errs = append(errs, operatingSystem(fldPath, spec)...)
 	return append(errs, s.fileKeyVolumes(fldPath)...)
 }
 
@@ -85,8 +85,7 @@ func gates(fldPath *field.Path, p *corev1.PodSpec) field.ErrorList {
 
 // names validates names of other objects and of the pod's own host, and what
 // upstream validates among them.
-func (s *podScope) names(fldPath *field.Path) field.ErrorList {
-	p := s.spec
+func names(fldPath *field.Path, p *corev1.PodSpec, opts PodOptions) field.ErrorList {
 	errs := hostnameOverride(fldPath.Child("hostnameOverride"), p)
 	optional := func(name, value string, valid func(string) []string) {
 		if value != "" {
@@ -116,7 +115,7 @@ func (s *podScope) names(fldPath *field.Path) field.ErrorList {
 		errs = append(errs, requiredOneOf(fldPath.Child("preemptionPolicy"), *p.PreemptionPolicy, corev1.PreemptLowerPriority, corev1.PreemptNever)...)
 	}
 	if p.Overhead != nil {
-		errs = append(errs, requirements(fldPath.Child("overhead"), &corev1.ResourceRequirements{Limits: p.Overhead}, containerResourceName, nil, s.opts)...)
+		errs = append(errs, requirements(fldPath.Child("overhead"), &corev1.ResourceRequirements{Limits: p.Overhead}, containerResourceName, nil, opts.AllowIndivisibleHugePages)...)
 	}
 	return errs
 }
@@ -149,10 +148,10 @@ const (
 	maxSearchesBytes = 2048
 )
 
-func (s *podScope) dnsConfig(fldPath *field.Path) field.ErrorList {
+func dnsConfig(fldPath *field.Path, p *corev1.PodSpec) field.ErrorList {
 	var errs field.ErrorList
-	c := s.spec.DNSConfig
-	if s.spec.DNSPolicy == corev1.DNSNone {
+	c := p.DNSConfig
+	if p.DNSPolicy == corev1.DNSNone {
 		if c == nil {
 			return field.ErrorList{field.Required(fldPath, fmt.Sprintf("must provide `dnsConfig` when `dnsPolicy` is %s", corev1.DNSNone))}
 		}
@@ -191,14 +190,14 @@ func (s *podScope) dnsConfig(fldPath *field.Path) field.ErrorList {
 }
 
 // resourceClaims validates the pod's claims on devices and returns their names.
-func (s *podScope) resourceClaims(fldPath *field.Path) (sets.Set[string], field.ErrorList) {
+func resourceClaims(fldPath *field.Path, list []corev1.PodResourceClaim, opts PodOptions) (sets.Set[string], field.ErrorList) {
 	var errs field.ErrorList
 	names, seen := sets.New[string](), sets.New[string]()
-	for i, c := range s.spec.ResourceClaims {
+	for i, c := range list {
 		if c.Name != "" {
 			names.Insert(c.Name)
 		}
-		if s.opts.static() {
+		if opts.static() {
 			errs = append(errs, field.Forbidden(field.NewPath(""), "static pods do not support resource claims"))
 			continue
 		}

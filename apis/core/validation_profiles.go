@@ -5,17 +5,26 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/coracle-k8s/coracle/apis/core/pod"
+)
+
+// Annotations from before there were fields of profiles.
+const (
+	seccompPod        = "seccomp.security.alpha.kubernetes.io/pod"
+	seccompContainer  = "container.seccomp.security.alpha.kubernetes.io/"
+	appArmorContainer = corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix
+	localhostProfile  = "localhost/"
 )
 
 // profilesMatch validates that seccomp and AppArmor profiles which are given both as
 // fields and as the annotations of old are the same.
 func profilesMatch(spec *field.Path, annotations map[string]string, p *corev1.PodSpec) field.ErrorList {
 	var errs field.ErrorList
-	s := podScope{spec: p}
 	if sc := p.SecurityContext; sc != nil && sc.SeccompProfile != nil {
 		errs = append(errs, seccompMatches(spec.Child("securityContext", "seccompProfile"), annotations, seccompPod, sc.SeccompProfile)...)
 	}
-	s.everyContainer(spec, func(at *field.Path, c *corev1.Container) {
+	pod.VisitContainersWithPath(p, spec, func(at *field.Path, c *corev1.Container) {
 		if sc := c.SecurityContext; sc != nil && sc.SeccompProfile != nil {
 			errs = append(errs, seccompMatches(at.Child("securityContext", "seccompProfile"), annotations, seccompContainer+c.Name, sc.SeccompProfile)...)
 		}
@@ -23,7 +32,7 @@ func profilesMatch(spec *field.Path, annotations map[string]string, p *corev1.Po
 	if p.OS != nil && p.OS.Name == corev1.Windows {
 		return errs
 	}
-	s.everyContainer(spec, func(at *field.Path, c *corev1.Container) {
+	pod.VisitContainersWithPath(p, spec, func(at *field.Path, c *corev1.Container) {
 		var profile *corev1.AppArmorProfile
 		if p.SecurityContext != nil {
 			profile = p.SecurityContext.AppArmorProfile

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/diff"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/coracle-k8s/coracle/apis/core/node"
 	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
@@ -113,11 +114,11 @@ func ValidatePersistentVolumeUpdate(pv, old *corev1.PersistentVolume) field.Erro
 		now.CSI.ControllerExpandSecretRef = nil
 	}
 	if !equality.Semantic.DeepEqual(now, was) {
-		errs = append(errs, field.Forbidden(field.NewPath("spec", "persistentvolumesource"), "spec.persistentvolumesource is immutable after creation\n"+diff.Diff(was, now)))
+		errs = append(errs, field.Forbidden(field.NewPath("spec", "persistentvolumesource"), "spec.persistentvolumesource is apivalidation.FieldImmutableErrorMsg after creation\n"+diff.Diff(was, now)))
 	}
 	errs = append(errs, unchanged(field.NewPath("volumeMode"), pv.Spec.VolumeMode, old.Spec.VolumeMode)...)
 	if old.Spec.NodeAffinity != nil && !equality.Semantic.DeepEqual(pv.Spec.NodeAffinity, withStableLabels(old.Spec.NodeAffinity, pv.Spec.NodeAffinity)) {
-		errs = append(errs, field.Invalid(field.NewPath("nodeAffinity"), hub.Internal(pv.Spec.NodeAffinity), immutable+", except for updating from beta label to GA"))
+		errs = append(errs, field.Invalid(field.NewPath("nodeAffinity"), hub.Internal(pv.Spec.NodeAffinity), apivalidation.FieldImmutableErrorMsg+", except for updating from beta label to GA"))
 	}
 	if old.Spec.VolumeAttributesClassName != nil && pv.Spec.VolumeAttributesClassName == nil {
 		errs = append(errs, field.Forbidden(field.NewPath("spec", "volumeAttributesClassName"), "update from non-nil value to nil is forbidden"))
@@ -134,7 +135,7 @@ func withStableLabels(old, now *corev1.VolumeNodeAffinity) *corev1.VolumeNodeAff
 	}
 	stable := map[string]string{
 		corev1.LabelFailureDomainBetaZone: corev1.LabelTopologyZone, corev1.LabelFailureDomainBetaRegion: corev1.LabelTopologyRegion,
-		betaOS: corev1.LabelOSStable, betaArch: corev1.LabelArchStable, corev1.LabelInstanceType: corev1.LabelInstanceTypeStable,
+		node.LabelBetaOS: corev1.LabelOSStable, node.LabelBetaArch: corev1.LabelArchStable, corev1.LabelInstanceType: corev1.LabelInstanceTypeStable,
 	}
 	replace := func(old, now []corev1.NodeSelectorRequirement) {
 		for i := range min(len(old), len(now)) {

@@ -140,7 +140,7 @@ func ValidateResourceQuotaUpdate(q, old *corev1.ResourceQuota) field.ErrorList {
 	errs := objectMetaUpdate(&q.ObjectMeta, &old.ObjectMeta)
 	errs = append(errs, quotaSpec(field.NewPath("spec"), &q.Spec)...)
 	if !sets.New(q.Spec.Scopes...).Equal(sets.New(old.Spec.Scopes...)) {
-		errs = append(errs, field.Invalid(field.NewPath("spec", "scopes"), q.Spec.Scopes, immutable))
+		errs = append(errs, field.Invalid(field.NewPath("spec", "scopes"), q.Spec.Scopes, apivalidation.FieldImmutableErrorMsg))
 	}
 	return errs
 }

@@ -140,7 +140,8 @@ func resourceNames(list corev1.ResourceList) []corev1.ResourceName {
 }
 
 // requirements validates resources, and their names by valid; claims are those of the pod.
-func requirements(fldPath *field.Path, r *corev1.ResourceRequirements, valid func(*field.Path, corev1.ResourceName) field.ErrorList, claims sets.Set[string], opts PodOptions) field.ErrorList {
+// With indivisible, huge pages may be no whole number.
+func requirements(fldPath *field.Path, r *corev1.ResourceRequirements, valid func(*field.Path, corev1.ResourceName) field.ErrorList, claims sets.Set[string], indivisible bool) field.ErrorList {
 	var errs field.ErrorList
 	limits, requests := fldPath.Child("limits"), fldPath.Child("requests")
 	hugePages, cpuOrMemory := false, false
@@ -152,7 +153,7 @@ func requirements(fldPath *field.Path, r *corev1.ResourceRequirements, valid fun
 		at, q := limits.Key(string(name)), r.Limits[name]
 		errs = append(errs, valid(at, name)...)
 		errs = append(errs, resourceAmount(at, name, q)...)
-		errs = append(errs, wholePages(at, name, q, opts)...)
+		errs = append(errs, wholePages(at, name, q, indivisible)...)
 		note(name)
 	}
 	for _, name := range resourceNames(r.Requests) {
@@ -160,7 +161,7 @@ func requirements(fldPath *field.Path, r *corev1.ResourceRequirements, valid fun
 		errs = append(errs, valid(at, name)...)
 		errs = append(errs, resourceAmount(at, name, q)...)
 		errs = append(errs, requestWithinLimit(fldPath, name, q, r.Limits)...)
-		errs = append(errs, wholePages(at, name, q, opts)...)
+		errs = append(errs, wholePages(at, name, q, indivisible)...)
 		note(name)
 	}
 	if hugePages && !cpuOrMemory {
@@ -184,9 +185,10 @@ func requestWithinLimit(fldPath *field.Path, name corev1.ResourceName, q resourc
 	return nil
 }
 
-// wholePages validates that memory in huge pages comes in multiples of the page's size.
-func wholePages(fldPath *field.Path, name corev1.ResourceName, q resource.Quantity, opts PodOptions) field.ErrorList {
-	if !isHugePages(name) || opts.AllowIndivisibleHugePages {
+// wholePages validates that memory in huge pages comes in multiples of the page's size,
+// unless indivisible lets any amount pass.
+func wholePages(fldPath *field.Path, name corev1.ResourceName, q resource.Quantity, indivisible bool) field.ErrorList {
+	if !isHugePages(name) || indivisible {
 		return nil
 	}
 	size, err := resource.ParseQuantity(strings.TrimPrefix(string(name), corev1.ResourceHugePagesPrefix))
@@ -245,71 +247,7 @@ func noSuchClaim(fldPath *field.Path, name string, claims sets.Set[string]) *fie
 	return err
 }
 
-// podRequirements validates the resources of the pod as a whole.
-func (s *podScope) podRequirements(fldPath *field.Path) field.ErrorList {
-	r := s.spec.Resources
-	if r == nil {
-		return nil
-	}
-	if s.spec.OS != nil && s.spec.OS.Name == corev1.Windows {
-		return field.ErrorList{field.Forbidden(fldPath, "may not be set for a windows pod")}
-	}
-	var errs field.ErrorList
-	if r.Claims != nil {
-		errs = append(errs, field.Forbidden(fldPath.Child("claims"), "claims may not be set for Resources at pod-level"))
-	}
-	errs = append(errs, requirements(fldPath, r, podResourceName, s.claims, s.opts)...)
-	return append(errs, withinPod(fldPath, s.spec)...)
-}
-
-// withinPod validates that containers together may not ask for more than their pod
-// requests, nor for more huge pages than its limit, and that none may have a
-// limit above its pod's. Upstream looks for containers below the pod's resources.
-func withinPod(fldPath *field.Path, spec *corev1.PodSpec) field.ErrorList {
-	var errs field.ErrorList
-	r, p := spec.Resources, &corev1.Pod{Spec: *spec}
-	requests := resourcehelper.AggregateContainerRequests(p, resourcehelper.PodResourcesOptions{})
-	for _, name := range resourceNames(requests) {
-		total := requests[name]
-		if q, ok := r.Requests[name]; ok && total.Cmp(q) > 0 {
-			errs = append(errs, field.Invalid(fldPath.Child("requests").Key(string(name)), q.String(),
-				fmt.Sprintf("must be greater than or equal to aggregate container requests of %s", total.String())))
-		}
-	}
-	limits := resourcehelper.AggregateContainerLimits(p, resourcehelper.PodResourcesOptions{})
-	for _, name := range resourceNames(limits) {
-		total := limits[name]
-		if q, ok := r.Limits[name]; ok && isHugePages(name) && total.Cmp(q) > 0 {
-			errs = append(errs, field.Invalid(fldPath.Child("limits").Key(string(name)), q.String(),
-				fmt.Sprintf("must be greater than or equal to aggregate container limits of %s", total.String())))
-		}
-	}
-	for i := range spec.Containers {
-		for _, name := range resourceNames(spec.Containers[i].Resources.Limits) {
-			q := spec.Containers[i].Resources.Limits[name]
-			if limit, ok := r.Limits[name]; ok && q.Cmp(limit) > 0 {
-				errs = append(errs, field.Invalid(fldPath.Child("containers").Index(i).Key(string(name)).Child("limits"), q.String(),
-					fmt.Sprintf("must be less than or equal to pod limits of %s", limit.String())))
-			}
-		}
-	}
-	return errs
-}
-
-// resizePolicies validates how a container takes new resources.
-func resizePolicies(fldPath *field.Path, list []corev1.ContainerResizePolicy, pod corev1.RestartPolicy) field.ErrorList {
-	var errs field.ErrorList
-	seen := sets.New[corev1.ResourceName]()
-	for i, p := range list {
-		if seen.Has(p.ResourceName) {
-			errs = append(errs, field.Duplicate(fldPath.Index(i), p.ResourceName))
-		}
-		seen.Insert(p.ResourceName)
-		errs = append(errs, requiredOneOf(fldPath, p.ResourceName, corev1.ResourceCPU, corev1.ResourceMemory)...)
-		errs = append(errs, requiredOneOf(fldPath, p.RestartPolicy, corev1.NotRequired, corev1.RestartContainer)...)
-		if pod == corev1.RestartPolicyNever && p.RestartPolicy != corev1.NotRequired {
-			errs = append(errs, field.Invalid(fldPath, p.RestartPolicy, "must be 'NotRequired' when pod `restartPolicy` is 'Never'"))
-		}
-	}
-	return errs
+// ValidateResourceRequirements validates resources as a container has them.
+func ValidateResourceRequirements(r *corev1.ResourceRequirements, fldPath *field.Path) field.ErrorList {
+	return requirements(fldPath, r, containerResourceName, nil, false)
 }

@@ -308,14 +308,12 @@ func unmergedLabelKeys(fldPath *field.Path, c *corev1.TopologySpreadConstraint) 
 	return errs
 }
 
-func positive[T ~int32 | ~int64](fldPath *field.Path, v T) field.ErrorList {
-	if v > 0 {
-		return nil
-	}
-	return field.ErrorList{field.Invalid(fldPath, int64(v), mustBePositive)}
-}
-
 // ValidateNodeSelector validates a selector of nodes outside of pods.
 func ValidateNodeSelector(s *corev1.NodeSelector, path *field.Path) field.ErrorList {
 	return nodeSelector(path, s, false)
+}
+
+// ValidateTolerations validates tolerations outside of a pod.
+func ValidateTolerations(list []corev1.Toleration, fldPath *field.Path) field.ErrorList {
+	return tolerations(fldPath, list)
 }

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/component-helpers/node/util/sysctl"
 
+	"github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
@@ -152,12 +153,12 @@ func (s *podScope) ownUsers(spec *field.Path) field.ErrorList {
 	if p.HostUsers == nil || *p.HostUsers {
 		return nil
 	}
-	errs := forbid(why, someField{spec.Child("hostNetwork"), p.HostNetwork}, someField{spec.Child("HostPID"), p.HostPID}, someField{spec.Child("HostIPC"), p.HostIPC})
+	errs := forbid(why, given(spec.Child("hostNetwork"), p.HostNetwork), given(spec.Child("HostPID"), p.HostPID), given(spec.Child("HostIPC"), p.HostIPC))
 	if s.opts.AllowHostUsersDevices {
 		return errs
 	}
-	s.everyContainer(spec, func(at *field.Path, c *corev1.Container) {
-		errs = append(errs, forbid(why, someField{at.Child("volumeDevices"), len(c.VolumeDevices) > 0})...)
+	pod.VisitContainersWithPath(s.spec, spec, func(at *field.Path, c *corev1.Container) {
+		errs = append(errs, forbid(why, given(at.Child("volumeDevices"), len(c.VolumeDevices) > 0))...)
 	})
 	return errs
 }

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	netutils "k8s.io/utils/net"
 
+	"github.com/coracle-k8s/coracle/apis/core/service"
 	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
@@ -19,7 +20,7 @@ const maxAffinitySeconds = 86400 // a day
 
 // ValidateService validates a new Service, with what the allocators gave it.
 func ValidateService(svc *corev1.Service) field.ErrorList {
-	return append(objectMeta(&svc.ObjectMeta, true, apivalidation.NameIsDNSLabel), service(svc, nil)...)
+	return append(objectMeta(&svc.ObjectMeta, true, apivalidation.NameIsDNSLabel), validateService(svc, nil)...)
 }
 
 // headless reports whether a Service has no address of its own.
@@ -27,8 +28,8 @@ func headless(s *corev1.ServiceSpec) bool {
 	return len(s.ClusterIPs) == 1 && s.ClusterIPs[0] == corev1.ClusterIPNone
 }
 
-// service validates a Service in upstream's order; old is nil for a new one.
-func service(svc, old *corev1.Service) field.ErrorList {
+// validateService validates a Service in upstream's order; old is nil for a new one.
+func validateService(svc, old *corev1.Service) field.ErrorList {
 	s, fldPath := &svc.Spec, field.NewPath("spec")
 	if old == nil {
 		old = &corev1.Service{}
@@ -79,7 +80,7 @@ func sourceRanges(fldPath *field.Path, svc, old *corev1.Service) field.ErrorList
 	isLB := svc.Spec.Type == corev1.ServiceTypeLoadBalancer
 	if list := svc.Spec.LoadBalancerSourceRanges; len(list) > 0 {
 		at := fldPath.Child("LoadBalancerSourceRanges") // upstream writes it so
-		errs := forbid(lbOnly, someField{at, !isLB})
+		errs := forbid(lbOnly, given(at, !isLB))
 		var was []string
 		for _, r := range old.Spec.LoadBalancerSourceRanges {
 			was = append(was, strings.TrimSpace(r))
@@ -94,7 +95,7 @@ func sourceRanges(fldPath *field.Path, svc, old *corev1.Service) field.ErrorList
 		return nil
 	}
 	at := field.NewPath("metadata", "annotations").Key(corev1.AnnotationLoadBalancerSourceRangesKey)
-	errs := forbid(lbOnly, someField{at, !isLB})
+	errs := forbid(lbOnly, given(at, !isLB))
 	if strings.TrimSpace(ranges) == "" || old.Annotations[corev1.AnnotationLoadBalancerSourceRangesKey] == ranges {
 		return errs
 	}
@@ -288,7 +289,7 @@ func portsOnce(fldPath *field.Path, s *corev1.ServiceSpec) field.ErrorList {
 	var errs field.ErrorList
 	if s.Type == corev1.ServiceTypeClusterIP {
 		for i, p := range s.Ports {
-			errs = append(errs, forbid("may not be used when `type` is 'ClusterIP'", someField{fldPath.Index(i).Child("nodePort"), p.NodePort != 0})...)
+			errs = append(errs, forbid("may not be used when `type` is 'ClusterIP'", given(fldPath.Index(i).Child("nodePort"), p.NodePort != 0))...)
 		}
 	}
 	seen := sets.New[corev1.ServicePort]()
@@ -314,7 +315,7 @@ const lbOnly = "may only be used when `type` is 'LoadBalancer'"
 
 func loadBalancer(fldPath *field.Path, s *corev1.ServiceSpec) field.ErrorList {
 	isLB := s.Type == corev1.ServiceTypeLoadBalancer
-	errs := forbid(lbOnly, someField{fldPath.Child("allocateLoadBalancerNodePorts"), s.AllocateLoadBalancerNodePorts != nil && !isLB})
+	errs := forbid(lbOnly, given(fldPath.Child("allocateLoadBalancerNodePorts"), s.AllocateLoadBalancerNodePorts != nil && !isLB))
 	if isLB && s.AllocateLoadBalancerNodePorts == nil {
 		errs = append(errs, field.Required(field.NewPath("allocateLoadBalancerNodePorts"), ""))
 	}
@@ -324,7 +325,7 @@ func loadBalancer(fldPath *field.Path, s *corev1.ServiceSpec) field.ErrorList {
 func loadBalancerClass(fldPath *field.Path, s *corev1.ServiceSpec) field.ErrorList {
 	class := s.LoadBalancerClass
 	if class == nil || s.Type != corev1.ServiceTypeLoadBalancer {
-		return forbid(lbOnly, someField{fldPath, class != nil})
+		return forbid(lbOnly, given(fldPath, class != nil))
 	}
 	return invalid(fldPath, *class, validation.IsQualifiedName(*class))
 }
@@ -333,7 +334,7 @@ func trafficPolicies(fldPath *field.Path, svc *corev1.Service) field.ErrorList {
 	s := &svc.Spec
 	var errs field.ErrorList
 	at := fldPath.Child("externalTrafficPolicy")
-	switch external := externallyAccessible(svc); {
+	switch external := service.ExternallyAccessible(svc); {
 	case !external && s.ExternalTrafficPolicy != "":
 		errs = append(errs, field.Invalid(at, s.ExternalTrafficPolicy, "may only be set for externally-accessible services"))
 	case external:
@@ -357,4 +358,14 @@ func trafficPolicies(fldPath *field.Path, svc *corev1.Service) field.ErrorList {
 	}
 	return append(errs, optionalOneOf(fldPath.Child("trafficDistribution"), s.TrafficDistribution,
 		corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameZone, corev1.ServiceTrafficDistributionPreferSameNode)...)
+}
+
+// ValidateServiceAddresses validates cluster addresses and families, which the
+// allocators ask for before they allocate; old is nil for a new Service.
+func ValidateServiceAddresses(svc, old *corev1.Service) field.ErrorList {
+	var ips []string
+	if old != nil {
+		ips = old.Spec.ClusterIPs
+	}
+	return clusterIPs(field.NewPath("spec"), &svc.Spec, ips)
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	netutils "k8s.io/utils/net"
@@ -27,9 +28,9 @@ func ValidateServiceUpdate(svc, old *corev1.Service) field.ErrorList {
 	}
 	errs = append(errs, loadBalancerClass(fldPath.Child("loadBalancerClass"), &svc.Spec)...) // here too, as upstream
 	if needsHealthCheck(&old.Spec) && needsHealthCheck(&svc.Spec) && svc.Spec.HealthCheckNodePort != old.Spec.HealthCheckNodePort {
-		errs = append(errs, field.Forbidden(fldPath.Child("healthCheckNodePort"), immutable))
+		errs = append(errs, field.Forbidden(fldPath.Child("healthCheckNodePort"), apivalidation.FieldImmutableErrorMsg))
 	}
-	return append(errs, service(svc, old)...)
+	return append(errs, validateService(svc, old)...)
 }
 
 func needsHealthCheck(s *corev1.ServiceSpec) bool {

@@ -158,7 +158,7 @@ func classUpdate(munged *corev1.PersistentVolumeClaimSpec, c, old *corev1.Persis
 	if given && had && (!has || is == was) || is == was {
 		return nil
 	}
-	return field.ErrorList{field.Invalid(field.NewPath("metadata", "annotations", key), is, immutable)}
+	return field.ErrorList{field.Invalid(field.NewPath("metadata", "annotations", key), is, apivalidation.FieldImmutableErrorMsg)}
 }
 
 // ValidatePersistentVolumeClaimStatusUpdate validates the subresource status.

@@ -51,46 +51,6 @@ func volumes(fldPath *field.Path, list []corev1.Volume, opts PodOptions) (map[st
 	return good, errs
 }
 
-// aSource is one of the alternatives of a union of sources: its field's name,
-// whether it is set, and what is wrong with it.
-type aSource struct {
-	name     string
-	set      bool
-	validate func(at *field.Path) field.ErrorList
-	// as is upstream's name of the field in errors of its values, another its
-	// name in errors of one volume source too many. Both default to name.
-	as, another string
-	// uncounted sources are validated, and never one too many.
-	uncounted bool
-}
-
-// exactlyOne validates the one source that is set. The first counts; the others
-// are reported as too many.
-func exactlyOne(fldPath *field.Path, list []aSource, none, more string) field.ErrorList {
-	var errs field.ErrorList
-	or := func(name, otherwise string) *field.Path {
-		if name == "" {
-			name = otherwise
-		}
-		return fldPath.Child(name)
-	}
-	n := 0
-	for _, s := range list {
-		if !s.set {
-			continue
-		}
-		if n++; n > 1 && !s.uncounted {
-			errs = append(errs, field.Forbidden(or(s.another, s.name), more))
-			continue
-		}
-		errs = append(errs, s.validate(or(s.as, s.name))...)
-	}
-	if n == 0 {
-		errs = append(errs, field.Required(fldPath, none))
-	}
-	return errs
-}
-
 // volumeSource validates the source of a volume. Which of several counts goes by
 // upstream's order.
 func volumeSource(fldPath *field.Path, v *corev1.Volume, opts PodOptions) field.ErrorList {

@@ -8,6 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 // Limits of Windows' own: see "GMSA" and "user name" in the docs of
@@ -98,7 +100,7 @@ func (s *podScope) hostProcesses(spec *field.Path) field.ErrorList {
 		ofPod = sc.WindowsOptions.HostProcess
 	}
 	all, host := 0, 0
-	s.everyContainer(spec, func(at *field.Path, c *corev1.Container) {
+	pod.VisitContainersWithPath(s.spec, spec, func(at *field.Path, c *corev1.Container) {
 		all++
 		own := ofPod
 		if sc := c.SecurityContext; sc != nil && sc.WindowsOptions != nil && sc.WindowsOptions.HostProcess != nil {

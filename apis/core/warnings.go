@@ -13,6 +13,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	netutils "k8s.io/utils/net"
+
+	"github.com/coracle-k8s/coracle/apis/core/node"
+	"github.com/coracle-k8s/coracle/apis/core/pod"
 )
 
 // PodWarnings returns warnings about what is legal in a new pod but probably a mistake or on its
@@ -120,9 +123,9 @@ func instead(key string) string {
 		return fmt.Sprintf("deprecated since %s; use %q instead", version, label)
 	}
 	switch key {
-	case betaArch:
+	case node.LabelBetaArch:
 		return since("v1.14", corev1.LabelArchStable)
-	case betaOS:
+	case node.LabelBetaOS:
 		return since("v1.14", corev1.LabelOSStable)
 	case corev1.LabelFailureDomainBetaRegion:
 		return since("v1.17", corev1.LabelTopologyRegion)
@@ -139,12 +142,6 @@ func instead(key string) string {
 	}
 	return ""
 }
-
-// Labels of nodes from before v1.14.
-const (
-	betaArch = "beta.kubernetes.io/arch"
-	betaOS   = "beta.kubernetes.io/os"
-)
 
 func (w *warner) annotations(fldPath *field.Path, a map[string]string) {
 	for _, gone := range []struct{ key, since, field string }{
@@ -237,8 +234,7 @@ func (w *warner) profiles(fldPath *field.Path, t *corev1.PodTemplateSpec) {
 	if _, ok := t.Annotations[seccompPod]; ok && (sc == nil || sc.SeccompProfile == nil) {
 		w.nonFunctional(annotations.Key(seccompPod), "v1.27", "seccompProfile")
 	}
-	scope := podScope{spec: &t.Spec}
-	scope.everyContainer(fldPath.Child("spec"), func(at *field.Path, c *corev1.Container) {
+	pod.VisitContainersWithPath(&t.Spec, fldPath.Child("spec"), func(at *field.Path, c *corev1.Container) {
 		own := c.SecurityContext
 		key := seccompContainer + c.Name
 		if _, ok := t.Annotations[key]; ok && (own == nil || own.SeccompProfile == nil) {
@@ -254,40 +250,6 @@ func (w *warner) profiles(fldPath *field.Path, t *corev1.PodTemplateSpec) {
 	})
 }
 
-// SyncAppArmor makes annotations of old the fields that took their place, and
-// returns the warnings that are due for them.
-func SyncAppArmor(p *corev1.Pod) []string {
-	if p.Spec.OS != nil && p.Spec.OS.Name == corev1.Windows {
-		return nil
-	}
-	w := warner{}
-	var ofPod *corev1.AppArmorProfile
-	if sc := p.Spec.SecurityContext; sc != nil {
-		ofPod = sc.AppArmorProfile
-	}
-	scope := podScope{spec: &p.Spec}
-	scope.everyContainer(nil, func(_ *field.Path, c *corev1.Container) {
-		key := appArmorContainer + c.Name
-		v, ok := p.Annotations[key]
-		if !ok || c.SecurityContext != nil && c.SecurityContext.AppArmorProfile != nil {
-			return
-		}
-		profile := AppArmorProfile(v)
-		if profile != nil && len(appArmor(nil, profile)) > 0 {
-			profile = nil
-		}
-		if profile != nil && equality.Semantic.DeepEqual(profile, ofPod) {
-			return
-		}
-		if profile != nil {
-			setIfNil(&c.SecurityContext, corev1.SecurityContext{})
-			c.SecurityContext.AppArmorProfile = profile
-		}
-		w.add(field.NewPath("metadata", "annotations").Key(key), `deprecated since v1.30; use the "appArmorProfile" field instead`)
-	})
-	return w.list
-}
-
 // PodStatusWarnings returns a warning for each ambiguous address of a pod.
 func PodStatusWarnings(p *corev1.Pod) []string {
 	w, status := warner{}, field.NewPath("status")
@@ -298,20 +260,6 @@ func PodStatusWarnings(p *corev1.Pod) []string {
 		w.ip(status.Child("hostIPs").Index(i).Child("ip"), ip.IP)
 	}
 	return w.list
-}
-
-// AppArmorProfile returns the profile of an old annotation, nil if it has none.
-func AppArmorProfile(annotation string) *corev1.AppArmorProfile {
-	switch annotation {
-	case "unconfined":
-		return &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeUnconfined}
-	case "runtime/default":
-		return &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeRuntimeDefault}
-	}
-	if name, ok := strings.CutPrefix(annotation, localhostProfile); ok && name != "" {
-		return &corev1.AppArmorProfile{Type: corev1.AppArmorProfileTypeLocalhost, LocalhostProfile: &name}
-	}
-	return nil
 }
 
 func (w *warner) container(fldPath *field.Path, c *corev1.Container) {
@@ -343,8 +291,7 @@ func (w *warner) ports(spec *field.Path, s *corev1.PodSpec) {
 		corev1.ContainerPort
 	}
 	var seen, named []entry
-	scope := podScope{spec: s}
-	scope.everyContainer(spec, func(at *field.Path, c *corev1.Container) {
+	pod.VisitContainersWithPath(s, spec, func(at *field.Path, c *corev1.Container) {
 		for i, p := range c.Ports {
 			at := at.Child("ports").Index(i)
 			if p.HostIP != "" && p.HostPort == 0 {
@@ -377,3 +324,7 @@ func (w *warner) ports(spec *field.Path, s *corev1.PodSpec) {
 		}
 	}
 }
+
+// DeprecatedNodeLabel returns what to use instead of a node label, or that it is
+// deprecated; "" for labels that are fine.
+func DeprecatedNodeLabel(key string) string { return instead(key) }

@@ -69,3 +69,18 @@ func EndpointsWarnings(e *corev1.Endpoints) []string {
 	}
 	return w.list
 }
+
+// NodeWarnings returns warnings about what is legal in a Node but means nothing.
+func NodeWarnings(n *corev1.Node) []string {
+	w := warner{}
+	if n.Spec.ConfigSource != nil {
+		w.list = append(w.list, "spec.configSource: the feature is removed")
+	}
+	if n.Spec.DoNotUseExternalID != "" {
+		w.list = append(w.list, "spec.externalID: this field is deprecated, and is unused by Kubernetes")
+	}
+	for i, c := range n.Spec.PodCIDRs {
+		w.cidr(field.NewPath("spec", "podCIDRs").Index(i), c)
+	}
+	return w.list
+}

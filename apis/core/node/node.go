@@ -6,6 +6,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
+// Labels of nodes from before v1.14.
+const (
+	LabelBetaArch = "beta.kubernetes.io/arch"
+	LabelBetaOS   = "beta.kubernetes.io/os"
+)
+
 // GetCondition returns the condition of type t in s, or nil. The result points into s.
 func GetCondition(s *corev1.NodeStatus, t corev1.NodeConditionType) *corev1.NodeCondition {
 	for i := range s.Conditions {

@@ -2,6 +2,7 @@ package pod
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
 // ContainerType names the list of a pod's spec that a container is in.
@@ -33,6 +34,17 @@ func VisitContainers(s *corev1.PodSpec, visit func(*corev1.Container, ContainerT
 		}
 	}
 	return true
+}
+
+// VisitContainersWithPath calls visit for the same containers as VisitContainers,
+// with the place of each below spec.
+func VisitContainersWithPath(s *corev1.PodSpec, spec *field.Path, visit func(*field.Path, *corev1.Container)) {
+	index := map[ContainerType]int{}
+	VisitContainers(s, func(c *corev1.Container, t ContainerType) bool {
+		visit(spec.Child(string(t)).Index(index[t]), c)
+		index[t]++
+		return true
+	})
 }
 
 // FindContainer returns the container called name and its list, or nil.
