@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apis/core/validation/pods"
 	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
@@ -36,7 +36,7 @@ func validateDaemonSetSpec(spec, old *appsv1.DaemonSetSpec) field.ErrorList {
 	)
 	if old != nil {
 		template = &old.Template
-		opts.AllowInvalidLabelValueInSelector = core.PodOptionsFor(&old.Template.Spec).AllowInvalidLabelValueInSelector ||
+		opts.AllowInvalidLabelValueInSelector = pods.PodOptionsFor(&old.Template.Spec).AllowInvalidLabelValueInSelector ||
 			metav1validation.LabelSelectorHasInvalidLabelValue(old.Selector)
 	}
 	at, path := specPath.Child("selector"), specPath.Child("template")

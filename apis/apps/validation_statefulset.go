@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apis/core/validation/volume"
 	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
@@ -72,7 +72,7 @@ func validateStatefulSetSpec(spec *appsv1.StatefulSetSpec, opts statefulSetOptio
 	errs = append(errs, validateClaimRetention(spec.PersistentVolumeClaimRetentionPolicy, specPath.Child("persistentVolumeClaimRetentionPolicy"))...)
 	if opts.asNew {
 		for i := range spec.VolumeClaimTemplates {
-			errs = append(errs, core.ValidatePersistentVolumeClaimSpec(&spec.VolumeClaimTemplates[i].Spec, specPath.Child("volumeClaimTemplates").Index(i).Child("spec"))...)
+			errs = append(errs, volume.ValidatePersistentVolumeClaimSpec(&spec.VolumeClaimTemplates[i].Spec, specPath.Child("volumeClaimTemplates").Index(i).Child("spec"))...)
 		}
 	}
 	errs = append(errs, nonnegative(ptr.Deref(spec.Replicas, 1), specPath.Child("replicas"))...)

@@ -8,6 +8,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/apis/core"
+	corewarnings "github.com/coracle-k8s/coracle/apis/core/warnings"
 )
 
 // DropDisabledFields clears alpha fields of a workload's template; old is the
@@ -20,34 +21,34 @@ func DropDisabledFields(template, old *corev1.PodTemplateSpec) {
 // old is nil on creation.
 func DeploymentWarnings(d, old *appsv1.Deployment) []string {
 	if old == nil {
-		return core.WorkloadWarnings(d.Name, &d.Spec.Template, nil)
+		return corewarnings.WorkloadWarnings(d.Name, &d.Spec.Template, nil)
 	}
 	if d.Generation == old.Generation {
 		return nil
 	}
-	return core.WorkloadWarnings("", &d.Spec.Template, &old.Spec.Template)
+	return corewarnings.WorkloadWarnings("", &d.Spec.Template, &old.Spec.Template)
 }
 
 // ReplicaSetWarnings returns DeploymentWarnings of a ReplicaSet.
 func ReplicaSetWarnings(rs, old *appsv1.ReplicaSet) []string {
 	if old == nil {
-		return core.WorkloadWarnings(rs.Name, &rs.Spec.Template, nil)
+		return corewarnings.WorkloadWarnings(rs.Name, &rs.Spec.Template, nil)
 	}
 	if rs.Generation == old.Generation {
 		return nil
 	}
-	return core.WorkloadWarnings("", &rs.Spec.Template, &old.Spec.Template)
+	return corewarnings.WorkloadWarnings("", &rs.Spec.Template, &old.Spec.Template)
 }
 
 // DaemonSetWarnings returns DeploymentWarnings of a DaemonSet, whose name is in no host name.
 func DaemonSetWarnings(ds, old *appsv1.DaemonSet) []string {
 	if old == nil {
-		return core.WorkloadWarnings("", &ds.Spec.Template, nil)
+		return corewarnings.WorkloadWarnings("", &ds.Spec.Template, nil)
 	}
 	if ds.Annotations[appsv1.DeprecatedTemplateGeneration] == old.Annotations[appsv1.DeprecatedTemplateGeneration] {
 		return nil
 	}
-	return core.WorkloadWarnings("", &ds.Spec.Template, &old.Spec.Template)
+	return corewarnings.WorkloadWarnings("", &ds.Spec.Template, &old.Spec.Template)
 }
 
 // StatefulSetWarnings returns DeploymentWarnings of a StatefulSet, whose name
@@ -56,9 +57,9 @@ func StatefulSetWarnings(s, old *appsv1.StatefulSet) []string {
 	var warnings []string
 	switch {
 	case old == nil:
-		warnings = core.WorkloadWarnings("", &s.Spec.Template, nil)
+		warnings = corewarnings.WorkloadWarnings("", &s.Spec.Template, nil)
 	case s.Generation != old.Generation:
-		warnings = core.WorkloadWarnings("", &s.Spec.Template, &old.Spec.Template)
+		warnings = corewarnings.WorkloadWarnings("", &s.Spec.Template, &old.Spec.Template)
 	}
 	for i := range s.Spec.VolumeClaimTemplates {
 		if q, ok := s.Spec.VolumeClaimTemplates[i].Spec.Resources.Requests[corev1.ResourceStorage]; ok && q.MilliValue()%1000 != 0 {

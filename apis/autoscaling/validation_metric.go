@@ -7,7 +7,7 @@ import (
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apis/core/validation/resources"
 )
 
 // source is one of the five sources a metric may have.
@@ -121,7 +121,7 @@ func validateContainerResource(s *autoscalingv2.ContainerResourceMetricSource, a
 	if s.Name == "" {
 		errs = append(errs, field.Required(at.Child("name"), "must specify a resource name"))
 	} else {
-		errs = append(errs, core.ValidateContainerResourceName(s.Name, at.Child("name"))...)
+		errs = append(errs, resources.ContainerName(at.Child("name"), s.Name)...)
 	}
 	if s.Container == "" {
 		errs = append(errs, field.Required(at.Child("container"), "must specify a container"))

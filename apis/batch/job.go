@@ -11,6 +11,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/apis/core"
+	corewarnings "github.com/coracle-k8s/coracle/apis/core/warnings"
 )
 
 // The labels that pods of a Job had before Kubernetes 1.27 and still have.
@@ -113,5 +114,5 @@ func specWarnings(s, old *batchv1.JobSpec, path *field.Path) []string {
 	if old != nil {
 		was = &old.Template
 	}
-	return append(warnings, core.PodTemplateWarnings(&s.Template, was, path.Child("template"))...)
+	return append(warnings, corewarnings.PodTemplateWarnings(&s.Template, was, path.Child("template"))...)
 }

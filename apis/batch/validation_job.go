@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apis/core/validation/pods"
 	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
@@ -46,7 +46,7 @@ func ValidateJobUpdate(j, old *batchv1.Job) field.ErrorList {
 	errs = append(errs, validateSpec(s, was, specPath)...)
 	errs = append(errs, validateSelector(s, metav1validation.LabelSelectorValidationOptions{
 		AllowInvalidLabelValueInSelector: metav1validation.LabelSelectorHasInvalidLabelValue(was.Selector) ||
-			core.PodOptionsFor(&was.Template.Spec).AllowInvalidLabelValueInSelector,
+			pods.PodOptionsFor(&was.Template.Spec).AllowInvalidLabelValueInSelector,
 	}, specPath)...)
 	errs = append(errs, validateCompletionsUpdate(s, was)...)
 	errs = append(errs, validation.ValidateImmutableField(s.Selector, was.Selector, specPath.Child("selector"))...)
@@ -177,7 +177,7 @@ func validateSpec(s, old *batchv1.JobSpec, path *field.Path) field.ErrorList {
 	if old != nil {
 		was = &old.Template
 	}
-	errs = append(errs, core.ValidatePodTemplateSpec(&s.Template, path.Child("template"), core.TemplateOptionsFor(was))...)
+	errs = append(errs, pods.ValidatePodTemplateSpec(&s.Template, path.Child("template"), pods.TemplateOptionsFor(was))...)
 	return append(errs, validateRestartPolicy(s, path.Child("template", "spec", "restartPolicy"))...)
 }
 

@@ -1,9 +1,6 @@
 package core
 
 import (
-	_ "crypto/sha256" // digests of images, see pullPolicy
-	_ "crypto/sha512"
-
 	"github.com/distribution/reference"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"

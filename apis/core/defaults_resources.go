@@ -5,6 +5,7 @@ import (
 	resourcehelper "k8s.io/component-helpers/resource"
 
 	"github.com/coracle-k8s/coracle/apis/core/pod"
+	"github.com/coracle-k8s/coracle/apis/core/validation/resources"
 )
 
 // SetPodResources completes the resources of the pod as a whole, when it states
@@ -18,12 +19,12 @@ func SetPodResources(p *corev1.Pod) {
 	limits := resourcehelper.AggregateContainerLimits(p, resourcehelper.PodResourcesOptions{})
 	requests := resourcehelper.AggregateContainerRequests(p, resourcehelper.PodResourcesOptions{})
 	for name, q := range limits {
-		if isHugePages(name) && !hasResource(r.Requests, name) && !hasResource(r.Limits, name) {
+		if resources.IsHugePages(name) && !hasResource(r.Requests, name) && !hasResource(r.Limits, name) {
 			setResource(&r.Limits, name, q)
 		}
 	}
 	for name, q := range requests {
-		if !hasResource(r.Requests, name) && resourcehelper.IsSupportedPodLevelResource(name) && mayOvercommit(name) {
+		if !hasResource(r.Requests, name) && resourcehelper.IsSupportedPodLevelResource(name) && resources.MayOvercommit(name) {
 			setResource(&r.Requests, name, q)
 		}
 	}

@@ -3,26 +3,28 @@ package core_test
 import (
 	"testing"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apis/core/validation"
+	"github.com/coracle-k8s/coracle/apis/core/validation/pods"
+	"github.com/coracle-k8s/coracle/apis/core/validation/volume"
 	"github.com/coracle-k8s/coracle/test/mangle"
 )
 
 func FuzzKinds(f *testing.F) {
 	mangle.Kinds(f,
-		mangle.Of(core.ValidatePodCreate, core.ValidatePodUpdate, core.ValidatePodStatusUpdate, core.ValidatePodEphemeralContainersUpdate, core.ValidatePodResize),
-		mangle.Of(core.ValidatePodBinding),
-		mangle.Of(core.ValidateService, core.ValidateServiceUpdate, core.ValidateServiceStatusUpdate),
-		mangle.Of(core.ValidateNamespace, core.ValidateNamespaceUpdate, core.ValidateNamespaceStatusUpdate, core.ValidateNamespaceFinalizeUpdate),
-		mangle.Of(core.ValidateConfigMap, core.ValidateConfigMapUpdate),
-		mangle.Of(core.ValidateSecret, core.ValidateSecretUpdate),
-		mangle.Of(core.ValidateServiceAccount, core.ValidateServiceAccountUpdate),
-		mangle.Of(core.ValidateEndpoints, core.ValidateEndpointsUpdate),
-		mangle.Of(core.ValidateResourceQuota, core.ValidateResourceQuotaUpdate, core.ValidateResourceQuotaStatusUpdate),
-		mangle.Of(core.ValidateLimitRange, core.ValidateLimitRangeUpdate),
-		mangle.Of(core.ValidatePodTemplate, core.ValidatePodTemplateUpdate),
-		mangle.Of(core.ValidateReplicationController, core.ValidateReplicationControllerUpdate, core.ValidateReplicationControllerStatusUpdate),
-		mangle.Of(core.ValidatePersistentVolume, core.ValidatePersistentVolumeUpdate, core.ValidatePersistentVolumeStatusUpdate),
-		mangle.Of(core.ValidatePersistentVolumeClaim, core.ValidatePersistentVolumeClaimUpdate, core.ValidatePersistentVolumeClaimStatusUpdate),
-		mangle.Of(core.ValidateNode, core.ValidateNodeUpdate, core.ValidateNodeStatusUpdate),
+		mangle.Of(pods.ValidatePodCreate, pods.ValidatePodUpdate, pods.ValidatePodStatusUpdate, pods.ValidatePodEphemeralContainersUpdate, pods.ValidatePodResize),
+		mangle.Of(pods.ValidatePodBinding),
+		mangle.Of(validation.ValidateService, validation.ValidateServiceUpdate, validation.ValidateServiceStatusUpdate),
+		mangle.Of(validation.ValidateNamespace, validation.ValidateNamespaceUpdate, validation.ValidateNamespaceStatusUpdate, validation.ValidateNamespaceFinalizeUpdate),
+		mangle.Of(validation.ValidateConfigMap, validation.ValidateConfigMapUpdate),
+		mangle.Of(validation.ValidateSecret, validation.ValidateSecretUpdate),
+		mangle.Of(validation.ValidateServiceAccount, validation.ValidateServiceAccountUpdate),
+		mangle.Of(validation.ValidateEndpoints, validation.ValidateEndpointsUpdate),
+		mangle.Of(validation.ValidateResourceQuota, validation.ValidateResourceQuotaUpdate, validation.ValidateResourceQuotaStatusUpdate),
+		mangle.Of(validation.ValidateLimitRange, validation.ValidateLimitRangeUpdate),
+		mangle.Of(validation.ValidatePodTemplate, validation.ValidatePodTemplateUpdate),
+		mangle.Of(validation.ValidateReplicationController, validation.ValidateReplicationControllerUpdate, validation.ValidateReplicationControllerStatusUpdate),
+		mangle.Of(volume.ValidatePersistentVolume, volume.ValidatePersistentVolumeUpdate, volume.ValidatePersistentVolumeStatusUpdate),
+		mangle.Of(volume.ValidatePersistentVolumeClaim, volume.ValidatePersistentVolumeClaimUpdate, volume.ValidatePersistentVolumeClaimStatusUpdate),
+		mangle.Of(validation.ValidateNode, validation.ValidateNodeUpdate, validation.ValidateNodeStatusUpdate),
 	)
 }

@@ -12,7 +12,7 @@ import (
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	corevalidation "github.com/coracle-k8s/coracle/apis/core/validation"
 	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
@@ -63,7 +63,7 @@ func validateMeta(m *metav1.ObjectMeta) field.ErrorList {
 // validateFinalizers validates finalizers of events.k8s.io/v1; core/v1 takes any.
 func validateFinalizers(m *metav1.ObjectMeta) (errs field.ErrorList) {
 	for i, name := range m.Finalizers {
-		errs = append(errs, core.StandardFinalizer(field.NewPath("metadata", "finalizers").Index(i), name)...)
+		errs = append(errs, corevalidation.StandardFinalizer(field.NewPath("metadata", "finalizers").Index(i), name)...)
 	}
 	return errs
 }

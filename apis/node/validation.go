@@ -10,7 +10,9 @@ import (
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apis/core/validation/resources"
+	"github.com/coracle-k8s/coracle/apis/core/validation/scheduling"
+	corewarnings "github.com/coracle-k8s/coracle/apis/core/warnings"
 	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
@@ -34,7 +36,7 @@ func validateHandler(handler string) field.ErrorList {
 func validateRuntimeClass(c *nodev1.RuntimeClass) field.ErrorList {
 	errs := validation.ValidateObjectMeta(&c.ObjectMeta, false, validation.NameIsDNSSubdomain, field.NewPath("metadata"))
 	if o := c.Overhead; o != nil {
-		errs = append(errs, core.ValidateResourceRequirements(&corev1.ResourceRequirements{Limits: o.PodFixed}, field.NewPath("overhead"))...)
+		errs = append(errs, resources.Requirements(field.NewPath("overhead"), &corev1.ResourceRequirements{Limits: o.PodFixed}, resources.ContainerName, nil, false)...)
 	}
 	if s := c.Scheduling; s != nil {
 		errs = append(errs, validateScheduling(s, field.NewPath("scheduling"))...)
@@ -45,7 +47,7 @@ func validateRuntimeClass(c *nodev1.RuntimeClass) field.ErrorList {
 func validateScheduling(s *nodev1.Scheduling, path *field.Path) field.ErrorList {
 	errs := metav1validation.ValidateLabels(s.NodeSelector, path.Child("nodeSelector"))
 	at := path.Child("tolerations")
-	errs = append(errs, core.ValidateTolerations(s.Tolerations, at)...)
+	errs = append(errs, scheduling.Tolerations(at, s.Tolerations)...)
 	seen := map[corev1.Toleration]bool{}
 	for i, t := range s.Tolerations {
 		key := corev1.Toleration{Key: t.Key, Operator: t.Operator, Value: t.Value, Effect: t.Effect}
@@ -74,7 +76,7 @@ func RuntimeClassWarnings(c *nodev1.RuntimeClass) []string {
 	}
 	var warnings []string
 	for _, key := range slices.Sorted(maps.Keys(c.Scheduling.NodeSelector)) {
-		if msg := core.DeprecatedNodeLabel(key); msg != "" {
+		if msg := corewarnings.DeprecatedNodeLabel(key); msg != "" {
 			warnings = append(warnings, field.NewPath("scheduling", "nodeSelector").String()+": "+msg)
 		}
 	}

@@ -14,7 +14,8 @@ import (
 	"k8s.io/apiserver/pkg/cel/environment"
 	dracel "k8s.io/dynamic-resource-allocation/cel"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apis/core/validation/scheduling"
+	"github.com/coracle-k8s/coracle/apis/core/validation/volume"
 	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
@@ -42,7 +43,7 @@ func ValidateResourceClaimTemplate(t *resourcev1.ResourceClaimTemplate) field.Er
 
 func validateTemplate(t *resourcev1.ResourceClaimTemplate) field.ErrorList {
 	errs := validation.ValidateObjectMeta(&t.ObjectMeta, true, validation.NameIsDNSSubdomain, metaPath)
-	errs = append(errs, core.TemplateMeta(specPath.Child("metadata"), &t.Spec.ObjectMeta)...)
+	errs = append(errs, volume.TemplateMeta(specPath.Child("metadata"), &t.Spec.ObjectMeta)...)
 	return append(errs, validateClaim(&t.Spec.Spec.Devices, specPath.Child("spec", "devices"))...)
 }
 
@@ -227,7 +228,7 @@ func validateAllocation(a *resourcev1.AllocationResult, names requests, path *fi
 		return append(names.validateRefs(c.Requests, at), validateConfiguration(c.DeviceConfiguration, false, at)...)
 	})...)
 	if a.NodeSelector != nil {
-		errs = append(errs, core.ValidateNodeSelector(a.NodeSelector, path.Child("nodeSelector"))...)
+		errs = append(errs, scheduling.NodeSelector(path.Child("nodeSelector"), a.NodeSelector, false)...)
 	}
 	return errs
 }

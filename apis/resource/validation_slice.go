@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apis/core/validation/scheduling"
 	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
@@ -110,7 +110,7 @@ func (p places) validate(nodeless string, path *field.Path) (set []string, errs 
 	}
 	if p.selector != nil {
 		set = append(set, "`nodeSelector`")
-		errs = append(errs, core.ValidateNodeSelector(p.selector, path.Child("nodeSelector"))...)
+		errs = append(errs, scheduling.NodeSelector(path.Child("nodeSelector"), p.selector, false)...)
 		if terms := p.selector.NodeSelectorTerms; p.oneTerm && len(terms) != 1 {
 			errs = append(errs, field.Invalid(path.Child("nodeSelector", "nodeSelectorTerms"), hub.Internal(terms), "must have exactly one node selector term"))
 		}

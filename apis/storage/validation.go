@@ -16,7 +16,8 @@ import (
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apis/core/validation/volume"
+	corewarnings "github.com/coracle-k8s/coracle/apis/core/warnings"
 )
 
 // Limits of storage.k8s.io/v1.
@@ -117,7 +118,7 @@ func StorageClassWarnings(c *storagev1.StorageClass) []string {
 	var warnings []string
 	for i, t := range c.AllowedTopologies {
 		for j, e := range t.MatchLabelExpressions {
-			if msg := core.DeprecatedNodeLabel(e.Key); msg != "" {
+			if msg := corewarnings.DeprecatedNodeLabel(e.Key); msg != "" {
 				at := field.NewPath("allowedTopologies").Index(i).Child("matchLabelExpressions").Index(j).Child("key")
 				warnings = append(warnings, at.String()+": "+msg)
 			}
@@ -244,7 +245,7 @@ func attachmentSource(path *field.Path, s *storagev1.VolumeAttachmentSource) fie
 	case s.InlineVolumeSpec != nil && s.PersistentVolumeName != nil:
 		return field.ErrorList{field.Forbidden(path, one)}
 	case s.InlineVolumeSpec != nil:
-		return core.ValidateInlinePersistentVolumeSpec(s.InlineVolumeSpec, path.Child("inlineVolumeSpec"))
+		return volume.ValidateInlinePersistentVolumeSpec(s.InlineVolumeSpec, path.Child("inlineVolumeSpec"))
 	case *s.PersistentVolumeName == "":
 		return field.ErrorList{field.Required(path.Child("persistentVolumeName"), "must specify non empty persistentVolumeName")}
 	}

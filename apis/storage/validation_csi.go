@@ -16,7 +16,7 @@ import (
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	corewarnings "github.com/coracle-k8s/coracle/apis/core/warnings"
 	"github.com/coracle-k8s/coracle/apis/hub"
 )
 
@@ -210,12 +210,12 @@ func deprecatedLabels(s *metav1.LabelSelector, path *field.Path) []string {
 	}
 	var warnings []string
 	for i, e := range s.MatchExpressions {
-		if msg := core.DeprecatedNodeLabel(e.Key); msg != "" {
+		if msg := corewarnings.DeprecatedNodeLabel(e.Key); msg != "" {
 			warnings = append(warnings, fmt.Sprintf("%s: %s is %s", path.Child("matchExpressions").Index(i).Child("key"), e.Key, msg))
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.MatchLabels)) {
-		if msg := core.DeprecatedNodeLabel(key); msg != "" {
+		if msg := corewarnings.DeprecatedNodeLabel(key); msg != "" {
 			warnings = append(warnings, fmt.Sprintf("%s: %s", path.Child("matchLabels").Child(key), msg))
 		}
 	}

@@ -14,7 +14,7 @@ import (
 	"k8s.io/apiserver/pkg/storage/names"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	corevalidation "github.com/coracle-k8s/coracle/apis/core/validation"
 )
 
 // strategy is the create and update strategy that Kind describes. It finds the
@@ -150,7 +150,7 @@ func (s strategy[T]) finalizers(obj T) field.ErrorList {
 // StandardFinalizers validates the finalizers of an object of most kinds.
 func StandardFinalizers(obj metav1.Object) (errs field.ErrorList) {
 	for i, name := range obj.GetFinalizers() {
-		errs = append(errs, core.StandardFinalizer(field.NewPath("metadata", "finalizers").Index(i), name)...)
+		errs = append(errs, corevalidation.StandardFinalizer(field.NewPath("metadata", "finalizers").Index(i), name)...)
 	}
 	return errs
 }

@@ -18,8 +18,8 @@ import (
 	"k8s.io/apiserver/pkg/admission"
 	"sigs.k8s.io/yaml"
 
-	"github.com/coracle-k8s/coracle/apis/core"
 	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
+	"github.com/coracle-k8s/coracle/apis/core/validation/scheduling"
 )
 
 // Annotations of namespaces, each a JSON list of tolerations.
@@ -84,8 +84,8 @@ func (c *Configuration) validate() field.ErrorList {
 	if c.Kind != kind {
 		errs = append(errs, field.NotSupported(field.NewPath("kind"), c.Kind, []string{kind}))
 	}
-	errs = append(errs, core.ValidateTolerations(c.Default, field.NewPath("default"))...)
-	return append(errs, core.ValidateTolerations(c.Whitelist, field.NewPath("whitelist"))...)
+	errs = append(errs, scheduling.Tolerations(field.NewPath("default"), c.Default)...)
+	return append(errs, scheduling.Tolerations(field.NewPath("whitelist"), c.Whitelist)...)
 }
 
 // Admit implements admission.MutationInterface.

@@ -8,7 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	corevalidation "github.com/coracle-k8s/coracle/apis/core/validation"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
@@ -20,8 +20,8 @@ func New() *registry.Resource {
 		ShortNames:     []string{"cm"},
 		New:            func() *corev1.ConfigMap { return &corev1.ConfigMap{} },
 		NewList:        func() runtime.Object { return &corev1.ConfigMapList{} },
-		Validate:       registry.Pure(core.ValidateConfigMap),
-		ValidateUpdate: registry.PureUpdate(core.ValidateConfigMapUpdate),
+		Validate:       registry.Pure(corevalidation.ValidateConfigMap),
+		ValidateUpdate: registry.PureUpdate(corevalidation.ValidateConfigMapUpdate),
 		Table: &registry.Table[*corev1.ConfigMap]{
 			Columns: []metav1.TableColumnDefinition{registry.NameColumn(), registry.Column("Data"), registry.Column("Age")},
 			Cells: func(c *corev1.ConfigMap, now time.Time) []any {

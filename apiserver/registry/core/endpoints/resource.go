@@ -11,7 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	corevalidation "github.com/coracle-k8s/coracle/apis/core/validation"
+	corewarnings "github.com/coracle-k8s/coracle/apis/core/warnings"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
@@ -25,9 +26,9 @@ func New() *registry.Resource {
 		New:                 func() *corev1.Endpoints { return &corev1.Endpoints{} },
 		NewList:             func() runtime.Object { return &corev1.EndpointsList{} },
 		AllowCreateOnUpdate: true,
-		Warnings:            func(_ context.Context, e, _ *corev1.Endpoints) []string { return core.EndpointsWarnings(e) },
-		Validate:            registry.Pure(core.ValidateEndpoints),
-		ValidateUpdate:      registry.PureUpdate(core.ValidateEndpointsUpdate),
+		Warnings:            func(_ context.Context, e, _ *corev1.Endpoints) []string { return corewarnings.EndpointsWarnings(e) },
+		Validate:            registry.Pure(corevalidation.ValidateEndpoints),
+		ValidateUpdate:      registry.PureUpdate(corevalidation.ValidateEndpointsUpdate),
 		Table: &registry.Table[*corev1.Endpoints]{
 			Columns: []metav1.TableColumnDefinition{registry.NameColumn(), registry.Column("Endpoints"), registry.Column("Age")},
 			Cells: func(e *corev1.Endpoints, now time.Time) []any {

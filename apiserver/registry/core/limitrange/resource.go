@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/uuid"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	corevalidation "github.com/coracle-k8s/coracle/apis/core/validation"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
@@ -29,8 +29,8 @@ func New() *registry.Resource {
 				l.Name = string(uuid.NewUUID())
 			}
 		},
-		Validate:       registry.Pure(core.ValidateLimitRange),
-		ValidateUpdate: registry.PureUpdate(core.ValidateLimitRangeUpdate),
+		Validate:       registry.Pure(corevalidation.ValidateLimitRange),
+		ValidateUpdate: registry.PureUpdate(corevalidation.ValidateLimitRangeUpdate),
 		Table: &registry.Table[*corev1.LimitRange]{
 			Columns: []metav1.TableColumnDefinition{registry.NameColumn(), registry.CreatedAt()},
 			Cells: func(l *corev1.LimitRange, _ time.Time) []any {

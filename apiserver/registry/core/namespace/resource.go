@@ -17,7 +17,7 @@ import (
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	corevalidation "github.com/coracle-k8s/coracle/apis/core/validation"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
@@ -33,8 +33,8 @@ func New() *registry.Resource {
 		NoGeneration:     true,
 		PrepareForCreate: prepareForCreate,
 		PrepareForUpdate: func(_ context.Context, ns, old *corev1.Namespace) { ns.Spec.Finalizers = old.Spec.Finalizers },
-		Validate:         registry.Pure(core.ValidateNamespace),
-		ValidateUpdate:   registry.PureUpdate(core.ValidateNamespaceUpdate),
+		Validate:         registry.Pure(corevalidation.ValidateNamespace),
+		ValidateUpdate:   registry.PureUpdate(corevalidation.ValidateNamespaceUpdate),
 		Canonicalize:     labelWithName,
 		Fields:           func(ns *corev1.Namespace) fields.Set { return fields.Set{"status.phase": string(ns.Status.Phase)} },
 		Table: &registry.Table[*corev1.Namespace]{
@@ -43,7 +43,7 @@ func New() *registry.Resource {
 				return []any{ns.Name, string(ns.Status.Phase), registry.Age(ns.CreationTimestamp, now)}
 			},
 		},
-		Status: &registry.Status[*corev1.Namespace]{Validate: registry.PureUpdate(core.ValidateNamespaceStatusUpdate)},
+		Status: &registry.Status[*corev1.Namespace]{Validate: registry.PureUpdate(corevalidation.ValidateNamespaceStatusUpdate)},
 		Subresources: []registry.Subresource{
 			{Name: "finalize", GVK: corev1.SchemeGroupVersion.WithKind("Namespace"), Verbs: []string{"update"}},
 		},

@@ -18,7 +18,7 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	corevalidation "github.com/coracle-k8s/coracle/apis/core/validation"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
@@ -166,7 +166,7 @@ func (finalizeStrategy) PrepareForUpdate(_ context.Context, obj, old runtime.Obj
 
 func (finalizeStrategy) ValidateUpdate(_ context.Context, obj, old runtime.Object) field.ErrorList {
 	ns := obj.(*corev1.Namespace)
-	return append(core.ValidateNamespaceFinalizeUpdate(ns, old.(*corev1.Namespace)), registry.StandardFinalizers(ns)...)
+	return append(corevalidation.ValidateNamespaceFinalizeUpdate(ns, old.(*corev1.Namespace)), registry.StandardFinalizers(ns)...)
 }
 
 func (finalizeStrategy) WarningsOnUpdate(context.Context, runtime.Object, runtime.Object) []string {

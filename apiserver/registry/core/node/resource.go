@@ -16,6 +16,8 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 
 	"github.com/coracle-k8s/coracle/apis/core"
+	corevalidation "github.com/coracle-k8s/coracle/apis/core/validation"
+	corewarnings "github.com/coracle-k8s/coracle/apis/core/warnings"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/apiserver/registry/core/connect"
 )
@@ -31,9 +33,9 @@ func New() *registry.Resource {
 		NewList:          func() runtime.Object { return &corev1.NodeList{} },
 		NoGeneration:     true,
 		StatusOnCreate:   true,
-		Validate:         registry.Pure(core.ValidateNode),
-		ValidateUpdate:   registry.PureUpdate(core.ValidateNodeUpdate),
-		Warnings:         func(_ context.Context, n, _ *corev1.Node) []string { return core.NodeWarnings(n) },
+		Validate:         registry.Pure(corevalidation.ValidateNode),
+		ValidateUpdate:   registry.PureUpdate(corevalidation.ValidateNodeUpdate),
+		Warnings:         func(_ context.Context, n, _ *corev1.Node) []string { return corewarnings.NodeWarnings(n) },
 		PrepareForCreate: func(_ context.Context, n *corev1.Node) { core.DropDisabledNodeFields(n, nil) },
 		PrepareForUpdate: func(_ context.Context, n, old *corev1.Node) { core.DropDisabledNodeFields(n, old) },
 		Fields: func(n *corev1.Node) fields.Set {
@@ -41,7 +43,7 @@ func New() *registry.Resource {
 		},
 		Status: &registry.Status[*corev1.Node]{
 			Prepare:  func(_ context.Context, n, old *corev1.Node) { core.DropDisabledNodeFields(n, old) },
-			Validate: registry.PureUpdate(core.ValidateNodeStatusUpdate),
+			Validate: registry.PureUpdate(corevalidation.ValidateNodeStatusUpdate),
 		},
 		Table: table(),
 		Subresources: []registry.Subresource{

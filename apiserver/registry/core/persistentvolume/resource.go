@@ -11,7 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apis/core/validation/volume"
+	corewarnings "github.com/coracle-k8s/coracle/apis/core/warnings"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
@@ -28,14 +29,16 @@ func New() *registry.Resource {
 		PrepareForCreate: func(_ context.Context, pv *corev1.PersistentVolume) {
 			pv.Status = corev1.PersistentVolumeStatus{Phase: corev1.VolumePending, LastPhaseTransitionTime: ptr.To(metav1.Now())}
 		},
-		Warnings:       func(_ context.Context, pv, _ *corev1.PersistentVolume) []string { return core.VolumeWarnings(pv) },
-		Validate:       registry.Pure(core.ValidatePersistentVolume),
-		ValidateUpdate: registry.PureUpdate(core.ValidatePersistentVolumeUpdate),
+		Warnings: func(_ context.Context, pv, _ *corev1.PersistentVolume) []string {
+			return corewarnings.VolumeWarnings(pv)
+		},
+		Validate:       registry.Pure(volume.ValidatePersistentVolume),
+		ValidateUpdate: registry.PureUpdate(volume.ValidatePersistentVolumeUpdate),
 		Fields:         func(pv *corev1.PersistentVolume) fields.Set { return fields.Set{"name": pv.Name} },
 		ReturnDeleted:  true,
 		Status: &registry.Status[*corev1.PersistentVolume]{
 			Prepare:  phaseTransition,
-			Validate: registry.PureUpdate(core.ValidatePersistentVolumeStatusUpdate),
+			Validate: registry.PureUpdate(volume.ValidatePersistentVolumeStatusUpdate),
 		},
 		Table: table(),
 	}.Resource()

@@ -11,7 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apis/core/validation/volume"
+	corewarnings "github.com/coracle-k8s/coracle/apis/core/warnings"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
@@ -32,9 +33,11 @@ func New() *registry.Resource {
 			normalizeSources(&c.Spec, &old.Spec)
 			copySource(&old.Spec) // as it was stored before there was a ref
 		},
-		Warnings:       func(_ context.Context, c, _ *corev1.PersistentVolumeClaim) []string { return core.ClaimWarnings(c) },
-		Validate:       registry.Pure(core.ValidatePersistentVolumeClaim),
-		ValidateUpdate: registry.PureUpdate(core.ValidatePersistentVolumeClaimUpdate),
+		Warnings: func(_ context.Context, c, _ *corev1.PersistentVolumeClaim) []string {
+			return corewarnings.ClaimWarnings(c)
+		},
+		Validate:       registry.Pure(volume.ValidatePersistentVolumeClaim),
+		ValidateUpdate: registry.PureUpdate(volume.ValidatePersistentVolumeClaimUpdate),
 		Fields:         func(c *corev1.PersistentVolumeClaim) fields.Set { return fields.Set{"name": c.Name} },
 		ReturnDeleted:  true,
 		Status: &registry.Status[*corev1.PersistentVolumeClaim]{
@@ -43,7 +46,7 @@ func New() *registry.Resource {
 					c.Status.HealthStatus = nil
 				}
 			},
-			Validate: registry.PureUpdate(core.ValidatePersistentVolumeClaimStatusUpdate),
+			Validate: registry.PureUpdate(volume.ValidatePersistentVolumeClaimStatusUpdate),
 		},
 		Table: table(),
 	}.Resource()

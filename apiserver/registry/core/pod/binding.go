@@ -20,6 +20,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/core"
 	corepod "github.com/coracle-k8s/coracle/apis/core/pod"
+	"github.com/coracle-k8s/coracle/apis/core/validation/pods"
 )
 
 // bindingStorage gives a pod its node, once.
@@ -49,7 +50,7 @@ func (s *bindingStorage) Create(ctx context.Context, name string, obj runtime.Ob
 	if name != b.Name {
 		return nil, apierrors.NewBadRequest("name in URL does not match name in Binding object")
 	}
-	if errs := core.ValidatePodBinding(b); len(errs) > 0 {
+	if errs := pods.ValidatePodBinding(b); len(errs) > 0 {
 		return nil, apierrors.NewInvalid(corev1.SchemeGroupVersion.WithKind("Binding").GroupKind(), b.Name, errs)
 	}
 	if validate != nil {

@@ -16,6 +16,8 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/core"
 	corepod "github.com/coracle-k8s/coracle/apis/core/pod"
+	"github.com/coracle-k8s/coracle/apis/core/validation/pods"
+	corewarnings "github.com/coracle-k8s/coracle/apis/core/warnings"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/apiserver/registry/core/connect"
 )
@@ -31,21 +33,21 @@ func New() *registry.Resource {
 		NewList:          func() runtime.Object { return &corev1.PodList{} },
 		PrepareForCreate: prepareForCreate,
 		PrepareForUpdate: prepareForUpdate,
-		Validate:         registry.Pure(core.ValidatePodCreate),
-		ValidateUpdate:   registry.PureUpdate(core.ValidatePodUpdate),
+		Validate:         registry.Pure(pods.ValidatePodCreate),
+		ValidateUpdate:   registry.PureUpdate(pods.ValidatePodUpdate),
 		Warnings: func(_ context.Context, p, old *corev1.Pod) []string {
 			if old != nil { // updates of pods seldom come from people
 				return nil
 			}
-			return core.PodWarnings(p)
+			return corewarnings.PodWarnings(p)
 		},
 		Fields:        selectable,
 		IndexedFields: []string{"spec.nodeName"},
 		Table:         table(),
 		Status: &registry.Status[*corev1.Pod]{
 			Prepare:  prepareStatus,
-			Validate: registry.PureUpdate(core.ValidatePodStatusUpdate),
-			Warnings: func(_ context.Context, p, _ *corev1.Pod) []string { return core.PodStatusWarnings(p) },
+			Validate: registry.PureUpdate(pods.ValidatePodStatusUpdate),
+			Warnings: func(_ context.Context, p, _ *corev1.Pod) []string { return corewarnings.PodStatusWarnings(p) },
 			Resets:   [][]any{{"metadata", "deletionTimestamp"}, {"metadata", "ownerReferences"}},
 		},
 		CheckGracefulDelete: checkGracefulDelete,
@@ -106,7 +108,7 @@ func prepareForCreate(ctx context.Context, p *corev1.Pod) {
 		}, time.Now())
 	}
 	mergeLabelKeys(p)
-	for _, w := range core.SyncAppArmor(p) {
+	for _, w := range corewarnings.SyncAppArmor(p) {
 		warning.AddWarning(ctx, "", w)
 	}
 	core.SetPodResources(p)

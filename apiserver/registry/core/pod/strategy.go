@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
 	"github.com/coracle-k8s/coracle/apis/core"
+	"github.com/coracle-k8s/coracle/apis/core/validation/pods"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
@@ -81,12 +82,12 @@ func (s *partStorage) GetResetFieldsFilter() map[fieldpath.APIVersion]fieldpath.
 }
 
 func newEphemeralContainers(store *genericregistry.Store) rest.Storage {
-	s := partStrategy{RESTUpdateStrategy: store.UpdateStrategy, prepare: keepEphemeralContainers, validate: core.ValidatePodEphemeralContainersUpdate}
+	s := partStrategy{RESTUpdateStrategy: store.UpdateStrategy, prepare: keepEphemeralContainers, validate: pods.ValidatePodEphemeralContainersUpdate}
 	return &partStorage{registry.NewSubStorage(store, s), []*fieldpath.SetMatcher{fieldpath.MakePrefixMatcherOrDie("spec", "ephemeralContainers")}}
 }
 
 func newResize(store *genericregistry.Store) rest.Storage {
-	s := partStrategy{RESTUpdateStrategy: store.UpdateStrategy, prepare: prepareResize, validate: core.ValidatePodResize}
+	s := partStrategy{RESTUpdateStrategy: store.UpdateStrategy, prepare: prepareResize, validate: pods.ValidatePodResize}
 	var parts []*fieldpath.SetMatcher
 	for _, list := range []string{"containers", "initContainers"} {
 		for _, name := range []string{"resources", "resizePolicy"} {

@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/coracle-k8s/coracle/apis/core"
+	corevalidation "github.com/coracle-k8s/coracle/apis/core/validation"
+	corewarnings "github.com/coracle-k8s/coracle/apis/core/warnings"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
@@ -39,10 +41,10 @@ func New() *registry.Resource {
 			if old != nil && t.Generation == old.Generation {
 				return nil
 			}
-			return core.PodTemplateWarnings(&t.Template, nil, field.NewPath("template"))
+			return corewarnings.PodTemplateWarnings(&t.Template, nil, field.NewPath("template"))
 		},
-		Validate:       registry.Pure(core.ValidatePodTemplate),
-		ValidateUpdate: registry.PureUpdate(core.ValidatePodTemplateUpdate),
+		Validate:       registry.Pure(corevalidation.ValidatePodTemplate),
+		ValidateUpdate: registry.PureUpdate(corevalidation.ValidatePodTemplateUpdate),
 		Table: &registry.Table[*corev1.PodTemplate]{
 			Columns: []metav1.TableColumnDefinition{
 				registry.NameColumn(), registry.Column("Containers"), registry.Column("Images"), registry.Column("Pod Labels"),

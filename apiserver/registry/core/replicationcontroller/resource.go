@@ -15,6 +15,8 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/apis/core"
+	corevalidation "github.com/coracle-k8s/coracle/apis/core/validation"
+	corewarnings "github.com/coracle-k8s/coracle/apis/core/warnings"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
@@ -27,8 +29,8 @@ func New() *registry.Resource {
 		Categories:       []string{"all"},
 		New:              func() *corev1.ReplicationController { return &corev1.ReplicationController{} },
 		NewList:          func() runtime.Object { return &corev1.ReplicationControllerList{} },
-		Validate:         registry.Pure(core.ValidateReplicationController),
-		ValidateUpdate:   registry.PureUpdate(core.ValidateReplicationControllerUpdate),
+		Validate:         registry.Pure(corevalidation.ValidateReplicationController),
+		ValidateUpdate:   registry.PureUpdate(corevalidation.ValidateReplicationControllerUpdate),
 		PrepareForCreate: func(_ context.Context, rc *corev1.ReplicationController) { drop(rc.Spec.Template, nil) },
 		PrepareForUpdate: func(_ context.Context, rc, old *corev1.ReplicationController) {
 			drop(rc.Spec.Template, old.Spec.Template)
@@ -40,7 +42,7 @@ func New() *registry.Resource {
 			return fields.Set{"status.replicas": strconv.Itoa(int(rc.Status.Replicas))}
 		},
 		Table:  table(),
-		Status: &registry.Status[*corev1.ReplicationController]{Validate: registry.PureUpdate(core.ValidateReplicationControllerStatusUpdate)},
+		Status: &registry.Status[*corev1.ReplicationController]{Validate: registry.PureUpdate(corevalidation.ValidateReplicationControllerStatusUpdate)},
 		Scale: &registry.Scale[*corev1.ReplicationController]{
 			Get: func(rc *corev1.ReplicationController) (int32, int32, string) {
 				return ptr.Deref(rc.Spec.Replicas, 1), rc.Status.Replicas, labels.Set(rc.Spec.Selector).AsSelector().String()
@@ -78,7 +80,7 @@ func warnings(_ context.Context, rc, old *corev1.ReplicationController) []string
 	case rc.Spec.Template == nil || old != nil && rc.Generation == old.Generation:
 		return nil
 	case old == nil:
-		return core.WorkloadWarnings(rc.Name, rc.Spec.Template, nil)
+		return corewarnings.WorkloadWarnings(rc.Name, rc.Spec.Template, nil)
 	}
-	return core.WorkloadWarnings("", rc.Spec.Template, old.Spec.Template)
+	return corewarnings.WorkloadWarnings("", rc.Spec.Template, old.Spec.Template)
 }

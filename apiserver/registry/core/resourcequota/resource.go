@@ -13,7 +13,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	corevalidation "github.com/coracle-k8s/coracle/apis/core/validation"
+	corewarnings "github.com/coracle-k8s/coracle/apis/core/warnings"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
@@ -31,11 +32,11 @@ func New() *registry.Resource {
 			if old != nil {
 				return nil
 			}
-			return core.QuotaWarnings(q)
+			return corewarnings.QuotaWarnings(q)
 		},
-		Validate:       registry.Pure(core.ValidateResourceQuota),
-		ValidateUpdate: registry.PureUpdate(core.ValidateResourceQuotaUpdate),
-		Status:         &registry.Status[*corev1.ResourceQuota]{Validate: registry.PureUpdate(core.ValidateResourceQuotaStatusUpdate)},
+		Validate:       registry.Pure(corevalidation.ValidateResourceQuota),
+		ValidateUpdate: registry.PureUpdate(corevalidation.ValidateResourceQuotaUpdate),
+		Status:         &registry.Status[*corev1.ResourceQuota]{Validate: registry.PureUpdate(corevalidation.ValidateResourceQuotaStatusUpdate)},
 		Table: &registry.Table[*corev1.ResourceQuota]{
 			Columns: []metav1.TableColumnDefinition{registry.NameColumn(), registry.Column("Request"), registry.Column("Limit"), registry.Column("Age")},
 			Cells: func(q *corev1.ResourceQuota, now time.Time) []any {

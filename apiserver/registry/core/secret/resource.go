@@ -10,7 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	corevalidation "github.com/coracle-k8s/coracle/apis/core/validation"
+	corewarnings "github.com/coracle-k8s/coracle/apis/core/warnings"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
@@ -27,9 +28,9 @@ func New() *registry.Resource {
 				s.Type = old.Type
 			}
 		},
-		Warnings:       func(_ context.Context, s, _ *corev1.Secret) []string { return core.SecretWarnings(s) },
-		Validate:       registry.Pure(core.ValidateSecret),
-		ValidateUpdate: registry.PureUpdate(core.ValidateSecretUpdate),
+		Warnings:       func(_ context.Context, s, _ *corev1.Secret) []string { return corewarnings.SecretWarnings(s) },
+		Validate:       registry.Pure(corevalidation.ValidateSecret),
+		ValidateUpdate: registry.PureUpdate(corevalidation.ValidateSecretUpdate),
 		Fields:         func(s *corev1.Secret) fields.Set { return fields.Set{"type": string(s.Type)} },
 		Table: &registry.Table[*corev1.Secret]{
 			Columns: []metav1.TableColumnDefinition{registry.NameColumn(), registry.Column("Type"), registry.Column("Data"), registry.Column("Age")},

@@ -9,7 +9,7 @@ import (
 	netutils "k8s.io/utils/net"
 	"k8s.io/utils/ptr"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	corevalidation "github.com/coracle-k8s/coracle/apis/core/validation"
 )
 
 // families defaults the IP families: the range of ClusterIPs has one. Only a
@@ -22,7 +22,7 @@ func (t *transaction) families(s, old *corev1.Service) error {
 	if s.Spec.IPFamilyPolicy == nil {
 		s.Spec.IPFamilyPolicy = defaultPolicy(old, manual)
 	}
-	if errs := core.ValidateServiceAddresses(s, old); len(errs) > 0 {
+	if errs := corevalidation.ValidateServiceAddresses(s, old); len(errs) > 0 {
 		return invalid(s, errs...)
 	}
 	if errs := t.policyFits(s, old); len(errs) > 0 {

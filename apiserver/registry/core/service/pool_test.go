@@ -13,6 +13,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/apis/core"
+	corevalidation "github.com/coracle-k8s/coracle/apis/core/validation"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
@@ -282,7 +283,7 @@ func TestAnotherFirstAddress(t *testing.T) {
 			t.Errorf("%s: %v", ip, err)
 			continue
 		}
-		if errs := core.ValidateServiceUpdate(next, made["x"]); len(errs) != 1 || !strings.Contains(errs[0].Error(), "may not change once set") {
+		if errs := corevalidation.ValidateServiceUpdate(next, made["x"]); len(errs) != 1 || !strings.Contains(errs[0].Error(), "may not change once set") {
 			t.Errorf("%s: %v", ip, errs)
 		}
 		finish(context.Background(), false)
@@ -306,7 +307,7 @@ func TestTypeTransitions(t *testing.T) {
 		t.Fatal(err)
 	}
 	finish(context.Background(), true)
-	if errs := core.ValidateService(s); len(errs) > 0 {
+	if errs := corevalidation.ValidateService(s); len(errs) > 0 {
 		t.Fatal(errs)
 	}
 	if s.Spec.ClusterIP == "" || len(s.Spec.ClusterIPs) != 1 || s.Spec.ClusterIPs[0] != s.Spec.ClusterIP || len(s.Spec.IPFamilies) != 1 {
@@ -326,7 +327,7 @@ func TestTypeTransitions(t *testing.T) {
 			t.Fatalf("%s to %s: %v", s.Spec.Type, to, err)
 		}
 		finish(context.Background(), true)
-		if errs := core.ValidateServiceUpdate(next, s); len(errs) > 0 {
+		if errs := corevalidation.ValidateServiceUpdate(next, s); len(errs) > 0 {
 			t.Errorf("%s to %s: %v", s.Spec.Type, to, errs)
 		}
 		wantPorts := to == "NodePort" || to == "LoadBalancer"

@@ -20,7 +20,8 @@ import (
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	corevalidation "github.com/coracle-k8s/coracle/apis/core/validation"
+	corewarnings "github.com/coracle-k8s/coracle/apis/core/warnings"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/apiserver/registry/core/connect"
 )
@@ -36,17 +37,17 @@ func New() *registry.Resource {
 		NewList:             func() runtime.Object { return &corev1.ServiceList{} },
 		NoGeneration:        true,
 		AllowCreateOnUpdate: true,
-		Validate:            registry.Pure(core.ValidateService),
-		ValidateUpdate:      registry.PureUpdate(core.ValidateServiceUpdate),
-		Warnings:            func(_ context.Context, s, _ *corev1.Service) []string { return core.ServiceWarnings(s) },
+		Validate:            registry.Pure(corevalidation.ValidateService),
+		ValidateUpdate:      registry.PureUpdate(corevalidation.ValidateServiceUpdate),
+		Warnings:            func(_ context.Context, s, _ *corev1.Service) []string { return corewarnings.ServiceWarnings(s) },
 		Fields: func(s *corev1.Service) fields.Set {
 			return fields.Set{"spec.clusterIP": s.Spec.ClusterIP, "spec.type": string(s.Spec.Type)}
 		},
 		PrepareForUpdate: dropLoadBalancer,
 		ReturnDeleted:    true,
 		Status: &registry.Status[*corev1.Service]{
-			Validate: registry.PureUpdate(core.ValidateServiceStatusUpdate),
-			Warnings: func(_ context.Context, s, _ *corev1.Service) []string { return core.LoadBalancerWarnings(s) },
+			Validate: registry.PureUpdate(corevalidation.ValidateServiceStatusUpdate),
+			Warnings: func(_ context.Context, s, _ *corev1.Service) []string { return corewarnings.LoadBalancerWarnings(s) },
 		},
 		Table: table(),
 		Subresources: []registry.Subresource{

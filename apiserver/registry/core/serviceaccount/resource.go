@@ -12,7 +12,8 @@ import (
 	genericregistry "k8s.io/apiserver/pkg/registry/generic/registry"
 	"k8s.io/apiserver/pkg/registry/rest"
 
-	"github.com/coracle-k8s/coracle/apis/core"
+	corevalidation "github.com/coracle-k8s/coracle/apis/core/validation"
+	corewarnings "github.com/coracle-k8s/coracle/apis/core/warnings"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
@@ -27,10 +28,10 @@ func New() *registry.Resource {
 		PrepareForCreate: func(_ context.Context, sa *corev1.ServiceAccount) { cleanSecrets(sa) },
 		PrepareForUpdate: func(_ context.Context, sa, _ *corev1.ServiceAccount) { cleanSecrets(sa) },
 		Warnings: func(_ context.Context, sa, old *corev1.ServiceAccount) []string {
-			return core.ServiceAccountWarnings(sa, old)
+			return corewarnings.ServiceAccountWarnings(sa, old)
 		},
-		Validate:       registry.Pure(core.ValidateServiceAccount),
-		ValidateUpdate: registry.PureUpdate(core.ValidateServiceAccountUpdate),
+		Validate:       registry.Pure(corevalidation.ValidateServiceAccount),
+		ValidateUpdate: registry.PureUpdate(corevalidation.ValidateServiceAccountUpdate),
 		ReturnDeleted:  true,
 		Table: &registry.Table[*corev1.ServiceAccount]{
 			Columns: []metav1.TableColumnDefinition{registry.NameColumn(), registry.Column("Age")},

@@ -1,0 +1,2 @@
+// Package pods validates pods and templates of pods.
+package pods

@@ -1,0 +1,2 @@
+// Package resources validates names and amounts of resources.
+package resources

@@ -1,0 +1,2 @@
+// Package volume validates volumes of pods, PersistentVolumes and their claims.
+package volume

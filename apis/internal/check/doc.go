@@ -1,0 +1,3 @@
+// Package check validates fields of all kinds: each function takes the place of a field and
+// its value, and returns an empty list for a valid one.
+package check
