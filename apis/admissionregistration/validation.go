@@ -12,6 +12,8 @@ import (
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/coracle-k8s/coracle/apis/internal/check"
 )
 
 // StaticSuffix ends the names of objects that upstream reads from files at start.
@@ -43,30 +45,8 @@ func NameWarnings(name string) []string {
 	return nil
 }
 
-// oneOf reports a value that is not in the list.
-func oneOf[T ~string](value T, path *field.Path, supported ...T) field.ErrorList {
-	if slices.Contains(supported, value) {
-		return nil
-	}
-	return field.ErrorList{field.NotSupported(path, value, supported)}
-}
-
-func oneOfIfSet[T ~string](value *T, path *field.Path, supported ...T) field.ErrorList {
-	if value == nil {
-		return nil
-	}
-	return oneOf(*value, path, supported...)
-}
-
-func required[T ~string](value *T, path *field.Path, supported ...T) field.ErrorList {
-	if value == nil {
-		return field.ErrorList{field.Required(path, "")}
-	}
-	return oneOf(*value, path, supported...)
-}
-
 func validateFailurePolicy(p *admissionv1.FailurePolicyType, path *field.Path) field.ErrorList {
-	return oneOfIfSet(p, path, admissionv1.Fail, admissionv1.Ignore)
+	return check.OptionalOneOf(path, p, admissionv1.Fail, admissionv1.Ignore)
 }
 
 func validateRules(rules []admissionv1.RuleWithOperations, path *field.Path) field.ErrorList {
@@ -87,7 +67,7 @@ func validateRule(rule *admissionv1.RuleWithOperations, path *field.Path) field.
 		}
 	}
 	errs = append(errs, validateResources(rule.Resources, path.Child("resources"))...)
-	return append(errs, oneOfIfSet(rule.Scope, path.Child("scope"), admissionv1.AllScopes, admissionv1.ClusterScope, admissionv1.NamespacedScope)...)
+	return append(errs, check.OptionalOneOf(path.Child("scope"), rule.Scope, admissionv1.AllScopes, admissionv1.ClusterScope, admissionv1.NamespacedScope)...)
 }
 
 func validateOperations(operations []admissionv1.OperationType, path *field.Path) field.ErrorList {
@@ -99,7 +79,7 @@ func validateOperations(operations []admissionv1.OperationType, path *field.Path
 		errs = append(errs, field.Invalid(path, operations, "if '*' is present, must not specify other operations"))
 	}
 	for i, operation := range operations {
-		errs = append(errs, oneOf(operation, path.Index(i), admissionv1.OperationAll, admissionv1.Connect, admissionv1.Create, admissionv1.Delete, admissionv1.Update)...)
+		errs = append(errs, check.OneOf(path.Index(i), operation, admissionv1.OperationAll, admissionv1.Connect, admissionv1.Create, admissionv1.Delete, admissionv1.Update)...)
 	}
 	return errs
 }
@@ -160,7 +140,7 @@ func validateMatchResources(m *admissionv1.MatchResources, path *field.Path) fie
 	if m == nil {
 		return nil
 	}
-	errs := required(m.MatchPolicy, path.Child("matchPolicy"), admissionv1.Equivalent, admissionv1.Exact)
+	errs := check.SetOneOf(path.Child("matchPolicy"), m.MatchPolicy, admissionv1.Equivalent, admissionv1.Exact)
 	errs = append(errs, requiredSelector(m.NamespaceSelector, path.Child("namespaceSelector"))...)
 	errs = append(errs, requiredSelector(m.ObjectSelector, path.Child("objectSelector"))...)
 	errs = append(errs, validateNamedRules(m.ResourceRules, path.Child("resourceRules"))...)

@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/sets"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/coracle-k8s/coracle/apis/internal/check"
 )
 
 func validateParamKind(k *admissionv1.ParamKind, path *field.Path) field.ErrorList {
@@ -71,7 +73,7 @@ func validateValidatingBinding(spec *admissionv1.ValidatingAdmissionPolicyBindin
 	path := specPath.Child("validationActions")
 	seen := sets.New[admissionv1.ValidationAction]()
 	for i, action := range spec.ValidationActions {
-		errs = append(errs, oneOf(action, path.Index(i), admissionv1.Audit, admissionv1.Deny, admissionv1.Warn)...)
+		errs = append(errs, check.OneOf(path.Index(i), action, admissionv1.Audit, admissionv1.Deny, admissionv1.Warn)...)
 		if seen.Has(action) {
 			errs = append(errs, field.Duplicate(path.Index(i), action))
 		}
@@ -142,5 +144,5 @@ func validateParamRef(ref *admissionv1.ParamRef, path *field.Path) field.ErrorLi
 	if a := ref.ParameterNotFoundAction; a == nil || *a == "" {
 		return append(errs, field.Required(at, ""))
 	}
-	return append(errs, oneOf(*ref.ParameterNotFoundAction, at, admissionv1.DenyAction, admissionv1.AllowAction)...)
+	return append(errs, check.OneOf(at, *ref.ParameterNotFoundAction, admissionv1.DenyAction, admissionv1.AllowAction)...)
 }

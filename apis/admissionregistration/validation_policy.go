@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	plugincel "k8s.io/apiserver/pkg/admission/plugin/cel"
 	"k8s.io/client-go/util/jsonpath"
+
+	"github.com/coracle-k8s/coracle/apis/internal/check"
 )
 
 var specPath = field.NewPath("spec")
@@ -71,7 +73,7 @@ func storedShared(stored sets.Set[string], conditions []admissionv1.MatchConditi
 
 // validateShared validates what both kinds of policies have.
 func validateShared(failure *admissionv1.FailurePolicyType, params *admissionv1.ParamKind, match *admissionv1.MatchResources, path *field.Path) field.ErrorList {
-	errs := required(failure, path.Child("failurePolicy"), admissionv1.Fail, admissionv1.Ignore)
+	errs := check.SetOneOf(path.Child("failurePolicy"), failure, admissionv1.Fail, admissionv1.Ignore)
 	if params != nil {
 		errs = append(errs, validateParamKind(params, path.Child("paramKind"))...)
 	}
@@ -107,7 +109,7 @@ func validateValidation(v *admissionv1.Validation, e expressions, path *field.Pa
 	case strings.ContainsAny(message, "\r\n"):
 		errs = append(errs, field.Invalid(path.Child("message"), v.Message, "must not contain line breaks"))
 	}
-	return append(errs, oneOfIfSet(v.Reason, path.Child("reason"), metav1.StatusReasonForbidden, metav1.StatusReasonInvalid, metav1.StatusReasonRequestEntityTooLarge)...)
+	return append(errs, check.OptionalOneOf(path.Child("reason"), v.Reason, metav1.StatusReasonForbidden, metav1.StatusReasonInvalid, metav1.StatusReasonRequestEntityTooLarge)...)
 }
 
 // An annotation's value is up to 10 KiB; what makes it is often shorter than it.
@@ -209,7 +211,7 @@ func validateMutating(p, old *admissionv1.MutatingAdmissionPolicy) field.ErrorLi
 	if spec.ReinvocationPolicy == "" {
 		return append(errs, field.Required(path.Child("reinvocationPolicy"), ""))
 	}
-	return append(errs, oneOf(spec.ReinvocationPolicy, path.Child("reinvocationPolicy"), admissionv1.IfNeededReinvocationPolicy, admissionv1.NeverReinvocationPolicy)...)
+	return append(errs, check.OneOf(path.Child("reinvocationPolicy"), spec.ReinvocationPolicy, admissionv1.IfNeededReinvocationPolicy, admissionv1.NeverReinvocationPolicy)...)
 }
 
 // validateMutable refuses operations that leave nothing to mutate.
@@ -220,7 +222,7 @@ func validateMutable(match *admissionv1.MatchResources, path *field.Path) field.
 	var errs field.ErrorList
 	for i := range match.ResourceRules {
 		for _, operation := range match.ResourceRules[i].Operations {
-			errs = append(errs, oneOf(operation, path.Child("resourceRules", "operations"), admissionv1.OperationAll, admissionv1.Connect, admissionv1.Create, admissionv1.Update)...)
+			errs = append(errs, check.OneOf(path.Child("resourceRules", "operations"), operation, admissionv1.OperationAll, admissionv1.Connect, admissionv1.Create, admissionv1.Update)...)
 		}
 	}
 	return errs
@@ -251,7 +253,7 @@ func validateMutation(m *admissionv1.Mutation, e expressions, path *field.Path) 
 			errs = append(errs, field.Invalid(patch, "{jsonPatch}", "must not be specified when patchType is ApplyConfiguration"))
 		}
 	default:
-		return oneOf(m.PatchType, path.Child("patchType"), admissionv1.PatchTypeApplyConfiguration, admissionv1.PatchTypeJSONPatch)
+		return check.OneOf(path.Child("patchType"), m.PatchType, admissionv1.PatchTypeApplyConfiguration, admissionv1.PatchTypeJSONPatch)
 	}
 	return errs
 }

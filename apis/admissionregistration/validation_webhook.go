@@ -14,6 +14,8 @@ import (
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/apiserver/pkg/util/webhook"
+
+	"github.com/coracle-k8s/coracle/apis/internal/check"
 )
 
 // reviewVersions returns the versions of AdmissionReview that servers speak.
@@ -112,7 +114,7 @@ func validateHooks(webhooks []admissionv1.ValidatingWebhook, reinvoked []*admiss
 		h, path := &webhooks[i], field.NewPath("webhooks").Index(i)
 		errs = append(errs, validateHook(h, a, path)...)
 		if reinvoked != nil {
-			errs = append(errs, oneOfIfSet(reinvoked[i], path.Child("reinvocationPolicy"), admissionv1.IfNeededReinvocationPolicy, admissionv1.NeverReinvocationPolicy)...)
+			errs = append(errs, check.OptionalOneOf(path.Child("reinvocationPolicy"), reinvoked[i], admissionv1.IfNeededReinvocationPolicy, admissionv1.NeverReinvocationPolicy)...)
 		}
 		errs = append(errs, validateClient(&h.ClientConfig, path.Child("clientConfig"))...)
 		if !a.conditions {
@@ -132,7 +134,7 @@ func validateHook(h *admissionv1.ValidatingWebhook, a allowances, path *field.Pa
 	errs := utilvalidation.IsFullyQualifiedName(path.Child("name"), h.Name)
 	errs = append(errs, validateRules(h.Rules, path.Child("rules"))...)
 	errs = append(errs, validateFailurePolicy(h.FailurePolicy, path.Child("failurePolicy"))...)
-	errs = append(errs, oneOfIfSet(h.MatchPolicy, path.Child("matchPolicy"), admissionv1.Equivalent, admissionv1.Exact)...)
+	errs = append(errs, check.OptionalOneOf(path.Child("matchPolicy"), h.MatchPolicy, admissionv1.Equivalent, admissionv1.Exact)...)
 	errs = append(errs, validateSideEffects(h.SideEffects, a, path.Child("sideEffects"))...)
 	if t := h.TimeoutSeconds; t != nil && (*t > 30 || *t < 1) {
 		errs = append(errs, field.Invalid(path.Child("timeoutSeconds"), *t, "the timeout value must be between 1 and 30 seconds"))
@@ -153,7 +155,7 @@ func validateSideEffects(s *admissionv1.SideEffectClass, a allowances, path *fie
 		classes = append(classes, admissionv1.SideEffectClassSome, admissionv1.SideEffectClassUnknown)
 	}
 	if s != nil {
-		return oneOf(*s, path, classes...)
+		return check.OneOf(path, *s, classes...)
 	}
 	names := make([]string, len(classes))
 	for i, c := range classes {

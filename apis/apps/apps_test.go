@@ -32,7 +32,7 @@ func deployment(change func(*appsv1.Deployment)) *appsv1.Deployment {
 }
 
 // check compares all messages, joined.
-func check(t *testing.T, name string, errs field.ErrorList, want ...string) {
+func expect(t *testing.T, name string, errs field.ErrorList, want ...string) {
 	t.Helper()
 	var got []string
 	for _, e := range errs {
@@ -71,44 +71,44 @@ func TestValidateDeployment(t *testing.T) {
 		},
 			[]string{"spec.progressDeadlineSeconds: Invalid value: 5: must be greater than minReadySeconds"}},
 	} {
-		check(t, c.name, ValidateDeployment(deployment(c.change)), c.want...)
+		expect(t, c.name, ValidateDeployment(deployment(c.change)), c.want...)
 	}
 	old := deployment(func(d *appsv1.Deployment) { d.ResourceVersion = "1" })
 	changed := old.DeepCopy()
 	changed.Spec.Selector.MatchLabels["c"], changed.Spec.Template.Labels["c"] = "d", "d"
-	check(t, "selector changed", ValidateDeploymentUpdate(changed, old),
+	expect(t, "selector changed", ValidateDeploymentUpdate(changed, old),
 		`spec.selector: Invalid value: {"matchLabels":{"a":"b","c":"d"}}: field is immutable`)
 }
 
 func TestOtherWorkloads(t *testing.T) {
 	rs := &appsv1.ReplicaSet{ObjectMeta: meta(), Spec: appsv1.ReplicaSetSpec{Selector: selector(), Template: template()}}
 	SetDefaultsReplicaSet(rs)
-	check(t, "replicaset", ValidateReplicaSet(rs))
+	expect(t, "replicaset", ValidateReplicaSet(rs))
 	sts := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Name: "x", Namespace: "default", ResourceVersion: "1"}, Spec: appsv1.StatefulSetSpec{Selector: selector(), Template: template()}}
 	SetDefaultsStatefulSet(sts)
-	check(t, "statefulset", ValidateStatefulSet(sts))
+	expect(t, "statefulset", ValidateStatefulSet(sts))
 	changed := sts.DeepCopy()
 	changed.Spec.Replicas, changed.Spec.Template.Spec.Containers[0].Image = ptr.To(int32(5)), "j"
-	check(t, "statefulset with what may change", ValidateStatefulSetUpdate(changed, sts))
+	expect(t, "statefulset with what may change", ValidateStatefulSetUpdate(changed, sts))
 	changed.Spec.ServiceName = "other"
-	check(t, "statefulset with what may not change", ValidateStatefulSetUpdate(changed, sts),
+	expect(t, "statefulset with what may not change", ValidateStatefulSetUpdate(changed, sts),
 		`spec.serviceName: Invalid value: "other": field is immutable`)
 	claimed := sts.DeepCopy()
 	claimed.Spec.Template.Spec.Containers[0].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
-	check(t, "statefulset that mounts nothing", ValidateStatefulSet(claimed), `spec.template.spec.containers[0].volumeMounts[0].name: Not found: "data"`)
+	expect(t, "statefulset that mounts nothing", ValidateStatefulSet(claimed), `spec.template.spec.containers[0].volumeMounts[0].name: Not found: "data"`)
 	claimed.Spec.VolumeClaimTemplates = []corev1.PersistentVolumeClaim{{ObjectMeta: metav1.ObjectMeta{Name: "data"}, Spec: corev1.PersistentVolumeClaimSpec{
 		AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
 		Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}}}}}
-	check(t, "statefulset that mounts its claims", ValidateStatefulSet(claimed))
+	expect(t, "statefulset that mounts its claims", ValidateStatefulSet(claimed))
 	claimed.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "data"}}
-	check(t, "statefulset whose claims replace a volume", ValidateStatefulSet(claimed))
+	expect(t, "statefulset whose claims replace a volume", ValidateStatefulSet(claimed))
 	claimed.Spec.VolumeClaimTemplates[0].Spec.AccessModes = nil
-	check(t, "statefulset of claims that cannot be", ValidateStatefulSet(claimed),
+	expect(t, "statefulset of claims that cannot be", ValidateStatefulSet(claimed),
 		"spec.volumeClaimTemplates[0].spec.accessModes: Required value: at least 1 access mode is required")
 	ds := &appsv1.DaemonSet{ObjectMeta: meta(), Spec: appsv1.DaemonSetSpec{Selector: selector(), Template: template()}}
 	SetDefaultsDaemonSet(ds)
-	check(t, "daemonset", ValidateDaemonSet(ds))
+	expect(t, "daemonset", ValidateDaemonSet(ds))
 	ds.Spec.UpdateStrategy.RollingUpdate.MaxSurge = ptr.To(intstr.FromInt32(1))
-	check(t, "daemonset with surge", ValidateDaemonSet(ds),
+	expect(t, "daemonset with surge", ValidateDaemonSet(ds),
 		"spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: 1: may not be set when maxUnavailable is non-zero")
 }

@@ -14,6 +14,8 @@ import (
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
+
+	"github.com/coracle-k8s/coracle/apis/internal/check"
 )
 
 var specPath = field.NewPath("spec")
@@ -67,10 +69,6 @@ func validateLasting(kind string, template *corev1.PodTemplateSpec, path *field.
 		errs = append(errs, field.Forbidden(path.Child("spec", "activeDeadlineSeconds"), fmt.Sprintf("activeDeadlineSeconds in %s is not Supported", kind)))
 	}
 	return errs
-}
-
-func nonnegative(value int32, path *field.Path) field.ErrorList {
-	return validation.ValidateNonnegativeField(int64(value), path)
 }
 
 // validateCount accepts a count of 0 or more or a percentage.
@@ -132,7 +130,7 @@ func optional(n *int32, path *field.Path) field.ErrorList {
 	if n == nil {
 		return nil
 	}
-	return nonnegative(*n, path)
+	return check.Nonnegative(path, *n)
 }
 
 type counts []struct {
@@ -143,7 +141,7 @@ type counts []struct {
 func (c counts) nonnegative(path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for _, n := range c {
-		errs = append(errs, nonnegative(n.value, path.Child(n.name))...)
+		errs = append(errs, check.Nonnegative(path.Child(n.name), n.value)...)
 	}
 	return errs
 }

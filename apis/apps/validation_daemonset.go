@@ -12,6 +12,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/core/validation/pods"
 	"github.com/coracle-k8s/coracle/apis/hub"
+	"github.com/coracle-k8s/coracle/apis/internal/check"
 )
 
 var zero = intstr.FromInt32(0)
@@ -49,7 +50,7 @@ func validateDaemonSetSpec(spec, old *appsv1.DaemonSetSpec) field.ErrorList {
 	}
 	errs = append(errs, validatePodTemplate(&spec.Template, template, path)...)
 	errs = append(errs, validateLasting("DaemonSet", &spec.Template, path)...)
-	errs = append(errs, nonnegative(spec.MinReadySeconds, specPath.Child("minReadySeconds"))...)
+	errs = append(errs, check.Nonnegative(specPath.Child("minReadySeconds"), spec.MinReadySeconds)...)
 	errs = append(errs, validateDaemonSetStrategy(&spec.UpdateStrategy, specPath.Child("updateStrategy"))...)
 	return append(errs, optional(spec.RevisionHistoryLimit, specPath.Child("revisionHistoryLimit"))...)
 }

@@ -8,6 +8,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/coracle-k8s/coracle/apis/hub"
+	"github.com/coracle-k8s/coracle/apis/internal/check"
 )
 
 // ValidateDeployment validates a new Deployment.
@@ -27,14 +28,14 @@ func validateDeploymentSpec(spec, old *appsv1.DeploymentSpec) field.ErrorList {
 	if old != nil {
 		template = &old.Template
 	}
-	errs := nonnegative(ptr.Deref(spec.Replicas, 1), specPath.Child("replicas"))
+	errs := check.Nonnegative(specPath.Child("replicas"), ptr.Deref(spec.Replicas, 1))
 	errs = append(errs, validateSelected("deployment", spec.Selector, &spec.Template, template)...)
 	errs = append(errs, validateDeploymentStrategy(&spec.Strategy, specPath.Child("strategy"))...)
-	errs = append(errs, nonnegative(spec.MinReadySeconds, specPath.Child("minReadySeconds"))...)
+	errs = append(errs, check.Nonnegative(specPath.Child("minReadySeconds"), spec.MinReadySeconds)...)
 	errs = append(errs, optional(spec.RevisionHistoryLimit, specPath.Child("revisionHistoryLimit"))...)
 	if n := spec.ProgressDeadlineSeconds; n != nil {
 		at := specPath.Child("progressDeadlineSeconds")
-		errs = append(errs, nonnegative(*n, at)...)
+		errs = append(errs, check.Nonnegative(at, *n)...)
 		if *n <= spec.MinReadySeconds {
 			errs = append(errs, field.Invalid(at, *n, "must be greater than minReadySeconds"))
 		}

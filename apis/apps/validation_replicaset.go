@@ -6,6 +6,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/utils/ptr"
+
+	"github.com/coracle-k8s/coracle/apis/internal/check"
 )
 
 // ValidateReplicaSet validates a new ReplicaSet.
@@ -25,8 +27,8 @@ func validateReplicaSetSpec(spec, old *appsv1.ReplicaSetSpec) field.ErrorList {
 	if old != nil {
 		template = &old.Template
 	}
-	errs := nonnegative(ptr.Deref(spec.Replicas, 1), specPath.Child("replicas"))
-	errs = append(errs, nonnegative(spec.MinReadySeconds, specPath.Child("minReadySeconds"))...)
+	errs := check.Nonnegative(specPath.Child("replicas"), ptr.Deref(spec.Replicas, 1))
+	errs = append(errs, check.Nonnegative(specPath.Child("minReadySeconds"), spec.MinReadySeconds)...)
 	// The kind is upstream's word.
 	return append(errs, validateSelected("deployment", spec.Selector, &spec.Template, template)...)
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/core/validation/volume"
 	"github.com/coracle-k8s/coracle/apis/hub"
+	"github.com/coracle-k8s/coracle/apis/internal/check"
 )
 
 // ValidateStatefulSet validates a new StatefulSet. Its name becomes part of
@@ -75,10 +76,10 @@ func validateStatefulSetSpec(spec *appsv1.StatefulSetSpec, opts statefulSetOptio
 			errs = append(errs, volume.ValidatePersistentVolumeClaimSpec(&spec.VolumeClaimTemplates[i].Spec, specPath.Child("volumeClaimTemplates").Index(i).Child("spec"))...)
 		}
 	}
-	errs = append(errs, nonnegative(ptr.Deref(spec.Replicas, 1), specPath.Child("replicas"))...)
-	errs = append(errs, nonnegative(spec.MinReadySeconds, specPath.Child("minReadySeconds"))...)
+	errs = append(errs, check.Nonnegative(specPath.Child("replicas"), ptr.Deref(spec.Replicas, 1))...)
+	errs = append(errs, check.Nonnegative(specPath.Child("minReadySeconds"), spec.MinReadySeconds)...)
 	if spec.Ordinals != nil {
-		errs = append(errs, nonnegative(spec.Ordinals.Start, specPath.Child("ordinals", "start"))...)
+		errs = append(errs, check.Nonnegative(specPath.Child("ordinals", "start"), spec.Ordinals.Start)...)
 	}
 	if opts.asNew && spec.ServiceName != "" {
 		for _, msg := range utilvalidation.IsDNS1123Label(spec.ServiceName) {
@@ -161,7 +162,7 @@ func validateStatefulSetStrategy(s *appsv1.StatefulSetUpdateStrategy, path *fiel
 			return nil
 		}
 		at := path.Child("rollingUpdate")
-		errs := nonnegative(ptr.Deref(s.RollingUpdate.Partition, 0), at.Child("partition"))
+		errs := check.Nonnegative(at.Child("partition"), ptr.Deref(s.RollingUpdate.Partition, 0))
 		if max := s.RollingUpdate.MaxUnavailable; max != nil {
 			errs = append(errs, validateCount(*max, at.Child("maxUnavailable"))...)
 			if isZero(*max) {

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apiserver/pkg/apis/flowcontrol/bootstrap"
 
 	"github.com/coracle-k8s/coracle/apis/hub"
+	"github.com/coracle-k8s/coracle/apis/internal/check"
 )
 
 var (
@@ -96,13 +97,6 @@ func validateFlowSchemaSpec(name string, spec *flowcontrolv1.FlowSchemaSpec) fie
 	return errs
 }
 
-func oneOf[T ~string](value T, path *field.Path, supported ...T) field.ErrorList {
-	if slices.Contains(supported, value) {
-		return nil
-	}
-	return field.ErrorList{field.NotSupported(path, value, supported)}
-}
-
 func validateRules(rule *flowcontrolv1.PolicyRulesWithSubjects, path *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if len(rule.Subjects) == 0 {
@@ -131,7 +125,7 @@ func validateSubject(s *flowcontrolv1.Subject, path *field.Path) field.ErrorList
 	}
 	i := slices.IndexFunc(kinds, func(k subjectKind) bool { return k.kind == s.Kind })
 	if i < 0 {
-		return oneOf(s.Kind, path.Child("kind"), flowcontrolv1.SubjectKindGroup, flowcontrolv1.SubjectKindServiceAccount, flowcontrolv1.SubjectKindUser)
+		return check.OneOf(path.Child("kind"), s.Kind, flowcontrolv1.SubjectKindGroup, flowcontrolv1.SubjectKindServiceAccount, flowcontrolv1.SubjectKindUser)
 	}
 	var errs field.ErrorList
 	if own := kinds[i]; own.set {

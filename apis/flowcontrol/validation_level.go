@@ -11,6 +11,7 @@ import (
 	"k8s.io/apiserver/pkg/util/shufflesharding"
 
 	"github.com/coracle-k8s/coracle/apis/hub"
+	"github.com/coracle-k8s/coracle/apis/internal/check"
 )
 
 const (
@@ -117,7 +118,7 @@ func validateLevelSpec(name string, spec *flowcontrolv1.PriorityLevelConfigurati
 		}
 		return errs
 	}
-	return append(errs, oneOf(spec.Type, specPath.Child("type"), flowcontrolv1.PriorityLevelEnablementExempt, flowcontrolv1.PriorityLevelEnablementLimited)...)
+	return append(errs, check.OneOf(specPath.Child("type"), spec.Type, flowcontrolv1.PriorityLevelEnablementExempt, flowcontrolv1.PriorityLevelEnablementLimited)...)
 }
 
 func validateShares(shares *int32, path *field.Path) field.ErrorList {
@@ -144,7 +145,7 @@ func validateLimited(l *flowcontrolv1.LimitedPriorityLevelConfiguration, path *f
 			errs = append(errs, validateQueuing(queuing, at.Child("queuing"))...)
 		}
 	default:
-		errs = append(errs, oneOf(l.LimitResponse.Type, at.Child("type"), flowcontrolv1.LimitResponseTypeQueue, flowcontrolv1.LimitResponseTypeReject)...)
+		errs = append(errs, check.OneOf(at.Child("type"), l.LimitResponse.Type, flowcontrolv1.LimitResponseTypeQueue, flowcontrolv1.LimitResponseTypeReject)...)
 	}
 	errs = append(errs, validateLendable(l.LendablePercent, path)...)
 	if p := l.BorrowingLimitPercent; p != nil && *p < 0 {

@@ -11,6 +11,7 @@ import (
 	netutils "k8s.io/utils/net"
 
 	"github.com/coracle-k8s/coracle/apis/hub"
+	"github.com/coracle-k8s/coracle/apis/internal/check"
 )
 
 var (
@@ -26,20 +27,12 @@ func validateMetaUpdate(m, old *metav1.ObjectMeta) field.ErrorList {
 	return validation.ValidateObjectMetaUpdate(m, old, metaPath)
 }
 
-func invalid(path *field.Path, value any, msgs []string) field.ErrorList {
-	var errs field.ErrorList
-	for _, msg := range msgs {
-		errs = append(errs, field.Invalid(path, value, msg))
-	}
-	return errs
-}
-
 // segment validates a required name that becomes part of a URL.
 func segment(path *field.Path, value string) field.ErrorList {
 	if value == "" {
 		return field.ErrorList{field.Required(path, "")}
 	}
-	return invalid(path, value, content.IsPathSegmentName(value))
+	return check.Invalid(path, value, content.IsPathSegmentName(value))
 }
 
 // ipName accepts addresses in their canonical form only, so that each has one
@@ -81,11 +74,11 @@ func validateIPAddress(ip *networkingv1.IPAddress) field.ErrorList {
 		return errs
 	}
 	if ref.Group != "" { // Services are of the group ""
-		errs = append(errs, invalid(path.Child("group"), ref.Group, utilvalidation.IsDNS1123Subdomain(ref.Group))...)
+		errs = append(errs, check.Invalid(path.Child("group"), ref.Group, utilvalidation.IsDNS1123Subdomain(ref.Group))...)
 	}
-	errs = append(errs, invalid(path.Child("resource"), ref.Resource, content.IsPathSegmentName(ref.Resource))...)
-	errs = append(errs, invalid(path.Child("name"), ref.Name, content.IsPathSegmentName(ref.Name))...)
-	return append(errs, invalid(path.Child("namespace"), ref.Namespace, content.IsPathSegmentName(ref.Namespace))...)
+	errs = append(errs, check.Invalid(path.Child("resource"), ref.Resource, content.IsPathSegmentName(ref.Resource))...)
+	errs = append(errs, check.Invalid(path.Child("name"), ref.Name, content.IsPathSegmentName(ref.Name))...)
+	return append(errs, check.Invalid(path.Child("namespace"), ref.Namespace, content.IsPathSegmentName(ref.Namespace))...)
 }
 
 // ValidateIPAddressUpdate validates a changed IPAddress: it keeps its parent.

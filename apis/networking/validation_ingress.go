@@ -11,6 +11,8 @@ import (
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	netutils "k8s.io/utils/net"
+
+	"github.com/coracle-k8s/coracle/apis/internal/check"
 )
 
 // AnnotationIngressClass named the class of an Ingress before there was a field for it.
@@ -62,7 +64,7 @@ func (v ingress) validate(s *networkingv1.IngressSpec) field.ErrorList {
 		errs = append(errs, v.tls(specPath.Child("tls").Index(i), &s.TLS[i])...)
 	}
 	if n := s.IngressClassName; n != nil {
-		errs = append(errs, invalid(specPath.Child("ingressClassName"), *n, validation.NameIsDNSSubdomain(*n, false))...)
+		errs = append(errs, check.Invalid(specPath.Child("ingressClassName"), *n, validation.NameIsDNSSubdomain(*n, false))...)
 	}
 	return errs
 }
@@ -70,9 +72,9 @@ func (v ingress) validate(s *networkingv1.IngressSpec) field.ErrorList {
 // host validates a DNS name that may start with a wildcard.
 func host(path *field.Path, name string) field.ErrorList {
 	if strings.Contains(name, "*") {
-		return invalid(path, name, utilvalidation.IsWildcardDNS1123Subdomain(name))
+		return check.Invalid(path, name, utilvalidation.IsWildcardDNS1123Subdomain(name))
 	}
-	return invalid(path, name, utilvalidation.IsDNS1123Subdomain(name))
+	return check.Invalid(path, name, utilvalidation.IsDNS1123Subdomain(name))
 }
 
 func notAddress(path *field.Path, name string) field.ErrorList {
@@ -95,7 +97,7 @@ func (v ingress) tls(path *field.Path, t *networkingv1.IngressTLS) field.ErrorLi
 		errs = append(errs, host(path.Child("hosts").Index(i), name)...)
 	}
 	if !v.anySecret {
-		errs = append(errs, invalid(path.Child("secretName"), t.SecretName, secretName(t.SecretName))...)
+		errs = append(errs, check.Invalid(path.Child("secretName"), t.SecretName, secretName(t.SecretName))...)
 	}
 	return errs
 }
@@ -179,15 +181,15 @@ func serviceBackend(path *field.Path, s *networkingv1.IngressServiceBackend) fie
 	if s.Name == "" {
 		errs = append(errs, field.Required(at.Child("name"), ""))
 	} else {
-		errs = append(errs, invalid(at.Child("name"), s.Name, validation.NameIsDNSLabel(s.Name, false))...)
+		errs = append(errs, check.Invalid(at.Child("name"), s.Name, validation.NameIsDNSLabel(s.Name, false))...)
 	}
 	switch name, number := s.Port.Name, s.Port.Number; {
 	case name != "" && number != 0:
 		errs = append(errs, field.Invalid(path, "", "cannot set both port name & port number"))
 	case name != "":
-		errs = append(errs, invalid(at.Child("port", "name"), name, utilvalidation.IsValidPortName(name))...)
+		errs = append(errs, check.Invalid(at.Child("port", "name"), name, utilvalidation.IsValidPortName(name))...)
 	case number != 0:
-		errs = append(errs, invalid(at.Child("port", "number"), number, utilvalidation.IsValidPortNum(int(number)))...)
+		errs = append(errs, check.Invalid(at.Child("port", "number"), number, utilvalidation.IsValidPortNum(int(number)))...)
 	default:
 		errs = append(errs, field.Required(path, "port name or number is required"))
 	}
@@ -197,7 +199,7 @@ func serviceBackend(path *field.Path, s *networkingv1.IngressServiceBackend) fie
 func objectReference(path *field.Path, r *corev1.TypedLocalObjectReference) field.ErrorList {
 	var errs field.ErrorList
 	if r.APIGroup != nil {
-		errs = append(errs, invalid(path.Child("apiGroup"), *r.APIGroup, utilvalidation.IsDNS1123Subdomain(*r.APIGroup))...)
+		errs = append(errs, check.Invalid(path.Child("apiGroup"), *r.APIGroup, utilvalidation.IsDNS1123Subdomain(*r.APIGroup))...)
 	}
 	errs = append(errs, segment(path.Child("kind"), r.Kind)...)
 	return append(errs, segment(path.Child("name"), r.Name)...)
@@ -218,7 +220,7 @@ func ValidateIngressStatusUpdate(in, old *networkingv1.Ingress) field.ErrorList 
 			errs = append(errs, utilvalidation.IsValidIPForLegacyField(at.Child("ip"), p.IP, true, stored)...)
 		}
 		if p.Hostname != "" {
-			errs = append(errs, invalid(at.Child("hostname"), p.Hostname, utilvalidation.IsDNS1123Subdomain(p.Hostname))...)
+			errs = append(errs, check.Invalid(at.Child("hostname"), p.Hostname, utilvalidation.IsDNS1123Subdomain(p.Hostname))...)
 			errs = append(errs, notAddress(at.Child("hostname"), p.Hostname)...)
 		}
 	}
@@ -258,10 +260,10 @@ func ValidateIngressClassUpdate(c, old *networkingv1.IngressClass) field.ErrorLi
 func classParameters(path *field.Path, p *networkingv1.IngressClassParametersReference) field.ErrorList {
 	var errs field.ErrorList
 	if p.APIGroup != nil {
-		errs = append(errs, invalid(path.Child("apiGroup"), *p.APIGroup, utilvalidation.IsDNS1123Subdomain(*p.APIGroup))...)
+		errs = append(errs, check.Invalid(path.Child("apiGroup"), *p.APIGroup, utilvalidation.IsDNS1123Subdomain(*p.APIGroup))...)
 	}
-	errs = append(errs, invalid(path.Child("kind"), p.Kind, content.IsPathSegmentName(p.Kind))...)
-	errs = append(errs, invalid(path.Child("name"), p.Name, content.IsPathSegmentName(p.Name))...)
+	errs = append(errs, check.Invalid(path.Child("kind"), p.Kind, content.IsPathSegmentName(p.Kind))...)
+	errs = append(errs, check.Invalid(path.Child("name"), p.Name, content.IsPathSegmentName(p.Name))...)
 	if p.Scope == nil {
 		return append(errs, field.Required(path.Child("scope"), ""))
 	}
@@ -272,7 +274,7 @@ func classParameters(path *field.Path, p *networkingv1.IngressClassParametersRef
 		if p.Namespace == nil {
 			return append(errs, field.Required(at, "`parameters.scope` is set to 'Namespace'"))
 		}
-		return append(errs, invalid(at, *p.Namespace, validation.ValidateNamespaceName(*p.Namespace, false))...)
+		return append(errs, check.Invalid(at, *p.Namespace, validation.ValidateNamespaceName(*p.Namespace, false))...)
 	case cluster:
 		if p.Namespace != nil {
 			errs = append(errs, field.Forbidden(at, "`parameters.scope` is set to 'Cluster'"))

@@ -8,6 +8,8 @@ import (
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	netutils "k8s.io/utils/net"
+
+	"github.com/coracle-k8s/coracle/apis/internal/check"
 )
 
 // ValidateNetworkPolicy validates a new NetworkPolicy.
@@ -131,18 +133,18 @@ func policyPort(path *field.Path, p *networkingv1.NetworkPolicyPort) field.Error
 			errs = append(errs, field.Invalid(end, *p.EndPort, "may not be specified when `port` is not specified"))
 		}
 	case p.Port.Type == intstr.Int:
-		errs = append(errs, invalid(path.Child("port"), p.Port.IntVal, utilvalidation.IsValidPortNum(int(p.Port.IntVal)))...)
+		errs = append(errs, check.Invalid(path.Child("port"), p.Port.IntVal, utilvalidation.IsValidPortNum(int(p.Port.IntVal)))...)
 		if p.EndPort != nil {
 			if *p.EndPort < p.Port.IntVal {
 				errs = append(errs, field.Invalid(end, *p.EndPort, "must be greater than or equal to `port`"))
 			}
-			errs = append(errs, invalid(end, *p.EndPort, utilvalidation.IsValidPortNum(int(*p.EndPort)))...)
+			errs = append(errs, check.Invalid(end, *p.EndPort, utilvalidation.IsValidPortNum(int(*p.EndPort)))...)
 		}
 	default:
 		if p.EndPort != nil {
 			errs = append(errs, field.Invalid(end, *p.EndPort, "may not be specified when `port` is non-numeric"))
 		}
-		errs = append(errs, invalid(path.Child("port"), p.Port.StrVal, utilvalidation.IsValidPortName(p.Port.StrVal))...)
+		errs = append(errs, check.Invalid(path.Child("port"), p.Port.StrVal, utilvalidation.IsValidPortName(p.Port.StrVal))...)
 	}
 	return errs
 }

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/coracle-k8s/coracle/apis/internal/check"
 )
 
 var (
@@ -56,17 +58,8 @@ func set[T any, K comparable](items []T, max int, path *field.Path, key func(*T)
 	return errs
 }
 
-// invalid makes errors of messages about a value.
-func invalid(path *field.Path, value any, messages []string) field.ErrorList {
-	var errs field.ErrorList
-	for _, msg := range messages {
-		errs = append(errs, field.Invalid(path, value, msg))
-	}
-	return errs
-}
-
 func label(name string, path *field.Path) field.ErrorList {
-	return invalid(path, name, utilvalidation.IsDNS1123Label(name))
+	return check.Invalid(path, name, utilvalidation.IsDNS1123Label(name))
 }
 
 // validateDriver validates the name of a driver, by the rules of CSI drivers' names.
@@ -78,7 +71,7 @@ func validateDriver(name string, path *field.Path) field.ErrorList {
 	if len(name) > resourcev1.DriverNameMaxLength {
 		errs = append(errs, field.TooLong(path, "", resourcev1.DriverNameMaxLength))
 	}
-	return append(errs, invalid(path, name, utilvalidation.IsDNS1123Subdomain(strings.ToLower(name)))...)
+	return append(errs, check.Invalid(path, name, utilvalidation.IsDNS1123Subdomain(strings.ToLower(name)))...)
 }
 
 func validatePool(name string, path *field.Path) field.ErrorList {
@@ -90,7 +83,7 @@ func validatePool(name string, path *field.Path) field.ErrorList {
 		errs = append(errs, field.TooLong(path, "", resourcev1.PoolNameMaxLength))
 	}
 	for _, part := range strings.Split(name, "/") {
-		errs = append(errs, invalid(path, part, utilvalidation.IsDNS1123Subdomain(part))...)
+		errs = append(errs, check.Invalid(path, part, utilvalidation.IsDNS1123Subdomain(part))...)
 	}
 	return errs
 }
@@ -122,7 +115,7 @@ func validateID(id string, path *field.Path) field.ErrorList {
 	if len(id) > resourcev1.DeviceMaxIDLength {
 		errs = append(errs, field.TooLong(path, "", resourcev1.DeviceMaxIDLength))
 	}
-	return append(errs, invalid(path, id, content.IsCIdentifier(id))...)
+	return append(errs, check.Invalid(path, id, content.IsCIdentifier(id))...)
 }
 
 // validateJSON wants an object of at most max bytes; stored ones may be longer.
@@ -158,7 +151,7 @@ func validateConfiguration(c resourcev1.DeviceConfiguration, stored bool, path *
 func validateTaint(t *resourcev1.DeviceTaint, path *field.Path) field.ErrorList {
 	errs := metav1validation.ValidateLabelName(t.Key, path.Child("key"))
 	if t.Value != "" {
-		errs = append(errs, invalid(path.Child("value"), t.Value, utilvalidation.IsValidLabelValue(t.Value))...)
+		errs = append(errs, check.Invalid(path.Child("value"), t.Value, utilvalidation.IsValidLabelValue(t.Value))...)
 	}
 	return errs
 }
@@ -168,7 +161,7 @@ func validateToleration(t *resourcev1.DeviceToleration, path *field.Path) field.
 	case t.Operator == resourcev1.DeviceTolerationOpExists && t.Value != "":
 		return field.ErrorList{field.Invalid(path, t.Value, "must be empty for operator `Exists`")}
 	case t.Operator == resourcev1.DeviceTolerationOpEqual:
-		return invalid(path, t.Value, utilvalidation.IsValidLabelValue(t.Value))
+		return check.Invalid(path, t.Value, utilvalidation.IsValidLabelValue(t.Value))
 	}
 	return nil
 }

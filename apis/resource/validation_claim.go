@@ -17,6 +17,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/core/validation/scheduling"
 	"github.com/coracle-k8s/coracle/apis/core/validation/volume"
 	"github.com/coracle-k8s/coracle/apis/hub"
+	"github.com/coracle-k8s/coracle/apis/internal/check"
 )
 
 // ValidateResourceClaim validates a new claim and compiles its selectors.
@@ -145,7 +146,7 @@ func validateRequest(r *resourcev1.DeviceRequest, path *field.Path) field.ErrorL
 		if e.DeviceClassName == "" {
 			errs = append(errs, field.Required(at, ""))
 		} else {
-			errs = append(errs, invalid(at, e.DeviceClassName, utilvalidation.IsDNS1123Subdomain(e.DeviceClassName))...)
+			errs = append(errs, check.Invalid(at, e.DeviceClassName, utilvalidation.IsDNS1123Subdomain(e.DeviceClassName))...)
 		}
 		return append(errs, validateWish(wish{e.Selectors, e.AllocationMode, e.Count, e.Tolerations}, path.Child("exactly"))...)
 	}

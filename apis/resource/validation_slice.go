@@ -16,6 +16,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/core/validation/scheduling"
 	"github.com/coracle-k8s/coracle/apis/hub"
+	"github.com/coracle-k8s/coracle/apis/internal/check"
 )
 
 // ValidateResourceSlice validates a new slice.
@@ -106,7 +107,7 @@ func (p places) validate(nodeless string, path *field.Path) (set []string, errs 
 		errs = append(errs, field.Invalid(path.Child("nodeName"), "", nodeless))
 	} else if p.node != nil {
 		set = append(set, "`nodeName`")
-		errs = append(errs, invalid(path.Child("nodeName"), *p.node, validation.NameIsDNSSubdomain(*p.node, false))...)
+		errs = append(errs, check.Invalid(path.Child("nodeName"), *p.node, validation.NameIsDNSSubdomain(*p.node, false))...)
 	}
 	if p.selector != nil {
 		set = append(set, "`nodeSelector`")

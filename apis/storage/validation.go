@@ -18,6 +18,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/core/validation/volume"
 	corewarnings "github.com/coracle-k8s/coracle/apis/core/warnings"
+	"github.com/coracle-k8s/coracle/apis/internal/check"
 )
 
 // Limits of storage.k8s.io/v1.
@@ -41,10 +42,6 @@ func validateMetaUpdate(m, old *metav1.ObjectMeta) field.ErrorList {
 	return validation.ValidateObjectMetaUpdate(m, old, metaPath)
 }
 
-func immutable(path *field.Path, now, old any) field.ErrorList {
-	return validation.ValidateImmutableField(now, old, path)
-}
-
 // declaredImmutable is immutable as upstream declares it beside the types: the error
 // does not show the value.
 func declaredImmutable(path *field.Path, now, old any) field.ErrorList {
@@ -54,41 +51,9 @@ func declaredImmutable(path *field.Path, now, old any) field.ErrorList {
 	return field.ErrorList{field.Invalid(path, nil, validation.FieldImmutableErrorMsg)}
 }
 
-func invalid(path *field.Path, value any, msgs []string) field.ErrorList {
-	var errs field.ErrorList
-	for _, msg := range msgs {
-		errs = append(errs, field.Invalid(path, value, msg))
-	}
-	return errs
-}
-
-// oneOf accepts a missing value.
-func oneOf[T ~string](path *field.Path, value *T, known ...T) field.ErrorList {
-	if value == nil || sets.New(known...).Has(*value) {
-		return nil
-	}
-	return field.ErrorList{field.NotSupported(path, *value, known)}
-}
-
-func requiredOneOf[T ~string](path *field.Path, value *T, known ...T) field.ErrorList {
-	if value == nil {
-		return field.ErrorList{field.Required(path, "")}
-	}
-	return oneOf(path, value, known...)
-}
-
 // ValidateStorageClass validates a new StorageClass.
 func ValidateStorageClass(c *storagev1.StorageClass) field.ErrorList {
-	return append(storageClass(c), required(field.NewPath("provisioner"), c.Provisioner)...)
-}
-
-// required is, of a provisioner, declared beside upstream's types: it comes after all
-// other errors.
-func required(path *field.Path, value string) field.ErrorList {
-	if value == "" {
-		return field.ErrorList{field.Required(path, "")}
-	}
-	return nil
+	return append(storageClass(c), check.Required(field.NewPath("provisioner"), c.Provisioner)...)
 }
 
 func storageClass(c *storagev1.StorageClass) field.ErrorList {
@@ -96,9 +61,9 @@ func storageClass(c *storagev1.StorageClass) field.ErrorList {
 	errs = append(errs, provisioner(field.NewPath("provisioner"), c.Provisioner)...)
 	errs = append(errs, parameters(field.NewPath("parameters"), c.Parameters)...)
 	if p := c.ReclaimPolicy; p != nil && *p != "" {
-		errs = append(errs, oneOf(field.NewPath("reclaimPolicy"), p, corev1.PersistentVolumeReclaimDelete, corev1.PersistentVolumeReclaimRetain)...)
+		errs = append(errs, check.OptionalOneOf(field.NewPath("reclaimPolicy"), p, corev1.PersistentVolumeReclaimDelete, corev1.PersistentVolumeReclaimRetain)...)
 	}
-	errs = append(errs, requiredOneOf(field.NewPath("volumeBindingMode"), c.VolumeBindingMode, storagev1.VolumeBindingImmediate, storagev1.VolumeBindingWaitForFirstConsumer)...)
+	errs = append(errs, check.SetOneOf(field.NewPath("volumeBindingMode"), c.VolumeBindingMode, storagev1.VolumeBindingImmediate, storagev1.VolumeBindingWaitForFirstConsumer)...)
 	return append(errs, topologies(field.NewPath("allowedTopologies"), c.AllowedTopologies)...)
 }
 
@@ -106,7 +71,7 @@ func storageClass(c *storagev1.StorageClass) field.ErrorList {
 // made by its first version, so most fields are immutable.
 func ValidateStorageClassUpdate(c, old *storagev1.StorageClass) field.ErrorList {
 	errs := append(storageClass(c), validateMetaUpdate(&c.ObjectMeta, &old.ObjectMeta)...)
-	errs = append(errs, required(field.NewPath("provisioner"), c.Provisioner)...)
+	errs = append(errs, check.Required(field.NewPath("provisioner"), c.Provisioner)...)
 	errs = append(errs, declaredImmutable(field.NewPath("provisioner"), c.Provisioner, old.Provisioner)...)
 	errs = append(errs, declaredImmutable(field.NewPath("parameters"), c.Parameters, old.Parameters)...)
 	errs = append(errs, declaredImmutable(field.NewPath("reclaimPolicy"), c.ReclaimPolicy, old.ReclaimPolicy)...)
@@ -132,7 +97,7 @@ func provisioner(path *field.Path, name string) field.ErrorList {
 		return nil // see required
 	}
 	lower := strings.ToLower(name)
-	return invalid(path, lower, utilvalidation.IsQualifiedName(lower))
+	return check.Invalid(path, lower, utilvalidation.IsQualifiedName(lower))
 }
 
 func parameters(path *field.Path, params map[string]string) field.ErrorList {
@@ -204,7 +169,7 @@ func declaredAttacher(name string) field.ErrorList {
 	if name == "" {
 		return field.ErrorList{field.Required(path, "")}
 	}
-	errs := invalid(path, name, content.IsDNS1123SubdomainCaseless(name))
+	errs := check.Invalid(path, name, content.IsDNS1123SubdomainCaseless(name))
 	if utf8.RuneCountInString(name) > maxDriverName {
 		errs = append(errs, field.TooLongCharacters(path, name, maxDriverName))
 	}
@@ -214,7 +179,7 @@ func declaredAttacher(name string) field.ErrorList {
 func volumeAttachment(a *storagev1.VolumeAttachment) field.ErrorList {
 	errs := validateMeta(&a.ObjectMeta, false)
 	errs = append(errs, attachmentSource(specPath.Child("source"), &a.Spec.Source)...)
-	errs = append(errs, invalid(specPath.Child("nodeName"), a.Spec.NodeName, validation.NameIsDNSSubdomain(a.Spec.NodeName, false))...)
+	errs = append(errs, check.Invalid(specPath.Child("nodeName"), a.Spec.NodeName, validation.NameIsDNSSubdomain(a.Spec.NodeName, false))...)
 	status, size := field.NewPath("status"), 0
 	for k, v := range a.Status.AttachmentMetadata {
 		size += len(k) + len(v)
@@ -225,7 +190,7 @@ func volumeAttachment(a *storagev1.VolumeAttachment) field.ErrorList {
 	errs = append(errs, volumeError(status.Child("attachError"), a.Status.AttachError)...)
 	errs = append(errs, volumeError(status.Child("detachError"), a.Status.DetachError)...)
 	if n := a.Spec.Source.PersistentVolumeName; n != nil {
-		errs = append(errs, invalid(field.NewPath("spec.source.persistentVolumeName"), *n, validation.NameIsDNSSubdomain(*n, false))...)
+		errs = append(errs, check.Invalid(field.NewPath("spec.source.persistentVolumeName"), *n, validation.NameIsDNSSubdomain(*n, false))...)
 	}
 	return errs
 }
@@ -268,7 +233,7 @@ func volumeError(path *field.Path, e *storagev1.VolumeError) field.ErrorList {
 
 // ValidateVolumeAttributesClass validates a new VolumeAttributesClass.
 func ValidateVolumeAttributesClass(c *storagev1.VolumeAttributesClass) field.ErrorList {
-	errs := append(validateMeta(&c.ObjectMeta, false), required(field.NewPath("driverName"), c.DriverName)...)
+	errs := append(validateMeta(&c.ObjectMeta, false), check.Required(field.NewPath("driverName"), c.DriverName)...)
 	errs = append(errs, provisioner(field.NewPath("driverName"), c.DriverName)...)
 	path := field.NewPath("parameters")
 	errs = append(errs, parameters(path, c.Parameters)...)

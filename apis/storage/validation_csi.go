@@ -18,6 +18,7 @@ import (
 
 	corewarnings "github.com/coracle-k8s/coracle/apis/core/warnings"
 	"github.com/coracle-k8s/coracle/apis/hub"
+	"github.com/coracle-k8s/coracle/apis/internal/check"
 )
 
 // Limits of the fields that CSI drivers set.
@@ -39,7 +40,7 @@ func driverName(path *field.Path, name string) field.ErrorList {
 	if len(name) > maxDriverName {
 		errs = append(errs, field.TooLong(path, "", maxDriverName))
 	}
-	return append(errs, invalid(path, name, utilvalidation.IsDNS1123Subdomain(strings.ToLower(name)))...)
+	return append(errs, check.Invalid(path, name, utilvalidation.IsDNS1123Subdomain(strings.ToLower(name)))...)
 }
 
 // ValidateCSINode validates a new CSINode.
@@ -78,7 +79,7 @@ func nodeDriver(path *field.Path, d *storagev1.CSINodeDriver) field.ErrorList {
 			errs = append(errs, field.Duplicate(path, key))
 		}
 		seen.Insert(key)
-		errs = append(errs, invalid(path, key, utilvalidation.IsQualifiedName(key))...)
+		errs = append(errs, check.Invalid(path, key, utilvalidation.IsQualifiedName(key))...)
 	}
 	return errs
 }
@@ -109,8 +110,8 @@ func ValidateCSIDriver(d *storagev1.CSIDriver) field.ErrorList {
 // ValidateCSIDriverUpdate validates a changed CSIDriver.
 func ValidateCSIDriverUpdate(d, old *storagev1.CSIDriver) field.ErrorList {
 	errs := append(validateMetaUpdate(&d.ObjectMeta, &old.ObjectMeta), driverSpec(&d.Spec)...)
-	errs = append(errs, immutable(specPath.Child("attachedRequired"), d.Spec.AttachRequired, old.Spec.AttachRequired)...)
-	return append(errs, immutable(specPath.Child("volumeLifecycleModes"), d.Spec.VolumeLifecycleModes, old.Spec.VolumeLifecycleModes)...)
+	errs = append(errs, check.Unchanged(specPath.Child("attachedRequired"), d.Spec.AttachRequired, old.Spec.AttachRequired)...)
+	return append(errs, check.Unchanged(specPath.Child("volumeLifecycleModes"), d.Spec.VolumeLifecycleModes, old.Spec.VolumeLifecycleModes)...)
 }
 
 func driverSpec(s *storagev1.CSIDriverSpec) field.ErrorList {
@@ -123,11 +124,10 @@ func driverSpec(s *storagev1.CSIDriverSpec) field.ErrorList {
 	required("attachedRequired", s.AttachRequired) // so upstream calls the field
 	required("podInfoOnMount", s.PodInfoOnMount)
 	required("storageCapacity", s.StorageCapacity)
-	errs = append(errs, oneOf(specPath.Child("fsGroupPolicy"), s.FSGroupPolicy,
-		storagev1.FileFSGroupPolicy, storagev1.NoneFSGroupPolicy, storagev1.ReadWriteOnceWithFSTypeFSGroupPolicy)...)
+	errs = append(errs, check.OptionalOneOf(specPath.Child("fsGroupPolicy"), s.FSGroupPolicy, storagev1.FileFSGroupPolicy, storagev1.NoneFSGroupPolicy, storagev1.ReadWriteOnceWithFSTypeFSGroupPolicy)...)
 	errs = append(errs, tokenRequests(specPath.Child("tokenRequests"), s.TokenRequests)...)
 	for _, mode := range s.VolumeLifecycleModes {
-		errs = append(errs, oneOf(specPath.Child("volumeLifecycleModes"), &mode, storagev1.VolumeLifecyclePersistent, storagev1.VolumeLifecycleEphemeral)...)
+		errs = append(errs, check.OptionalOneOf(specPath.Child("volumeLifecycleModes"), &mode, storagev1.VolumeLifecyclePersistent, storagev1.VolumeLifecycleEphemeral)...)
 	}
 	required("seLinuxMount", s.SELinuxMount)
 	if p := s.NodeAllocatableUpdatePeriodSeconds; p != nil && *p < minAllocatableSeconds {
@@ -192,7 +192,7 @@ func ValidateCSIStorageCapacityUpdate(c, old *storagev1.CSIStorageCapacity) fiel
 
 func capacity(c *storagev1.CSIStorageCapacity, opts metav1validation.LabelSelectorValidationOptions) field.ErrorList {
 	errs := append(validateMeta(&c.ObjectMeta, true), metav1validation.ValidateLabelSelector(c.NodeTopology, opts, field.NewPath("nodeTopology"))...)
-	errs = append(errs, invalid(field.NewPath("storageClassName"), c.StorageClassName, validation.NameIsDNSSubdomain(c.StorageClassName, false))...)
+	errs = append(errs, check.Invalid(field.NewPath("storageClassName"), c.StorageClassName, validation.NameIsDNSSubdomain(c.StorageClassName, false))...)
 	if q := c.Capacity; q != nil && q.Sign() < 0 {
 		errs = append(errs, field.Invalid(field.NewPath("capacity"), q.String(), validation.IsNegativeErrorMsg))
 	}

@@ -68,6 +68,14 @@ func OptionalOneOf[T ~string](fldPath *field.Path, value *T, allowed ...T) field
 	return OneOf(fldPath, *value, allowed...)
 }
 
+// SetOneOf returns Required for nil, else what OneOf returns.
+func SetOneOf[T ~string](fldPath *field.Path, value *T, allowed ...T) field.ErrorList {
+	if value == nil {
+		return field.ErrorList{field.Required(fldPath, "")}
+	}
+	return OneOf(fldPath, *value, allowed...)
+}
+
 // Nonnegative returns Invalid for a value below zero.
 func Nonnegative[T ~int32 | ~int64 | ~int](fldPath *field.Path, value T) field.ErrorList {
 	return apivalidation.ValidateNonnegativeField(int64(value), fldPath)
