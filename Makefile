@@ -13,6 +13,7 @@ CARRIED  := $(PROGRAMS:%=carried/bin/%.gz)
 NODEBIN  := build/node/bin
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 DEADCODE := golang.org/x/tools/cmd/deadcode@v0.51.0
+DEEPCOPYGEN := k8s.io/code-generator/cmd/deepcopy-gen@v0.37.2
 TIMEOUT  ?= 25m
 ROUNDS   ?= 50
 PAIRS    ?= 0
@@ -26,7 +27,7 @@ KUBECTL  := -X k8s.io/component-base/version.gitVersion=$(KUBEVER) -X k8s.io/com
 RACE     := ./apiserver ./apiserver/etcd ./apiserver/inprocess ./apiserver/connections ./apiserver/dispatch ./apiserver/auth/... ./apiserver/admission/... \
 	./controllers/... ./scheduler/... ./nodeagent/simulated ./nodeagent/objects ./nodeagent/probes ./nodeagent/pods ./proxy/model
 
-.PHONY: help up build test race lint bench crash fuzz verify generate features clean packages
+.PHONY: help up build test race lint bench crash fuzz verify generate generate-config features clean packages
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t12
@@ -89,8 +90,11 @@ crash: ## Kill the process at random points of everything and compare the end: R
 fuzz: ## Fuzz every decoder, parser and validator in turn; go test runs the kept inputs: TIME=30s (for each) ONLY=regex.
 	GO="$(GO)" hack/fuzz.sh $(TIME) '$(ONLY)'
 
-generate: ## Render the OpenAPI documents again.
+generate: generate-config ## Render the OpenAPI documents again, and what follows from the configuration's types.
 	hack/generate-openapi.sh
+
+generate-config: ## Write the configuration's deep copies and docs/configuration.md again.
+	GO="$(GO)" hack/generate-config.sh $(DEEPCOPYGEN)
 
 features: ## List Kubernetes' feature gates and kube-apiserver's flags again, and write docs/features.md and docs/kube-apiserver.md.
 	cd test/conformance && $(GO) run ./features $(CURDIR)/apis/config/features/gates.csv

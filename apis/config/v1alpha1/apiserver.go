@@ -4,11 +4,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// APIServer configures the API server. Its files have upstream's formats, so
-// what is written for kube-apiserver is good here.
+// APIServer configures the API server. The files that it names have the formats of
+// kube-apiserver.
 type APIServer struct {
-	// Certificate is the one that the server presents. Default: one of the cluster's own
-	// authority.
+	// Certificate is the server's. Default: one of the cluster's own authority.
 	Certificate Certificate `json:"certificate,omitempty"`
 	// ServiceAccounts configures their tokens.
 	ServiceAccounts ServiceAccounts `json:"serviceAccounts,omitempty"`
@@ -38,7 +37,7 @@ type APIServer struct {
 	// EventTTL is the time for which Events are kept after they were last written, at least
 	// 1s. Default 1h.
 	EventTTL metav1.Duration `json:"eventTTL,omitempty"`
-	// DeleteCollectionWorkers is how many objects of one deletecollection are
+	// DeleteCollectionWorkers is the number of objects of one deletecollection that are
 	// deleted side by side. Default 16.
 	DeleteCollectionWorkers int32 `json:"deleteCollectionWorkers,omitempty"`
 	// MinRequestTimeout is the shortest time after which a watch without a timeout
@@ -54,8 +53,8 @@ type APIServer struct {
 	// RequestTimeout bounds every request that is not long-running (watch,
 	// exec, logs and the like). Default 60s.
 	RequestTimeout metav1.Duration `json:"requestTimeout,omitempty"`
-	// MaxRequestsInFlight and MaxMutatingRequestsInFlight are how many reads and
-	// writes are worked on at once; the rest is answered 429. Long-running
+	// MaxRequestsInFlight and MaxMutatingRequestsInFlight bound the reads and writes
+	// that are served at once; the rest is answered 429. Long-running
 	// requests and those of the cluster's own parts do not count. Defaults 400
 	// and 200.
 	MaxRequestsInFlight         int32 `json:"maxRequestsInFlight,omitempty"`
@@ -65,8 +64,8 @@ type APIServer struct {
 	// RuntimeConfig turns API versions on and off, as kube-apiserver's flag
 	// --runtime-config: api/all, api/ga, api/beta and api/alpha, group/version, and
 	// group/version/resource, each "true" or "false". Default: stable versions are on,
-	// beta and alpha versions are off. What is off is off for clients; the parts of
-	// this process that need it have it still.
+	// beta and alpha versions are off. What is off is off for clients only; the
+	// controllers, the scheduler and the nodes of this process go on to use it.
 	RuntimeConfig map[string]string `json:"runtimeConfig,omitempty"`
 	// CORSAllowedOrigins are regular expressions of the origins whose scripts a
 	// browser lets read answers; each must be anchored with ^, $ or //. Default
@@ -109,7 +108,7 @@ type TLS struct {
 type HTTP2 struct {
 	// Disabled serves HTTP/1.1 alone. Default false.
 	Disabled bool `json:"disabled,omitempty"`
-	// MaxStreamsPerConnection is how many requests one connection has at once.
+	// MaxStreamsPerConnection bounds the requests that one connection has at once.
 	// Default 1000.
 	MaxStreamsPerConnection int32 `json:"maxStreamsPerConnection,omitempty"`
 	// GoawayChance is the share of requests whose connection is ended after it, so
@@ -120,11 +119,11 @@ type HTTP2 struct {
 // Kubelet configures how the server reaches agents of other processes. The
 // defaults are the settings that agents of this cluster ask for.
 type Kubelet struct {
-	// CAFile has the authorities of what agents show, PEM. Default the cluster's own
-	// of agents. With it the certificate must be for the address of the node.
+	// CAFile has the authorities of agents' certificates, PEM; the certificates must then
+	// be for the address of the node. Default the cluster's own authority of agents.
 	CAFile string `json:"caFile,omitempty"`
-	// CertFile and KeyFile are what agents are shown. Default a certificate of the
-	// cluster's authority.
+	// CertFile and KeyFile have the client certificate that agents get to see. Default
+	// one of the cluster's authority.
 	CertFile string `json:"certFile,omitempty"`
 	KeyFile  string `json:"keyFile,omitempty"`
 	// PreferredAddressTypes are the types of node addresses to try, the first that a
@@ -142,19 +141,19 @@ type ServiceAccounts struct {
 	// SigningKeyFile has the private key that signs tokens, RSA or ECDSA, PEM.
 	// Default: one in the data directory.
 	SigningKeyFile string `json:"signingKeyFile,omitempty"`
-	// KeyFiles have further public keys of tokens that are believed: PEM keys or
+	// KeyFiles have further public keys of tokens that are accepted: PEM keys or
 	// certificates. Default none.
 	KeyFiles []string `json:"keyFiles,omitempty"`
-	// AcceptedIssuers are further issuers whose tokens are believed, if one of the
+	// AcceptedIssuers are further issuers whose tokens are accepted, if one of the
 	// keys signed them. Default none.
 	AcceptedIssuers []string `json:"acceptedIssuers,omitempty"`
 	// JWKSURI is the https address of the keys in the discovery document.
 	// Default openid/v1/jwks below the issuer.
 	JWKSURI string `json:"jwksURI,omitempty"`
-	// MaxTokenExpiration bounds how long a requested token is good, at least 1h.
-	// Default 0s: as long as is asked for.
+	// MaxTokenExpiration bounds how long a requested token is valid, at least 1h.
+	// Default 0s: no bound.
 	MaxTokenExpiration metav1.Duration `json:"maxTokenExpiration,omitempty"`
-	// ExtendTokenExpiration makes the tokens of pods good for a year, for clients
+	// ExtendTokenExpiration makes the tokens of pods valid for a year, for clients
 	// that read them once; after an hour their use is recorded as stale. Default true.
 	ExtendTokenExpiration *bool `json:"extendTokenExpiration,omitempty"`
 }
@@ -169,22 +168,22 @@ type Authentication struct {
 	// OIDC issuers, and the paths open to requests without credentials. It is
 	// read again when it changes, the anonymous part excepted. Default none.
 	ConfigFile string `json:"configFile,omitempty"`
-	// AnonymousPaths may be asked for without credentials; "*" is all of them,
-	// [] none. What an anonymous user sees there is up to authorization. Default
-	// /livez, /readyz and /healthz; ConfigFile may say otherwise, but not both.
+	// AnonymousPaths are served without credentials, as far as the user
+	// system:anonymous is authorized; "*" is all of them, [] none. Not with the
+	// anonymous part of ConfigFile. Default /livez, /readyz and /healthz.
 	AnonymousPaths []string `json:"anonymousPaths,omitempty"`
 	// TokenFile has static tokens, one a line: token,user,uid,"group1,group2". It
 	// is read once. Default none.
 	TokenFile string `json:"tokenFile,omitempty"`
-	// OIDC is one issuer of ID tokens, as kube-apiserver's flags have it; ConfigFile
-	// has more and several. Not with ConfigFile.
+	// OIDC is one issuer of ID tokens, with the settings of kube-apiserver's flags. Not
+	// with ConfigFile, which may have several issuers with more settings.
 	OIDC OIDC `json:"oidc,omitempty"`
-	// BootstrapTokens believes the tokens in Secrets of the type
+	// BootstrapTokens accepts the tokens in Secrets of the type
 	// bootstrap.kubernetes.io/token in kube-system. Default true.
 	BootstrapTokens *bool `json:"bootstrapTokens,omitempty"`
 	// TokenWebhook asks another server about bearer tokens. Default none.
 	TokenWebhook TokenWebhook `json:"tokenWebhook,omitempty"`
-	// RequestHeader believes the headers of a proxy in front. Default none.
+	// RequestHeader accepts the names of users from a proxy in front. Default none.
 	RequestHeader RequestHeader `json:"requestHeader,omitempty"`
 }
 
@@ -242,7 +241,7 @@ type Authorization struct {
 	// ConfigFile is an AuthorizationConfiguration (apiserver.config.k8s.io):
 	// the authorizers in their order, webhooks among them. It is read again when
 	// it changes, but what it named at first must stay. Without Node, agents of
-	// other machines may nothing. Default: Node, then RBAC.
+	// other machines are authorized for nothing. Default: Node, then RBAC.
 	ConfigFile string `json:"configFile,omitempty"`
 	// Modes are the authorizers in their order, in place of ConfigFile: Node, RBAC,
 	// Webhook, ABAC, AlwaysAllow, AlwaysDeny. Default none: ConfigFile, or Node and
@@ -262,7 +261,7 @@ type AuthorizationWebhook struct {
 	// Version of authorization.k8s.io that the server speaks: v1 or v1beta1.
 	// Default v1.
 	Version string `json:"version,omitempty"`
-	// AuthorizedTTL and UnauthorizedTTL are how long answers are kept; 0s keeps none.
+	// AuthorizedTTL and UnauthorizedTTL are the time for which answers are kept; 0s keeps none.
 	// Defaults 5m and 30s.
 	AuthorizedTTL   *metav1.Duration `json:"authorizedTTL,omitempty"`
 	UnauthorizedTTL *metav1.Duration `json:"unauthorizedTTL,omitempty"`
@@ -271,9 +270,9 @@ type AuthorizationWebhook struct {
 // Admission configures admission plugins, by upstream's names: NamespaceLifecycle,
 // LimitRanger and so on, see
 // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/.
-// A name that is no plugin's is an error.
+// Unknown names are refused.
 type Admission struct {
-	// EnablePlugins are on besides those that are by default.
+	// EnablePlugins are on besides those that are on by default.
 	EnablePlugins []string `json:"enablePlugins,omitempty"`
 	// DisablePlugins are off though they are on by default.
 	DisablePlugins []string `json:"disablePlugins,omitempty"`
@@ -281,14 +280,14 @@ type Admission struct {
 	// configurations of single plugins, in it or in files that it names, such
 	// as PodSecurity's defaults and the credentials for webhooks. Default none.
 	ConfigFile string `json:"configFile,omitempty"`
-	// NotReadyTolerationSeconds and UnreachableTolerationSeconds are what the plugin
-	// DefaultTolerationSeconds gives pods. Defaults 300.
+	// NotReadyTolerationSeconds and UnreachableTolerationSeconds are the time in seconds
+	// for which the tolerations that the plugin DefaultTolerationSeconds gives pods hold.
+	// Defaults 300.
 	NotReadyTolerationSeconds    *int64 `json:"notReadyTolerationSeconds,omitempty"`
 	UnreachableTolerationSeconds *int64 `json:"unreachableTolerationSeconds,omitempty"`
 }
 
-// Audit configures the audit log. Without a policy there is none, and it costs
-// nothing.
+// Audit configures the audit log. There is one with a policy only.
 type Audit struct {
 	// PolicyFile is a Policy (audit.k8s.io/v1): what is recorded of which request.
 	PolicyFile string `json:"policyFile,omitempty"`
@@ -296,11 +295,11 @@ type Audit struct {
 	LogPath string `json:"logPath,omitempty"`
 	// LogFormat is json or legacy. Default json.
 	LogFormat string `json:"logFormat,omitempty"`
-	// LogMaxSize in megabytes, beyond which a new file is begun. Default 100.
+	// LogMaxSize is the size in megabytes at which a new file is begun. Default 100.
 	LogMaxSize int32 `json:"logMaxSize,omitempty"`
-	// LogMaxBackups is how many old files are kept; 0 keeps all. Default 0.
+	// LogMaxBackups is the number of old files that are kept; 0 keeps all. Default 0.
 	LogMaxBackups int32 `json:"logMaxBackups,omitempty"`
-	// LogMaxAge in days of old files; 0 keeps all. Default 0.
+	// LogMaxAge is the age in days at which old files are deleted; 0 keeps all. Default 0.
 	LogMaxAge int32 `json:"logMaxAge,omitempty"`
 	// LogCompress gzips old files. Default false.
 	LogCompress bool `json:"logCompress,omitempty"`

@@ -2,7 +2,6 @@ package v1alpha1
 
 import (
 	"fmt"
-	"maps"
 	"path"
 	"regexp"
 	"slices"
@@ -183,46 +182,4 @@ func (a *Admission) validate(at *field.Path) field.ErrorList {
 		}
 	}
 	return errs
-}
-
-// deepCopyInto makes out share nothing with a.
-func (a *APIServer) deepCopyInto(out *APIServer) {
-	*out = *a
-	out.Profiling = clonePointer(a.Profiling)
-	out.Authentication.BootstrapTokens = clonePointer(a.Authentication.BootstrapTokens)
-	out.ServiceAccounts.Audiences = slices.Clone(a.ServiceAccounts.Audiences)
-	out.ServiceAccounts.KeyFiles = slices.Clone(a.ServiceAccounts.KeyFiles)
-	out.CORSAllowedOrigins = slices.Clone(a.CORSAllowedOrigins)
-	out.Authentication.AnonymousPaths = slices.Clone(a.Authentication.AnonymousPaths)
-	in, h := a.Authentication.RequestHeader, &out.Authentication.RequestHeader
-	h.AllowedNames, h.UsernameHeaders, h.UIDHeaders = slices.Clone(in.AllowedNames), slices.Clone(in.UsernameHeaders), slices.Clone(in.UIDHeaders)
-	h.GroupHeaders, h.ExtraHeaderPrefixes = slices.Clone(in.GroupHeaders), slices.Clone(in.ExtraHeaderPrefixes)
-	out.RuntimeConfig = maps.Clone(a.RuntimeConfig)
-	out.Admission.EnablePlugins = slices.Clone(a.Admission.EnablePlugins)
-	out.Admission.DisablePlugins = slices.Clone(a.Admission.DisablePlugins)
-	out.Admission.NotReadyTolerationSeconds = clonePointer(a.Admission.NotReadyTolerationSeconds)
-	out.Admission.UnreachableTolerationSeconds = clonePointer(a.Admission.UnreachableTolerationSeconds)
-	out.ServiceAccounts.AcceptedIssuers = slices.Clone(a.ServiceAccounts.AcceptedIssuers)
-	out.ServiceAccounts.ExtendTokenExpiration = clonePointer(a.ServiceAccounts.ExtendTokenExpiration)
-	out.Authentication.OIDC.RequiredClaims = maps.Clone(a.Authentication.OIDC.RequiredClaims)
-	out.Authentication.OIDC.SigningAlgs = slices.Clone(a.Authentication.OIDC.SigningAlgs)
-	out.Authorization.Modes = slices.Clone(a.Authorization.Modes)
-	out.Authorization.Webhook.AuthorizedTTL = clonePointer(a.Authorization.Webhook.AuthorizedTTL)
-	out.Authorization.Webhook.UnauthorizedTTL = clonePointer(a.Authorization.Webhook.UnauthorizedTTL)
-	out.Audit.LogBatch.Throttle, out.Audit.WebhookBatch.Throttle = clonePointer(a.Audit.LogBatch.Throttle), clonePointer(a.Audit.WebhookBatch.Throttle)
-	out.Kubelet.PreferredAddressTypes = slices.Clone(a.Kubelet.PreferredAddressTypes)
-	out.TLS.CipherSuites, out.TLS.CurvePreferences = slices.Clone(a.TLS.CipherSuites), slices.Clone(a.TLS.CurvePreferences)
-	out.TLS.SNICertificates = slices.Clone(a.TLS.SNICertificates)
-	for i := range out.TLS.SNICertificates {
-		out.TLS.SNICertificates[i].Names = slices.Clone(a.TLS.SNICertificates[i].Names)
-	}
-	out.StrictTransportSecurity = slices.Clone(a.StrictTransportSecurity)
-}
-
-func clonePointer[T any](p *T) *T {
-	if p == nil {
-		return nil
-	}
-	v := *p
-	return &v
 }

@@ -1,11 +1,17 @@
 package v1alpha1
 
 import (
+	"bytes"
+	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/randfill"
 )
 
 func TestDecodeIsStrict(t *testing.T) {
@@ -208,5 +214,51 @@ func TestControllersEnabled(t *testing.T) {
 	errs := plain.Validate()
 	if len(errs) != 1 || errs[0].Field != "controllers.enabled[1]" || !strings.Contains(errs[0].Detail, `"deployments" is not in the list of known controllers`) {
 		t.Errorf("an unknown name: %v", errs)
+	}
+}
+
+// TestCopiesShareNothing changes a copy of a configuration that has everything.
+func TestCopiesShareNothing(t *testing.T) {
+	full, filler := &Cluster{}, randfill.NewWithSeed(1).NilChance(0).NumElements(1, 2).Funcs(
+		func(q *resource.Quantity, c randfill.Continue) {
+			*q = *resource.NewQuantity(c.Int63(), resource.DecimalSI)
+		})
+	filler.Fill(full)
+	before, err := json.Marshal(full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := full.DeepCopy()
+	if !equality.Semantic.DeepEqual(c, full) {
+		t.Fatal("a copy is not equal")
+	}
+	overwrite(reflect.ValueOf(c))
+	if after, err := json.Marshal(full); err != nil || !bytes.Equal(before, after) {
+		t.Errorf("a change of a copy changes\n%s\nto\n%s: %v", before, after, err)
+	}
+}
+
+// overwrite sets what v leads to to zero, from the leaves up.
+func overwrite(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			overwrite(v.Elem())
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				overwrite(v.Field(i))
+			}
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			overwrite(v.Index(i))
+		}
+	case reflect.Map:
+		v.Clear()
+	}
+	if v.CanSet() {
+		v.SetZero()
 	}
 }

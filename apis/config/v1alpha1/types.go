@@ -1,7 +1,3 @@
-// Package v1alpha1 is the configuration of a Coracle cluster.
-//
-// A file holds one Cluster; every field may be left out. See
-// config/samples/cluster.yaml for all of them with their defaults.
 package v1alpha1
 
 import (
@@ -30,16 +26,15 @@ type Cluster struct {
 	// one. Default 127.0.0.1:6443.
 	Listen string `json:"listen,omitempty"`
 	// AdvertiseAddress is the IP address at which pods and other machines reach
-	// the API server, on the port of Listen. Default that of Listen; if that is
-	// loopback, the first real node's; if it is unspecified, that of the default
-	// route.
+	// the API server. Default the address that it listens on; if that is loopback,
+	// the first real node's; if it is unspecified, that of the default route.
 	AdvertiseAddress string `json:"advertiseAddress,omitempty"`
 	// ExtraNames are further DNS names and IP addresses in the server's certificate.
 	ExtraNames []string `json:"extraNames,omitempty"`
-	// Nodes is how many real nodes run on this machine; the first in the
-	// host's network namespace, each other in its own. Default 1.
+	// Nodes is the number of real nodes on this machine: the first runs in the
+	// host's network namespace, each other one in its own. Default 1.
 	Nodes *int32 `json:"nodes,omitempty"`
-	// SimulatedNodes is how many nodes run pods without containers. Default 0.
+	// SimulatedNodes is the number of nodes that run pods without containers. Default 0.
 	SimulatedNodes int32 `json:"simulatedNodes,omitempty"`
 	// FeatureGates are Kubernetes' feature gates, AllAlpha and AllBeta among them.
 	// Unknown gates are refused. A gate that is off hides the resources that upstream
@@ -91,11 +86,10 @@ type Network struct {
 
 // Agents configures how agents join.
 type Agents struct {
-	// Proxies are IP addresses and ranges from which connections of agents come
-	// that are not the agents' own: of a load balancer in front of several servers,
-	// or of address translation. An agent behind them is believed its address, if it
-	// is not a server's or another node's; every other agent's is the one that its
-	// connection comes from. Default none.
+	// Proxies are IP addresses and ranges of load balancers and address translation
+	// between agents and servers. An agent behind one of them names its own address,
+	// which must not be that of a server or of another node; the address of every other
+	// agent is the one that its connection comes from. Default none.
 	Proxies []string `json:"proxies,omitempty"`
 }
 
@@ -116,8 +110,9 @@ type Storage struct {
 	// Endpoints are URLs of an etcd that runs elsewhere. Default none: etcd runs
 	// in this process.
 	Endpoints []string `json:"endpoints,omitempty"`
-	// CAFile is the authority of https endpoints; CertFile and KeyFile are what
-	// to show them. PEM files. Default: the system's authorities, and nothing.
+	// CAFile has the authority of https endpoints; CertFile and KeyFile have the
+	// client certificate. PEM files. Default: the system's authorities, and no
+	// certificate.
 	CAFile   string `json:"caFile,omitempty"`
 	CertFile string `json:"certFile,omitempty"`
 	KeyFile  string `json:"keyFile,omitempty"`
@@ -139,7 +134,7 @@ type Node struct {
 	BinDir string `json:"binDir,omitempty"`
 	// SandboxImage is the image of pod sandboxes. Default the built-in one.
 	SandboxImage string `json:"sandboxImage,omitempty"`
-	// MaxPods a node takes. Default 110.
+	// MaxPods bounds the pods of a node. Default 110.
 	MaxPods int32 `json:"maxPods,omitempty"`
 	// Labels and Taints that nodes register with.
 	Labels map[string]string `json:"labels,omitempty"`
@@ -170,12 +165,13 @@ type Controllers struct {
 	// "-name" one that does not. An empty list (not null) is none; what
 	// kube-apiserver runs by itself runs always. Default ["*"].
 	Enabled []string `json:"enabled"`
-	// Concurrency is how many objects each controller works on at once. Default 5.
+	// Concurrency is the number of objects that each controller works on at once. Default 5.
 	Concurrency int32 `json:"concurrency,omitempty"`
 	// NodeMonitorGracePeriod is the time for which a node may be silent before it is
 	// Unknown. Default 50s.
 	NodeMonitorGracePeriod metav1.Duration `json:"nodeMonitorGracePeriod,omitempty"`
-	// TerminatedPodThreshold is how many finished pods are kept. Default 12500.
+	// TerminatedPodThreshold is the number of finished pods beyond which the oldest are
+	// deleted. Default 12500.
 	TerminatedPodThreshold int32 `json:"terminatedPodThreshold,omitempty"`
 }
 
@@ -190,9 +186,9 @@ type Scheduler struct {
 // the controllers, and which the scheduler: the holders of the Leases
 // kube-controller-manager and kube-scheduler in kube-system, as upstream.
 type LeaderElection struct {
-	// LeaderElect is set if there may be other servers. Default: whether etcd
-	// runs elsewhere (storage.endpoints). Without it there is no Lease, and this
-	// server runs everything.
+	// LeaderElect is to be true if there may be other servers. Without it there is no
+	// Lease, and this server runs everything. Default: true if etcd runs elsewhere
+	// (storage.endpoints).
 	LeaderElect *bool `json:"leaderElect,omitempty"`
 	// LeaseDuration bounds how long a Lease that is not renewed keeps other servers
 	// from leading, at least 1s. Default 15s.
