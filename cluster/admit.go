@@ -19,6 +19,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apiserver/peers"
 	"github.com/coracle-k8s/coracle/cluster/joins"
+	"github.com/coracle-k8s/coracle/nodeagent/simulated"
 )
 
 // ledgerAttempts bounds how often a join is decided again because another server
@@ -108,7 +109,7 @@ func (c *Cluster) writeLedger(ctx context.Context, stored *corev1.ConfigMap, led
 func (c *Cluster) known(ctx context.Context, ledger joins.Ledger) (joins.Known, []corev1.Node, error) {
 	k := joins.Known{
 		Now: c.options.clock.Now(), Ledger: ledger, Nodes: map[string][]netip.Addr{}, Registered: map[string]bool{},
-		Own: c.ownNodes(), SimulatedPrefix: simulatedPrefix, ClusterDomain: c.config.Network.ClusterDomain,
+		Own: c.ownNodes(), SimulatedPrefix: simulated.DefaultNamePrefix, ClusterDomain: c.config.Network.ClusterDomain,
 	}
 	kube, err := kubernetes.NewForConfig(c.server.RESTConfig())
 	if err != nil {

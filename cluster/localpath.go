@@ -10,14 +10,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/coracle-k8s/coracle/controllers/localpath"
+	"github.com/coracle-k8s/coracle/nodeagent/simulated"
 )
 
 // localDirs makes and removes the directories of local-path volumes.
 type localDirs struct{ cluster *Cluster }
-
-// simulatedPrefix begins the names of simulated nodes, see nodeagent/simulated.
-// They have no directories, and no agent has such a name.
-const simulatedPrefix = "simulated-"
 
 // localPathDir returns the directory of those volumes, below the data directory.
 func localPathDir(dataDir string) (string, error) {
@@ -46,7 +43,8 @@ func (d localDirs) Remove(node, path string) (bool, error) {
 	if _, err := os.Lstat(path); err == nil {
 		return true, os.RemoveAll(path)
 	}
-	return d.cluster.hasNode(node) || strings.HasPrefix(node, simulatedPrefix), nil
+	// Simulated nodes have no directories.
+	return d.cluster.hasNode(node) || strings.HasPrefix(node, simulated.DefaultNamePrefix), nil
 }
 
 // addRemover removes the data of volumes from this process's own nodes, where

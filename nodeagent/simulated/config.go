@@ -18,6 +18,10 @@ import (
 // Label marks simulated nodes; its value is "true".
 const Label = "coracle.dev/simulated"
 
+// DefaultNamePrefix begins the names of simulated nodes. No agent that joins may have such
+// a name.
+const DefaultNamePrefix = "simulated-"
+
 // Config describes simulated nodes. Fields without a default are required.
 type Config struct {
 	// Client writes to the API server.
@@ -29,7 +33,7 @@ type Config struct {
 
 	// Nodes is how many nodes to make, named NamePrefix and a number from 0.
 	Nodes int
-	// NamePrefix defaults to "simulated-".
+	// NamePrefix defaults to DefaultNamePrefix.
 	NamePrefix string
 	// Names lists the nodes by name instead; then Nodes is ignored.
 	Names []string
@@ -66,7 +70,7 @@ func (c Config) complete() (Config, error) {
 		c.Clock = clock.RealClock{}
 	}
 	if c.NamePrefix == "" {
-		c.NamePrefix = "simulated-"
+		c.NamePrefix = DefaultNamePrefix
 	}
 	if c.Names == nil {
 		for i := range c.Nodes {
