@@ -16,6 +16,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/apiserver/connections"
+	"github.com/coracle-k8s/coracle/cluster/datadir"
 	"github.com/coracle-k8s/coracle/cluster/host"
 	"github.com/coracle-k8s/coracle/nodeagent/network"
 )
@@ -40,11 +41,11 @@ func RunAgent(ctx context.Context, config AgentConfig, opts ...Option) error {
 		return fmt.Errorf("finding the data directory: %w", err)
 	}
 	config.DataDir = dir
-	lock, err := lockDir(dir)
+	lock, err := datadir.Take(dir)
 	if err != nil {
 		return err
 	}
-	defer lock.release()
+	defer lock.Release()
 	listener, err := net.Listen("tcp", config.Listen)
 	if err != nil {
 		return fmt.Errorf("listening for the server: %w", err)
@@ -129,7 +130,7 @@ func memberHost(config AgentConfig, o *options, remote *remote, mgr manager.Mana
 		return nil, err
 	}
 	return &nodeHost{
-		id: instanceID(config.DataDir), dir: config.DataDir, node: config.Node,
+		id: datadir.ID(config.DataDir), dir: config.DataDir, node: config.Node,
 		network: v1alpha1.Network{ServiceCIDR: member.ServiceCIDR, PodCIDR: member.PodCIDR, ClusterDomain: member.ClusterDomain, ClusterDNS: member.ClusterDNS, MTU: config.MTU},
 		manager: mgr, live: live, clock: o.clock, log: o.logger, progress: o.progress,
 		programs: programs(filepath.Join(config.DataDir, "bin"), config.Node.BinDir, o.progress), serve: api.set, port: api.port(), ports: ports,

@@ -40,6 +40,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver"
 	"github.com/coracle-k8s/coracle/apiserver/bootstrap"
 	"github.com/coracle-k8s/coracle/apiserver/pki"
+	"github.com/coracle-k8s/coracle/cluster/datadir"
 	"github.com/coracle-k8s/coracle/cluster/host"
 	"github.com/coracle-k8s/coracle/controllers/nodeipam"
 )
@@ -88,7 +89,7 @@ type Cluster struct {
 	id      string
 	// scheme is the server's, clientScheme that of all other parts.
 	scheme, clientScheme *runtime.Scheme
-	lock                 *dirLock
+	lock                 *datadir.Lock
 	identity             identity
 	pki                  *pki.Authority
 	// proxyAuthentication holds what aggregated API servers need to authenticate this one.
@@ -152,20 +153,20 @@ func (c *Cluster) start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("finding the data directory: %w", err)
 	}
-	c.config.DataDir, c.id = dir, instanceID(dir)
-	if c.lock, err = lockDir(dir); err != nil {
+	c.config.DataDir, c.id = dir, datadir.ID(dir)
+	if c.lock, err = datadir.Take(dir); err != nil {
 		return err
 	}
 	if err := c.checkData(); err != nil {
 		return err
 	}
-	if err := checkSpace(dir); err != nil {
-		c.lock.undo()
+	if err := datadir.CheckSpace(dir); err != nil {
+		c.lock.Undo()
 		return err
 	}
 	listeners, err := c.listen()
 	if err != nil {
-		c.lock.undo()
+		c.lock.Undo()
 		return err
 	}
 	c.options.progress("starting etcd and the API server")
@@ -241,7 +242,7 @@ func (c *Cluster) Stop() {
 			c.nodes.close()
 		}
 		if c.lock != nil {
-			c.lock.release()
+			c.lock.Release()
 		}
 	})
 }

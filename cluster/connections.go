@@ -1,6 +1,8 @@
 package cluster
 
-import "github.com/coracle-k8s/coracle/apiserver/connections"
+import (
+	"github.com/coracle-k8s/coracle/apiserver/connections"
+)
 
 // connections makes the pool of a listener of this process.
 func (o *options) connections(l connections.Limits, of string) *connections.Pool {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coracle-k8s/coracle/cluster/datadir"
 	"github.com/coracle-k8s/coracle/cluster/keys"
 )
 
@@ -24,7 +25,7 @@ func FuzzIdentity(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		path := filepath.Join(t.TempDir(), identityFile)
+		path := filepath.Join(t.TempDir(), datadir.IdentityFile)
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}

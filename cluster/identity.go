@@ -12,6 +12,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/datafile"
 	"github.com/coracle-k8s/coracle/apiserver/etcd"
 	"github.com/coracle-k8s/coracle/apiserver/pki"
+	"github.com/coracle-k8s/coracle/cluster/datadir"
 	"github.com/coracle-k8s/coracle/cluster/keys"
 )
 
@@ -36,12 +37,9 @@ type identity struct {
 	continued bool
 }
 
-const (
-	identityFile = "identity"
-	// identityHead is the first line of the file, completeLine marks that it is
-	// complete, sumPrefix begins the last line.
-	identityHead, completeLine, sumPrefix = "coracle identity 1", "complete", "sum "
-)
+// identityHead is the first line of identityFile, completeLine marks that it is
+// complete, sumPrefix begins the last line.
+const identityHead, completeLine, sumPrefix = "coracle identity 1", "complete", "sum "
 
 func (i identity) encode() []byte {
 	lines := []string{identityHead}
@@ -88,7 +86,7 @@ func (c *Cluster) checkData() error {
 	own := len(c.config.Storage.Endpoints) == 0
 	if own { // else the keys are compared with those in etcd
 		var err error
-		if c.identity, err = readIdentity(c.path(identityFile)); err != nil {
+		if c.identity, err = readIdentity(c.path(datadir.IdentityFile)); err != nil {
 			return err
 		}
 	}
@@ -140,7 +138,7 @@ func (c *Cluster) checkFile(name string, begun bool) error {
 	case err != nil:
 		return err
 	case known && keys.Fingerprint(data) != was:
-		return datafile.Lost(path, "is damaged or another cluster's: it is not the one in "+c.path(identityFile))
+		return datafile.Lost(path, "is damaged or another cluster's: it is not the one in "+c.path(datadir.IdentityFile))
 	}
 	return nil
 }
@@ -153,7 +151,7 @@ func (c *Cluster) checkEtcd() error {
 	case c.identity.known, etcd.Begun(dir):
 		return etcd.Check(dir)
 	}
-	return datafile.Lost(c.path(identityFile), "is missing, and "+dir+" has no log")
+	return datafile.Lost(c.path(datadir.IdentityFile), "is missing, and "+dir+" has no log")
 }
 
 // noteIdentity writes down what was made, before etcd begins, and removes an etcd
@@ -177,7 +175,7 @@ func (c *Cluster) noteIdentity() error {
 			return fmt.Errorf("removing an etcd that was not completed: %w", err)
 		}
 	case etcd.Begun(dir): // it has a cluster, and checkEtcd found it whole
-		c.options.progress(fmt.Sprintf("making %s, which is missing", c.path(identityFile)))
+		c.options.progress(fmt.Sprintf("making %s, which is missing", c.path(datadir.IdentityFile)))
 		c.identity.complete, c.identity.continued = true, true
 	}
 	return c.writeIdentity()
@@ -194,7 +192,7 @@ func (c *Cluster) noteComplete() error {
 
 // writeIdentity makes the files last before their names.
 func (c *Cluster) writeIdentity() error {
-	path, text := c.path(identityFile), c.identity.encode()
+	path, text := c.path(datadir.IdentityFile), c.identity.encode()
 	if old, err := os.ReadFile(path); err == nil && string(old) == string(text) {
 		return nil
 	}

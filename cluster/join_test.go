@@ -19,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	testclock "k8s.io/utils/clock/testing"
 
+	"github.com/coracle-k8s/coracle/cluster/datadir"
 	"github.com/coracle-k8s/coracle/cluster/joins"
 	"github.com/coracle-k8s/coracle/cluster/jointoken"
 	"github.com/coracle-k8s/coracle/cluster/keys"
@@ -210,9 +211,9 @@ func TestOldTokenIsRemoved(t *testing.T) {
 	g := NewWithT(t)
 	c := start(t)
 	c.Stop()
-	old := c.path(oldTokenFile)
+	old := c.path(datadir.OldTokenFile)
 	g.Expect(os.WriteFile(old, []byte("x"), 0o600)).To(Succeed())
-	for _, none := range []string{keys.NodeAuthority, identityFile} {
+	for _, none := range []string{keys.NodeAuthority, datadir.IdentityFile} {
 		g.Expect(os.RemoveAll(c.path(none))).To(Succeed(), "it had none")
 	}
 	var said string

@@ -24,6 +24,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/apiserver/connections"
 	"github.com/coracle-k8s/coracle/carried"
+	"github.com/coracle-k8s/coracle/cluster/datadir"
 	"github.com/coracle-k8s/coracle/cluster/host"
 	"github.com/coracle-k8s/coracle/dns"
 	"github.com/coracle-k8s/coracle/nodeagent"
@@ -148,7 +149,7 @@ func (n *realNode) up(ctx context.Context) error {
 func (n *realNode) noteName() error {
 	err := os.MkdirAll(n.path(), 0o700)
 	if err == nil {
-		err = os.WriteFile(n.path(nameFile), []byte(n.name+"\n"), 0o600)
+		err = os.WriteFile(n.path(datadir.NameFile), []byte(n.name+"\n"), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("making the node's directory: %w", err)
@@ -317,7 +318,7 @@ func (n *realNode) allocatable() corev1.ResourceList {
 func (n *realNode) cleanup(ctx context.Context) {
 	var errs []error
 	if n.runtime != nil {
-		errs = append(errs, n.runtime.Shutdown(ctx, podStopGrace))
+		errs = append(errs, n.runtime.Shutdown(ctx, datadir.PodStopGrace))
 	}
 	if n.agent != nil {
 		errs = append(errs, n.agent.Shutdown(ctx))

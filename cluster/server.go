@@ -29,6 +29,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/etcd"
 	"github.com/coracle-k8s/coracle/apiserver/pki"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
+	"github.com/coracle-k8s/coracle/cluster/datadir"
 	"github.com/coracle-k8s/coracle/cluster/keys"
 )
 
@@ -409,13 +410,13 @@ func (c *Cluster) writeKubeconfig() error {
 // removeOldToken removes the token that agents joined with in earlier versions,
 // which never expired and is good for nothing any more.
 func (c *Cluster) removeOldToken() error {
-	err := os.Remove(c.path(oldTokenFile))
+	err := os.Remove(c.path(datadir.OldTokenFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("removing the old join token: %w", err)
 	}
-	c.options.progress("removed the file " + oldTokenFile + ", which is good for nothing any more: agents join with what coracle token create prints")
+	c.options.progress("removed the file " + datadir.OldTokenFile + ", which is good for nothing any more: agents join with what coracle token create prints")
 	return nil
 }

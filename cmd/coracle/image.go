@@ -13,7 +13,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/carried"
-	"github.com/coracle-k8s/coracle/cluster"
+	"github.com/coracle-k8s/coracle/cluster/datadir"
 	"github.com/coracle-k8s/coracle/nodeagent/images"
 )
 
@@ -74,15 +74,15 @@ func loadImage(ctx context.Context, dataDir, file string, out io.Writer) error {
 }
 
 // runningNodes returns the nodes that images can be loaded into.
-func runningNodes(dataDir string) ([]cluster.LocalNode, error) {
-	_, running, err := cluster.Running(dataDir)
+func runningNodes(dataDir string) ([]datadir.LocalNode, error) {
+	_, running, err := datadir.Running(dataDir)
 	if err != nil {
 		return nil, err
 	}
 	if !running {
 		return nil, fmt.Errorf("no cluster runs in %s: start it with coracle up, or name its directory with --data-dir", dataDir)
 	}
-	nodes, err := cluster.LocalNodes(dataDir)
+	nodes, err := datadir.LocalNodes(dataDir)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func runningNodes(dataDir string) ([]cluster.LocalNode, error) {
 	return nodes, nil
 }
 
-func importInto(ctx context.Context, node cluster.LocalNode, archive io.Reader) ([]string, error) {
+func importInto(ctx context.Context, node datadir.LocalNode, archive io.Reader) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
 	if _, err := os.Stat(node.Runtime); err != nil {

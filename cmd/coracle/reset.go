@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
-	"github.com/coracle-k8s/coracle/cluster"
+	"github.com/coracle-k8s/coracle/cluster/datadir"
 )
 
 func resetCommand() *cobra.Command {
@@ -33,11 +33,11 @@ removed. Files there that are not coracle's stay. It can be repeated.`,
 
 func reset(ctx context.Context, dataDir string, force bool, out io.Writer) error {
 	did := false
-	err := cluster.Reset(ctx, dataDir, cluster.ResetConfig{Stop: force, Report: func(line string) {
+	err := datadir.Reset(ctx, dataDir, datadir.ResetConfig{Stop: force, Report: func(line string) {
 		did = true
 		fmt.Fprintln(out, "removed", line)
 	}, Progress: func(line string) { fmt.Fprintln(out, line) }})
-	var used *cluster.InUseError
+	var used *datadir.InUseError
 	if errors.As(err, &used) && !force {
 		return fmt.Errorf("%w: stop it first, or have reset stop it with --force", err)
 	}

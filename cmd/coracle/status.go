@@ -28,6 +28,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	nodeapi "github.com/coracle-k8s/coracle/apis/core/node"
 	"github.com/coracle-k8s/coracle/cluster"
+	"github.com/coracle-k8s/coracle/cluster/datadir"
 )
 
 // statusTimeout bounds the questions to a server that does not answer.
@@ -84,7 +85,7 @@ The exit code is 0 if it runs and answers, else 1.`,
 }
 
 func status(ctx context.Context, dataDir string) (*statusReport, error) {
-	pid, running, err := cluster.Running(dataDir)
+	pid, running, err := datadir.Running(dataDir)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +95,7 @@ func status(ctx context.Context, dataDir string) (*statusReport, error) {
 	report := &statusReport{PID: pid, DataDir: dataDir}
 	kubeconfig := filepath.Join(dataDir, "kubeconfig")
 	if _, err := os.Stat(kubeconfig); errors.Is(err, fs.ErrNotExist) {
-		nodes, err := cluster.LocalNodes(dataDir)
+		nodes, err := datadir.LocalNodes(dataDir)
 		for _, n := range nodes {
 			report.AgentNodes = append(report.AgentNodes, n.Name)
 		}

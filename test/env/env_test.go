@@ -11,6 +11,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/cluster"
+	"github.com/coracle-k8s/coracle/cluster/datadir"
 	"github.com/coracle-k8s/coracle/test/env"
 )
 
@@ -61,7 +62,7 @@ func TestOneProcessForADirectory(t *testing.T) {
 	none := int32(0)
 	second := &v1alpha1.Cluster{DataDir: dir, Listen: "127.0.0.1:0", Nodes: &none}
 	_, err := cluster.Start(context.Background(), second)
-	var used *cluster.InUseError
+	var used *datadir.InUseError
 	g.Expect(errors.As(err, &used)).To(BeTrue(), "%v", err)
 	g.Expect(used.Dir).To(Equal(dir))
 	e.Cluster.Stop()

@@ -1,4 +1,4 @@
-package cluster
+package datadir
 
 import (
 	"crypto/sha256"
@@ -13,24 +13,25 @@ import (
 	"syscall"
 )
 
-// instanceID names a cluster on its host: links, tables and cgroups carry it.
-func instanceID(dir string) string {
+// ID names a cluster on its host: links, tables and cgroups carry it.
+func ID(dir string) string {
 	sum := sha256.Sum256([]byte(dir))
 	return hex.EncodeToString(sum[:3])
 }
 
-// dirLock keeps a data directory for one process. The kernel releases it when
+// Lock keeps a data directory for one process. The kernel releases it when
 // the process dies.
-type dirLock struct {
+type Lock struct {
 	file *os.File
 	// made are the directories that were not there before, innermost first.
 	made []string
 }
 
-const lockName = "lock"
+// LockFile is the file of the lock. It marks a data directory.
+const LockFile = "lock"
 
-// lockDir takes the data directory, making it when it is not there.
-func lockDir(dir string) (*dirLock, error) {
+// Take takes the data directory, making it when it is not there.
+func Take(dir string) (*Lock, error) {
 	var made []string
 	for d := dir; ; d = filepath.Dir(d) {
 		if _, err := os.Lstat(d); !errors.Is(err, fs.ErrNotExist) {
@@ -38,14 +39,14 @@ func lockDir(dir string) (*dirLock, error) {
 		}
 		made = append(made, d)
 	}
-	l := &dirLock{made: made}
+	l := &Lock{made: made}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		l.undo()
+		l.Undo()
 		return nil, fmt.Errorf("making the data directory: %w", err)
 	}
 	var err error
-	if l.file, err = os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
-		l.undo()
+	if l.file, err = os.OpenFile(filepath.Join(dir, LockFile), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		l.Undo()
 		return nil, fmt.Errorf("locking the data directory: %w", err)
 	}
 	if err := l.take(dir, syscall.LOCK_NB); err != nil {
@@ -56,7 +57,7 @@ func lockDir(dir string) (*dirLock, error) {
 }
 
 // take gets the kernel's lock; how is LOCK_NB not to wait for it.
-func (l *dirLock) take(dir string, how int) error {
+func (l *Lock) take(dir string, how int) error {
 	err := syscall.Flock(int(l.file.Fd()), syscall.LOCK_EX|how)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		return &InUseError{Dir: dir, PID: l.holder()}
@@ -74,7 +75,7 @@ func (l *dirLock) take(dir string, how int) error {
 }
 
 // holder returns the PID of the process that has the lock, 0 if it has not written it yet.
-func (l *dirLock) holder() int {
+func (l *Lock) holder() int {
 	text := make([]byte, 20)
 	n, _ := l.file.ReadAt(text, 0) // short, so always with io.EOF
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text[:n])))
@@ -84,12 +85,12 @@ func (l *dirLock) holder() int {
 	return pid
 }
 
-// undo takes away what lockDir made, as far as nothing else is in it.
-func (l *dirLock) undo() {
+// Undo takes away what lockDir made, as far as nothing else is in it.
+func (l *Lock) Undo() {
 	if len(l.made) == 0 {
 		return
 	}
-	os.Remove(filepath.Join(l.made[0], lockName))
+	os.Remove(filepath.Join(l.made[0], LockFile))
 	for _, dir := range l.made {
 		if os.Remove(dir) != nil {
 			return
@@ -97,7 +98,8 @@ func (l *dirLock) undo() {
 	}
 }
 
-func (l *dirLock) release() { l.file.Close() }
+// Release ends the lock.
+func (l *Lock) Release() { l.file.Close() }
 
 // InUseError is returned when another process runs a cluster or an agent in a data directory.
 type InUseError struct {
@@ -106,6 +108,7 @@ type InUseError struct {
 	PID int
 }
 
+// Error implements error.
 func (e *InUseError) Error() string {
 	if e.PID == 0 {
 		return fmt.Sprintf("data directory %s is in use by another coracle process", e.Dir)
@@ -116,7 +119,7 @@ func (e *InUseError) Error() string {
 // Running returns the process that runs a cluster or an agent in dir, if there
 // is one.
 func Running(dir string) (pid int, running bool, err error) {
-	file, err := os.Open(filepath.Join(dir, lockName))
+	file, err := os.Open(filepath.Join(dir, LockFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, false, nil
 	}
@@ -126,7 +129,7 @@ func Running(dir string) (pid int, running bool, err error) {
 	defer file.Close()
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		return (&dirLock{file: file}).holder(), true, nil
+		return (&Lock{file: file}).holder(), true, nil
 	}
 	if err != nil {
 		return 0, false, fmt.Errorf("asking for the lock of the data directory: %w", err)

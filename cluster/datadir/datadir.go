@@ -1,4 +1,4 @@
-package cluster
+package datadir
 
 import (
 	"context"
@@ -17,26 +17,26 @@ import (
 	"github.com/coracle-k8s/coracle/cluster/keys"
 )
 
-// podStopGrace is how long containers may take when the whole cluster stops.
-const podStopGrace = 3 * time.Second
+// PodStopGrace bounds the end of containers when the whole cluster stops.
+const PodStopGrace = 3 * time.Second
 
-// nameFile has a node's name, in its directory.
-const nameFile = "name"
+// NameFile has a node's name, in its directory.
+const NameFile = "name"
 
-// oldTokenFile had the join token in earlier versions.
-const oldTokenFile = "agent-token"
+// OldTokenFile had the join token in earlier versions.
+const OldTokenFile = "agent-token"
 
 // dirEntries returns the names of all that a cluster or an agent keeps in its data directory.
 func dirEntries() []string {
-	return []string{"etcd", "pki", "kubeconfig", oldTokenFile, keys.TokenFile, "nodes", "bin", "local-path", identityFile, lockName}
+	return []string{"etcd", "pki", "kubeconfig", OldTokenFile, keys.TokenFile, "nodes", "bin", "local-path", IdentityFile, LockFile}
 }
 
 // etcd sets 64 MiB aside for each of its log's files, two at first; without
 // that it does not start, and later it ends when it needs another one.
 const spaceNew, spaceOld = 160 << 20, 80 << 20
 
-// checkSpace returns an error, before etcd fails over it, if the disk is full.
-func checkSpace(dir string) error {
+// CheckSpace returns an error, before etcd fails over it, if the disk is full.
+func CheckSpace(dir string) error {
 	need := uint64(spaceNew)
 	if _, err := os.Stat(filepath.Join(dir, "etcd", "member", "wal")); err == nil {
 		need = spaceOld
@@ -61,7 +61,7 @@ type LocalNode struct {
 // LocalNodes lists the real nodes in a data directory that have a containerd
 // of their own, whether they run or not.
 func LocalNodes(dir string) ([]LocalNode, error) {
-	found, err := filepath.Glob(filepath.Join(dir, "nodes", "*", nameFile))
+	found, err := filepath.Glob(filepath.Join(dir, "nodes", "*", NameFile))
 	if err != nil {
 		return nil, fmt.Errorf("looking for nodes: %w", err)
 	}
@@ -122,9 +122,9 @@ func Reset(ctx context.Context, dir string, config ResetConfig) error {
 		if err != nil {
 			return err
 		}
-		defer lock.release()
+		defer lock.Release()
 	}
-	if err := host.Remove(ctx, dir, instanceID(dir), podStopGrace, config.Report); err != nil {
+	if err := host.Remove(ctx, dir, ID(dir), PodStopGrace, config.Report); err != nil {
 		// Files lead to what is left: they stay for the next attempt.
 		return err
 	}
@@ -143,15 +143,15 @@ func isDataDir(dir string) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("reading the data directory: %w", err)
 	}
-	if !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == lockName && e.Type().IsRegular() }) {
-		return false, fmt.Errorf("%s %w: it has no file %s", dir, ErrNotDataDir, lockName)
+	if !slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return e.Name() == LockFile && e.Type().IsRegular() }) {
+		return false, fmt.Errorf("%s %w: it has no file %s", dir, ErrNotDataDir, LockFile)
 	}
 	return true, nil
 }
 
 // lock takes the directory, ending the process that has it if that is allowed.
-func (c *ResetConfig) lock(ctx context.Context, dir string) (*dirLock, error) {
-	lock, err := lockDir(dir)
+func (c *ResetConfig) lock(ctx context.Context, dir string) (*Lock, error) {
+	lock, err := Take(dir)
 	var used *InUseError
 	if !errors.As(err, &used) || !c.Stop {
 		return lock, err
@@ -167,12 +167,12 @@ func (c *ResetConfig) lock(ctx context.Context, dir string) (*dirLock, error) {
 }
 
 // await returns with the lock when its holder ended.
-func (c *ResetConfig) await(ctx context.Context, dir string, pid int) (*dirLock, error) {
-	file, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR, 0)
+func (c *ResetConfig) await(ctx context.Context, dir string, pid int) (*Lock, error) {
+	file, err := os.OpenFile(filepath.Join(dir, LockFile), os.O_RDWR, 0)
 	if err != nil {
 		return nil, fmt.Errorf("locking the data directory: %w", err)
 	}
-	lock := &dirLock{file: file}
+	lock := &Lock{file: file}
 	got := make(chan error, 1)
 	go func() { got <- lock.take(dir, 0) }()
 	ctx, cancel := context.WithTimeout(ctx, c.StopTimeout)
@@ -180,7 +180,7 @@ func (c *ResetConfig) await(ctx context.Context, dir string, pid int) (*dirLock,
 	select {
 	case err := <-got:
 		if err != nil {
-			lock.release()
+			lock.Release()
 			return nil, err
 		}
 		return lock, nil
@@ -219,3 +219,6 @@ func removeFiles(dir string, report func(string)) error {
 	report("directory " + dir)
 	return nil
 }
+
+// IdentityFile has the cluster's identity.
+const IdentityFile = "identity"

@@ -1,4 +1,4 @@
-package cluster
+package datadir
 
 import (
 	"errors"
@@ -16,45 +16,45 @@ func TestLockIsForOneAndNamesItsHolder(t *testing.T) {
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(running).To(BeFalse())
 
-	lock, err := lockDir(dir)
+	lock, err := Take(dir)
 	g.Expect(err).NotTo(HaveOccurred())
 	pid, running, err := Running(dir)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(running).To(BeTrue())
 	g.Expect(pid).To(Equal(os.Getpid()))
 
-	_, err = lockDir(dir)
+	_, err = Take(dir)
 	var used *InUseError
 	g.Expect(errors.As(err, &used)).To(BeTrue(), "got %v", err)
 	g.Expect(*used).To(Equal(InUseError{Dir: dir, PID: os.Getpid()}))
 
-	lock.release()
+	lock.Release()
 	_, running, err = Running(dir)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(running).To(BeFalse(), "a file lock without a process is no cluster")
-	again, err := lockDir(dir)
+	again, err := Take(dir)
 	g.Expect(err).NotTo(HaveOccurred())
-	again.release()
+	again.Release()
 }
 
 func TestUndoneLockLeavesNothingOfItsOwn(t *testing.T) {
 	g := NewWithT(t)
 	root := t.TempDir()
-	lock, err := lockDir(filepath.Join(root, "a", "b"))
+	lock, err := Take(filepath.Join(root, "a", "b"))
 	g.Expect(err).NotTo(HaveOccurred())
-	lock.undo()
-	lock.release()
+	lock.Undo()
+	lock.Release()
 	g.Expect(os.ReadDir(root)).To(BeEmpty())
 
-	lock, err = lockDir(root)
+	lock, err = Take(root)
 	g.Expect(err).NotTo(HaveOccurred())
-	lock.undo()
-	lock.release()
-	g.Expect(filepath.Join(root, lockName)).To(BeAnExistingFile(), "the directory was there before")
+	lock.Undo()
+	lock.Release()
+	g.Expect(filepath.Join(root, LockFile)).To(BeAnExistingFile(), "the directory was there before")
 }
 
 func TestInstanceIDsDiffer(t *testing.T) {
-	if a, b := instanceID("/a"), instanceID("/b"); a == b || len(a) != 6 {
+	if a, b := ID("/a"), ID("/b"); a == b || len(a) != 6 {
 		t.Errorf("got %q and %q", a, b)
 	}
 }

@@ -1,4 +1,4 @@
-package cluster
+package datadir
 
 import (
 	"errors"
@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
-
-	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 )
 
 func write(t *testing.T, path string) {
@@ -33,7 +31,7 @@ func TestResetTouchesDataDirectoriesOnly(t *testing.T) {
 func TestResetKeepsWhatIsNotItsOwn(t *testing.T) {
 	g := NewWithT(t)
 	dir := t.TempDir()
-	for _, name := range []string{lockName, "kubeconfig", "etcd/member/x", "local-path/pvc-1/data", "mine"} {
+	for _, name := range []string{LockFile, "kubeconfig", "etcd/member/x", "local-path/pvc-1/data", "mine"} {
 		write(t, filepath.Join(dir, name))
 	}
 	var removed []string
@@ -48,7 +46,7 @@ func TestResetKeepsWhatIsNotItsOwn(t *testing.T) {
 func TestResetMayBeRepeated(t *testing.T) {
 	g := NewWithT(t)
 	dir := filepath.Join(t.TempDir(), "data")
-	write(t, filepath.Join(dir, lockName))
+	write(t, filepath.Join(dir, LockFile))
 	g.Expect(Reset(t.Context(), dir, ResetConfig{})).To(Succeed())
 	g.Expect(dir).NotTo(BeADirectory())
 	g.Expect(Reset(t.Context(), dir, ResetConfig{Report: func(line string) { t.Errorf("removed %s again", line) }})).To(Succeed())
@@ -57,9 +55,9 @@ func TestResetMayBeRepeated(t *testing.T) {
 func TestResetRefusesWhileInUse(t *testing.T) {
 	g := NewWithT(t)
 	dir := t.TempDir()
-	lock, err := lockDir(dir)
+	lock, err := Take(dir)
 	g.Expect(err).NotTo(HaveOccurred())
-	defer lock.release()
+	defer lock.Release()
 	var used *InUseError
 	g.Expect(errors.As(Reset(t.Context(), dir, ResetConfig{}), &used)).To(BeTrue())
 }
@@ -67,31 +65,8 @@ func TestResetRefusesWhileInUse(t *testing.T) {
 func TestLocalNodesHaveAContainerd(t *testing.T) {
 	g := NewWithT(t)
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "nodes", "0", nameFile))
+	write(t, filepath.Join(dir, "nodes", "0", NameFile))
 	write(t, filepath.Join(dir, "nodes", "0", "containerd", "config.toml"))
-	write(t, filepath.Join(dir, "nodes", "1", nameFile)) // with a runtime that it did not start
+	write(t, filepath.Join(dir, "nodes", "1", NameFile)) // with a runtime that it did not start
 	g.Expect(LocalNodes(dir)).To(Equal([]LocalNode{{Name: "node-a", Runtime: filepath.Join(dir, "nodes", "0", "containerd", "containerd.sock")}}))
-}
-
-func TestPodSubnet(t *testing.T) {
-	for _, c := range []struct {
-		all  string
-		node int
-		want string
-	}{
-		{"10.244.0.0/16", 0, "10.244.0.0/24"},
-		{"10.244.0.0/16", 255, "10.244.255.0/24"},
-		{"10.244.0.0/16", 256, ""},
-		{"10.0.0.0/8", 65535, "10.255.255.0/24"},
-		{"10.1.2.0/24", 0, "10.1.2.0/24"},
-		{"10.1.2.0/24", 1, ""},
-		{"10.1.2.0/25", 0, "10.1.2.0/25"},
-	} {
-		config := &v1alpha1.Cluster{Network: v1alpha1.Network{PodCIDR: c.all}}
-		config.Default()
-		got, err := podSubnet(config.Network, c.node)
-		if (err != nil) != (c.want == "") || err == nil && got.String() != c.want {
-			t.Errorf("node %d of %s: got %s, %v; want %q", c.node, c.all, got, err, c.want)
-		}
-	}
 }
