@@ -18,7 +18,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/connections"
 	"github.com/coracle-k8s/coracle/cluster/datadir"
 	"github.com/coracle-k8s/coracle/cluster/host"
-	"github.com/coracle-k8s/coracle/nodeagent/network"
+	"github.com/coracle-k8s/coracle/cluster/node"
 )
 
 // RunAgent runs one real node of a cluster whose server is another process,
@@ -84,9 +84,9 @@ func runMember(ctx context.Context, config AgentConfig, o *options, joiner *join
 	if err != nil {
 		return err
 	}
-	node := &realNode{nodeHost: shared, name: config.Node.Name, podCIDR: member.NodePodCIDR}
+	own := &node.Node{Host: shared, Name: config.Node.Name, PodCIDR: member.NodePodCIDR}
 	for name, part := range map[string]manager.Runnable{
-		"node": node, "API of the node": api,
+		"node": own, "API of the node": api,
 		"renewal of certificates": &renewal{joiner: joiner, remote: remote, expires: member.expires, options: o},
 	} {
 		if err := mgr.Add(part); err != nil {
@@ -96,9 +96,8 @@ func runMember(ctx context.Context, config AgentConfig, o *options, joiner *join
 	defer func() {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), partsStopTimeout)
 		defer cancel()
-		node.cleanup(clean)
-		_, failed := network.Cleanup(clean, shared.id)
-		err = errors.Join(err, failed, host.RemoveCgroups(shared.id, func(string) {}))
+		own.Cleanup(clean)
+		err = errors.Join(err, node.Remove(clean, shared.ID))
 	}()
 	watching, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -109,7 +108,7 @@ func runMember(ctx context.Context, config AgentConfig, o *options, joiner *join
 		}
 		select {
 		case <-ready:
-			o.progress("node " + node.name + " is ready")
+			o.progress("node " + own.Name + " is ready")
 		case <-watching.Done():
 		}
 	}()
@@ -120,7 +119,7 @@ func runMember(ctx context.Context, config AgentConfig, o *options, joiner *join
 }
 
 // memberHost returns the process of an agent, for its node.
-func memberHost(config AgentConfig, o *options, remote *remote, mgr manager.Manager, member *membership, api *agentAPI) (*nodeHost, error) {
+func memberHost(config AgentConfig, o *options, remote *remote, mgr manager.Manager, member *membership, api *agentAPI) (*node.Host, error) {
 	live, err := client.NewWithWatch(remote.config, client.Options{Scheme: apis.NewClientScheme(), Mapper: mgr.GetRESTMapper()})
 	if err != nil {
 		return nil, fmt.Errorf("making the node's client: %w", err)
@@ -129,10 +128,10 @@ func memberHost(config AgentConfig, o *options, remote *remote, mgr manager.Mana
 	if err != nil {
 		return nil, err
 	}
-	return &nodeHost{
-		id: datadir.ID(config.DataDir), dir: config.DataDir, node: config.Node,
-		network: v1alpha1.Network{ServiceCIDR: member.ServiceCIDR, PodCIDR: member.PodCIDR, ClusterDomain: member.ClusterDomain, ClusterDNS: member.ClusterDNS, MTU: config.MTU},
-		manager: mgr, live: live, clock: o.clock, log: o.logger, progress: o.progress,
-		programs: programs(filepath.Join(config.DataDir, "bin"), config.Node.BinDir, o.progress), serve: api.set, port: api.port(), ports: ports,
+	return &node.Host{
+		ID: datadir.ID(config.DataDir), Dir: config.DataDir, Node: config.Node,
+		Network: v1alpha1.Network{ServiceCIDR: member.ServiceCIDR, PodCIDR: member.PodCIDR, ClusterDomain: member.ClusterDomain, ClusterDNS: member.ClusterDNS, MTU: config.MTU},
+		Manager: mgr, Live: live, Clock: o.clock, Log: o.logger, Progress: o.progress,
+		Programs: node.Programs(filepath.Join(config.DataDir, "bin"), config.Node.BinDir, o.progress), Serve: api.set, Port: api.port(), Ports: ports,
 	}, nil
 }

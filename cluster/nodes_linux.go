@@ -6,16 +6,13 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
-	"github.com/coracle-k8s/coracle/carried"
-	"github.com/coracle-k8s/coracle/cluster/host"
-	"github.com/coracle-k8s/coracle/nodeagent/network"
+	"github.com/coracle-k8s/coracle/cluster/node"
 )
 
 // nodeAddress returns the first real node's address, empty without real nodes:
@@ -49,11 +46,8 @@ func (c *Cluster) addNodes(_ context.Context, p *parts) error {
 		return nil
 	}
 	p.cleanup = append(p.cleanup, func(ctx context.Context) {
-		if _, err := network.Cleanup(ctx, c.id); err != nil {
-			c.options.logger.Error(err, "Removing the pod network")
-		}
-		if err := host.RemoveCgroups(c.id, func(string) {}); err != nil {
-			c.options.logger.Error(err, "Removing cgroups")
+		if err := node.Remove(ctx, c.id); err != nil {
+			c.options.logger.Error(err, "Removing the pod network and cgroups")
 		}
 	})
 	shared, err := c.nodeHost(p.manager)
@@ -65,16 +59,16 @@ func (c *Cluster) addNodes(_ context.Context, p *parts) error {
 		if err != nil {
 			return err
 		}
-		p.cleanup = append(p.cleanup, n.cleanup)
+		p.cleanup = append(p.cleanup, n.Cleanup)
 		if err := p.manager.Add(n); err != nil {
-			return fmt.Errorf("adding node %s: %w", n.name, err)
+			return fmt.Errorf("adding node %s: %w", n.Name, err)
 		}
 	}
 	return nil
 }
 
 // nodeHost returns what all nodes of this process share.
-func (c *Cluster) nodeHost(mgr manager.Manager) (*nodeHost, error) {
+func (c *Cluster) nodeHost(mgr manager.Manager) (*node.Host, error) {
 	live, err := client.NewWithWatch(c.server.RESTConfig(), client.Options{Scheme: c.clientScheme, Mapper: c.server.Mapper()})
 	if err != nil {
 		return nil, fmt.Errorf("making the nodes' client: %w", err)
@@ -83,22 +77,14 @@ func (c *Cluster) nodeHost(mgr manager.Manager) (*nodeHost, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &nodeHost{
-		id: c.id, dir: c.config.DataDir, network: c.config.Network, node: c.config.Node,
-		manager: mgr, live: live, clock: c.options.clock, log: c.options.logger, metrics: c.metrics, progress: c.options.progress,
-		programs: programs(c.path("bin"), c.config.Node.BinDir, c.options.progress), serve: c.nodes.add, ports: ports,
+	return &node.Host{
+		ID: c.id, Dir: c.config.DataDir, Network: c.config.Network, Node: c.config.Node,
+		Manager: mgr, Live: live, Clock: c.options.clock, Log: c.options.logger, Metrics: c.metrics, Progress: c.options.progress,
+		Programs: node.Programs(c.path("bin"), c.config.Node.BinDir, c.options.progress), Serve: c.nodes.add, Ports: ports,
 	}, nil
 }
 
-// programs installs node programs on its first call.
-func programs(dir, given string, progress func(string)) func() (string, error) {
-	return sync.OnceValues(func() (string, error) {
-		progress("installing node programs")
-		return carried.Install(dir, given)
-	})
-}
-
-func (c *Cluster) newNode(shared *nodeHost, index int) (*realNode, error) {
+func (c *Cluster) newNode(shared *node.Host, index int) (*node.Node, error) {
 	name, err := ownNodeName(c.config.Node.Name, index)
 	if err != nil {
 		return nil, err
@@ -107,5 +93,5 @@ func (c *Cluster) newNode(shared *nodeHost, index int) (*realNode, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &realNode{nodeHost: shared, name: name, index: index, podCIDR: subnet.String()}, nil
+	return &node.Node{Host: shared, Name: name, Index: index, PodCIDR: subnet.String()}, nil
 }

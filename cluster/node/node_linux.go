@@ -1,4 +1,4 @@
-package cluster
+package node
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,36 +39,39 @@ import (
 	"github.com/coracle-k8s/coracle/proxy"
 )
 
-// nodeHost holds what a real node needs of the process that runs it: a whole
+// Host holds what a real node needs of the process that runs it: a whole
 // cluster, or an agent that joined one.
-type nodeHost struct {
-	// id is in the names of everything on this machine, dir holds the files.
-	id, dir string
-	network v1alpha1.Network
-	node    v1alpha1.Node
-	manager manager.Manager
-	// live reads from the server, not from the manager's cache.
-	live     client.WithWatch
-	clock    clock.WithTicker
-	log      logr.Logger
-	metrics  prometheus.Registerer // nil without metrics
-	progress func(string)
-	// programs installs what nodes run, once for all of them.
-	programs func() (string, error)
-	// serve takes an agent's API, which others reach at port if that is not 0.
-	serve func(node string, api http.Handler)
-	port  int32
-	// ports are the connections of ports that are open to all: DNS of pods and the
+type Host struct {
+	// ID is in the names of everything on this machine, Dir holds the files.
+	ID, Dir string
+	Network v1alpha1.Network
+	Node    v1alpha1.Node
+	Manager manager.Manager
+	// Live reads from the server, not from the manager's cache.
+	Live     client.WithWatch
+	Clock    clock.WithTicker
+	Log      logr.Logger
+	Metrics  prometheus.Registerer // nil without metrics
+	Progress func(string)
+	// Programs installs what nodes run, once for all of them.
+	Programs func() (string, error)
+	// Serve takes an agent's API, which others reach at Port if that is not 0.
+	Serve func(node string, api http.Handler)
+	Port  int32
+	// Ports are the connections of ports that are open to all: DNS of pods and the
 	// health checks of Services.
-	ports *connections.Pool
+	Ports *connections.Pool
 }
 
-// realNode is one node with containers.
-type realNode struct {
-	*nodeHost
-	name    string
-	index   int
-	podCIDR string
+// Node is one node with containers.
+type Node struct {
+	*Host
+	Name string
+	// Index is the number of the node on this machine, from 0: the first is in the host's
+	// network namespace.
+	Index int
+	// PodCIDR is the range of addresses of its pods.
+	PodCIDR string
 
 	net     network.NodeNet
 	pods    *network.Network
@@ -83,15 +87,15 @@ type realNode struct {
 }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable: nodes never do.
-func (n *realNode) NeedLeaderElection() bool { return false }
+func (n *Node) NeedLeaderElection() bool { return false }
 
 // Start brings the node up and runs it until ctx ends.
-func (n *realNode) Start(ctx context.Context) error {
+func (n *Node) Start(ctx context.Context) error {
 	if err := n.up(ctx); err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
-		return fmt.Errorf("starting node %s: %w", n.name, err)
+		return fmt.Errorf("starting node %s: %w", n.Name, err)
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	if n.runtime != nil {
@@ -106,17 +110,17 @@ func (n *realNode) Start(ctx context.Context) error {
 	}
 	group.Go(func() error { return n.agent.Start(ctx) })
 	if err := group.Wait(); err != nil {
-		return fmt.Errorf("running node %s: %w", n.name, err)
+		return fmt.Errorf("running node %s: %w", n.Name, err)
 	}
 	return nil
 }
 
-func (n *realNode) path(elements ...string) string {
-	return filepath.Join(append([]string{n.nodeHost.dir, "nodes", fmt.Sprint(n.index)}, elements...)...)
+func (n *Node) path(elements ...string) string {
+	return filepath.Join(append([]string{n.Host.Dir, "nodes", fmt.Sprint(n.Index)}, elements...)...)
 }
 
-func (n *realNode) up(ctx context.Context) error {
-	binDir, err := n.programs()
+func (n *Node) up(ctx context.Context) error {
+	binDir, err := n.Programs()
 	if err != nil {
 		return err
 	}
@@ -126,7 +130,7 @@ func (n *realNode) up(ctx context.Context) error {
 	if err := n.setupNetwork(ctx, binDir); err != nil {
 		return err
 	}
-	endpoint := n.node.ContainerRuntimeEndpoint
+	endpoint := n.Node.ContainerRuntimeEndpoint
 	if endpoint == "" {
 		if endpoint, err = n.startRuntime(ctx, binDir); err != nil {
 			return err
@@ -141,15 +145,15 @@ func (n *realNode) up(ctx context.Context) error {
 	if err := n.newAgent(endpoint); err != nil {
 		return errors.Join(err, n.closeDNS())
 	}
-	n.serve(n.name, n.agent.Handler())
+	n.Serve(n.Name, n.agent.Handler())
 	return nil
 }
 
-// noteName writes the node's name where NodeNames finds it.
-func (n *realNode) noteName() error {
+// noteName writes the node's name where datadir.LocalNodes finds it.
+func (n *Node) noteName() error {
 	err := os.MkdirAll(n.path(), 0o700)
 	if err == nil {
-		err = os.WriteFile(n.path(datadir.NameFile), []byte(n.name+"\n"), 0o600)
+		err = os.WriteFile(n.path(datadir.NameFile), []byte(n.Name+"\n"), 0o600)
 	}
 	if err != nil {
 		return fmt.Errorf("making the node's directory: %w", err)
@@ -157,12 +161,12 @@ func (n *realNode) noteName() error {
 	return nil
 }
 
-func (n *realNode) setupNetwork(ctx context.Context, binDir string) error {
-	config := n.network
+func (n *Node) setupNetwork(ctx context.Context, binDir string) error {
+	config := n.Network
 	var err error
 	n.pods, err = network.New(network.Config{
-		Prefix: n.id, NodeIndex: n.index, PodCIDRs: []string{n.podCIDR}, ClusterCIDRs: []string{config.PodCIDR},
-		ServiceCIDRs: []string{config.ServiceCIDR}, LinkCIDR: config.LinkCIDR, NodeIP: n.node.Address,
+		Prefix: n.ID, NodeIndex: n.Index, PodCIDRs: []string{n.PodCIDR}, ClusterCIDRs: []string{config.PodCIDR},
+		ServiceCIDRs: []string{config.ServiceCIDR}, LinkCIDR: config.LinkCIDR, NodeIP: n.Node.Address,
 		MTU: int(config.MTU), ConfDir: n.path("cni"), BinDir: binDir,
 	})
 	if err != nil {
@@ -172,29 +176,29 @@ func (n *realNode) setupNetwork(ctx context.Context, binDir string) error {
 	return err
 }
 
-func (n *realNode) startRuntime(ctx context.Context, binDir string) (string, error) {
-	image := n.node.SandboxImage
+func (n *Node) startRuntime(ctx context.Context, binDir string) (string, error) {
+	image := n.Node.SandboxImage
 	if image == "" {
 		image = carried.PauseImage
 	}
 	var err error
 	n.runtime, err = containerd.New(containerd.Config{
-		BinDir: binDir, Dir: n.path("containerd"), StateDir: filepath.Join(host.RunDir(n.id), fmt.Sprint("n", n.index), "containerd"),
+		BinDir: binDir, Dir: n.path("containerd"), StateDir: filepath.Join(host.RunDir(n.ID), fmt.Sprint("n", n.Index), "containerd"),
 		SandboxImage: image, CNIConfDir: n.path("cni"), CNIBinDir: binDir, Netns: n.net.Netns,
 	})
 	if err != nil {
 		return "", err
 	}
-	n.progress(n.name + ": starting containerd")
+	n.Progress(n.Name + ": starting containerd")
 	if err := n.runtime.Ensure(ctx); err != nil {
 		return "", err
 	}
-	n.progress(n.name + ": importing the built-in images")
+	n.Progress(n.Name + ": importing the built-in images")
 	return n.runtime.Endpoint(), n.importImages(ctx)
 }
 
 // importImages gives the node the built-in images that this build carries.
-func (n *realNode) importImages(ctx context.Context) error {
+func (n *Node) importImages(ctx context.Context) error {
 	for _, image := range []carried.Image{carried.Pause(), carried.Sample()} {
 		archive, err := image.Archive()
 		if errors.Is(err, carried.ErrMissing) {
@@ -210,8 +214,8 @@ func (n *realNode) importImages(ctx context.Context) error {
 	return nil
 }
 
-func (n *realNode) newProxy() error {
-	nft, err := network.NFT(n.net.Netns, knftables.IPv4Family, proxy.TableName(n.id))
+func (n *Node) newProxy() error {
+	nft, err := network.NFT(n.net.Netns, knftables.IPv4Family, proxy.TableName(n.ID))
 	if err != nil {
 		return err
 	}
@@ -219,38 +223,38 @@ func (n *realNode) newProxy() error {
 		return err
 	}
 	n.proxy, err = proxy.New(proxy.Config{
-		NodeName: n.name, NodeIPs: n.net.NodePortIPs, ClusterCIDRs: []string{n.network.PodCIDR},
-		Cache: n.manager.GetCache(), NFT: nft, Conntrack: proxy.NetlinkConntrack{Handle: n.netlink},
-		Listen: n.ports.Wrap(network.Listen(n.net.Netns)), Clock: n.clock, Log: n.log, Metrics: n.metrics,
+		NodeName: n.Name, NodeIPs: n.net.NodePortIPs, ClusterCIDRs: []string{n.Network.PodCIDR},
+		Cache: n.Manager.GetCache(), NFT: nft, Conntrack: proxy.NetlinkConntrack{Handle: n.netlink},
+		Listen: n.Ports.Wrap(network.Listen(n.net.Netns)), Clock: n.Clock, Log: n.Log, Metrics: n.Metrics,
 	})
 	return err
 }
 
 // newDNS listens at the node's own address in its pods' range, which only they reach.
-func (n *realNode) newDNS() error {
-	if !n.network.DNSAddress().IsValid() {
+func (n *Node) newDNS() error {
+	if !n.Network.DNSAddress().IsValid() {
 		return nil
 	}
-	pods, err := netip.ParsePrefix(n.podCIDR)
+	pods, err := netip.ParsePrefix(n.PodCIDR)
 	if err != nil {
 		return fmt.Errorf("reading the range of the node's pods: %w", err)
 	}
 	n.dns, err = dns.Listen(dns.Config{
-		Zone: dns.NewZone(n.network.ClusterDomain, dns.FromCache(n.manager.GetCache())), Address: pods.Masked().Addr().Next().String(),
-		Listen: n.ports.Wrap(network.Listen(n.net.Netns)), ListenPacket: network.ListenPacket(n.net.Netns),
-		Resolvers: dns.ResolvConf("/etc/resolv.conf"), Log: n.log,
+		Zone: dns.NewZone(n.Network.ClusterDomain, dns.FromCache(n.Manager.GetCache())), Address: pods.Masked().Addr().Next().String(),
+		Listen: n.Ports.Wrap(network.Listen(n.net.Netns)), ListenPacket: network.ListenPacket(n.net.Netns),
+		Resolvers: dns.ResolvConf("/etc/resolv.conf"), Log: n.Log,
 	})
 	return err
 }
 
-func (n *realNode) closeDNS() error {
+func (n *Node) closeDNS() error {
 	if n.dns == nil {
 		return nil
 	}
 	return n.dns.Close()
 }
 
-func (n *realNode) annotations() map[string]string {
+func (n *Node) annotations() map[string]string {
 	if n.dns == nil {
 		// The node may have answered before its cluster's DNS became another's.
 		return map[string]string{apis.AnnotationDNS: ""}
@@ -258,29 +262,29 @@ func (n *realNode) annotations() map[string]string {
 	return map[string]string{apis.AnnotationDNS: n.dns.Address().String()}
 }
 
-func (n *realNode) newAgent(endpoint string) error {
+func (n *Node) newAgent(endpoint string) error {
 	root := n.path("agent")
-	n.objects = objects.New(n.live, n.log)
-	recorder := n.manager.GetEventRecorderFor("kubelet")
+	n.objects = objects.New(n.Live, n.Log)
+	recorder := n.Manager.GetEventRecorderFor("kubelet")
 	var err error
-	n.credentials, err = credentials.New(credentials.Config{NodeName: n.name, Cache: n.manager.GetCache(), Live: n.live, Recorder: recorder, Clock: n.clock})
+	n.credentials, err = credentials.New(credentials.Config{NodeName: n.Name, Cache: n.Manager.GetCache(), Live: n.Live, Recorder: recorder, Clock: n.Clock})
 	if err != nil {
 		return err
 	}
 	n.volumes, err = volumes.New(volumes.Config{
-		RootDir: root, Client: n.manager.GetClient(), Objects: n.objects, Credentials: n.credentials, Clock: n.clock, Log: n.log, Allocatable: n.allocatable,
+		RootDir: root, Client: n.Manager.GetClient(), Objects: n.objects, Credentials: n.credentials, Clock: n.Clock, Log: n.Log, Allocatable: n.allocatable,
 	})
 	if err != nil {
 		return err
 	}
 	config := nodeagent.Config{
-		NodeName: n.name, Client: n.manager.GetClient(), Cache: n.manager.GetCache(), Recorder: recorder, Clock: n.clock,
-		RootDir: root, PodLogDir: n.path("logs"), RuntimeEndpoint: endpoint, CgroupRoot: fmt.Sprintf("%s/n%d", host.Cgroup(n.id), n.index),
-		ClusterDNS: n.network.DNSServers(), ClusterDomain: n.network.ClusterDomain,
-		NodeIPs: []string{n.net.NodeIP}, PodCIDRs: []string{n.podCIDR}, Labels: n.node.Labels, Annotations: n.annotations(), Taints: n.node.Taints,
-		KubeletVersion: apis.KubernetesVersion, SystemReserved: n.node.SystemReserved, MaxPods: int(n.node.MaxPods), ServerPort: n.port,
-		AllowedUnsafeSysctls: n.node.AllowedUnsafeSysctls,
-		ContainerLogMaxSize:  n.node.ContainerLogMaxSize.Value(), ContainerLogMaxFiles: int(n.node.ContainerLogMaxFiles),
+		NodeName: n.Name, Client: n.Manager.GetClient(), Cache: n.Manager.GetCache(), Recorder: recorder, Clock: n.Clock,
+		RootDir: root, PodLogDir: n.path("logs"), RuntimeEndpoint: endpoint, CgroupRoot: fmt.Sprintf("%s/n%d", host.Cgroup(n.ID), n.Index),
+		ClusterDNS: n.Network.DNSServers(), ClusterDomain: n.Network.ClusterDomain,
+		NodeIPs: []string{n.net.NodeIP}, PodCIDRs: []string{n.PodCIDR}, Labels: n.Node.Labels, Annotations: n.annotations(), Taints: n.Node.Taints,
+		KubeletVersion: apis.KubernetesVersion, SystemReserved: n.Node.SystemReserved, MaxPods: int(n.Node.MaxPods), ServerPort: n.Port,
+		AllowedUnsafeSysctls: n.Node.AllowedUnsafeSysctls,
+		ContainerLogMaxSize:  n.Node.ContainerLogMaxSize.Value(), ContainerLogMaxFiles: int(n.Node.ContainerLogMaxFiles),
 		Volumes: n.volumes, Network: n.pods, Dial: network.Dial(n.net.Netns),
 		Env: env.New(env.Config{Objects: n.objects, Services: n.services, Allocatable: n.allocatable, Recorder: recorder, VolumePath: n.volumes.EmptyDirPath}),
 	}
@@ -290,11 +294,11 @@ func (n *realNode) newAgent(endpoint string) error {
 
 // services returns the Services of a namespace and of default, for
 // environments.
-func (n *realNode) services(ctx context.Context, namespace string) ([]corev1.Service, error) {
+func (n *Node) services(ctx context.Context, namespace string) ([]corev1.Service, error) {
 	var all []corev1.Service
 	for _, ns := range []string{namespace, corev1.NamespaceDefault} {
 		list := &corev1.ServiceList{}
-		if err := n.manager.GetClient().List(ctx, list, client.InNamespace(ns)); err != nil {
+		if err := n.Manager.GetClient().List(ctx, list, client.InNamespace(ns)); err != nil {
 			return nil, fmt.Errorf("listing services: %w", err)
 		}
 		all = append(all, list.Items...)
@@ -306,16 +310,16 @@ func (n *realNode) services(ctx context.Context, namespace string) ([]corev1.Ser
 }
 
 // allocatable returns the node's allocatable resources, empty before it has registered.
-func (n *realNode) allocatable() corev1.ResourceList {
+func (n *Node) allocatable() corev1.ResourceList {
 	node := &corev1.Node{}
-	if err := n.manager.GetClient().Get(context.Background(), client.ObjectKey{Name: n.name}, node); err != nil {
+	if err := n.Manager.GetClient().Get(context.Background(), client.ObjectKey{Name: n.Name}, node); err != nil {
 		return nil
 	}
 	return node.Status.Allocatable
 }
 
-// cleanup ends what the node left running when Start returned.
-func (n *realNode) cleanup(ctx context.Context) {
+// Cleanup ends what the node left running when Start returned.
+func (n *Node) Cleanup(ctx context.Context) {
 	var errs []error
 	if n.runtime != nil {
 		errs = append(errs, n.runtime.Shutdown(ctx, datadir.PodStopGrace))
@@ -330,6 +334,22 @@ func (n *realNode) cleanup(ctx context.Context) {
 		n.netlink.Close()
 	}
 	if err := errors.Join(errs...); err != nil {
-		n.log.Error(err, "Cleaning up node", "node", n.name)
+		n.Log.Error(err, "Cleaning up node", "node", n.Name)
 	}
+}
+
+// Programs returns a function that installs node programs on its first call and returns their
+// directory.
+func Programs(dir, given string, progress func(string)) func() (string, error) {
+	return sync.OnceValues(func() (string, error) {
+		progress("installing node programs")
+		return carried.Install(dir, given)
+	})
+}
+
+// Remove takes away what all nodes of the cluster or agent id share on this machine: the pod
+// network and the cgroups. The nodes have ended.
+func Remove(ctx context.Context, id string) error {
+	_, err := network.Cleanup(ctx, id)
+	return errors.Join(err, host.RemoveCgroups(id, func(string) {}))
 }
