@@ -25,6 +25,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/apiserver/connections"
+	"github.com/coracle-k8s/coracle/cluster/agent"
 	"github.com/coracle-k8s/coracle/cluster/jointoken"
 )
 
@@ -67,7 +68,7 @@ func (c *Cluster) token(t *testing.T) jointoken.Token {
 }
 
 // joiner returns an agent with a new token and an empty data directory.
-func (c *Cluster) joiner(t *testing.T, node string) *joiner {
+func (c *Cluster) joiner(t *testing.T, node string) *agent.Joiner {
 	t.Helper()
 	server, err := url.Parse(c.URL())
 	if err != nil {
@@ -77,27 +78,27 @@ func (c *Cluster) joiner(t *testing.T, node string) *joiner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &joiner{server: server, token: jointoken.Join(pin, c.token(t).String()), node: node, address: home, dir: t.TempDir(), clock: clock.RealClock{}}
+	return &agent.Joiner{Server: server, Token: jointoken.Join(pin, c.token(t).String()), Node: node, Address: home, Dir: t.TempDir(), Clock: clock.RealClock{}}
 }
 
 func TestAgentJoins(t *testing.T) {
 	g := NewWithT(t)
 	c := start(t)
-	agent := c.joiner(t, "one")
-	first, err := agent.joinPatiently(t.Context(), func(string) {})
+	joiner := c.joiner(t, "one")
+	first, err := joiner.JoinPatiently(t.Context(), func(string) {})
 	g.Expect(err).NotTo(HaveOccurred())
-	second, err := c.joiner(t, "two").join(t.Context())
+	second, err := c.joiner(t, "two").Join(t.Context())
 	g.Expect(err).NotTo(HaveOccurred())
-	again, err := agent.join(t.Context())
+	again, err := joiner.Join(t.Context())
 	g.Expect(err).NotTo(HaveOccurred())
 
 	g.Expect(first.NodePodCIDR).To(Equal("10.244.0.0/24"))
 	g.Expect(second.NodePodCIDR).To(Equal("10.244.1.0/24"))
 	g.Expect(again.NodePodCIDR).To(Equal(first.NodePodCIDR))
-	g.Expect(again.client.Leaf.PublicKey).NotTo(Equal(first.client.Leaf.PublicKey))
-	g.Expect(first.client.Leaf.Subject.CommonName).To(Equal("system:node:one"))
-	g.Expect(first.client.Leaf.Subject.Organization).To(ConsistOf("system:nodes", agentGroup))
-	g.Expect(first.serving.Leaf.DNSNames).To(Equal([]string{"one"}))
+	g.Expect(again.Client.Leaf.PublicKey).NotTo(Equal(first.Client.Leaf.PublicKey))
+	g.Expect(first.Client.Leaf.Subject.CommonName).To(Equal("system:node:one"))
+	g.Expect(first.Client.Leaf.Subject.Organization).To(ConsistOf("system:nodes", agentGroup))
+	g.Expect(first.Serving.Leaf.DNSNames).To(Equal([]string{"one"}))
 
 	t.Run("it sees what is its own", func(t *testing.T) { seesItsOwn(t, c, first) })
 	t.Run("its API is the server's alone", func(t *testing.T) { servesTheServer(t, c, first) })
@@ -106,11 +107,11 @@ func TestAgentJoins(t *testing.T) {
 
 // isItself has the node write the addresses of other servers, which have certificates
 // of the cluster for that address too: another agent, and the server itself.
-func isItself(t *testing.T, c *Cluster, one, two *membership) {
+func isItself(t *testing.T, c *Cluster, one, two *agent.Membership) {
 	g := NewWithT(t)
 	asked := func(http.ResponseWriter, *http.Request) { t.Error("a request was sent") }
 	other := httptest.NewUnstartedServer(http.HandlerFunc(asked))
-	other.TLS = &tls.Config{Certificates: []tls.Certificate{two.serving}}
+	other.TLS = &tls.Config{Certificates: []tls.Certificate{two.Serving}}
 	other.StartTLS()
 	defer other.Close()
 	server, err := url.Parse(c.URL())
@@ -139,14 +140,14 @@ func isItself(t *testing.T, c *Cluster, one, two *membership) {
 		_, err = proxyutil.DialURL(t.Context(), to, transport)
 		g.Expect(err).To(MatchError(ContainSubstring("certificate")), "%s, for a stream", name)
 	}
-	g.Expect(one.serving.Leaf.IPAddresses).To(Equal(two.serving.Leaf.IPAddresses), "else the address alone would have told")
+	g.Expect(one.Serving.Leaf.IPAddresses).To(Equal(two.Serving.Leaf.IPAddresses), "else the address alone would have told")
 }
 
-func seesItsOwn(t *testing.T, c *Cluster, m *membership) {
+func seesItsOwn(t *testing.T, c *Cluster, m *agent.Membership) {
 	g := NewWithT(t)
-	remote := newRemote(c.URL(), m)
-	defer remote.dialer.CloseAll()
-	kube, err := client.New(remote.config, client.Options{Scheme: c.Scheme()})
+	remote := agent.NewRemote(c.URL(), m)
+	defer remote.Dialer.CloseAll()
+	kube, err := client.New(remote.Config, client.Options{Scheme: c.Scheme()})
 	g.Expect(err).NotTo(HaveOccurred())
 	ctx := t.Context()
 
@@ -158,23 +159,23 @@ func seesItsOwn(t *testing.T, c *Cluster, m *membership) {
 	g.Eventually(func() error { return kube.List(ctx, &discoveryv1.EndpointSliceList{}) }).Should(Succeed())
 	g.Expect(apierrors.IsForbidden(kube.List(ctx, &corev1.SecretList{}))).To(BeTrue())
 
-	remote.replace(m)
+	remote.Replace(m)
 	g.Expect(kube.List(ctx, &corev1.ServiceList{})).To(Succeed(), "after a renewal")
 }
 
-func servesTheServer(t *testing.T, c *Cluster, m *membership) {
+func servesTheServer(t *testing.T, c *Cluster, m *agent.Membership) {
 	g := NewWithT(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	g.Expect(err).NotTo(HaveOccurred())
-	remote := newRemote(c.URL(), m)
-	api := &agentAPI{listener: listener, remote: remote, clients: m, connections: c.options.connections(connections.Limits{Total: 9, Unauthenticated: 9, PerAddress: 9}, "test")}
+	remote := agent.NewRemote(c.URL(), m)
+	api := &agent.API{Listener: listener, Remote: remote, Clients: m, Connections: connections.New(connections.Limits{Total: 9, Unauthenticated: 9, PerAddress: 9}, c.options.clock, func(error) {})}
 	ended := make(chan error, 1)
 	go func() { ended <- api.Start(t.Context()) }()
 
 	node := &corev1.Node{}
 	g.Eventually(func() error { return c.Client().Get(t.Context(), client.ObjectKey{Name: "one"}, node) }).Should(Succeed(), "in the cache")
 	node.Status.Addresses = []corev1.NodeAddress{{Type: corev1.NodeInternalIP, Address: "127.0.0.1"}}
-	node.Status.DaemonEndpoints.KubeletEndpoint.Port = api.port()
+	node.Status.DaemonEndpoints.KubeletEndpoint.Port = api.Port()
 	g.Expect(c.Client().Status().Update(t.Context(), node)).To(Succeed())
 
 	ask := func(transport http.RoundTripper, to *url.URL) (int, string) {
@@ -191,11 +192,11 @@ func servesTheServer(t *testing.T, c *Cluster, m *membership) {
 	g.Expect(err).NotTo(HaveOccurred())
 	code, _ := ask(transport, to)
 	g.Expect(code).To(Equal(http.StatusServiceUnavailable), "before the node is up")
-	api.set("one", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "fine") }))
+	api.Set("one", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "fine") }))
 	code, text := ask(transport, to)
 	g.Expect(code).To(Equal(http.StatusOK))
 	g.Expect(text).To(Equal("fine"))
-	node2 := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.nodeCA.Pool(), ServerName: "one", Certificates: []tls.Certificate{m.client}}}
+	node2 := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.nodeCA.Pool(), ServerName: "one", Certificates: []tls.Certificate{m.Client}}}
 	defer node2.CloseIdleConnections()
 	code, _ = ask(node2, &url.URL{Scheme: "https", Host: listener.Addr().String()})
 	g.Expect(code).To(Equal(http.StatusForbidden), "to another node")
@@ -225,8 +226,8 @@ func TestConnectorReachesNodesOfTheProcess(t *testing.T) {
 	for name, why := range map[string]string{
 		"here": "runs in the server's own process", "here-1": "runs in the server's own process", "simulated-7": "has the name of a simulated node",
 	} {
-		_, err = c.joiner(t, name).joinPatiently(t.Context(), func(string) {})
-		var no *refused
+		_, err = c.joiner(t, name).JoinPatiently(t.Context(), func(string) {})
+		var no *agent.Refused
 		g.Expect(errors.As(err, &no)).To(BeTrue(), name)
 		g.Expect(err).To(MatchError(ContainSubstring(why)))
 	}
@@ -235,28 +236,28 @@ func TestConnectorReachesNodesOfTheProcess(t *testing.T) {
 func TestAgentIsRefused(t *testing.T) {
 	c := start(t)
 	// The server must have allowed joining before it can refuse for a reason.
-	if _, err := c.joiner(t, "first").joinPatiently(t.Context(), func(string) {}); err != nil {
+	if _, err := c.joiner(t, "first").JoinPatiently(t.Context(), func(string) {}); err != nil {
 		t.Fatal(err)
 	}
-	for name, change := range map[string]func(*joiner){
-		"the server does not know the token":          func(j *joiner) { j.token = j.token[:len(j.token)-16] + "0123456789abcdef" },
-		"is not of the cluster that the token is for": func(j *joiner) { j.token = flip(j.token) },
-		"make one with coracle token create":          func(j *joiner) { j.token = "secret" },
-		"has no certificate of node node that is":     func(j *joiner) { j.token = "" },
-		`address "nowhere" is not an IP address`:      func(j *joiner) { j.address = "nowhere" },
-		`node "A B": a lowercase RFC 1123 subdomain`:  func(j *joiner) { j.node = "A B" },
-		"has the name of the API server's Service":    func(j *joiner) { j.node, j.address = "kubernetes.default.svc", "10.96.0.1" },
-		"has a name of every machine":                 func(j *joiner) { j.node = "localhost" },
-		"address 127.0.0.1 is of every machine":       func(j *joiner) { j.address = "127.0.0.1" },
-		"range 10.96.0.0/16 of Services":              func(j *joiner) { j.address = "10.96.0.1" },
-		"is not the one that the agent's connection":  func(j *joiner) { j.address = "10.0.0.8" },
+	for name, change := range map[string]func(*agent.Joiner){
+		"the server does not know the token":          func(j *agent.Joiner) { j.Token = j.Token[:len(j.Token)-16] + "0123456789abcdef" },
+		"is not of the cluster that the token is for": func(j *agent.Joiner) { j.Token = flip(j.Token) },
+		"make one with coracle token create":          func(j *agent.Joiner) { j.Token = "secret" },
+		"has no certificate of node node that is":     func(j *agent.Joiner) { j.Token = "" },
+		`address "nowhere" is not an IP address`:      func(j *agent.Joiner) { j.Address = "nowhere" },
+		`node "A B": a lowercase RFC 1123 subdomain`:  func(j *agent.Joiner) { j.Node = "A B" },
+		"has the name of the API server's Service":    func(j *agent.Joiner) { j.Node, j.Address = "kubernetes.default.svc", "10.96.0.1" },
+		"has a name of every machine":                 func(j *agent.Joiner) { j.Node = "localhost" },
+		"address 127.0.0.1 is of every machine":       func(j *agent.Joiner) { j.Address = "127.0.0.1" },
+		"range 10.96.0.0/16 of Services":              func(j *agent.Joiner) { j.Address = "10.96.0.1" },
+		"is not the one that the agent's connection":  func(j *agent.Joiner) { j.Address = "10.0.0.8" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			j := c.joiner(t, "node")
 			change(j)
-			_, err := j.join(t.Context())
-			var no *refused
+			_, err := j.Join(t.Context())
+			var no *agent.Refused
 			g.Expect(errors.As(err, &no)).To(BeTrue(), "got %v", err)
 			g.Expect(err).To(MatchError(ContainSubstring(name)))
 		})
@@ -269,34 +270,4 @@ func flip(token string) string {
 		return "1" + token[1:]
 	}
 	return "0" + token[1:]
-}
-
-func TestTimeToRenewal(t *testing.T) {
-	now := time.Unix(0, 0)
-	for _, c := range []struct{ left, want time.Duration }{
-		{90 * time.Hour, 60 * time.Hour},
-		{2 * time.Minute, renewRetry},
-		{-time.Hour, renewRetry},
-	} {
-		if got := renewIn(now, now.Add(c.left)); got != c.want {
-			t.Errorf("with %s left: got %s, want %s", c.left, got, c.want)
-		}
-	}
-}
-
-func TestAgentConfigIsChecked(t *testing.T) {
-	token := jointoken.Join(jointoken.Pin{}, "abcdef.0123456789abcdef")
-	for want, config := range map[string]AgentConfig{
-		`server "10.0.0.1:6443" is not a URL`:    {Server: "10.0.0.1:6443", Token: token},
-		"the join token is not one":              {Server: "https://10.0.0.1:6443", Token: "x"},
-		"has not joined yet needs a token":       {Server: "https://10.0.0.1:6443", DataDir: t.TempDir()},
-		`node address "nowhere" is not an IP`:    {Server: "https://10.0.0.1:6443", Token: token, Node: v1alpha1.Node{Address: "nowhere"}},
-		`node.name: Invalid value: "Not_A_Name"`: {Server: "https://10.0.0.1:6443", Token: token, Node: v1alpha1.Node{Name: "Not_A_Name"}},
-	} {
-		if _, err := config.complete(); err == nil {
-			t.Errorf("want %q", want)
-		} else {
-			NewWithT(t).Expect(err).To(MatchError(ContainSubstring(want)))
-		}
-	}
 }

@@ -24,10 +24,8 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/prometheus/client_golang/prometheus"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
-	toolscache "k8s.io/client-go/tools/cache"
 	cloudprovider "k8s.io/cloud-provider"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -36,12 +34,12 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
-	nodeapi "github.com/coracle-k8s/coracle/apis/core/node"
 	"github.com/coracle-k8s/coracle/apiserver"
 	"github.com/coracle-k8s/coracle/apiserver/bootstrap"
 	"github.com/coracle-k8s/coracle/apiserver/pki"
 	"github.com/coracle-k8s/coracle/cluster/datadir"
 	"github.com/coracle-k8s/coracle/cluster/host"
+	"github.com/coracle-k8s/coracle/cluster/node"
 	"github.com/coracle-k8s/coracle/controllers/nodeipam"
 )
 
@@ -282,7 +280,7 @@ func (c *Cluster) AwaitNodes(ctx context.Context) iter.Seq2[int, string] {
 		// The conditions in their objects may be from an earlier run: they must be up again.
 		c.nodes.await(ctx, int(*c.config.Nodes))
 		ready := make(chan int, 1)
-		if err := watchReady(ctx, c.Cache(), ready); err != nil {
+		if err := node.WatchReady(ctx, c.Cache(), ready); err != nil {
 			return
 		}
 		for {
@@ -296,43 +294,4 @@ func (c *Cluster) AwaitNodes(ctx context.Context) iter.Seq2[int, string] {
 			}
 		}
 	}
-}
-
-// watchReady sends the number of ready nodes when it changes; it replaces a
-// number that was not received yet.
-func watchReady(ctx context.Context, objects cache.Cache, ready chan int) error {
-	informer, err := objects.GetInformer(ctx, &corev1.Node{})
-	if err != nil {
-		return fmt.Errorf("watching nodes: %w", err)
-	}
-	var mu sync.Mutex
-	nodes := map[string]bool{}
-	last := 0
-	note := func(obj any) {
-		node, ok := obj.(*corev1.Node)
-		if !ok {
-			return
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		delete(nodes, node.Name)
-		if nodeapi.IsReady(node) {
-			nodes[node.Name] = true
-		}
-		if len(nodes) == last {
-			return
-		}
-		last = len(nodes)
-		select {
-		case <-ready:
-		default:
-		}
-		ready <- last
-	}
-	handler, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{AddFunc: note, UpdateFunc: func(_, obj any) { note(obj) }})
-	if err != nil {
-		return fmt.Errorf("watching nodes: %w", err)
-	}
-	context.AfterFunc(ctx, func() { _ = informer.RemoveEventHandler(handler) })
-	return nil
 }

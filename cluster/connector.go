@@ -19,6 +19,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apiserver/egress"
 	"github.com/coracle-k8s/coracle/apiserver/pki"
+	"github.com/coracle-k8s/coracle/cluster/joins"
 )
 
 // connector reaches agents: those of this process through memory, others by
@@ -191,7 +192,7 @@ func (n *connector) certificate() (tls.Certificate, error) {
 	if files := n.cluster.config.APIServer.Kubelet; files.CertFile != "" {
 		return tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
 	}
-	pair, err := n.cluster.pki.Certificate(pki.Request{Name: "apiserver-agent-client", User: "kube-apiserver-kubelet-client", Groups: []string{agentAPIGroup}}, n.cluster.options.clock.Now())
+	pair, err := n.cluster.pki.Certificate(pki.Request{Name: "apiserver-agent-client", User: "kube-apiserver-kubelet-client", Groups: []string{joins.APIClients}}, n.cluster.options.clock.Now())
 	if err != nil {
 		return tls.Certificate{}, err
 	}

@@ -26,45 +26,17 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coracle-k8s/coracle/apiserver/pki"
+	"github.com/coracle-k8s/coracle/cluster/host"
 	"github.com/coracle-k8s/coracle/cluster/joins"
 	"github.com/coracle-k8s/coracle/cluster/jointoken"
 )
 
 const (
-	// joinPath issues an agent's certificates, for a join token, or for those that it has.
-	joinPath = "/coracle/v1/join"
 	// joinRole lets its subjects join.
 	joinRole = "coracle:join"
 	// agentGroup are the agents; they may do what a node's proxy may.
 	agentGroup = "coracle:agents"
-	// agentAPIGroup may use the agents' own API.
-	agentAPIGroup = "coracle:agent-clients"
-	// nodeUser begins the user names of nodes.
-	nodeUser = "system:node:"
 )
-
-// joinRequest holds what an agent sends: two certificate requests.
-type joinRequest struct {
-	// Node is the node's name and Address its IP address.
-	Node    string `json:"node"`
-	Address string `json:"address"`
-	// ClientCSR and ServerCSR are PEM certificate requests; only their keys are used.
-	ClientCSR string `json:"clientCSR"`
-	ServerCSR string `json:"serverCSR"`
-}
-
-// joinResponse has PEM certificates and what the agent has to know of the network.
-type joinResponse struct {
-	CA         string `json:"ca"`
-	ClientCert string `json:"clientCert"`
-	ServerCert string `json:"serverCert"`
-	// Network of the cluster, and the range of the node's pods.
-	ServiceCIDR   string   `json:"serviceCIDR"`
-	PodCIDR       string   `json:"podCIDR"`
-	NodePodCIDR   string   `json:"nodePodCIDR"`
-	ClusterDomain string   `json:"clusterDomain"`
-	ClusterDNS    []string `json:"clusterDNS"`
-}
 
 // serveJoin signs an agent's certificates, if joins.Plan grants them.
 func (c *Cluster) serveJoin(w http.ResponseWriter, r *http.Request) {
@@ -72,7 +44,7 @@ func (c *Cluster) serveJoin(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "POST a join request", http.StatusMethodNotAllowed)
 		return
 	}
-	var req joinRequest
+	var req joins.WireRequest
 	if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&req); err != nil {
 		http.Error(w, "reading the join request: "+err.Error(), http.StatusBadRequest)
 		return
@@ -96,7 +68,7 @@ func (c *Cluster) serveJoin(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(response)
 }
 
-func (c *Cluster) join(r *http.Request, req joinRequest) (*joinResponse, error) {
+func (c *Cluster) join(r *http.Request, req joins.WireRequest) (*joins.WireResponse, error) {
 	asked, err := requester(r)
 	if err != nil {
 		return nil, err
@@ -113,15 +85,15 @@ func (c *Cluster) join(r *http.Request, req joinRequest) (*joinResponse, error) 
 		return nil, err
 	}
 	now := c.options.clock.Now()
-	clientCert, err := c.pki.Sign([]byte(req.ClientCSR), pki.Request{User: nodeUser + req.Node, Groups: []string{user.NodesGroup, agentGroup}}, now)
+	clientCert, err := c.pki.Sign([]byte(req.ClientCSR), pki.Request{User: joins.NodeUser + req.Node, Groups: []string{user.NodesGroup, agentGroup}}, now)
 	if err != nil {
 		return nil, err
 	}
-	server, err := c.nodeCA.Sign([]byte(req.ServerCSR), pki.Request{User: nodeUser + req.Node, Groups: []string{user.NodesGroup}, Hosts: []string{req.Node, req.Address}}, now)
+	server, err := c.nodeCA.Sign([]byte(req.ServerCSR), pki.Request{User: joins.NodeUser + req.Node, Groups: []string{user.NodesGroup}, Hosts: []string{req.Node, req.Address}}, now)
 	if err != nil {
 		return nil, err
 	}
-	return &joinResponse{CA: string(c.pki.PEM), ClientCert: string(clientCert), ServerCert: string(server),
+	return &joins.WireResponse{CA: string(c.pki.PEM), ClientCert: string(clientCert), ServerCert: string(server),
 		ServiceCIDR: c.config.Network.ServiceCIDR, PodCIDR: c.config.Network.PodCIDR, NodePodCIDR: cidr,
 		ClusterDomain: c.config.Network.ClusterDomain, ClusterDNS: c.config.Network.ClusterDNS}, nil
 }
@@ -144,7 +116,7 @@ func requester(r *http.Request) (joins.Request, error) {
 		asked.Token = id
 		return asked, nil
 	}
-	node, isNode := strings.CutPrefix(u.GetName(), nodeUser)
+	node, isNode := strings.CutPrefix(u.GetName(), joins.NodeUser)
 	if !isNode || !slices.Contains(u.GetGroups(), agentGroup) || r.TLS == nil || len(r.TLS.PeerCertificates) == 0 ||
 		r.TLS.PeerCertificates[0].Subject.CommonName != u.GetName() {
 		return asked, &joins.Refusal{Code: http.StatusForbidden, Reason: "only the holder of a join token, or of a node's certificate, may join"}
@@ -205,7 +177,7 @@ func agentRoles() []client.Object {
 		return b
 	}
 	return []client.Object{
-		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: joinRole}, Rules: []rbacv1.PolicyRule{{Verbs: []string{"post"}, NonResourceURLs: []string{joinPath}}}},
+		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: joinRole}, Rules: []rbacv1.PolicyRule{{Verbs: []string{"post"}, NonResourceURLs: []string{joins.Path}}}},
 		bind(joinRole, joinRole, jointoken.Group, agentGroup),
 		bind("coracle:node-proxiers", "system:node-proxier", agentGroup),
 	}
@@ -228,7 +200,7 @@ func (c *Cluster) hasNode(name string) bool { return slices.Contains(c.ownNodes(
 // ownNodeName returns the name of the i-th of a process's real nodes, given
 // that of the first, if any.
 func ownNodeName(given string, i int) (string, error) {
-	name, err := nodeName(given)
+	name, err := host.NodeName(given)
 	if err != nil || i == 0 {
 		return name, err
 	}

@@ -3,22 +3,20 @@ package cluster
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	testclock "k8s.io/utils/clock/testing"
 
+	"github.com/coracle-k8s/coracle/cluster/agent"
 	"github.com/coracle-k8s/coracle/cluster/datadir"
 	"github.com/coracle-k8s/coracle/cluster/joins"
 	"github.com/coracle-k8s/coracle/cluster/jointoken"
@@ -26,14 +24,14 @@ import (
 )
 
 // refusal returns the reason why an agent is refused for good.
-func refusal(t *testing.T, j *joiner) string {
+func refusal(t *testing.T, j *agent.Joiner) string {
 	t.Helper()
-	_, err := j.join(t.Context())
-	var no *refused
+	_, err := j.Join(t.Context())
+	var no *agent.Refused
 	if !errors.As(err, &no) {
-		t.Fatalf("joining as %s: got %v, want a refusal", j.node, err)
+		t.Fatalf("joining as %s: got %v, want a refusal", j.Node, err)
 	}
-	return no.reason
+	return no.Reason
 }
 
 // A name belongs to the agent with its certificate, until its Node is deleted;
@@ -41,38 +39,38 @@ func refusal(t *testing.T, j *joiner) string {
 func TestNameBelongsToItsAgent(t *testing.T) {
 	g := NewWithT(t)
 	c := start(t)
-	agent := c.joiner(t, "one")
-	_, err := agent.joinPatiently(t.Context(), func(string) {})
+	joiner := c.joiner(t, "one")
+	_, err := joiner.JoinPatiently(t.Context(), func(string) {})
 	g.Expect(err).NotTo(HaveOccurred())
 
-	_, err = c.joiner(t, "one").join(t.Context())
-	var wait *later
+	_, err = c.joiner(t, "one").Join(t.Context())
+	var wait *agent.Later
 	g.Expect(errors.As(err, &wait)).To(BeTrue(), "got %v", err)
-	g.Expect(wait.reason).To(ContainSubstring("is another agent's that has joined and is about to register"))
-	g.Expect(wait.after).To(And(BeNumerically(">", 0), BeNumerically("<=", joins.Bound)))
+	g.Expect(wait.Reason).To(ContainSubstring("is another agent's that has joined and is about to register"))
+	g.Expect(wait.After).To(And(BeNumerically(">", 0), BeNumerically("<=", joins.Bound)))
 
 	nodes := c.core(t).Nodes()
 	_, err = nodes.Create(t.Context(), &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "one"}}, metav1.CreateOptions{})
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(refusal(t, c.joiner(t, "one"))).To(ContainSubstring(`node "one" exists`))
 
-	_, bootstrap, err := jointoken.Parse(agent.token)
+	_, bootstrap, err := jointoken.Parse(joiner.Token)
 	g.Expect(err).NotTo(HaveOccurred())
 	id, err := jointoken.ID(bootstrap)
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(jointoken.Delete(t.Context(), c.core(t), id)).To(Succeed())
-	for _, token := range []string{agent.token, ""} { // as after a restart, too
-		restarted := *agent
-		restarted.token = token
-		_, err = restarted.join(t.Context())
+	for _, token := range []string{joiner.Token, ""} { // as after a restart, too
+		restarted := *joiner
+		restarted.Token = token
+		_, err = restarted.Join(t.Context())
 		g.Expect(err).NotTo(HaveOccurred())
 	}
-	stolen := *agent
-	stolen.node = "two"
+	stolen := *joiner
+	stolen.Node = "two"
 	g.Expect(refusal(t, &stolen)).To(ContainSubstring("the server does not know the token"), "its certificate is for its own name")
 
 	g.Expect(nodes.Delete(t.Context(), "one", metav1.DeleteOptions{})).To(Succeed())
-	_, err = c.joiner(t, "one").join(t.Context())
+	_, err = c.joiner(t, "one").Join(t.Context())
 	g.Expect(err).NotTo(HaveOccurred(), "nobody has it")
 }
 
@@ -81,15 +79,17 @@ func TestNameBelongsToItsAgent(t *testing.T) {
 func TestLostAnswer(t *testing.T) {
 	g := NewWithT(t)
 	c := start(t)
-	agent := c.joiner(t, "one")
-	first, err := agent.joinPatiently(t.Context(), func(string) {})
+	joiner := c.joiner(t, "one")
+	first, err := joiner.JoinPatiently(t.Context(), func(string) {})
 	g.Expect(err).NotTo(HaveOccurred())
-	kept, err := readAgentIdentity(agent.dir)
+	file := filepath.Join(joiner.Dir, "pki", "client.pem")
+	text, err := os.ReadFile(file)
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect((&agentIdentity{key: kept.key}).write(agent.dir)).To(Succeed())
-	again, err := agent.join(t.Context())
+	key, _ := pem.Decode(text)
+	g.Expect(os.WriteFile(file, pem.EncodeToMemory(key), 0o600)).To(Succeed(), "the key without its certificate")
+	again, err := joiner.Join(t.Context())
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(again.client.Leaf.PublicKey).To(Equal(first.client.Leaf.PublicKey))
+	g.Expect(again.Client.Leaf.PublicKey).To(Equal(first.Client.Leaf.PublicKey))
 	g.Expect(again.NodePodCIDR).To(Equal(first.NodePodCIDR))
 }
 
@@ -99,7 +99,7 @@ func TestLostAnswer(t *testing.T) {
 func TestCertificatesOfAgents(t *testing.T) {
 	g := NewWithT(t)
 	c := start(t)
-	m, err := c.joiner(t, "one").joinPatiently(t.Context(), func(string) {})
+	m, err := c.joiner(t, "one").JoinPatiently(t.Context(), func(string) {})
 	g.Expect(err).NotTo(HaveOccurred())
 	server, client := x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth
 	for name, v := range map[string]struct {
@@ -109,23 +109,23 @@ func TestCertificatesOfAgents(t *testing.T) {
 		host  string
 		good  bool
 	}{
-		"serving as itself":                     {m.serving.Leaf, c.nodeCA.Pool(), server, "one", true},
-		"serving at its address":                {m.serving.Leaf, c.nodeCA.Pool(), server, home, true},
-		"serving as another":                    {m.serving.Leaf, c.nodeCA.Pool(), server, "two", false},
-		"serving, to clients of the cluster":    {m.serving.Leaf, m.authority, server, "one", false},
-		"serving, to users of the kubeconfig":   {m.serving.Leaf, c.pki.Pool(), server, home, false},
-		"a client with what it serves with":     {m.serving.Leaf, c.nodeCA.Pool(), client, "", false},
-		"a client with what it serves with too": {m.serving.Leaf, c.pki.Pool(), client, "", false},
-		"a client":                              {m.client.Leaf, c.pki.Pool(), client, "", true},
-		"serving with the client certificate":   {m.client.Leaf, c.pki.Pool(), server, "", false},
-		"a client with a node's authority":      {m.client.Leaf, c.nodeCA.Pool(), client, "", false},
+		"serving as itself":                     {m.Serving.Leaf, c.nodeCA.Pool(), server, "one", true},
+		"serving at its address":                {m.Serving.Leaf, c.nodeCA.Pool(), server, home, true},
+		"serving as another":                    {m.Serving.Leaf, c.nodeCA.Pool(), server, "two", false},
+		"serving, to clients of the cluster":    {m.Serving.Leaf, m.Authority, server, "one", false},
+		"serving, to users of the kubeconfig":   {m.Serving.Leaf, c.pki.Pool(), server, home, false},
+		"a client with what it serves with":     {m.Serving.Leaf, c.nodeCA.Pool(), client, "", false},
+		"a client with what it serves with too": {m.Serving.Leaf, c.pki.Pool(), client, "", false},
+		"a client":                              {m.Client.Leaf, c.pki.Pool(), client, "", true},
+		"serving with the client certificate":   {m.Client.Leaf, c.pki.Pool(), server, "", false},
+		"a client with a node's authority":      {m.Client.Leaf, c.nodeCA.Pool(), client, "", false},
 	} {
 		_, err := v.cert.Verify(x509.VerifyOptions{Roots: v.roots, KeyUsages: []x509.ExtKeyUsage{v.usage}, DNSName: v.host})
 		g.Expect(err == nil).To(Equal(v.good), "%s: %v", name, err)
 	}
 
 	impostor := httptest.NewUnstartedServer(http.NotFoundHandler())
-	impostor.TLS = &tls.Config{Certificates: []tls.Certificate{m.serving}}
+	impostor.TLS = &tls.Config{Certificates: []tls.Certificate{m.Serving}}
 	impostor.StartTLS()
 	defer impostor.Close()
 	victim := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.pki.Pool(), ServerName: "one"}}
@@ -140,70 +140,39 @@ func TestCertificatesOfAgents(t *testing.T) {
 func TestTooManyJoins(t *testing.T) {
 	g := NewWithT(t)
 	c := start(t)
-	agent := c.joiner(t, "n0")
-	_, err := agent.joinPatiently(t.Context(), func(string) {})
+	joiner := c.joiner(t, "n0")
+	_, err := joiner.JoinPatiently(t.Context(), func(string) {})
 	g.Expect(err).NotTo(HaveOccurred())
 	names := 1
 	for ; err == nil && names < 10*joins.Burst; names++ {
-		next := *agent
-		next.node, next.dir = fmt.Sprint("n", names), t.TempDir()
-		_, err = next.join(t.Context())
+		next := *joiner
+		next.Node, next.Dir = fmt.Sprint("n", names), t.TempDir()
+		_, err = next.Join(t.Context())
 	}
-	var wait *later
+	var wait *agent.Later
 	g.Expect(errors.As(err, &wait)).To(BeTrue(), "got %v", err)
-	g.Expect(wait.reason).To(ContainSubstring("too many joins: try again in"))
-	g.Expect(wait.after).To(BeNumerically("<=", joins.Refill))
+	g.Expect(wait.Reason).To(ContainSubstring("too many joins: try again in"))
+	g.Expect(wait.After).To(BeNumerically("<=", joins.Refill))
 	g.Expect(names).To(BeNumerically(">=", joins.Burst))
-	_, err = agent.join(t.Context())
+	_, err = joiner.Join(t.Context())
 	g.Expect(err).NotTo(HaveOccurred(), "a member renews")
-}
-
-// The joiner waits for the time in Retry-After.
-func TestJoinerHonoursRetryAfter(t *testing.T) {
-	g := NewWithT(t)
-	asked := make(chan struct{}, 2)
-	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		if asked <- struct{}{}; len(asked) < 2 {
-			w.Header().Set("Retry-After", "7")
-			w.WriteHeader(http.StatusTooManyRequests)
-			return
-		}
-		w.WriteHeader(http.StatusConflict)
-		_, _ = io.WriteString(w, "that was all")
-	}))
-	defer server.Close()
-	to, err := url.Parse(server.URL)
-	g.Expect(err).NotTo(HaveOccurred())
-	pin := keyHash(server.Certificate().Raw) // the certificate is its own authority
-	clock := testclock.NewFakeClock(time.Now())
-	j := &joiner{server: to, token: pin + ".abcdef.0123456789abcdef", node: "n", address: "127.0.0.1", dir: t.TempDir(), clock: clock}
-	ended := make(chan error, 1)
-	go func() {
-		_, err := j.joinPatiently(t.Context(), func(string) {})
-		ended <- err
-	}()
-	g.Eventually(clock.HasWaiters).Should(BeTrue(), "it waits")
-	clock.Step(7*time.Second - time.Millisecond)
-	g.Consistently(asked).WithTimeout(100 * time.Millisecond).Should(HaveLen(1))
-	clock.Step(time.Millisecond)
-	g.Eventually(ended).Should(Receive(MatchError(ContainSubstring("that was all"))))
 }
 
 // An agent's key is its own; one that others may read is an error, not used.
 func TestIdentityIsTheAgentsAlone(t *testing.T) {
 	g := NewWithT(t)
 	c := start(t)
-	agent := c.joiner(t, "one")
-	_, err := agent.joinPatiently(t.Context(), func(string) {})
+	joiner := c.joiner(t, "one")
+	_, err := joiner.JoinPatiently(t.Context(), func(string) {})
 	g.Expect(err).NotTo(HaveOccurred())
-	file := filepath.Join(agent.dir, "pki", clientFile)
+	file := filepath.Join(joiner.Dir, "pki", "client.pem")
 	for path, mode := range map[string]os.FileMode{file: 0o600, filepath.Dir(file): 0o700} {
 		info, err := os.Stat(path)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(info.Mode().Perm()).To(Equal(mode), path)
 	}
 	g.Expect(os.Chmod(file, 0o640)).To(Succeed())
-	g.Expect(refusal(t, agent)).To(ContainSubstring("others may read " + file))
+	g.Expect(refusal(t, joiner)).To(ContainSubstring("others may read " + file))
 }
 
 // The token of earlier versions, which never expired, is gone and good for nothing.

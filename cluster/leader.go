@@ -20,6 +20,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/apiserver/peers"
+	"github.com/coracle-k8s/coracle/cluster/node"
 )
 
 // addDuties makes mgr run what one server does for all: at once, or whenever
@@ -200,8 +201,8 @@ func (k *candidate) lead(ctx, leading context.Context) error {
 		k.leading.Set(0)
 		select {
 		case err = <-ended:
-		case <-time.After(partsStopTimeout):
-			return fmt.Errorf("stopping the duty of %s: it has not ended after %s", k.duty.lease, partsStopTimeout)
+		case <-time.After(node.StopTimeout):
+			return fmt.Errorf("stopping the duty of %s: it has not ended after %s", k.duty.lease, node.StopTimeout)
 		}
 	}
 	k.leading.Set(0)

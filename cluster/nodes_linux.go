@@ -73,7 +73,7 @@ func (c *Cluster) nodeHost(mgr manager.Manager) (*node.Host, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the nodes' client: %w", err)
 	}
-	ports, err := c.options.openPorts()
+	ports, err := node.OpenPorts(c.options.clock, c.options.logger)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"syscall"
 )
 
@@ -14,8 +13,3 @@ func (c *Cluster) nodeAddress() string { return "" }
 func bindEarly(_, _ string, _ syscall.RawConn) error { return nil }
 
 func (c *Cluster) addNodes(context.Context, *parts) error { return nil }
-
-// RunAgent runs one real node of a cluster whose server is another process.
-func RunAgent(context.Context, AgentConfig, ...Option) error {
-	return errors.New("agents need Linux")
-}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
@@ -25,13 +24,11 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/index"
 	"github.com/coracle-k8s/coracle/cluster/informers"
+	"github.com/coracle-k8s/coracle/cluster/node"
 	"github.com/coracle-k8s/coracle/cluster/queue"
 	"github.com/coracle-k8s/coracle/scheduler"
 	schedulerqueue "github.com/coracle-k8s/coracle/scheduler/queue"
 )
-
-// partsStopTimeout bounds how long the parts may take to end.
-const partsStopTimeout = 20 * time.Second
 
 // parts are controllers, scheduler and nodes: everything that runs on the one
 // manager with its one cache.
@@ -99,7 +96,7 @@ func (p *parts) stop() {
 }
 
 func (p *parts) clean() {
-	ctx, cancel := context.WithTimeout(context.Background(), partsStopTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), node.StopTimeout)
 	defer cancel()
 	for i := len(p.cleanup) - 1; i >= 0; i-- {
 		p.cleanup[i](ctx)
@@ -108,7 +105,7 @@ func (p *parts) clean() {
 
 // newManager makes the manager of all parts, which ctx ends.
 func (c *Cluster) newManager(ctx context.Context) (manager.Manager, error) {
-	grace := partsStopTimeout
+	grace := node.StopTimeout
 	yes := true
 	config := c.server.RESTConfig()
 	config.Wrap(newRequests(c.metrics).wrap)

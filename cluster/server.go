@@ -30,6 +30,8 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/pki"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/cluster/datadir"
+	"github.com/coracle-k8s/coracle/cluster/host"
+	"github.com/coracle-k8s/coracle/cluster/joins"
 	"github.com/coracle-k8s/coracle/cluster/keys"
 )
 
@@ -86,7 +88,7 @@ func (c *Cluster) startServer(ctx context.Context, listeners []net.Listener) err
 		return err
 	}
 	config.Nodes = c.nodes
-	config.Extra = map[string]http.Handler{joinPath: http.HandlerFunc(c.serveJoin), StatusPath: http.HandlerFunc(c.serveStatus)}
+	config.Extra = map[string]http.Handler{joins.Path: http.HandlerFunc(c.serveJoin), StatusPath: http.HandlerFunc(c.serveStatus)}
 	c.server, err = apiserver.Start(ctx, config)
 	return err
 }
@@ -357,9 +359,9 @@ func (c *Cluster) outwardAddress() string {
 	if address := c.nodeAddress(); address != "" {
 		return address
 	}
-	host, _, err := net.SplitHostPort(c.config.Listen)
-	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
-		return addressTowards("192.0.2.1")
+	address, _, err := net.SplitHostPort(c.config.Listen)
+	if ip := net.ParseIP(address); err == nil && (address == "" || ip != nil && ip.IsUnspecified()) {
+		return host.AddressTowards("192.0.2.1")
 	}
 	return ""
 }

@@ -10,7 +10,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
-	"github.com/coracle-k8s/coracle/cluster"
+	"github.com/coracle-k8s/coracle/cluster/agent"
 )
 
 // tokenVariable is an environment variable with the join token: a flag's value
@@ -44,7 +44,7 @@ loopback: coracle server --listen 0.0.0.0:6443`,
 					return err
 				}
 			}
-			config := cluster.AgentConfig{Server: server, Token: token, DataDir: given.DataDir, Listen: listen, Node: given.Node, MTU: given.Network.MTU}
+			config := agent.Config{Server: server, Token: token, DataDir: given.DataDir, Listen: listen, Node: given.Node, MTU: given.Network.MTU}
 			if config.Token == "" {
 				config.Token = strings.TrimSpace(os.Getenv(tokenVariable))
 			}
@@ -60,9 +60,9 @@ loopback: coracle server --listen 0.0.0.0:6443`,
 			defer klog.Flush()
 			out := cmd.ErrOrStderr()
 			started := processStart()
-			err := cluster.RunAgent(cmd.Context(), config, cluster.WithLogger(klog.Background()), cluster.WithProgress(func(step string) {
+			err := agent.Run(cmd.Context(), config, agent.Options{Logger: klog.Background(), Progress: func(step string) {
 				fmt.Fprintln(out, stamp(started), step)
-			}))
+			}})
 			return oneLine(err)
 		},
 	}
@@ -70,7 +70,7 @@ loopback: coracle server --listen 0.0.0.0:6443`,
 	flags.StringVar(&server, "server", "", "URL of the API server, such as https://10.0.0.1:6443")
 	flags.StringVar(&token, "token", "", "join token, for the first start: what coracle token create prints (default $"+tokenVariable+")")
 	flags.StringVar(&file, "config", "", "configuration file (apiVersion "+v1alpha1.APIVersion+", kind "+v1alpha1.Kind+"), of which dataDir, node and network.mtu are used; flags are set over it")
-	flags.StringVar(&dataDir, "data-dir", "", "where the agent keeps everything (default "+cluster.DefaultAgentDir()+")")
+	flags.StringVar(&dataDir, "data-dir", "", "where the agent keeps everything (default "+agent.DefaultDir()+")")
 	flags.StringVar(&listen, "listen", "", "address and port of the node's API, by which the server gets logs and streams (default: the node's address, a free port)")
 	flags.StringVar(&name, "node-name", "", "name of the node (default: the host's)")
 	flags.StringVar(&address, "node-address", "", "IP address of the node (default: the one from which this machine reaches the server)")

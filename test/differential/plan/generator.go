@@ -350,8 +350,9 @@ func (g *Generator) Heal(r Request, made []string) []Request {
 		g.forget(k, name)
 		path := k.Path(g.namespace) + "/" + name
 		requests = append(requests,
-			Request{Method: http.MethodPatch, Path: path, ContentType: "application/merge-patch+json", Body: `{"metadata":{"finalizers":null}}`},
-			Request{Method: http.MethodDelete, Path: path, ContentType: "application/json", Body: `{"gracePeriodSeconds":0,"propagationPolicy":"Background"}`})
+			Request{Method: http.MethodDelete, Path: path, ContentType: "application/json", Body: `{"gracePeriodSeconds":0,"propagationPolicy":"Background"}`},
+			// Of one that has no finalizers nothing is left to patch: policies would change it.
+			Request{Method: http.MethodPatch, Path: path, ContentType: "application/merge-patch+json", Body: `{"metadata":{"finalizers":null}}`})
 	}
 	return requests
 }

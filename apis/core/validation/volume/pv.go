@@ -117,7 +117,7 @@ func ValidatePersistentVolumeUpdate(pv, old *corev1.PersistentVolume) field.Erro
 		now.CSI.ControllerExpandSecretRef = nil
 	}
 	if !equality.Semantic.DeepEqual(now, was) {
-		errs = append(errs, field.Forbidden(field.NewPath("spec", "persistentvolumesource"), "spec.persistentvolumesource is apivalidation.FieldImmutableErrorMsg after creation\n"+diff.Diff(was, now)))
+		errs = append(errs, field.Forbidden(field.NewPath("spec", "persistentvolumesource"), "spec.persistentvolumesource is immutable after creation\n"+diff.Diff(was, now)))
 	}
 	errs = append(errs, check.Unchanged(field.NewPath("volumeMode"), pv.Spec.VolumeMode, old.Spec.VolumeMode)...)
 	if old.Spec.NodeAffinity != nil && !equality.Semantic.DeepEqual(pv.Spec.NodeAffinity, withStableLabels(old.Spec.NodeAffinity, pv.Spec.NodeAffinity)) {

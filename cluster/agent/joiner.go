@@ -1,4 +1,4 @@
-package cluster
+package agent
 
 import (
 	"bytes"
@@ -22,60 +22,66 @@ import (
 
 	"k8s.io/utils/clock"
 
+	"github.com/coracle-k8s/coracle/cluster/joins"
 	"github.com/coracle-k8s/coracle/cluster/jointoken"
 )
 
-// joiner asks a server for membership: with the token at first, later with the
-// certificate in dir. The keys that it makes never leave the machine.
-type joiner struct {
-	server *url.URL
-	// token may be empty where dir has a certificate.
-	token         string
-	node, address string
-	// dir is the agent's data directory.
-	dir   string
-	clock clock.WithTicker
+// Joiner asks a server for membership: with the token at first, later with the
+// certificate in Dir. The keys that it makes never leave the machine.
+type Joiner struct {
+	Server *url.URL
+	// Token may be empty where Dir has a certificate.
+	Token string
+	// Node and Address are the name and the IP address that the node is to have.
+	Node, Address string
+	// Dir is the agent's data directory.
+	Dir   string
+	Clock clock.WithTicker
 	// first is the key of a first join that was not answered yet.
 	first *ecdsa.PrivateKey
 }
 
-// membership holds what a node got by joining.
-type membership struct {
-	joinResponse
-	client, serving tls.Certificate
-	authority       *x509.CertPool
-	expires         time.Time
+// Membership holds what a node got by joining.
+type Membership struct {
+	joins.WireResponse
+	// Client authenticates the agent to the server, Serving the node's API to its clients.
+	Client, Serving tls.Certificate
+	// Authority is that of the cluster.
+	Authority *x509.CertPool
+	expires   time.Time
 }
 
-// refused is a server's no, which asking again does not change.
-type refused struct{ reason string }
+// Refused is returned for a refusal that stays when the agent asks again.
+type Refused struct{ Reason string }
 
-func (r *refused) Error() string { return r.reason }
+// Error implements error.
+func (r *Refused) Error() string { return r.Reason }
 
-// later is a server's no for a time.
-type later struct {
-	reason string
-	after  time.Duration
+// Later is returned for a refusal that may end after a time.
+type Later struct {
+	Reason string
+	After  time.Duration
 }
 
-func (l *later) Error() string { return l.reason }
+// Error implements error.
+func (l *Later) Error() string { return l.Reason }
 
 // soonest returns how long to wait after err before asking again, at least.
 func soonest(err error) time.Duration {
-	var wait *later
+	var wait *Later
 	if errors.As(err, &wait) {
-		return wait.after
+		return wait.After
 	}
 	return 0
 }
 
-// joinPatiently joins, waiting for a server that does not answer yet; it
+// JoinPatiently joins, waiting for a server that does not answer yet; it
 // reports each new trouble once.
-func (j *joiner) joinPatiently(ctx context.Context, report func(string)) (*membership, error) {
+func (j *Joiner) JoinPatiently(ctx context.Context, report func(string)) (*Membership, error) {
 	last := ""
 	for delay := 250 * time.Millisecond; ; delay = min(2*delay, 5*time.Second) {
-		m, err := j.join(ctx)
-		var no *refused
+		m, err := j.Join(ctx)
+		var no *Refused
 		if err == nil || errors.As(err, &no) {
 			return m, err
 		}
@@ -86,7 +92,7 @@ func (j *joiner) joinPatiently(ctx context.Context, report func(string)) (*membe
 			last = text
 			report("waiting for the server: " + text)
 		}
-		timer := j.clock.NewTimer(max(delay, soonest(err)))
+		timer := j.Clock.NewTimer(max(delay, soonest(err)))
 		select {
 		case <-timer.C():
 		case <-ctx.Done():
@@ -105,31 +111,31 @@ type joinProof struct {
 }
 
 // proof returns the certificate in the data directory if it is good, else the token.
-func (j *joiner) proof() (joinProof, error) {
-	kept, err := readAgentIdentity(j.dir)
+func (j *Joiner) proof() (joinProof, error) {
+	kept, err := readAgentIdentity(j.Dir)
 	if err != nil {
 		return joinProof{}, err
 	}
 	c := joinProof{member: kept}
-	if j.token != "" {
-		c.pin, c.bearer, err = jointoken.Parse(j.token)
+	if j.Token != "" {
+		c.pin, c.bearer, err = jointoken.Parse(j.Token)
 	} else if kept != nil && kept.cert != nil {
 		c.pin, err = kept.pin()
 	}
 	if err != nil {
 		return joinProof{}, err
 	}
-	if kept.good(j.node, c.pin, j.clock.Now()) {
+	if kept.good(j.Node, c.pin, j.Clock.Now()) {
 		c.bearer = ""
 	} else if c.bearer == "" {
-		return joinProof{}, fmt.Errorf("the data directory %s has no certificate of node %s that is good: %s", j.dir, j.node, "make a join token with coracle token create, where the server runs")
+		return joinProof{}, fmt.Errorf("the data directory %s has no certificate of node %s that is good: %s", j.Dir, j.Node, "make a join token with coracle token create, where the server runs")
 	}
 	return c, nil
 }
 
 // key returns the key to request a certificate for: a new one for every renewal, and for a first
 // join the one of earlier attempts, by which the server recognizes that the name is this agent's.
-func (j *joiner) key(c joinProof) (*ecdsa.PrivateKey, error) {
+func (j *Joiner) key(c joinProof) (*ecdsa.PrivateKey, error) {
 	if c.bearer != "" && c.member != nil && c.member.cert == nil {
 		return c.member.key, nil
 	}
@@ -147,15 +153,15 @@ func (j *joiner) key(c joinProof) (*ecdsa.PrivateKey, error) {
 	if c.member != nil { // what is kept is replaced when the new key has a certificate
 		return key, nil
 	}
-	return key, (&agentIdentity{key: key}).write(j.dir)
+	return key, (&agentIdentity{key: key}).write(j.Dir)
 }
 
-// join gets certificates for new keys and keeps that for the server. An error that
+// Join gets certificates for new keys and keeps that for the server. An error that
 // asking again may mend is not a *refused.
-func (j *joiner) join(ctx context.Context) (*membership, error) {
+func (j *Joiner) Join(ctx context.Context) (*Membership, error) {
 	shown, err := j.proof()
 	if err != nil {
-		return nil, &refused{err.Error()}
+		return nil, &Refused{err.Error()}
 	}
 	clientKey, err := j.key(shown)
 	if err != nil {
@@ -165,7 +171,7 @@ func (j *joiner) join(ctx context.Context) (*membership, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a key: %w", err)
 	}
-	request := joinRequest{Node: j.node, Address: j.address}
+	request := joins.WireRequest{Node: j.Node, Address: j.Address}
 	if request.ClientCSR, err = newCSR(clientKey); err != nil {
 		return nil, err
 	}
@@ -180,21 +186,21 @@ func (j *joiner) join(ctx context.Context) (*membership, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &membership{}
-	if err := json.Unmarshal(answer, &m.joinResponse); err != nil {
-		return nil, &refused{fmt.Sprintf("joining %s: the answer is not that of a Coracle server: %v", j.server, err)}
+	m := &Membership{}
+	if err := json.Unmarshal(answer, &m.WireResponse); err != nil {
+		return nil, &Refused{fmt.Sprintf("joining %s: the answer is not that of a Coracle server: %v", j.Server, err)}
 	}
 	if err := m.complete(clientKey, servingKey); err != nil {
 		return nil, err
 	}
 	j.first = nil
-	return m, (&agentIdentity{key: clientKey, cert: m.client.Leaf, authority: []byte(m.CA)}).write(j.dir)
+	return m, (&agentIdentity{key: clientKey, cert: m.Client.Leaf, authority: []byte(m.CA)}).write(j.Dir)
 }
 
-func (j *joiner) post(ctx context.Context, shown joinProof, body []byte) ([]byte, error) {
+func (j *Joiner) post(ctx context.Context, shown joinProof, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, j.server.JoinPath(joinPath).String(), bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, j.Server.JoinPath(joins.Path).String(), bytes.NewReader(body))
 	if err != nil {
 		return nil, fmt.Errorf("writing the join request: %w", err)
 	}
@@ -203,7 +209,7 @@ func (j *joiner) post(ctx context.Context, shown joinProof, body []byte) ([]byte
 		// and by it the server, before anything is sent.
 		InsecureSkipVerify: true, MinVersion: tls.VersionTLS12,
 		VerifyConnection: func(s tls.ConnectionState) error {
-			return verifyPinned(s.PeerCertificates, shown.pin, j.server.Hostname(), j.clock.Now())
+			return verifyPinned(s.PeerCertificates, shown.pin, j.Server.Hostname(), j.Clock.Now())
 		},
 	}
 	if shown.bearer != "" {
@@ -214,12 +220,12 @@ func (j *joiner) post(ctx context.Context, shown joinProof, body []byte) ([]byte
 	transport := &http.Transport{DisableKeepAlives: true, TLSClientConfig: config, DialContext: j.dial}
 	response, err := transport.RoundTrip(request)
 	if err != nil {
-		return nil, fmt.Errorf("joining %s: %w", j.server, err)
+		return nil, fmt.Errorf("joining %s: %w", j.Server, err)
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, 1<<20))
 	if err != nil {
-		return nil, fmt.Errorf("joining %s: %w", j.server, err)
+		return nil, fmt.Errorf("joining %s: %w", j.Server, err)
 	}
 	return text, j.verdict(response, strings.TrimSpace(string(text)))
 }
@@ -227,8 +233,8 @@ func (j *joiner) post(ctx context.Context, shown joinProof, body []byte) ([]byte
 // dial connects from the node's address, which the server wants the connection to
 // come from; the kernel might choose another one. Where that is not possible the
 // server decides.
-func (j *joiner) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	own := net.Dialer{Timeout: 3 * time.Second, LocalAddr: &net.TCPAddr{IP: net.ParseIP(j.address)}}
+func (j *Joiner) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	own := net.Dialer{Timeout: 3 * time.Second, LocalAddr: &net.TCPAddr{IP: net.ParseIP(j.Address)}}
 	if conn, err := own.DialContext(ctx, network, address); err == nil {
 		return conn, nil
 	}
@@ -236,20 +242,20 @@ func (j *joiner) dial(ctx context.Context, network, address string) (net.Conn, e
 }
 
 // verdict returns nil if the server granted membership, else its refusal.
-func (j *joiner) verdict(response *http.Response, text string) error {
+func (j *Joiner) verdict(response *http.Response, text string) error {
 	if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && response.StatusCode != http.StatusOK {
-		return &later{reason: fmt.Sprintf("joining %s: %s", j.server, text), after: time.Duration(seconds) * time.Second}
+		return &Later{Reason: fmt.Sprintf("joining %s: %s", j.Server, text), After: time.Duration(seconds) * time.Second}
 	}
 	switch response.StatusCode {
 	case http.StatusOK:
 		return nil
 	case http.StatusUnauthorized:
-		return &refused{fmt.Sprintf("joining %s: the server does not know the token or certificate, or it has expired: make a new token with coracle token create, where the server runs", j.server)}
+		return &Refused{fmt.Sprintf("joining %s: the server does not know the token or certificate, or it has expired: make a new token with coracle token create, where the server runs", j.Server)}
 	case http.StatusBadRequest, http.StatusConflict:
-		return &refused{fmt.Sprintf("joining %s: %s", j.server, text)}
+		return &Refused{fmt.Sprintf("joining %s: %s", j.Server, text)}
 	}
 	// A server that is still starting may forbid what it allows soon.
-	return fmt.Errorf("joining %s: %s", j.server, response.Status)
+	return fmt.Errorf("joining %s: %s", j.Server, response.Status)
 }
 
 // verifyPinned checks that the chain ends at the authority with that hash and
@@ -264,10 +270,10 @@ func verifyPinned(chain []*x509.Certificate, pin jointoken.Pin, host string, now
 		}
 	}
 	if !found {
-		return &refused{"the server is not of the cluster that the token is for"}
+		return &Refused{"the server is not of the cluster that the token is for"}
 	}
 	if _, err := chain[0].Verify(x509.VerifyOptions{Roots: roots, DNSName: host, CurrentTime: now}); err != nil {
-		return &refused{fmt.Sprintf("checking the server's certificate: %v", err)}
+		return &Refused{fmt.Sprintf("checking the server's certificate: %v", err)}
 	}
 	return nil
 }
@@ -282,21 +288,21 @@ func newCSR(key *ecdsa.PrivateKey) (string, error) {
 }
 
 // complete puts keys and certificates together.
-func (m *membership) complete(clientKey, servingKey *ecdsa.PrivateKey) error {
-	m.authority = x509.NewCertPool()
-	if !m.authority.AppendCertsFromPEM([]byte(m.CA)) {
+func (m *Membership) complete(clientKey, servingKey *ecdsa.PrivateKey) error {
+	m.Authority = x509.NewCertPool()
+	if !m.Authority.AppendCertsFromPEM([]byte(m.CA)) {
 		return errors.New("reading the cluster's authority: no certificate")
 	}
 	var err error
-	if m.client, err = withKey(m.ClientCert, clientKey); err != nil {
+	if m.Client, err = withKey(m.ClientCert, clientKey); err != nil {
 		return err
 	}
-	if m.serving, err = withKey(m.ServerCert, servingKey); err != nil {
+	if m.Serving, err = withKey(m.ServerCert, servingKey); err != nil {
 		return err
 	}
-	m.expires = m.client.Leaf.NotAfter
-	if m.serving.Leaf.NotAfter.Before(m.expires) {
-		m.expires = m.serving.Leaf.NotAfter
+	m.expires = m.Client.Leaf.NotAfter
+	if m.Serving.Leaf.NotAfter.Before(m.expires) {
+		m.expires = m.Serving.Leaf.NotAfter
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package cluster
+package agent
 
 import (
 	"crypto/ecdsa"
@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/coracle-k8s/coracle/apiserver/datafile"
+	"github.com/coracle-k8s/coracle/cluster/joins"
 	"github.com/coracle-k8s/coracle/cluster/jointoken"
 )
 
@@ -105,7 +106,7 @@ func (i *agentIdentity) good(node string, pin jointoken.Pin, now time.Time) bool
 		return false
 	}
 	own, err := i.pin()
-	return err == nil && own == pin && i.cert.Subject.CommonName == nodeUser+node && now.Before(i.cert.NotAfter) && !now.Before(i.cert.NotBefore)
+	return err == nil && own == pin && i.cert.Subject.CommonName == joins.NodeUser+node && now.Before(i.cert.NotAfter) && !now.Before(i.cert.NotBefore)
 }
 
 // tls returns what the server is shown.

@@ -1,4 +1,4 @@
-package cluster
+package agent
 
 import (
 	"context"
@@ -8,8 +8,6 @@ import (
 	"net/url"
 	"path/filepath"
 
-	"github.com/go-logr/logr"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
@@ -21,14 +19,11 @@ import (
 	"github.com/coracle-k8s/coracle/cluster/node"
 )
 
-// RunAgent runs one real node of a cluster whose server is another process,
+// Run runs one real node of a cluster whose server is another process,
 // until ctx ends, and takes away what it made on the machine. It waits for a
 // server that does not answer yet.
-func RunAgent(ctx context.Context, config AgentConfig, opts ...Option) error {
-	o := options{progress: func(string) {}, clock: clock.RealClock{}, logger: logr.Discard()}
-	for _, opt := range opts {
-		opt(&o)
-	}
+func Run(ctx context.Context, config Config, o Options) error {
+	o = o.complete()
 	config, err := config.complete()
 	if err != nil {
 		return err
@@ -55,22 +50,22 @@ func RunAgent(ctx context.Context, config AgentConfig, opts ...Option) error {
 	if err != nil {
 		return fmt.Errorf("reading the server's URL: %w", err)
 	}
-	joiner := &joiner{server: server, token: config.Token, node: config.Node.Name, address: config.Node.Address, dir: dir, clock: o.clock}
-	o.progress("joining " + config.Server + " as node " + config.Node.Name)
-	member, err := joiner.joinPatiently(ctx, o.progress)
+	joiner := &Joiner{Server: server, Token: config.Token, Node: config.Node.Name, Address: config.Node.Address, Dir: dir, Clock: o.Clock}
+	o.Progress("joining " + config.Server + " as node " + config.Node.Name)
+	member, err := joiner.JoinPatiently(ctx, o.Progress)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
 		return err
 	}
-	return runMember(ctx, config, &o, joiner, member, listener)
+	return runMember(ctx, config, o, joiner, member, listener)
 }
 
 // runMember runs the node of an agent that has joined.
-func runMember(ctx context.Context, config AgentConfig, o *options, joiner *joiner, member *membership, listener net.Listener) (err error) {
-	remote := newRemote(config.Server, member)
-	defer remote.dialer.CloseAll()
+func runMember(ctx context.Context, config Config, o Options, joiner *Joiner, member *Membership, listener net.Listener) (err error) {
+	remote := NewRemote(config.Server, member)
+	defer remote.Dialer.CloseAll()
 	mgr, err := remote.manager(ctx, config.Node.Name, o)
 	if err != nil {
 		return err
@@ -79,7 +74,7 @@ func runMember(ctx context.Context, config AgentConfig, o *options, joiner *join
 	if err != nil {
 		return err
 	}
-	api := &agentAPI{listener: listener, remote: remote, clients: member, connections: o.connections(limits, "the node's API")}
+	api := &API{Listener: listener, Remote: remote, Clients: member, Connections: connections.New(limits, o.Clock, func(err error) { o.Logger.Error(err, "the node's API") })}
 	shared, err := memberHost(config, o, remote, mgr, member, api)
 	if err != nil {
 		return err
@@ -94,7 +89,7 @@ func runMember(ctx context.Context, config AgentConfig, o *options, joiner *join
 		}
 	}
 	defer func() {
-		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), partsStopTimeout)
+		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), node.StopTimeout)
 		defer cancel()
 		own.Cleanup(clean)
 		err = errors.Join(err, node.Remove(clean, shared.ID))
@@ -103,12 +98,12 @@ func runMember(ctx context.Context, config AgentConfig, o *options, joiner *join
 	defer cancel()
 	ready := make(chan int, 1)
 	go func() {
-		if err := watchReady(watching, mgr.GetCache(), ready); err != nil {
+		if err := node.WatchReady(watching, mgr.GetCache(), ready); err != nil {
 			return // the manager returns the reason
 		}
 		select {
 		case <-ready:
-			o.progress("node " + own.Name + " is ready")
+			o.Progress("node " + own.Name + " is ready")
 		case <-watching.Done():
 		}
 	}()
@@ -119,19 +114,19 @@ func runMember(ctx context.Context, config AgentConfig, o *options, joiner *join
 }
 
 // memberHost returns the process of an agent, for its node.
-func memberHost(config AgentConfig, o *options, remote *remote, mgr manager.Manager, member *membership, api *agentAPI) (*node.Host, error) {
-	live, err := client.NewWithWatch(remote.config, client.Options{Scheme: apis.NewClientScheme(), Mapper: mgr.GetRESTMapper()})
+func memberHost(config Config, o Options, remote *Remote, mgr manager.Manager, member *Membership, api *API) (*node.Host, error) {
+	live, err := client.NewWithWatch(remote.Config, client.Options{Scheme: apis.NewClientScheme(), Mapper: mgr.GetRESTMapper()})
 	if err != nil {
 		return nil, fmt.Errorf("making the node's client: %w", err)
 	}
-	ports, err := o.openPorts()
+	ports, err := node.OpenPorts(o.Clock, o.Logger)
 	if err != nil {
 		return nil, err
 	}
 	return &node.Host{
 		ID: datadir.ID(config.DataDir), Dir: config.DataDir, Node: config.Node,
 		Network: v1alpha1.Network{ServiceCIDR: member.ServiceCIDR, PodCIDR: member.PodCIDR, ClusterDomain: member.ClusterDomain, ClusterDNS: member.ClusterDNS, MTU: config.MTU},
-		Manager: mgr, Live: live, Clock: o.clock, Log: o.logger, Progress: o.progress,
-		Programs: node.Programs(filepath.Join(config.DataDir, "bin"), config.Node.BinDir, o.progress), Serve: api.set, Port: api.port(), Ports: ports,
+		Manager: mgr, Live: live, Clock: o.Clock, Log: o.Logger, Progress: o.Progress,
+		Programs: node.Programs(filepath.Join(config.DataDir, "bin"), config.Node.BinDir, o.Progress), Serve: api.Set, Port: api.Port(), Ports: ports,
 	}, nil
 }

@@ -1,4 +1,4 @@
-package cluster
+package agent
 
 import (
 	"context"
@@ -10,18 +10,18 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
+	"github.com/go-logr/logr"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/connrotation"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -30,12 +30,35 @@ import (
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/apiserver/connections"
+	"github.com/coracle-k8s/coracle/cluster/host"
 	"github.com/coracle-k8s/coracle/cluster/informers"
+	"github.com/coracle-k8s/coracle/cluster/joins"
 	"github.com/coracle-k8s/coracle/cluster/jointoken"
+	"github.com/coracle-k8s/coracle/cluster/node"
 )
 
-// AgentConfig holds what a node that is a process of its own needs.
-type AgentConfig struct {
+// Options holds what a configuration cannot express. Zero values are good.
+type Options struct {
+	// Progress is called with each step of the start, a short phrase. Default: no calls.
+	Progress func(step string)
+	// Clock measures. Default: the real clock.
+	Clock clock.WithTicker
+	// Logger takes what goes wrong. Default: nothing is logged.
+	Logger logr.Logger
+}
+
+func (o Options) complete() Options {
+	if o.Progress == nil {
+		o.Progress = func(string) {}
+	}
+	if o.Clock == nil {
+		o.Clock = clock.RealClock{}
+	}
+	return o
+}
+
+// Config holds what a node that is a process of its own needs.
+type Config struct {
 	// Server is the API server's URL.
 	Server string
 	// Token is the output of coracle token create (jointoken.Join): the hash of the
@@ -55,12 +78,12 @@ type AgentConfig struct {
 	MTU int32
 }
 
-// DefaultAgentDir returns the default of AgentConfig.DataDir: beside a server's
+// DefaultDir returns the default of AgentConfig.DataDir: beside a server's
 // directory, not in it.
-func DefaultAgentDir() string { return v1alpha1.DefaultDataDir() + "-agent" }
+func DefaultDir() string { return v1alpha1.DefaultDataDir() + "-agent" }
 
 // complete fills defaults in and returns an error for what is wrong.
-func (c AgentConfig) complete() (AgentConfig, error) {
+func (c Config) complete() (Config, error) {
 	server, err := url.Parse(c.Server)
 	if err != nil || server.Scheme != "https" || server.Hostname() == "" {
 		return c, fmt.Errorf("server %q is not a URL such as https://10.0.0.1:6443", c.Server)
@@ -72,14 +95,14 @@ func (c AgentConfig) complete() (AgentConfig, error) {
 	}
 	defaults := v1alpha1.Cluster{DataDir: c.DataDir, Node: c.Node}
 	if c.DataDir == "" {
-		defaults.DataDir = DefaultAgentDir()
+		defaults.DataDir = DefaultDir()
 	}
 	defaults.Default()
 	if errs := defaults.Validate(); len(errs) > 0 {
 		return c, fmt.Errorf("checking the configuration: %w", errs.ToAggregate())
 	}
 	c.DataDir, c.Node = defaults.DataDir, defaults.Node
-	if c.Node.Name, err = nodeName(c.Node.Name); err != nil {
+	if c.Node.Name, err = host.NodeName(c.Node.Name); err != nil {
 		return c, err
 	}
 	if c.Token == "" {
@@ -88,7 +111,7 @@ func (c AgentConfig) complete() (AgentConfig, error) {
 		}
 	}
 	if c.Node.Address == "" {
-		if c.Node.Address = addressTowards(server.Hostname()); c.Node.Address == "" {
+		if c.Node.Address = host.AddressTowards(server.Hostname()); c.Node.Address == "" {
 			return c, errors.New("this machine has no address but loopback: name one with --node-address")
 		}
 	}
@@ -101,59 +124,30 @@ func (c AgentConfig) complete() (AgentConfig, error) {
 	return c, nil
 }
 
-// nodeName returns the given name or the host's.
-func nodeName(given string) (string, error) {
-	if given != "" {
-		return given, nil
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		return "", fmt.Errorf("naming the node: %w", err)
-	}
-	return strings.ToLower(host), nil
-}
-
-// addressTowards returns this machine's address on the way to a host, or on its
-// default route; empty if it has none.
-func addressTowards(host string) string {
-	for _, to := range []string{host, "192.0.2.1"} {
-		// Connecting a UDP socket sends nothing; it asks the kernel for the route.
-		conn, err := net.Dial("udp4", net.JoinHostPort(to, "9"))
-		if err != nil {
-			continue
-		}
-		ip := conn.LocalAddr().(*net.UDPAddr).IP
-		conn.Close()
-		if !ip.IsLoopback() {
-			return ip.String()
-		}
-	}
-	return ""
-}
-
-// remote is the connection of an agent to its server. The certificate in it
+// Remote is the connection of an agent to its server. The certificate in it
 // may be replaced while it is in use.
-type remote struct {
+type Remote struct {
 	client, serving atomic.Pointer[tls.Certificate]
-	dialer          *connrotation.Dialer
-	config          *rest.Config
+	Dialer          *connrotation.Dialer
+	Config          *rest.Config
 }
 
-func newRemote(server string, m *membership) *remote {
-	r := &remote{dialer: connrotation.NewDialer((&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext)}
-	r.client.Store(&m.client)
-	r.serving.Store(&m.serving)
-	r.config = &rest.Config{
+// NewRemote returns the connection of a member to its server.
+func NewRemote(server string, m *Membership) *Remote {
+	r := &Remote{Dialer: connrotation.NewDialer((&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext)}
+	r.client.Store(&m.Client)
+	r.serving.Store(&m.Serving)
+	r.Config = &rest.Config{
 		Host: server, QPS: -1, UserAgent: "coracle-agent",
 		ContentConfig: rest.ContentConfig{
 			ContentType:        runtime.ContentTypeProtobuf,
 			AcceptContentTypes: runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON,
 		},
 		Transport: &http.Transport{
-			DialContext: r.dialer.DialContext, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 90 * time.Second,
+			DialContext: r.Dialer.DialContext, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 90 * time.Second,
 			// A server that vanished without a word is noticed within this time.
 			HTTP2: &http.HTTP2Config{SendPingTimeout: 15 * time.Second, PingTimeout: 10 * time.Second},
-			TLSClientConfig: &tls.Config{RootCAs: m.authority, MinVersion: tls.VersionTLS12, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			TLSClientConfig: &tls.Config{RootCAs: m.Authority, MinVersion: tls.VersionTLS12, GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 				return r.client.Load(), nil
 			}},
 		},
@@ -161,33 +155,33 @@ func newRemote(server string, m *membership) *remote {
 	return r
 }
 
-// replace takes new certificates; connections with the old ones are closed.
-func (r *remote) replace(m *membership) {
-	r.client.Store(&m.client)
-	r.serving.Store(&m.serving)
-	r.dialer.CloseAll()
+// Replace takes new certificates; connections with the old ones are closed.
+func (r *Remote) Replace(m *Membership) {
+	r.client.Store(&m.Client)
+	r.serving.Store(&m.Serving)
+	r.Dialer.CloseAll()
 }
 
 // manager returns a manager with a cache of what a node may see: its own pods,
 // their certificate requests and its own object, Services and EndpointSlices,
 // trust bundles. ctx ends it.
-func (r *remote) manager(ctx context.Context, node string, o *options) (manager.Manager, error) {
-	grace := partsStopTimeout
-	mgr, err := manager.New(r.config, manager.Options{
+func (r *Remote) manager(ctx context.Context, name string, o Options) (manager.Manager, error) {
+	grace := node.StopTimeout
+	mgr, err := manager.New(r.Config, manager.Options{
 		Scheme:   apis.NewClientScheme(),
 		NewCache: informers.UntilStopped(ctx, cache.New),
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
 			ByObject: map[client.Object]cache.ByObject{
-				&corev1.Pod{}:                           {Field: fields.OneTermEqualSelector("spec.nodeName", node)},
-				&corev1.Node{}:                          {Field: fields.OneTermEqualSelector("metadata.name", node)},
-				&certificatesv1.PodCertificateRequest{}: {Field: fields.OneTermEqualSelector("spec.nodeName", node)},
+				&corev1.Pod{}:                           {Field: fields.OneTermEqualSelector("spec.nodeName", name)},
+				&corev1.Node{}:                          {Field: fields.OneTermEqualSelector("metadata.name", name)},
+				&certificatesv1.PodCertificateRequest{}: {Field: fields.OneTermEqualSelector("spec.nodeName", name)},
 			},
 		},
 		// A node may read these by name only.
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{
 			&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.ServiceAccount{}, &corev1.PersistentVolume{}, &corev1.PersistentVolumeClaim{}}}},
-		Logger:                  o.logger,
+		Logger:                  o.Logger,
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		HealthProbeBindAddress:  "0",
 		GracefulShutdownTimeout: &grace,
@@ -198,26 +192,29 @@ func (r *remote) manager(ctx context.Context, node string, o *options) (manager.
 	return mgr, nil
 }
 
-// agentAPI serves an agent's API to the API server alone: clients show a
+// API serves an agent's API to the API server alone: clients show a
 // certificate of the cluster with the group for it.
-type agentAPI struct {
-	listener net.Listener
-	remote   *remote
-	clients  *membership
-	// connections are those of the listener.
-	connections *connections.Pool
+type API struct {
+	Listener net.Listener
+	Remote   *Remote
+	// Clients has the authority of certificates that clients show.
+	Clients *Membership
+	// Connections are those of Listener.
+	Connections *connections.Pool
 	handler     atomic.Pointer[http.Handler]
 }
 
-func (a *agentAPI) set(_ string, h http.Handler) { a.handler.Store(&h) }
+// Set takes the handler of the node's API. Until then requests are answered 503.
+func (a *API) Set(_ string, h http.Handler) { a.handler.Store(&h) }
 
-func (a *agentAPI) port() int32 { return int32(a.listener.Addr().(*net.TCPAddr).Port) }
+// Port returns the port of the listener.
+func (a *API) Port() int32 { return int32(a.Listener.Addr().(*net.TCPAddr).Port) }
 
 // ServeHTTP implements http.Handler.
-func (a *agentAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := a.handler.Load()
 	switch {
-	case r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || !slices.Contains(r.TLS.PeerCertificates[0].Subject.Organization, agentAPIGroup):
+	case r.TLS == nil || len(r.TLS.VerifiedChains) == 0 || !slices.Contains(r.TLS.PeerCertificates[0].Subject.Organization, joins.APIClients):
 		http.Error(w, "only the API server may use this", http.StatusForbidden)
 	case h == nil:
 		http.Error(w, "the node is starting", http.StatusServiceUnavailable)
@@ -228,31 +225,31 @@ func (a *agentAPI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // Start serves until ctx is done: a manager.Runnable.
-func (a *agentAPI) Start(ctx context.Context) error {
+func (a *API) Start(ctx context.Context) error {
 	server := &http.Server{
 		Handler: a, ReadHeaderTimeout: 32 * time.Second, ErrorLog: log.New(io.Discard, "", 0),
 		// Streams upgrade their connection, which HTTP/2 cannot.
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
 		TLSConfig: &tls.Config{
-			MinVersion: tls.VersionTLS12, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: a.clients.authority,
-			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.remote.serving.Load(), nil },
+			MinVersion: tls.VersionTLS12, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: a.Clients.Authority,
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return a.Remote.serving.Load(), nil },
 		},
 	}
 	connections.Attach(server)
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
-	if err := server.ServeTLS(a.connections.Listener(a.listener), "", ""); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serving the node's API on %s: %w", a.listener.Addr(), err)
+	if err := server.ServeTLS(a.Connections.Listener(a.Listener), "", ""); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving the node's API on %s: %w", a.Listener.Addr(), err)
 	}
 	return nil
 }
 
 // renewal joins again before the certificates expire.
 type renewal struct {
-	joiner  *joiner
-	remote  *remote
+	joiner  *Joiner
+	remote  *Remote
 	expires time.Time
-	options *options
+	options Options
 }
 
 // renewRetry is the time between attempts when the server does not answer.
@@ -262,19 +259,19 @@ const renewRetry = time.Minute
 func (r *renewal) Start(ctx context.Context) error {
 	wait := time.Duration(0)
 	for {
-		timer := r.options.clock.NewTimer(max(renewIn(r.options.clock.Now(), r.expires), wait))
+		timer := r.options.Clock.NewTimer(max(renewIn(r.options.Clock.Now(), r.expires), wait))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
 			return nil
 		case <-timer.C():
 		}
-		m, err := r.joiner.join(ctx)
+		m, err := r.joiner.Join(ctx)
 		if wait = soonest(err); err != nil {
-			r.options.logger.Error(err, "Renewing the node's certificates")
+			r.options.Logger.Error(err, "Renewing the node's certificates")
 			continue
 		}
-		r.remote.replace(m)
+		r.remote.Replace(m)
 		r.expires = m.expires
 	}
 }
