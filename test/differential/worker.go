@@ -310,10 +310,14 @@ func (w *worker) heal(ctx context.Context, r plan.Request, replies [2]reply) err
 			names = append(names, name)
 		}
 	}
-	for _, h := range w.generator.Heal(r, names) {
+	requests := w.generator.Heal(r, names)
+	for _, h := range requests {
 		w.pair.send(ctx, h, "heal")
 	}
-	return ctx.Err()
+	if len(requests) == 0 {
+		return ctx.Err()
+	}
+	return wait(ctx, lag) // until the caches know that it is gone
 }
 
 func nameOf(body any) string {
