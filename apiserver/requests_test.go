@@ -13,7 +13,7 @@ import (
 
 func TestRequests(t *testing.T) {
 	s := start(t, func(c *apiserver.Config) {
-		c.Settings.RequestTimeout.Duration = 3 * time.Second
+		c.Settings.RequestTimeout.Duration = 10 * time.Second
 		c.Settings.CORSAllowedOrigins = []string{`^https://ok\.example$`}
 		c.Extra = map[string]http.Handler{
 			"/slow": http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }),
