@@ -17,7 +17,7 @@ import (
 )
 
 // identity distinguishes a file that was lost from one that was not made yet because the
-// first start was interrupted. A cluster with its own etcd keeps it in identityFile.
+// first start was interrupted. A cluster with its own etcd keeps it in datadir.IdentityFile.
 //
 // Invariants:
 //
@@ -37,7 +37,7 @@ type identity struct {
 	continued bool
 }
 
-// identityHead is the first line of identityFile, completeLine marks that it is
+// identityHead is the first line of datadir.IdentityFile, completeLine marks that it is
 // complete, sumPrefix begins the last line.
 const identityHead, completeLine, sumPrefix = "coracle identity 1", "complete", "sum "
 

@@ -78,7 +78,7 @@ type Config struct {
 	MTU int32
 }
 
-// DefaultDir returns the default of AgentConfig.DataDir: beside a server's
+// DefaultDir returns the default of Config.DataDir: beside a server's
 // directory, not in it.
 func DefaultDir() string { return v1alpha1.DefaultDataDir() + "-agent" }
 

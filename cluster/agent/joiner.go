@@ -157,7 +157,7 @@ func (j *Joiner) key(c joinProof) (*ecdsa.PrivateKey, error) {
 }
 
 // Join gets certificates for new keys and keeps that for the server. An error that
-// asking again may mend is not a *refused.
+// asking again may mend is not a *Refused.
 func (j *Joiner) Join(ctx context.Context) (*Membership, error) {
 	shown, err := j.proof()
 	if err != nil {

@@ -85,7 +85,7 @@ func (l *Lock) holder() int {
 	return pid
 }
 
-// Undo takes away what lockDir made, as far as nothing else is in it.
+// Undo takes away what Take made, as far as nothing else is in it.
 func (l *Lock) Undo() {
 	if len(l.made) == 0 {
 		return

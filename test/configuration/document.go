@@ -43,7 +43,7 @@ type member struct {
 	kinds          []ast.Expr
 }
 
-// source is what the package declares.
+// source holds what the package declares.
 type source struct {
 	structs map[string]*structure
 	// values of the types that are strings of a set

@@ -39,10 +39,14 @@ func VisitContainers(s *corev1.PodSpec, visit func(*corev1.Container, ContainerT
 // VisitContainersWithPath calls visit for the same containers as VisitContainers,
 // with the place of each below spec.
 func VisitContainersWithPath(s *corev1.PodSpec, spec *field.Path, visit func(*field.Path, *corev1.Container)) {
-	index := map[ContainerType]int{}
+	var list ContainerType
+	i := 0
 	VisitContainers(s, func(c *corev1.Container, t ContainerType) bool {
-		visit(spec.Child(string(t)).Index(index[t]), c)
-		index[t]++
+		if t != list {
+			list, i = t, 0
+		}
+		visit(spec.Child(string(t)).Index(i), c)
+		i++
 		return true
 	})
 }

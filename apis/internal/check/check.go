@@ -60,7 +60,7 @@ func RequiredOneOf[T ~string](fldPath *field.Path, value T, allowed ...T) field.
 	return OneOf(fldPath, value, allowed...)
 }
 
-// OptionalOneOf is oneOf of a value that may be left out.
+// OptionalOneOf returns nil for a value that is left out, else what OneOf returns.
 func OptionalOneOf[T ~string](fldPath *field.Path, value *T, allowed ...T) field.ErrorList {
 	if value == nil {
 		return nil
@@ -176,7 +176,7 @@ type Presence struct {
 	set  bool
 }
 
-// Given returns whether the field at fldPath is set, for forbid.
+// Given returns whether the field at fldPath is set, for Forbid.
 func Given(fldPath *field.Path, set bool) Presence { return Presence{fldPath, set} }
 
 // Forbid returns Forbidden with why for each field that is set.
@@ -196,10 +196,10 @@ type Source struct {
 	Name     string
 	Set      bool
 	Validate func(at *field.Path) field.ErrorList
-	// as is upstream's name of the field in errors of its values, another its
-	// name in errors of one volume source too many. Both default to name.
+	// As is upstream's name of the field in errors of its values, Another its
+	// name in errors of one source too many. Both default to Name.
 	As, Another string
-	// uncounted sources are validated, and never one too many.
+	// Uncounted sources are validated, and never one too many.
 	Uncounted bool
 }
 
