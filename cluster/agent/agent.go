@@ -66,7 +66,7 @@ type Config struct {
 	// token, which authenticates the agent to the server until it has a certificate. It
 	// may be empty when DataDir has the certificate from an earlier run.
 	Token string
-	// DataDir is for the agent alone. Default: DefaultAgentDir.
+	// DataDir is for the agent alone. Default: DefaultDir.
 	DataDir string
 	// Listen is the address of the agent's API (logs, exec and the like) for
 	// the server. Default: the node's address, on a port that the kernel picks.
