@@ -2,6 +2,7 @@ package objects
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 )
@@ -34,12 +36,27 @@ type change struct {
 	pods []types.UID
 }
 
-func startStore(t *testing.T, objs ...client.Object) (*Store, client.WithWatch, chan change) {
+// countingClient counts the watches that were opened. Unlike a server's, a watch of the fake
+// client does not send what changed between the list and the watch.
+type countingClient struct {
+	client.WithWatch
+	opened atomic.Int32
+}
+
+func (c *countingClient) Watch(ctx context.Context, list client.ObjectList, opts ...client.ListOption) (watch.Interface, error) {
+	w, err := c.WithWatch.Watch(ctx, list, opts...)
+	if err == nil {
+		c.opened.Add(1)
+	}
+	return w, err
+}
+
+func startStore(t *testing.T, objs ...client.Object) (*Store, *countingClient, chan change) {
 	t.Helper()
-	c := fake.NewClientBuilder().WithObjects(objs...).
+	c := &countingClient{WithWatch: fake.NewClientBuilder().WithObjects(objs...).
 		WithIndex(&corev1.ConfigMap{}, "metadata.name", func(o client.Object) []string { return []string{o.GetName()} }).
 		WithIndex(&corev1.Secret{}, "metadata.name", func(o client.Object) []string { return []string{o.GetName()} }).
-		Build()
+		Build()}
 	s := New(c, logr.Discard())
 	changes := make(chan change, 100)
 	s.Subscribe(func(k Key, pods []types.UID) { changes <- change{k, pods} })
@@ -75,6 +92,7 @@ func TestStoreFollowsReferencedObjects(t *testing.T) {
 	_, err = s.Secret(ctx, "ns", "late")
 	g.Expect(apierrors.IsNotFound(err)).To(BeTrue())
 
+	g.Eventually(c.opened.Load).Should(BeEquivalentTo(2), "both objects are watched")
 	changed := got.DeepCopy()
 	changed.Data["k"] = "2"
 	g.Eventually(func() error { return c.Update(ctx, changed) }).Should(Succeed())
