@@ -18,10 +18,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// Names under which the controllers log and count.
+// Names of the controllers and of their queues in metrics, as upstream's.
 const (
-	SignerName  = "bootstrap-signer-controller"
-	CleanerName = "token-cleaner-controller"
+	SignerName, SignerQueueName   = "bootstrap-signer-controller", "bootstrap_signer_queue"
+	CleanerName, CleanerQueueName = "token-cleaner-controller", "token_cleaner"
 )
 
 // Signer keeps the signatures of cluster-info. Make it with NewSigner.

@@ -15,6 +15,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
+// Names of the controllers and of their queues in metrics, as upstream's: approving and
+// signing count together there.
+const (
+	ApproverName = "certificatesigningrequest-approving-controller"
+	SignerName   = "certificatesigningrequest-signing-controller"
+	CleanerName  = "certificatesigningrequest-cleaner-controller"
+
+	ApproverQueueName, SignerQueueName = "certificate", "certificate"
+)
+
 // Approver approves requests of agents for client certificates.
 type Approver struct {
 	client client.Client
@@ -28,7 +38,7 @@ func NewApprover(c client.Client, clk clock.PassiveClock) *Approver {
 
 // SetupWithManager wakes the Approver for every request.
 func (a *Approver) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	return ctrl.NewControllerManagedBy(mgr).Named("certificatesigningrequest-approving-controller").
+	return ctrl.NewControllerManagedBy(mgr).Named(ApproverName).
 		For(&certificatesv1.CertificateSigningRequest{}).WithOptions(opts).Complete(a)
 }
 

@@ -31,7 +31,7 @@ func NewCleaner(c client.Client, clk clock.PassiveClock) *Cleaner {
 // SetupWithManager wakes the Cleaner for every request of either kind.
 func (c *Cleaner) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
 	return errors.Join(
-		ctrl.NewControllerManagedBy(mgr).Named("certificatesigningrequest-cleaner-controller").
+		ctrl.NewControllerManagedBy(mgr).Named(CleanerName).
 			For(&certificatesv1.CertificateSigningRequest{}).WithOptions(opts).Complete(c),
 		ctrl.NewControllerManagedBy(mgr).Named("podcertificaterequest-cleaner-controller").
 			For(&certificatesv1.PodCertificateRequest{}).WithOptions(opts).Complete(reconcile.Func(c.cleanPodRequest)),

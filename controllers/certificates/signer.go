@@ -59,7 +59,7 @@ func NewSigner(c client.Client, clk clock.PassiveClock, a Authorities) *Signer {
 
 // SetupWithManager wakes the Signer for every request.
 func (s *Signer) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	return ctrl.NewControllerManagedBy(mgr).Named("certificatesigningrequest-signing-controller").
+	return ctrl.NewControllerManagedBy(mgr).Named(SignerName).
 		For(&certificatesv1.CertificateSigningRequest{}).WithOptions(opts).Complete(s)
 }
 

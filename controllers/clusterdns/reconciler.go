@@ -21,8 +21,8 @@ import (
 	"github.com/coracle-k8s/coracle/apis"
 )
 
-// ControllerName is the name under which the controller logs and counts.
-const ControllerName = "cluster-dns-controller"
+// Name is the controller's name.
+const Name = "cluster-dns-controller"
 
 // Reconciler keeps the Service kube-dns. Make it with New.
 type Reconciler struct {
@@ -40,9 +40,9 @@ func New(c client.Client, address string) *Reconciler {
 // cease to answer queries, and by changes of what it keeps.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
 	opts.Reconciler, opts.MaxConcurrentReconciles = r, 1
-	c, err := controller.New(ControllerName, mgr, opts)
+	c, err := controller.New(Name, mgr, opts)
 	if err != nil {
-		return fmt.Errorf("building %s: %w", ControllerName, err)
+		return fmt.Errorf("building %s: %w", Name, err)
 	}
 	one := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
 		return []reconcile.Request{{NamespacedName: client.ObjectKey{Namespace: metav1.NamespaceSystem, Name: ServiceName}}}

@@ -17,6 +17,9 @@ import (
 // Name is the controller's name and field manager, as upstream's.
 const Name = "clusterrole-aggregation-controller"
 
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "ClusterRoleAggregator"
+
 // Reconciler writes the rules of one aggregated ClusterRole.
 type Reconciler struct{ client client.Client }
 

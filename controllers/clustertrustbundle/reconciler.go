@@ -27,6 +27,9 @@ const KubeAPIServerServing = "kubernetes.io/kube-apiserver-serving"
 // Name is the controller's name, as upstream's.
 const Name = "kube-apiserver-serving-clustertrustbundle-publisher-controller"
 
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "ca_cert_publisher_cluster_trust_bundles"
+
 // Publisher keeps the bundle of one signer. A request names the signer.
 type Publisher struct {
 	client client.Client

@@ -17,8 +17,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// ControllerName is the name under which the controller logs and counts.
-const ControllerName = "cronjob-controller"
+// Name is the controller's name, as upstream's.
+const Name = "cronjob-controller"
+
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "cronjob"
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
@@ -27,9 +30,9 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
 	r.live = mgr.GetAPIReader()
 	opts.Reconciler = r
-	c, err := controller.New(ControllerName, mgr, opts)
+	c, err := controller.New(Name, mgr, opts)
 	if err != nil {
-		return fmt.Errorf("building %s: %w", ControllerName, err)
+		return fmt.Errorf("building %s: %w", Name, err)
 	}
 	if err := c.Watch(source.Kind(mgr.GetCache(), &batchv1.CronJob{}, r.handler())); err != nil {
 		return fmt.Errorf("watching CronJobs: %w", err)

@@ -25,8 +25,11 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/internal/pace"
 )
 
-// ControllerName is the name under which the controller logs and counts.
-const ControllerName = "daemonset-controller"
+// Name is the controller's name, as upstream's.
+const Name = "daemonset-controller"
+
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "daemonset"
 
 const (
 	// podEventInterval is how often the events of pods and nodes may wake a set.

@@ -24,8 +24,11 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/internal/owned"
 )
 
-// ControllerName is the name under which the controller logs and counts.
-const ControllerName = "deployment-controller"
+// Name is the controller's name, as upstream's.
+const Name = "deployment-controller"
+
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "deployment"
 
 // errNotYet ends a reconcile whose rest must wait for an event that is sure to
 // come: the cache is behind, or another client wrote first.

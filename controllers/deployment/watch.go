@@ -28,9 +28,9 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
 	r.live = mgr.GetAPIReader()
 	opts.Reconciler = r
-	c, err := controller.New(ControllerName, mgr, opts)
+	c, err := controller.New(Name, mgr, opts)
 	if err != nil {
-		return fmt.Errorf("building %s: %w", ControllerName, err)
+		return fmt.Errorf("building %s: %w", Name, err)
 	}
 	var d, s client.Object = &appsv1.Deployment{}, &appsv1.ReplicaSet{}
 	if err := c.Watch(source.Kind(mgr.GetCache(), d, handler.EventHandler(&handler.EnqueueRequestForObject{}))); err != nil {

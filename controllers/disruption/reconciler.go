@@ -18,8 +18,15 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/internal/pace"
 )
 
-// ControllerName is the name under which the controller logs and counts.
-const ControllerName = "disruption-controller"
+// Name is the controller's name, as upstream's.
+const Name = "disruption-controller"
+
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "disruption"
+
+// StalePodsName is the name of the controller that resets stale conditions of pods, and
+// StalePodsQueueName that of its queue in metrics, as upstream's.
+const StalePodsName, StalePodsQueueName = Name + "-stale-pods", "stale_pod_disruption"
 
 // podEventInterval is how often the events of its pods may wake a budget.
 const podEventInterval = 40 * time.Millisecond

@@ -31,9 +31,9 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Optio
 	conditions := opts
 	conditions.Reconciler = reconcile.Func(r.reconcilePod)
 	opts.Reconciler = r
-	c, err := controller.New(ControllerName, mgr, opts)
+	c, err := controller.New(Name, mgr, opts)
 	if err != nil {
-		return fmt.Errorf("building %s: %w", ControllerName, err)
+		return fmt.Errorf("building %s: %w", Name, err)
 	}
 	var budget client.Object = &policyv1.PodDisruptionBudget{}
 	if err := c.Watch(source.Kind(mgr.GetCache(), budget, handler.EventHandler(&handler.EnqueueRequestForObject{}))); err != nil {
@@ -42,7 +42,7 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Optio
 	if err := c.Watch(source.Kind(mgr.GetCache(), &corev1.Pod{}, r.podHandler())); err != nil {
 		return fmt.Errorf("watching pods: %w", err)
 	}
-	stale, err := controller.New(ControllerName+"-stale-pods", mgr, conditions)
+	stale, err := controller.New(StalePodsName, mgr, conditions)
 	if err != nil {
 		return fmt.Errorf("building the controller of stale conditions: %w", err)
 	}

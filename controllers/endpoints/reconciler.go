@@ -31,6 +31,9 @@ import (
 // Name is the controller's name, as upstream's.
 const Name = "endpoints-controller"
 
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "endpoint"
+
 // Reconciler keeps the Endpoints of one Service. A request names a Service,
 // which is the name of its Endpoints too.
 type Reconciler struct {

@@ -25,6 +25,9 @@ import (
 // Name is the controller's name, as upstream's.
 const Name = "endpointslice-controller"
 
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "endpoint_slice"
+
 // DefaultMaxEndpointsPerSlice is upstream's default of
 // --max-endpoints-per-slice.
 const DefaultMaxEndpointsPerSlice = 100

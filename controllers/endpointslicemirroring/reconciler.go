@@ -25,8 +25,11 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/internal/expect"
 )
 
-// ControllerName is the name under which the controller logs and counts.
-const ControllerName = "endpointslice-mirroring-controller"
+// Name is the controller's name, as upstream's.
+const Name = "endpointslice-mirroring-controller"
+
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "endpoint_slice_mirroring"
 
 // Reconciler mirrors Endpoints. Make it with New.
 type Reconciler struct {
@@ -45,9 +48,9 @@ func New(c client.Client, clk clock.PassiveClock, rec record.EventRecorder) *Rec
 // slices wake it.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
 	opts.Reconciler = r
-	c, err := controller.New(ControllerName, mgr, opts)
+	c, err := controller.New(Name, mgr, opts)
 	if err != nil {
-		return fmt.Errorf("building %s: %w", ControllerName, err)
+		return fmt.Errorf("building %s: %w", Name, err)
 	}
 	byName := handler.EventHandler(&handler.EnqueueRequestForObject{})
 	var endpoints, service client.Object = &corev1.Endpoints{}, &corev1.Service{}

@@ -33,6 +33,9 @@ import (
 // Name is the controller's name, as upstream's.
 const Name = "ephemeral-volume-controller"
 
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "ephemeral_volume"
+
 // Reconciler makes the claims of one pod.
 type Reconciler struct {
 	client   client.Client

@@ -24,6 +24,9 @@ import (
 // Name is the controller's name, as upstream's.
 const Name = "garbage-collector-controller"
 
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "garbage_collector_attempt_to_delete"
+
 // DefaultConcurrency is the number of objects collected at once, upstream's
 // default of --concurrent-gc-syncs.
 const DefaultConcurrency = 20

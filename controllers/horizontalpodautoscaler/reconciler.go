@@ -26,8 +26,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// ControllerName is the name under which the controller logs and counts.
-const ControllerName = "horizontal-pod-autoscaler-controller"
+// Name is the controller's name, as upstream's.
+const Name = "horizontal-pod-autoscaler-controller"
+
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "horizontalpodautoscaler"
 
 // DefaultPeriod is how often metrics are looked at.
 const DefaultPeriod = 15 * time.Second
@@ -66,10 +69,10 @@ func New(c Config) *Reconciler {
 // SetupWithManager registers the controller. An autoscaler is woken when its
 // specification changes, and once every period.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	err := builder.ControllerManagedBy(mgr).Named(ControllerName).WithOptions(opts).
+	err := builder.ControllerManagedBy(mgr).Named(Name).WithOptions(opts).
 		For(&autoscalingv2.HorizontalPodAutoscaler{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).Complete(r)
 	if err != nil {
-		return fmt.Errorf("building %s: %w", ControllerName, err)
+		return fmt.Errorf("building %s: %w", Name, err)
 	}
 	return nil
 }

@@ -22,8 +22,15 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/internal/podevents"
 )
 
-// ControllerName is the name under which the controller logs and counts.
-const ControllerName = "job-controller"
+// Name is the controller's name, as upstream's.
+const Name = "job-controller"
+
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "job"
+
+// OrphansName is the name of the controller that removes the finalizer from pods without a Job,
+// and OrphansQueueName that of its queue in metrics, as upstream's.
+const OrphansName, OrphansQueueName = "job-orphan-pods", "job_orphan_pod"
 
 type queue = podevents.Queue
 
@@ -34,11 +41,11 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Optio
 	r.live = mgr.GetAPIReader()
 	mine, orphaned := opts, opts
 	mine.Reconciler, orphaned.Reconciler = r, &orphans{client: r.client}
-	jobs, err := controller.New(ControllerName, mgr, mine)
+	jobs, err := controller.New(Name, mgr, mine)
 	if err != nil {
-		return fmt.Errorf("building %s: %w", ControllerName, err)
+		return fmt.Errorf("building %s: %w", Name, err)
 	}
-	rest, err := controller.New("job-orphan-pods", mgr, orphaned)
+	rest, err := controller.New(OrphansName, mgr, orphaned)
 	if err != nil {
 		return fmt.Errorf("building the controller of orphaned pods: %w", err)
 	}

@@ -24,8 +24,11 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/internal/pace"
 )
 
-// ControllerName is the name under which the controller logs and counts.
-const ControllerName = "namespace-controller"
+// Name is the controller's name, as upstream's.
+const Name = "namespace-controller"
+
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "namespace"
 
 // podEventInterval is how often the ends of its pods may wake a namespace.
 const podEventInterval = 50 * time.Millisecond
@@ -70,9 +73,9 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 // to terminate, and the ends of pods in such a namespace do.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
 	opts.Reconciler = r
-	c, err := controller.New(ControllerName, mgr, opts)
+	c, err := controller.New(Name, mgr, opts)
 	if err != nil {
-		return fmt.Errorf("building %s: %w", ControllerName, err)
+		return fmt.Errorf("building %s: %w", Name, err)
 	}
 	var ns, pod client.Object = &corev1.Namespace{}, &corev1.Pod{}
 	if err := c.Watch(source.Kind(mgr.GetCache(), ns, namespaceHandler())); err != nil {

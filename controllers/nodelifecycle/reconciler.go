@@ -25,6 +25,9 @@ import (
 // Name is the controller's name, as upstream's.
 const Name = "node-lifecycle-controller"
 
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "node_lifecycle_controller"
+
 // podParallelism is how many pods of a silent node are marked at once.
 const podParallelism = 16
 

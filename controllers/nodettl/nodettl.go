@@ -26,8 +26,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// ControllerName is the name under which the controller logs and counts.
-const ControllerName = "ttl-controller"
+// Name is the controller's name, as upstream's.
+const Name = "ttl-controller"
+
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "ttlcontroller"
 
 // step is a range of numbers of nodes and the seconds that go with it. Ranges
 // overlap by a tenth.
@@ -66,9 +69,9 @@ func New(c client.Client) *Reconciler { return &Reconciler{client: c, nodes: map
 // is a heartbeat away.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
 	opts.Reconciler = r
-	c, err := controller.New(ControllerName, mgr, opts)
+	c, err := controller.New(Name, mgr, opts)
 	if err != nil {
-		return fmt.Errorf("building %s: %w", ControllerName, err)
+		return fmt.Errorf("building %s: %w", Name, err)
 	}
 	if err := c.Watch(source.Kind(mgr.GetCache(), &corev1.Node{}, r.handler())); err != nil {
 		return fmt.Errorf("watching nodes: %w", err)

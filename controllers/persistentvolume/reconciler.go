@@ -30,6 +30,9 @@ import (
 // Name is the controller's name, as upstream's.
 const Name = "persistentvolume-binder-controller"
 
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "claims"
+
 // conflictRetry is how long the cache gets to learn of a write.
 const conflictRetry = 20 * time.Millisecond
 

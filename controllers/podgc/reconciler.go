@@ -24,8 +24,8 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/internal/slowstart"
 )
 
-// ControllerName is the name under which the controller logs and counts.
-const ControllerName = "pod-garbage-collector-controller"
+// Name is the controller's name, as upstream's.
+const Name = "pod-garbage-collector-controller"
 
 // DefaultThreshold is how many finished pods are kept by default.
 const DefaultThreshold = 12500
@@ -64,9 +64,9 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Optio
 	r.live = mgr.GetAPIReader()
 	opts.Reconciler = r
 	opts.MaxConcurrentReconciles = 1
-	c, err := controller.New(ControllerName, mgr, opts)
+	c, err := controller.New(Name, mgr, opts)
 	if err != nil {
-		return fmt.Errorf("building %s: %w", ControllerName, err)
+		return fmt.Errorf("building %s: %w", Name, err)
 	}
 	var pod, node client.Object = &corev1.Pod{}, &corev1.Node{}
 	if err := c.Watch(source.Kind(mgr.GetCache(), pod, r.podHandler())); err != nil {

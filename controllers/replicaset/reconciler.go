@@ -9,8 +9,11 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/replicas"
 )
 
-// ControllerName is the name under which the controller logs and counts.
-const ControllerName = "replicaset-controller"
+// Name is the controller's name, as upstream's.
+const Name = "replicaset-controller"
+
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "replicaset"
 
 // New returns the ReplicaSet controller; register it with SetupWithManager.
 func New(c client.Client, clk clock.Clock, rec record.EventRecorder) *replicas.Reconciler {
@@ -21,7 +24,7 @@ func New(c client.Client, clk clock.Clock, rec record.EventRecorder) *replicas.R
 func Kind() replicas.Kind {
 	return replicas.Kind{
 		GVK:        appsv1.SchemeGroupVersion.WithKind("ReplicaSet"),
-		Controller: ControllerName,
+		Controller: Name,
 		New:        func() client.Object { return &appsv1.ReplicaSet{} },
 		NewList:    func() client.ObjectList { return &appsv1.ReplicaSetList{} },
 		Items: func(l client.ObjectList) []client.Object {

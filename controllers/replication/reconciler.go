@@ -11,8 +11,11 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/replicas"
 )
 
-// ControllerName is the name under which the controller logs and counts.
-const ControllerName = "replicationcontroller-controller"
+// Name is the controller's name, as upstream's.
+const Name = "replicationcontroller-controller"
+
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "replicationmanager"
 
 // New returns the ReplicationController controller; register it with
 // SetupWithManager.
@@ -24,7 +27,7 @@ func New(c client.Client, clk clock.Clock, rec record.EventRecorder) *replicas.R
 func Kind() replicas.Kind {
 	return replicas.Kind{
 		GVK:        corev1.SchemeGroupVersion.WithKind("ReplicationController"),
-		Controller: ControllerName,
+		Controller: Name,
 		New:        func() client.Object { return &corev1.ReplicationController{} },
 		NewList:    func() client.ObjectList { return &corev1.ReplicationControllerList{} },
 		Items: func(l client.ObjectList) []client.Object {

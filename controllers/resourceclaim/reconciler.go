@@ -29,6 +29,9 @@ import (
 // claims has a queue of its own, unlike upstream.
 const Name = "resourceclaim-controller"
 
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "resource_claim"
+
 // fieldManager has upstream's name.
 const fieldManager = "ResourceClaimController"
 

@@ -23,8 +23,11 @@ import (
 	"github.com/coracle-k8s/coracle/apis/quota"
 )
 
-// ControllerName is the name under which the controller logs and counts.
-const ControllerName = "resourcequota-controller"
+// Name is the controller's name, as upstream's.
+const Name = "resourcequota-controller"
+
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "resourcequota_primary"
 
 const (
 	// recountInterval is how often every quota is recounted without a reason.

@@ -32,9 +32,9 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 // something back.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
 	opts.Reconciler = r
-	c, err := controller.New(ControllerName, mgr, opts)
+	c, err := controller.New(Name, mgr, opts)
 	if err != nil {
-		return fmt.Errorf("building %s: %w", ControllerName, err)
+		return fmt.Errorf("building %s: %w", Name, err)
 	}
 	r.controller, r.cache = c, mgr.GetCache()
 	var q client.Object = &corev1.ResourceQuota{}

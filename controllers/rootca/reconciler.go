@@ -25,6 +25,9 @@ import (
 // Name is the controller's name, as upstream's.
 const Name = "root-ca-certificate-publisher-controller"
 
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "root_ca_cert_publisher"
+
 // Reconciler publishes the authority to one namespace. A request names a
 // Namespace.
 type Reconciler struct {

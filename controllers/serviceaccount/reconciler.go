@@ -23,6 +23,9 @@ import (
 // Name is the controller's name, as upstream's.
 const Name = "serviceaccount-controller"
 
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "serviceaccount"
+
 // Reconciler creates the wanted ServiceAccounts of a namespace. A request names
 // a Namespace.
 type Reconciler struct {

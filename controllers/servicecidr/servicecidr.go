@@ -40,6 +40,9 @@ import (
 // Name is the controller's name, as upstream's.
 const Name = "service-cidr-controller"
 
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "ipaddresses"
+
 // deletionGrace is how long a range stays after its deletion; upstream's.
 const deletionGrace = 10 * time.Second
 

@@ -26,8 +26,11 @@ import (
 	"github.com/coracle-k8s/coracle/controllers/internal/pace"
 )
 
-// ControllerName is the name under which the controller logs and counts.
-const ControllerName = "statefulset-controller"
+// Name is the controller's name, as upstream's.
+const Name = "statefulset-controller"
+
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "statefulset"
 
 // podEventInterval is how often the events of its pods may wake a set. It is
 // short, because in an ordered set each pod waits for the one before it.

@@ -29,9 +29,9 @@ type queue = podevents.Queue
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
 	r.live = mgr.GetAPIReader()
 	opts.Reconciler = r
-	c, err := controller.New(ControllerName, mgr, opts)
+	c, err := controller.New(Name, mgr, opts)
 	if err != nil {
-		return fmt.Errorf("building %s: %w", ControllerName, err)
+		return fmt.Errorf("building %s: %w", Name, err)
 	}
 	var set, pod, pvc client.Object = &appsv1.StatefulSet{}, &corev1.Pod{}, &corev1.PersistentVolumeClaim{}
 	if err := c.Watch(source.Kind(mgr.GetCache(), set, r.setHandler())); err != nil {

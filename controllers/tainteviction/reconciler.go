@@ -32,6 +32,9 @@ import (
 // Name is the controller's name, as upstream's.
 const Name = "taint-eviction-controller"
 
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "noexec_taint_pod"
+
 // Reconciler evicts one pod when its time has come. A request names a Pod.
 type Reconciler struct {
 	client   client.Client

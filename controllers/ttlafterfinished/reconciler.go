@@ -21,8 +21,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// ControllerName is the name under which the controller logs and counts.
-const ControllerName = "ttl-after-finished-controller"
+// Name is the controller's name, as upstream's.
+const Name = "ttl-after-finished-controller"
+
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "ttl_jobs_to_delete"
 
 // Reconciler deletes Jobs whose time has come. Make it with New.
 type Reconciler struct {
@@ -42,9 +45,9 @@ func New(c client.Client, clk clock.PassiveClock) *Reconciler {
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
 	r.live = mgr.GetAPIReader()
 	opts.Reconciler = r
-	c, err := controller.New(ControllerName, mgr, opts)
+	c, err := controller.New(Name, mgr, opts)
 	if err != nil {
-		return fmt.Errorf("building %s: %w", ControllerName, err)
+		return fmt.Errorf("building %s: %w", Name, err)
 	}
 	finished := predicate.NewTypedPredicateFuncs(func(j *batchv1.Job) bool { _, ok := Expiry(j); return ok })
 	if err := c.Watch(source.Kind(mgr.GetCache(), &batchv1.Job{}, &handler.TypedEnqueueRequestForObject[*batchv1.Job]{}, finished)); err != nil {

@@ -37,6 +37,9 @@ import (
 // Name is the controller's name, as upstream's.
 const Name = "persistentvolume-expander-controller"
 
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "volume_expand"
+
 // resizerAnnotation names the component that is to grow a claim's volume.
 const resizerAnnotation = "volume.kubernetes.io/storage-resizer"
 

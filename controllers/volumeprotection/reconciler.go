@@ -24,11 +24,11 @@ import (
 	"github.com/coracle-k8s/coracle/apis/index"
 )
 
-// Names of the controllers, as upstream's.
+// Names of the controllers and of their queues in metrics, as upstream's.
 const (
-	ClaimsName            = "persistentvolumeclaim-protection-controller"
-	VolumesName           = "persistentvolume-protection-controller"
-	AttributesClassesName = "volumeattributesclass-protection-controller"
+	ClaimsName, ClaimsQueueName                       = "persistentvolumeclaim-protection-controller", "pvcprotection"
+	VolumesName, VolumesQueueName                     = "persistentvolume-protection-controller", "pvprotection"
+	AttributesClassesName, AttributesClassesQueueName = "volumeattributesclass-protection-controller", "vacprotection"
 )
 
 // conflictRetry is how long the cache gets to learn of a write.

@@ -51,7 +51,7 @@ func (c *Cleaner) SetupWithManager(mgr manager.Manager, opts controller.Options)
 		UpdateFunc: func(event.UpdateEvent) bool { return false },
 		DeleteFunc: func(event.DeleteEvent) bool { return false },
 	}
-	return ctrl.NewControllerManagedBy(mgr).Named("legacy-serviceaccount-token-cleaner-controller").
+	return ctrl.NewControllerManagedBy(mgr).Named(CleanerName).
 		For(&corev1.Secret{}, builder.WithPredicates(seen)).WithOptions(opts).Complete(c)
 }
 

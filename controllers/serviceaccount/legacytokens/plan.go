@@ -9,8 +9,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// TrackerName is the name of the controller that tracks the tokens' use.
-const TrackerName = "legacy_token_tracking_controller"
+// Names of the controllers that track the tokens' use and remove unused ones, as upstream's.
+const (
+	TrackerName = "legacy_token_tracking_controller"
+	CleanerName = "legacy-serviceaccount-token-cleaner-controller"
+)
 
 const (
 	// ConfigMapName is the ConfigMap in kube-system with the day since which uses are recorded.

@@ -23,6 +23,9 @@ import (
 // Name is the controller's name, as upstream's.
 const Name = "serviceaccount-token-controller"
 
+// QueueName is the name of its queue in metrics, as upstream's.
+const QueueName = "serviceaccount_tokens_service"
+
 // TokenGenerator signs tokens. It is called concurrently.
 type TokenGenerator interface {
 	// Generate returns a token without an end for the account, bound to the
