@@ -45,6 +45,8 @@ type Config struct {
 	// Proxy is the client certificate for aggregated API servers, which trust the
 	// user names that it passes on. Without it the server shows them none.
 	Proxy tls.Certificate
+	// Loopback connects clients of this process to the server. Default: a new one.
+	Loopback *Loopback
 	// Nodes reaches the agents for logs, exec and the like.
 	Nodes registry.NodeConnector
 	// Services is the Service network.
@@ -82,6 +84,9 @@ const DefaultIssuer = "https://kubernetes.default.svc.cluster.local"
 func (c *Config) complete() error {
 	if c.Clock == nil {
 		c.Clock = clock.RealClock{}
+	}
+	if c.Loopback == nil {
+		c.Loopback = NewLoopback()
 	}
 	if c.Issuer == "" {
 		c.Issuer = DefaultIssuer

@@ -22,7 +22,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/endpoints/discovery"
 	"k8s.io/apiserver/pkg/endpoints/discovery/aggregated"
 	genericapiserver "k8s.io/apiserver/pkg/server"
@@ -38,7 +37,6 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/encryption"
 	"github.com/coracle-k8s/coracle/apiserver/etcd"
 	"github.com/coracle-k8s/coracle/apiserver/fairness"
-	"github.com/coracle-k8s/coracle/apiserver/inprocess"
 	"github.com/coracle-k8s/coracle/apiserver/openapi"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/apiserver/services"
@@ -52,7 +50,6 @@ type Server struct {
 	getter     *storage.Getter
 	dispatcher *dispatch.Dispatcher
 	generic    *genericapiserver.GenericAPIServer
-	transport  *inprocess.Transport
 	frontend   *frontend
 	// connections are those of the frontend.
 	connections *connections.Pool
@@ -90,7 +87,6 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	s := &Server{config: c, done: make(chan struct{}), stopping: make(chan struct{}), docs: openapi.New(served(c.Resources)), connections: connections.New(c.Connections, c.Clock, c.Report)}
 	s.services = s.newServices()
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	s.transport = inprocess.New(&user.DefaultInfo{Name: user.APIServerUser, Groups: []string{user.SystemPrivilegedGroup, user.AllAuthenticated}})
 	started := make(chan error, 1)
 	go func() {
 		var err error
@@ -130,7 +126,7 @@ func (s *Server) await(ctx context.Context, path string) error {
 		if err != nil {
 			return fmt.Errorf("asking for readiness: %w", err)
 		}
-		response, err := s.transport.RoundTrip(req)
+		response, err := s.config.Loopback.transport.RoundTrip(req)
 		if err != nil {
 			return fmt.Errorf("asking for readiness: %w", err)
 		}
@@ -285,7 +281,7 @@ func (s *Server) build(c *genericapiserver.Config) error {
 		return err
 	}
 	s.frontend = &frontend{listeners: s.config.Listeners, connections: s.connections, tls: config, http2: s.config.Settings.HTTP2, handler: s.generic.Handler}
-	s.transport.Serve(innerChain(front{s, s.generic.Handler.Director}, c, s.config.Report))
+	s.config.Loopback.transport.Serve(innerChain(front{s, s.generic.Handler.Director}, c, s.config.Report))
 	return nil
 }
 
@@ -350,18 +346,8 @@ func (s *Server) closeListeners() {
 	}
 }
 
-// RESTConfig connects a client of this process, as system:masters, without a
-// socket. Requests made before the server is up wait for it.
-func (s *Server) RESTConfig() *rest.Config {
-	return &rest.Config{
-		Host: "http://coracle.in-process", Transport: s.transport, QPS: -1,
-		ContentConfig: rest.ContentConfig{
-			ContentType:        runtime.ContentTypeProtobuf,
-			AcceptContentTypes: runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON,
-		},
-		UserAgent: "coracle",
-	}
-}
+// RESTConfig connects a client of this process: see Loopback.RESTConfig.
+func (s *Server) RESTConfig() *rest.Config { return s.config.Loopback.RESTConfig() }
 
 // Services returns the network by which the server calls Services. Calls before
 // the server is built fail.

@@ -23,7 +23,7 @@ func (s *Server) stop() {
 	if s.serving {
 		<-s.done
 	}
-	s.end("requests of this process", s.transport.Stop)
+	s.end("requests of this process", s.config.Loopback.transport.Stop)
 	s.services.Stop()
 	s.end("custom resources and aggregation", s.running.Wait)
 	if s.access != nil {

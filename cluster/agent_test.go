@@ -26,6 +26,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/apiserver/connections"
 	"github.com/coracle-k8s/coracle/cluster/agent"
+	"github.com/coracle-k8s/coracle/cluster/joinserver"
 	"github.com/coracle-k8s/coracle/cluster/jointoken"
 )
 
@@ -74,7 +75,7 @@ func (c *Cluster) joiner(t *testing.T, node string) *agent.Joiner {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pin, err := jointoken.NewPin(c.pki.PEM)
+	pin, err := jointoken.NewPin(c.credentials.Authority.PEM)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +98,7 @@ func TestAgentJoins(t *testing.T) {
 	g.Expect(again.NodePodCIDR).To(Equal(first.NodePodCIDR))
 	g.Expect(again.Client.Leaf.PublicKey).NotTo(Equal(first.Client.Leaf.PublicKey))
 	g.Expect(first.Client.Leaf.Subject.CommonName).To(Equal("system:node:one"))
-	g.Expect(first.Client.Leaf.Subject.Organization).To(ConsistOf("system:nodes", agentGroup))
+	g.Expect(first.Client.Leaf.Subject.Organization).To(ConsistOf("system:nodes", joinserver.AgentGroup))
 	g.Expect(first.Serving.Leaf.DNSNames).To(Equal([]string{"one"}))
 
 	t.Run("it sees what is its own", func(t *testing.T) { seesItsOwn(t, c, first) })
@@ -196,7 +197,7 @@ func servesTheServer(t *testing.T, c *Cluster, m *agent.Membership) {
 	code, text := ask(transport, to)
 	g.Expect(code).To(Equal(http.StatusOK))
 	g.Expect(text).To(Equal("fine"))
-	node2 := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.nodeCA.Pool(), ServerName: "one", Certificates: []tls.Certificate{m.Client}}}
+	node2 := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.credentials.NodeAuthority.Pool(), ServerName: "one", Certificates: []tls.Certificate{m.Client}}}
 	defer node2.CloseIdleConnections()
 	code, _ = ask(node2, &url.URL{Scheme: "https", Host: listener.Addr().String()})
 	g.Expect(code).To(Equal(http.StatusForbidden), "to another node")
@@ -208,7 +209,7 @@ func servesTheServer(t *testing.T, c *Cluster, m *agent.Membership) {
 func TestConnectorReachesNodesOfTheProcess(t *testing.T) {
 	g := NewWithT(t)
 	c := start(t)
-	c.nodes.add("here", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	c.nodes.Add("here", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
 	to, transport, err := c.nodes.Connect(t.Context(), "here")
 	g.Expect(err).NotTo(HaveOccurred())
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, to.String(), nil)

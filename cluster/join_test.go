@@ -109,16 +109,16 @@ func TestCertificatesOfAgents(t *testing.T) {
 		host  string
 		good  bool
 	}{
-		"serving as itself":                     {m.Serving.Leaf, c.nodeCA.Pool(), server, "one", true},
-		"serving at its address":                {m.Serving.Leaf, c.nodeCA.Pool(), server, home, true},
-		"serving as another":                    {m.Serving.Leaf, c.nodeCA.Pool(), server, "two", false},
+		"serving as itself":                     {m.Serving.Leaf, c.credentials.NodeAuthority.Pool(), server, "one", true},
+		"serving at its address":                {m.Serving.Leaf, c.credentials.NodeAuthority.Pool(), server, home, true},
+		"serving as another":                    {m.Serving.Leaf, c.credentials.NodeAuthority.Pool(), server, "two", false},
 		"serving, to clients of the cluster":    {m.Serving.Leaf, m.Authority, server, "one", false},
-		"serving, to users of the kubeconfig":   {m.Serving.Leaf, c.pki.Pool(), server, home, false},
-		"a client with what it serves with":     {m.Serving.Leaf, c.nodeCA.Pool(), client, "", false},
-		"a client with what it serves with too": {m.Serving.Leaf, c.pki.Pool(), client, "", false},
-		"a client":                              {m.Client.Leaf, c.pki.Pool(), client, "", true},
-		"serving with the client certificate":   {m.Client.Leaf, c.pki.Pool(), server, "", false},
-		"a client with a node's authority":      {m.Client.Leaf, c.nodeCA.Pool(), client, "", false},
+		"serving, to users of the kubeconfig":   {m.Serving.Leaf, c.credentials.Authority.Pool(), server, home, false},
+		"a client with what it serves with":     {m.Serving.Leaf, c.credentials.NodeAuthority.Pool(), client, "", false},
+		"a client with what it serves with too": {m.Serving.Leaf, c.credentials.Authority.Pool(), client, "", false},
+		"a client":                              {m.Client.Leaf, c.credentials.Authority.Pool(), client, "", true},
+		"serving with the client certificate":   {m.Client.Leaf, c.credentials.Authority.Pool(), server, "", false},
+		"a client with a node's authority":      {m.Client.Leaf, c.credentials.NodeAuthority.Pool(), client, "", false},
 	} {
 		_, err := v.cert.Verify(x509.VerifyOptions{Roots: v.roots, KeyUsages: []x509.ExtKeyUsage{v.usage}, DNSName: v.host})
 		g.Expect(err == nil).To(Equal(v.good), "%s: %v", name, err)
@@ -128,7 +128,7 @@ func TestCertificatesOfAgents(t *testing.T) {
 	impostor.TLS = &tls.Config{Certificates: []tls.Certificate{m.Serving}}
 	impostor.StartTLS()
 	defer impostor.Close()
-	victim := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.pki.Pool(), ServerName: "one"}}
+	victim := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: c.credentials.Authority.Pool(), ServerName: "one"}}
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, impostor.URL, nil)
 	g.Expect(err).NotTo(HaveOccurred())
 	_, err = victim.RoundTrip(request)

@@ -2,55 +2,31 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
-	"net/netip"
-	"syscall"
 
-	"golang.org/x/sys/unix"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/coracle-k8s/coracle/cluster/node"
 )
 
-// nodeAddress returns the first real node's address, empty without real nodes:
-// the configured one, that of the default route, or the first of the link range.
-func (c *Cluster) nodeAddress() string {
-	if *c.config.Nodes == 0 {
-		return ""
-	}
-	if c.config.Node.Address != "" {
-		return c.config.Node.Address
-	}
-	// Connecting a UDP socket sends nothing; it asks the kernel for the route.
-	if conn, err := net.Dial("udp4", "192.0.2.1:9"); err == nil {
-		defer conn.Close()
-		return conn.LocalAddr().(*net.UDPAddr).IP.String()
-	}
-	return netip.MustParsePrefix(c.config.Network.LinkCIDR).Addr().Next().String() // Validate checked it
-}
-
-// bindEarly lets a socket take an address that the network sets up later.
-func bindEarly(_, _ string, raw syscall.RawConn) error {
-	var failed error
-	err := raw.Control(func(fd uintptr) {
-		failed = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_FREEBIND, 1)
+// addNodes adds the real nodes of this process. What they do to the machine is undone when the
+// cluster stops, after the manager has ended.
+func (c *controlPlane) addNodes(mgr manager.Manager) error {
+	var cleanup []func(context.Context)
+	c.onStop(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), node.StopTimeout)
+		defer cancel()
+		for i := len(cleanup) - 1; i >= 0; i-- {
+			cleanup[i](ctx)
+		}
 	})
-	return errors.Join(err, failed)
-}
-
-func (c *Cluster) addNodes(_ context.Context, p *parts) error {
-	if *c.config.Nodes == 0 {
-		return nil
-	}
-	p.cleanup = append(p.cleanup, func(ctx context.Context) {
+	cleanup = append(cleanup, func(ctx context.Context) {
 		if err := node.Remove(ctx, c.id); err != nil {
 			c.options.logger.Error(err, "Removing the pod network and cgroups")
 		}
 	})
-	shared, err := c.nodeHost(p.manager)
+	shared, err := c.nodeHost(mgr)
 	if err != nil {
 		return err
 	}
@@ -59,8 +35,8 @@ func (c *Cluster) addNodes(_ context.Context, p *parts) error {
 		if err != nil {
 			return err
 		}
-		p.cleanup = append(p.cleanup, n.Cleanup)
-		if err := p.manager.Add(n); err != nil {
+		cleanup = append(cleanup, n.Cleanup)
+		if err := mgr.Add(n); err != nil {
 			return fmt.Errorf("adding node %s: %w", n.Name, err)
 		}
 	}
@@ -68,7 +44,7 @@ func (c *Cluster) addNodes(_ context.Context, p *parts) error {
 }
 
 // nodeHost returns what all nodes of this process share.
-func (c *Cluster) nodeHost(mgr manager.Manager) (*node.Host, error) {
+func (c *controlPlane) nodeHost(mgr manager.Manager) (*node.Host, error) {
 	live, err := client.NewWithWatch(c.server.RESTConfig(), client.Options{Scheme: c.clientScheme, Mapper: c.server.Mapper()})
 	if err != nil {
 		return nil, fmt.Errorf("making the nodes' client: %w", err)
@@ -80,11 +56,11 @@ func (c *Cluster) nodeHost(mgr manager.Manager) (*node.Host, error) {
 	return &node.Host{
 		ID: c.id, Dir: c.config.DataDir, Network: c.config.Network, Node: c.config.Node,
 		Manager: mgr, Live: live, Clock: c.options.clock, Log: c.options.logger, Metrics: c.metrics, Progress: c.options.progress,
-		Programs: node.Programs(c.path("bin"), c.config.Node.BinDir, c.options.progress), Serve: c.nodes.add, Ports: ports,
+		Programs: node.Programs(c.path("bin"), c.config.Node.BinDir, c.options.progress), Serve: c.nodes.Add, Ports: ports,
 	}, nil
 }
 
-func (c *Cluster) newNode(shared *node.Host, index int) (*node.Node, error) {
+func (c *controlPlane) newNode(shared *node.Host, index int) (*node.Node, error) {
 	name, err := ownNodeName(c.config.Node.Name, index)
 	if err != nil {
 		return nil, err

@@ -3,13 +3,12 @@
 package cluster
 
 import (
-	"context"
-	"syscall"
+	"errors"
+
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 )
 
-func (c *Cluster) nodeAddress() string { return "" }
-
-// bindEarly changes nothing: addresses are there before the server.
-func bindEarly(_, _ string, _ syscall.RawConn) error { return nil }
-
-func (c *Cluster) addNodes(context.Context, *parts) error { return nil }
+// addNodes is not reached: host.Check refuses real nodes.
+func (c *controlPlane) addNodes(manager.Manager) error {
+	return errors.New("real nodes need Linux")
+}

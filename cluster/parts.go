@@ -3,29 +3,24 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"net/http"
+	"os"
+	"time"
 
 	"github.com/go-logr/logr"
 	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	resourcev1 "k8s.io/api/resource/v1"
-	storagev1 "k8s.io/api/storage/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/rest"
-	toolscache "k8s.io/client-go/tools/cache"
-	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
-	ctrlconfig "sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
-	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"github.com/coracle-k8s/coracle/apis/index"
-	"github.com/coracle-k8s/coracle/cluster/informers"
+	"github.com/coracle-k8s/coracle/apis"
+	"github.com/coracle-k8s/coracle/apiserver/peers"
+	"github.com/coracle-k8s/coracle/cluster/controllers"
+	"github.com/coracle-k8s/coracle/cluster/joinserver"
+	"github.com/coracle-k8s/coracle/cluster/leader"
 	"github.com/coracle-k8s/coracle/cluster/node"
 	"github.com/coracle-k8s/coracle/cluster/queue"
+	"github.com/coracle-k8s/coracle/cluster/shared"
+	"github.com/coracle-k8s/coracle/nodeagent/simulated"
 	"github.com/coracle-k8s/coracle/scheduler"
 	schedulerqueue "github.com/coracle-k8s/coracle/scheduler/queue"
 )
@@ -34,28 +29,28 @@ import (
 // manager with its one cache.
 type parts struct {
 	manager manager.Manager
-	cancel  context.CancelFunc
-	done    chan struct{}
-	err     error
-	// cleanup undoes, in reverse order, what the nodes did to the host.
-	cleanup []func(context.Context)
+	// duties are the controllers and the scheduler.
+	duties *leader.Duties
+	// done is closed when the manager has ended; err says why, if not by a stop.
+	done chan struct{}
+	err  error
 }
 
-func (c *Cluster) startParts(ctx context.Context) (*parts, error) {
+// startParts adds all parts to a new manager and starts it.
+func (c *controlPlane) startParts(ctx context.Context) (*parts, error) {
 	// The libraries log to the context's logger, else to a global one that
 	// complains when it was not set.
 	run, cancel := context.WithCancel(logr.NewContext(context.WithoutCancel(ctx), c.options.logger))
-	mgr, err := c.newManager(run)
+	c.onStop(cancel)
+	mgr, err := shared.NewManager(run, shared.Config{Server: c.server, Scheme: c.clientScheme, Logger: c.options.logger, Metrics: c.metrics, StopTimeout: node.StopTimeout})
 	if err != nil {
-		cancel()
-		return nil, fmt.Errorf("making the manager: %w", err)
+		return nil, err
 	}
-	p := &parts{manager: mgr, cancel: cancel, done: make(chan struct{})}
-	c.initializeCloud(run)
-	if err := c.addParts(ctx, p); err != nil {
-		cancel()
-		close(p.done)
-		p.clean()
+	if c.options.cloud != nil {
+		controllers.InitializeCloud(run, c.options.cloud, c.server.RESTConfig())
+	}
+	p := &parts{manager: mgr, done: make(chan struct{})}
+	if p.duties, err = c.addParts(mgr); err != nil {
 		return nil, err
 	}
 	go func() {
@@ -64,123 +59,64 @@ func (c *Cluster) startParts(ctx context.Context) (*parts, error) {
 			p.err = fmt.Errorf("running the controllers: %w", err)
 		}
 	}()
+	c.onStop(func() {
+		cancel()
+		<-p.done
+	})
+	c.state.parts.Store(p)
 	return p, nil
 }
 
-func (c *Cluster) addParts(ctx context.Context, p *parts) error {
-	if err := addIndexes(ctx, p.manager.GetFieldIndexer()); err != nil {
-		return err
-	}
-	if err := c.addDuties(p.manager); err != nil {
-		return err
-	}
-	if err := c.addPeer(p.manager); err != nil {
-		return err
-	}
-	if err := c.addSimulatedNodes(p.manager); err != nil {
-		return err
-	}
-	if err := c.addRemover(p.manager); err != nil {
-		return err
-	}
-	if err := p.manager.Add(agentAccess{p.manager.GetClient()}); err != nil {
-		return fmt.Errorf("adding the agents' access: %w", err)
-	}
-	return c.addNodes(ctx, p)
-}
-
-func (p *parts) stop() {
-	p.cancel()
-	<-p.done
-	p.clean()
-}
-
-func (p *parts) clean() {
-	ctx, cancel := context.WithTimeout(context.Background(), node.StopTimeout)
-	defer cancel()
-	for i := len(p.cleanup) - 1; i >= 0; i-- {
-		p.cleanup[i](ctx)
-	}
-}
-
-// newManager makes the manager of all parts, which ctx ends.
-func (c *Cluster) newManager(ctx context.Context) (manager.Manager, error) {
-	grace := node.StopTimeout
-	yes := true
-	config := c.server.RESTConfig()
-	config.Wrap(newRequests(c.metrics).wrap)
-	return manager.New(config, manager.Options{
-		Scheme:         c.clientScheme,
-		MapperProvider: func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return c.server.Mapper(), nil },
-		NewCache: func(config *rest.Config, options cache.Options) (cache.Cache, error) {
-			return c.newCache(ctx, config, options)
-		},
-		Cache: cache.Options{
-			// Nothing here reads managed fields, which are most of a small object.
-			DefaultTransform: cache.TransformStripManagedFields(),
-		},
-		Logger:                  c.options.logger,
-		Metrics:                 metricsserver.Options{BindAddress: "0"},
-		HealthProbeBindAddress:  "0",
-		GracefulShutdownTimeout: &grace,
-		Controller:              ctrlconfig.Controller{SkipNameValidation: &yes, Logger: c.options.logger},
-	})
-}
-
-// newCache makes the manager's cache, see cache.NewCacheFunc. The manager runs until
-// ctx ends.
-func (c *Cluster) newCache(ctx context.Context, config *rest.Config, options cache.Options) (cache.Cache, error) {
-	return informers.New(config, options, informers.Config{
-		Stopped: ctx, Scheme: c.clientScheme, Logger: c.options.logger, Share: c.share, BeforeFirst: c.server.BeforeFirst,
-	})
-}
-
-// share implements informers.Sharing: objects of typed informers are those of the server.
-func (c *Cluster) share(example runtime.Object, otherwise toolscache.ListerWatcherWithContext) toolscache.ListerWatcherWithContext {
-	kind, err := apiutil.GVKForObject(example, c.clientScheme)
+func (c *controlPlane) addParts(mgr manager.Manager) (*leader.Duties, error) {
+	duties, err := c.addDuties(mgr)
 	if err != nil {
-		return otherwise // not a kind of the scheme
+		return nil, err
 	}
-	return c.server.Share(kind, example, otherwise)
-}
-
-func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
-	for _, i := range []struct {
-		object client.Object
-		name   string
-		values client.IndexerFunc
-	}{
-		{&corev1.Pod{}, index.PodNode, index.ByNode},
-		{&corev1.Pod{}, index.Owner, index.ByOwner},
-		{&corev1.Pod{}, index.PodOrphan, index.ByOrphan},
-		{&corev1.Pod{}, index.PodClaim, index.ByClaim},
-		{&corev1.Pod{}, index.PodClaimTemplate, index.ByClaimTemplate},
-		{&corev1.Pod{}, index.PodVolumeClaim, index.ByVolumeClaim},
-		{&storagev1.VolumeAttachment{}, index.AttachmentNode, index.ByAttachmentNode},
-		{&storagev1.VolumeAttachment{}, index.AttachmentVolume, index.ByAttachmentVolume},
-		{&resourcev1.ResourceClaim{}, index.Owner, index.ByOwner},
-		{&appsv1.ReplicaSet{}, index.Owner, index.ByOwner},
-		{&appsv1.ReplicaSet{}, index.PodOrphan, index.ByOrphan},
-		{&appsv1.ControllerRevision{}, index.Owner, index.ByOwner},
-		{&appsv1.ControllerRevision{}, index.PodOrphan, index.ByOrphan},
-		{&batchv1.Job{}, index.Owner, index.ByOwner},
-	} {
-		if err := indexer.IndexField(ctx, i.object, i.name, i.values); err != nil {
-			return fmt.Errorf("indexing %T by %s: %w", i.object, i.name, err)
+	if *c.config.LeaderElection.LeaderElect {
+		if err := c.addPeer(mgr); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	if c.config.SimulatedNodes > 0 {
+		if err := c.addSimulatedNodes(mgr); err != nil {
+			return nil, err
+		}
+	}
+	if err := mgr.Add(joinserver.Roles{Client: mgr.GetClient()}); err != nil {
+		return nil, fmt.Errorf("adding the agents' access: %w", err)
+	}
+	if *c.config.Nodes > 0 {
+		return duties, c.addNodes(mgr)
+	}
+	return duties, nil
 }
 
-func (c *Cluster) addScheduler(t *term) error {
+// addDuties makes mgr run the controllers and the scheduler.
+func (c *controlPlane) addDuties(mgr manager.Manager) (*leader.Duties, error) {
+	list := controllers.Config{
+		Cluster: c.config, Server: c.server, Authority: c.credentials.Authority, NodeAuthority: c.credentials.NodeAuthority,
+		ServerCA: c.credentials.ServerCA, Authentication: c.credentials.Authentication,
+		PodRanges: c.podRanges, ReserveJoined: c.joins.ReserveJoined, Cloud: c.options.cloud, Port: c.addresses.Own.Port(), OwnNode: c.ownNode,
+	}
+	duties := []leader.Duty{{Lease: "kube-controller-manager", Component: "kube-controller-manager", Begin: list.AddTo}}
+	if *c.config.Scheduler.Enabled {
+		duties = append(duties, leader.Duty{Lease: "kube-scheduler", Component: "default-scheduler", Begin: addScheduler})
+	}
+	return leader.Add(leader.Config{
+		Manager: mgr, Server: c.server.RESTConfig(), Election: c.config.LeaderElection, Clock: c.options.clock, Logger: c.options.logger,
+		Metrics: c.metrics, QueueName: controllers.QueueName, StopTimeout: node.StopTimeout,
+	}, duties...)
+}
+
+func addScheduler(t *leader.Term) error {
 	s, err := scheduler.New(scheduler.Config{
-		Client: t.GetClient(), Cache: t.GetCache(), Recorder: t.GetEventRecorder(scheduler.DefaultName), Clock: c.options.clock, Metrics: t.metrics,
+		Client: t.GetClient(), Cache: t.GetCache(), Recorder: t.GetEventRecorder(scheduler.DefaultName), Clock: t.Clock(), Metrics: t.Metrics(),
 		Workloads: []client.Object{&corev1.ReplicationController{}, &appsv1.ReplicaSet{}, &appsv1.StatefulSet{}},
 	})
 	if err != nil {
 		return err
 	}
-	t.states.tell(scheduler.DefaultName, func() queue.Numbers { return schedulerNumbers(s) })
+	t.Report(scheduler.DefaultName, func() queue.Numbers { return schedulerNumbers(s) })
 	return t.Add(s)
 }
 
@@ -197,4 +133,43 @@ func schedulerNumbers(s *scheduler.Scheduler) queue.Numbers {
 		n.Busy = 1 // it writes what it found
 	}
 	return n
+}
+
+// addPeer makes this server known to the others of its cluster, and has it remove the volumes on
+// its nodes: another server may have the controllers.
+func (c *controlPlane) addPeer(mgr manager.Manager) error {
+	host, err := os.Hostname()
+	if err != nil {
+		return fmt.Errorf("naming this server: %w", err)
+	}
+	member, err := peers.New(peers.Config{
+		Server: c.server.RESTConfig(), Host: host, Instance: c.config.DataDir, Address: c.addresses.Advertised(),
+		LeaseDuration: c.config.LeaderElection.LeaseDuration.Duration.Truncate(time.Second), Clock: c.options.clock,
+		Report: func(err error) { c.options.logger.Error(err, "Several servers") },
+	})
+	if err != nil {
+		return err
+	}
+	if err := mgr.Add(member); err != nil {
+		return fmt.Errorf("adding the server's part among several: %w", err)
+	}
+	if *c.config.Nodes == 0 {
+		return nil
+	}
+	return controllers.AddRemover(mgr, c.ownNode)
+}
+
+func (c *controlPlane) addSimulatedNodes(mgr manager.Manager) error {
+	nodes, err := simulated.New(simulated.Config{
+		Client: mgr.GetClient(), Cache: mgr.GetCache(), Clock: c.options.clock,
+		Nodes: int(c.config.SimulatedNodes), Capacity: c.config.Simulation.Capacity, Labels: c.config.Simulation.Labels,
+		KubeletVersion: apis.KubernetesVersion,
+	})
+	if err != nil {
+		return err
+	}
+	if err := mgr.Add(nodes); err != nil {
+		return fmt.Errorf("adding simulated nodes: %w", err)
+	}
+	return nil
 }

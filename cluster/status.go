@@ -1,14 +1,16 @@
 package cluster
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
-	"time"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
-	"github.com/coracle-k8s/coracle/cluster/queue"
+	"github.com/coracle-k8s/coracle/cluster/leader"
 )
 
 // StatusPath serves Status as JSON to clients authorized to get it.
@@ -25,112 +27,95 @@ type Status struct {
 }
 
 // Duty is work that one server does for all that share an etcd.
-type Duty struct {
-	// Name is that of the Lease, kube-controller-manager or kube-scheduler.
-	Name string `json:"name"`
-	// Here is set if this server does it.
-	Here bool `json:"here"`
-	// Identity is this server's in the Lease, and Leader that of the holder it
-	// last saw; both are empty without leader election.
-	Identity string `json:"identity,omitempty"`
-	Leader   string `json:"leader,omitempty"`
-}
+type Duty = leader.Status
 
-// Controller is a controller that runs in this process.
-type Controller struct {
-	// Name is upstream's, such as deployment-controller.
-	Name string `json:"name"`
-	// Numbers are its queue's.
-	queue.Numbers
-	// Error is the last one that it logged.
-	Error *ControllerError `json:"error,omitempty"`
-
-	own bool
-}
+// Controller describes a controller that runs in this process, or the scheduler.
+type Controller = leader.Controller
 
 // ControllerError is an error that a controller logged.
-type ControllerError struct {
-	Time time.Time `json:"time"`
-	// Object is NAMESPACE/NAME or NAME of what was worked on; empty if unknown.
-	Object  string `json:"object,omitempty"`
-	Message string `json:"message"`
-}
+type ControllerError = leader.ControllerError
 
 // Controllers returns the controllers that run in this process now, the
 // scheduler last: none if another server leads.
-func (c *Cluster) Controllers() []Controller {
-	var list []Controller
-	for _, d := range c.duties {
-		if t := d.current.Load(); t != nil {
-			list = append(list, t.states.list()...)
-		}
-	}
-	return list
-}
+func (c *Cluster) Controllers() []Controller { return c.parts.duties.Controllers() }
 
 // Idle reports whether no controller of this process, nor the scheduler, has
 // anything to do before some delay is over or something changes. A change that
 // was just made may not have reached them: call Idle again.
-func (c *Cluster) Idle() bool {
-	for _, d := range c.duties {
-		t := d.current.Load()
-		if t == nil {
-			continue
-		}
-		for _, one := range t.states.list() {
-			if !one.Idle() {
-				return false
-			}
-		}
-	}
-	return true
-}
+func (c *Cluster) Idle() bool { return c.parts.duties.Idle() }
 
 // Status describes the work of this server.
-func (c *Cluster) Status() Status {
-	s := Status{Controllers: c.Controllers(), Idle: c.Idle()}
-	for _, d := range c.duties {
-		duty := Duty{Name: d.lease, Here: d.current.Load() != nil}
-		if d.election != nil {
-			duty.Identity = d.election.lock.Identity()
-			if leader := d.election.leader.Load(); leader != nil {
-				duty.Leader = *leader
-			}
-		}
-		s.Duties = append(s.Duties, duty)
-	}
-	return s
+func (c *Cluster) Status() Status { return c.parts.status() }
+
+func (p *parts) status() Status {
+	return Status{Duties: p.duties.Status(), Controllers: p.duties.Controllers(), Idle: p.duties.Idle()}
 }
 
-func (c *Cluster) serveStatus(w http.ResponseWriter, r *http.Request) {
+// state is how far a start has come, for handlers and checks of the API server: it
+// answers before the rest of the cluster runs.
+type state struct {
+	// bootstrapped is set once the objects of every cluster are stored.
+	bootstrapped atomic.Bool
+	// parts are nil until they run.
+	parts atomic.Pointer[parts]
+}
+
+var _ prometheus.Gatherer = (*state)(nil)
+
+// healthChecks returns the checks of what upstream's API server runs and here
+// the cluster does.
+func (s *state) healthChecks(elected bool) map[string]func() error {
+	bootstrapped := func() error {
+		if !s.bootstrapped.Load() {
+			return errors.New("not finished")
+		}
+		return nil
+	}
+	runs := func() error { return s.checkParts(context.Background()) }
+	checks := map[string]func() error{
+		"start-system-namespaces-controller": bootstrapped, "bootstrap-controller": bootstrapped, "start-cluster-authentication-info-controller": bootstrapped,
+		"start-legacy-token-tracking-controller": runs, "start-service-ip-repair-controllers": runs,
+	}
+	if elected {
+		checks["start-kube-apiserver-identity-lease-controller"] = runs
+		checks["start-kube-apiserver-identity-lease-garbage-collector"] = runs
+	}
+	return checks
+}
+
+// checkParts returns why controllers and scheduler do not run: they share a manager.
+func (s *state) checkParts(context.Context) error {
+	p := s.parts.Load()
+	if p == nil {
+		return errors.New("not started yet")
+	}
+	select {
+	case <-p.done:
+		return errors.New("has ended")
+	default:
+		return nil
+	}
+}
+
+func (s *state) serveStatus(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		http.Error(w, "GET the status", http.StatusMethodNotAllowed)
 		return
 	}
-	if c.working.Load() == nil {
+	p := s.parts.Load()
+	if p == nil {
 		http.Error(w, "the cluster is starting", http.StatusServiceUnavailable)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	// A failed write is the client's going away.
-	_ = json.NewEncoder(w).Encode(c.Status())
+	_ = json.NewEncoder(w).Encode(p.status())
 }
 
-// dutyMetrics are those of the terms that run here.
-type dutyMetrics struct{ cluster *Cluster }
-
-var _ prometheus.Gatherer = dutyMetrics{}
-
-// Gather implements prometheus.Gatherer.
-func (m dutyMetrics) Gather() ([]*dto.MetricFamily, error) {
-	if m.cluster.working.Load() == nil {
-		return nil, nil
+// Gather implements prometheus.Gatherer: the metrics are those of controllers and scheduler.
+func (s *state) Gather() ([]*dto.MetricFamily, error) {
+	if p := s.parts.Load(); p != nil {
+		return p.duties.Gather()
 	}
-	var all prometheus.Gatherers
-	for _, d := range m.cluster.duties {
-		if t := d.current.Load(); t != nil {
-			all = append(all, t.metrics)
-		}
-	}
-	return all.Gather()
+	return nil, nil
 }

@@ -82,7 +82,7 @@ var unset = map[string]string{
 func TestEveryFieldIsWired(t *testing.T) {
 	// The API server composes its parts itself.
 	files := map[string]*ast.File{}
-	for _, dir := range []string{".", "agent", "node", "../apiserver"} {
+	for _, dir := range []string{".", "agent", "connector", "controllers", "credentials", "joinserver", "leader", "node", "shared", "../apiserver"} {
 		maps.Copy(files, parseDir(t, dir))
 	}
 	used := map[string]bool{}

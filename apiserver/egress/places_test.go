@@ -80,17 +80,17 @@ var places = map[string]string{
 	"apiserver/etcd/remote.go kubernetes.New":                                  operator,
 	"apiserver/etcd/remote.go client.Config":                                   operator,
 
-	"cluster/host/address.go net.Dial":                    "a UDP socket that sends nothing: it asks the kernel for a route",
-	"cluster/nodes_linux.go net.Dial":                     "a UDP socket that sends nothing: it asks the kernel for a route",
-	"cluster/agent/agent.go net.Dialer":                   operator + ": an agent's server",
-	"cluster/agent/agent.go connrotation.NewDialer":       operator + ": an agent's server",
-	"cluster/agent/agent.go http.Transport":               operator + ": an agent's server",
-	"cluster/agent/joiner.go net.Dialer":                  operator + ": an agent's server",
-	"cluster/agent/joiner.go http.Transport":              operator + ": an agent's server",
-	"cluster/connector.go http.Transport":                 "agents of this process through memory; others at whatever address their node wrote, for an agent may be on the server's machine, but the other side shows a certificate for the node's name, of the authority of agents, before anything is sent",
-	"cluster/connector.go net.Dialer":                     "as its http.Transport; with configured authorities of agents, whose certificates bind no node, egress.Dial connects",
-	"cluster/parts.go http.Client":                        "a type in a signature",
-	"cluster/metricsapi.go rest.UnversionedRESTClientFor": memory,
+	"cluster/host/address.go net.Dial":                                "a UDP socket that sends nothing: it asks the kernel for a route",
+	"cluster/agent/agent.go net.Dialer":                               operator + ": an agent's server",
+	"cluster/agent/agent.go connrotation.NewDialer":                   operator + ": an agent's server",
+	"cluster/agent/agent.go http.Transport":                           operator + ": an agent's server",
+	"cluster/agent/joiner.go net.Dialer":                              operator + ": an agent's server",
+	"cluster/agent/joiner.go http.Transport":                          operator + ": an agent's server",
+	"cluster/connector/connector.go http.Transport":                   "agents of other processes at whatever address their node wrote, for an agent may be on the server's machine, but the other side shows a certificate for the node's name, of the authority of agents, before anything is sent",
+	"cluster/connector/local.go http.Transport":                       memory + ": a pair of sockets that only this process has",
+	"cluster/connector/connector.go net.Dialer":                       "as its http.Transport; with configured authorities of agents, whose certificates bind no node, egress.Dial connects",
+	"cluster/shared/manager.go http.Client":                           "a type in a signature",
+	"cluster/controllers/metricsapi.go rest.UnversionedRESTClientFor": memory,
 }
 
 // parts of the source whose code runs in the server.

@@ -1,8 +1,10 @@
-package cluster
+// Package connector connects the API server to the agents of nodes.
+package connector
 
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"net"
 	"net/http"
@@ -10,23 +12,36 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/grpc/test/bufconn"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
 	certutil "k8s.io/client-go/util/cert"
 
+	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/apiserver/egress"
-	"github.com/coracle-k8s/coracle/apiserver/pki"
-	"github.com/coracle-k8s/coracle/cluster/joins"
+	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
-// connector reaches agents: those of this process through memory, others by
+// Config holds what it takes to reach agents. All fields are required.
+type Config struct {
+	// Server connects to the API server, which has the addresses of nodes.
+	Server *rest.Config
+	// Settings are those of the API server's configuration.
+	Settings v1alpha1.Kubelet
+	// Authorities verify the certificates of agents, unless Settings has others.
+	Authorities *x509.CertPool
+	// Certificate returns the certificate that agents get to see, unless Settings has
+	// another one.
+	Certificate func() (tls.Certificate, error)
+}
+
+// Connector reaches agents: those of this process through memory, others by
 // TLS at the address and port their node reports, with a certificate for the node's
 // name of the authority that signs those of agents and nothing else.
-type connector struct {
-	cluster *Cluster
+type Connector struct {
+	config Config
 
 	mu    sync.Mutex
 	local map[string]*localAgent
@@ -35,30 +50,23 @@ type connector struct {
 	remote *http.Transport
 }
 
-// localAgent serves an agent's API to this process.
-type localAgent struct {
-	listener  *bufconn.Listener
-	server    *http.Server
-	transport *http.Transport
-	done      chan struct{}
-}
+var _ registry.NodeConnector = (*Connector)(nil)
 
-func newConnector(c *Cluster) *connector {
-	return &connector{cluster: c, added: make(chan struct{}), local: map[string]*localAgent{}}
-}
-
-// add serves h as the named node's agent.
-func (n *connector) add(node string, h http.Handler) {
-	a := &localAgent{listener: bufconn.Listen(256 << 10), server: &http.Server{Handler: h}, done: make(chan struct{})}
-	a.transport = &http.Transport{
-		DialContext:        func(ctx context.Context, _, _ string) (net.Conn, error) { return a.listener.DialContext(ctx) },
-		DisableCompression: true,
+// New returns a Connector without agents of this process. It reads the files that
+// Config.Settings names.
+func New(c Config) (*Connector, error) {
+	n := &Connector{config: c, added: make(chan struct{}), local: map[string]*localAgent{}}
+	if c.Settings.CAFile+c.Settings.CertFile != "" {
+		if _, err := n.remoteTransport(); err != nil {
+			return nil, err
+		}
 	}
-	go func() {
-		defer close(a.done)
-		// Serve returns when close closes the listener; that error needs no report.
-		_ = a.server.Serve(a.listener)
-	}()
+	return n, nil
+}
+
+// Add serves h as the agent of a node of this process.
+func (n *Connector) Add(node string, h http.Handler) {
+	a := serve(h)
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.local[node] = a
@@ -66,8 +74,8 @@ func (n *connector) add(node string, h http.Handler) {
 	n.added = make(chan struct{})
 }
 
-// await returns when that many nodes of this process are up, or ctx is done.
-func (n *connector) await(ctx context.Context, nodes int) {
+// Await returns when that many nodes of this process have their agents, or ctx is done.
+func (n *Connector) Await(ctx context.Context, nodes int) {
 	for {
 		n.mu.Lock()
 		up, added := len(n.local), n.added
@@ -83,14 +91,12 @@ func (n *connector) await(ctx context.Context, nodes int) {
 	}
 }
 
-func (n *connector) close() {
+// Close ends all connections to agents.
+func (n *Connector) Close() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, a := range n.local {
-		a.server.Close()
-		a.listener.Close()
-		a.transport.CloseIdleConnections()
-		<-a.done
+		a.close()
 	}
 	if n.remote != nil {
 		n.remote.CloseIdleConnections()
@@ -98,7 +104,7 @@ func (n *connector) close() {
 }
 
 // Connect implements registry.NodeConnector.
-func (n *connector) Connect(ctx context.Context, node string) (*url.URL, http.RoundTripper, error) {
+func (n *Connector) Connect(ctx context.Context, node string) (*url.URL, http.RoundTripper, error) {
 	n.mu.Lock()
 	a := n.local[node]
 	n.mu.Unlock()
@@ -113,7 +119,7 @@ func (n *connector) Connect(ctx context.Context, node string) (*url.URL, http.Ro
 	if err != nil {
 		return nil, nil, apierrors.NewInternalError(err)
 	}
-	if n.cluster.config.APIServer.Kubelet.CAFile != "" {
+	if n.config.Settings.CAFile != "" {
 		// Others' authorities sign for addresses.
 		return &url.URL{Scheme: "https", Host: net.JoinHostPort(address, fmt.Sprint(port))}, transport, nil
 	}
@@ -123,8 +129,8 @@ func (n *connector) Connect(ctx context.Context, node string) (*url.URL, http.Ro
 }
 
 // locate returns where the node's agent serves.
-func (n *connector) locate(ctx context.Context, node string) (address string, port int32, err error) {
-	core, err := coreclient.NewForConfig(n.cluster.server.RESTConfig())
+func (n *Connector) locate(ctx context.Context, node string) (address string, port int32, err error) {
+	core, err := coreclient.NewForConfig(n.config.Server)
 	if err != nil {
 		return "", 0, apierrors.NewInternalError(err)
 	}
@@ -132,7 +138,7 @@ func (n *connector) locate(ctx context.Context, node string) (address string, po
 	if err != nil {
 		return "", 0, err
 	}
-	port, address = obj.Status.DaemonEndpoints.KubeletEndpoint.Port, agentAddress(obj, n.cluster.config.APIServer.Kubelet.PreferredAddressTypes)
+	port, address = obj.Status.DaemonEndpoints.KubeletEndpoint.Port, agentAddress(obj, n.config.Settings.PreferredAddressTypes)
 	if port == 0 || address == "" {
 		return "", 0, apierrors.NewBadRequest(fmt.Sprintf("node %s serves no logs or streams here (a simulated node has none, one in a server's process has them at that server)", node))
 	}
@@ -140,7 +146,7 @@ func (n *connector) locate(ctx context.Context, node string) (address string, po
 }
 
 // dial connects to NODE:PORT.
-func (n *connector) dial(ctx context.Context, network, to string) (net.Conn, error) {
+func (n *Connector) dial(ctx context.Context, network, to string) (net.Conn, error) {
 	node, _, err := net.SplitHostPort(to)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to an agent: %w", err)
@@ -164,7 +170,7 @@ func agentAddress(node *corev1.Node, types []string) string {
 	return ""
 }
 
-func (n *connector) remoteTransport() (*http.Transport, error) {
+func (n *Connector) remoteTransport() (*http.Transport, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.remote != nil {
@@ -175,8 +181,8 @@ func (n *connector) remoteTransport() (*http.Transport, error) {
 		return nil, fmt.Errorf("loading the certificate for agents: %w", err)
 	}
 	remote := &http.Transport{DialContext: n.dial, TLSClientConfig: &tls.Config{
-		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, RootCAs: n.cluster.nodeCA.Pool()}}
-	if file := n.cluster.config.APIServer.Kubelet.CAFile; file != "" {
+		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{cert}, RootCAs: n.config.Authorities}}
+	if file := n.config.Settings.CAFile; file != "" {
 		if remote.TLSClientConfig.RootCAs, err = certutil.NewPool(file); err != nil {
 			return nil, fmt.Errorf("reading the authorities of agents: %w", err)
 		}
@@ -186,15 +192,10 @@ func (n *connector) remoteTransport() (*http.Transport, error) {
 	return n.remote, nil
 }
 
-// certificate returns the client certificate for agents of other processes: the
-// configured one, or one of the cluster's authority.
-func (n *connector) certificate() (tls.Certificate, error) {
-	if files := n.cluster.config.APIServer.Kubelet; files.CertFile != "" {
+// certificate returns the client certificate for agents of other processes.
+func (n *Connector) certificate() (tls.Certificate, error) {
+	if files := n.config.Settings; files.CertFile != "" {
 		return tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
 	}
-	pair, err := n.cluster.pki.Certificate(pki.Request{Name: "apiserver-agent-client", User: "kube-apiserver-kubelet-client", Groups: []string{joins.APIClients}}, n.cluster.options.clock.Now())
-	if err != nil {
-		return tls.Certificate{}, err
-	}
-	return pair.TLS()
+	return n.config.Certificate()
 }

@@ -1,4 +1,4 @@
-package cluster
+package controllers
 
 import (
 	"context"
@@ -8,7 +8,6 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	cloudprovider "k8s.io/cloud-provider"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/controllers/serviceloadbalancer/nodeaddress"
@@ -16,28 +15,24 @@ import (
 
 // loadBalancer makes load balancers: the cloud's if it has any, else the built-in
 // one unless that is turned off.
-func (c *Cluster) loadBalancer(mgr manager.Manager) cloudprovider.LoadBalancer {
-	if c.options.cloud != nil {
-		if balancer, ok := c.options.cloud.LoadBalancer(); ok {
+func (t *term) loadBalancer() cloudprovider.LoadBalancer {
+	if t.Cloud != nil {
+		if balancer, ok := t.Cloud.LoadBalancer(); ok {
 			return balancer
 		}
 	}
-	if c.config.Network.LoadBalancer == v1alpha1.LoadBalancerNone {
+	if t.Cluster.Network.LoadBalancer == v1alpha1.LoadBalancerNone {
 		return nil
 	}
 	// The server's port is taken at any address a node may have.
-	server := netip.AddrPortFrom(netip.IPv4Unspecified(), c.address.Port())
-	return nodeaddress.New(nodeaddress.Config{Cache: mgr.GetCache(), Reserved: []netip.AddrPort{server}})
+	server := netip.AddrPortFrom(netip.IPv4Unspecified(), t.Port)
+	return nodeaddress.New(nodeaddress.Config{Cache: t.GetCache(), Reserved: []netip.AddrPort{server}})
 }
 
-// initializeCloud gives the cloud its clients, before its first call. All that
-// the cloud starts ends with ctx.
-func (c *Cluster) initializeCloud(ctx context.Context) {
-	cloud := c.options.cloud
-	if cloud == nil {
-		return
-	}
-	clients := cloudClients{c.server.RESTConfig()}
+// InitializeCloud gives a cloud its clients. It must be called before the controllers use
+// the cloud. All that the cloud starts ends with ctx.
+func InitializeCloud(ctx context.Context, cloud cloudprovider.Interface, server *rest.Config) {
+	clients := cloudClients{server}
 	cloud.Initialize(clients, ctx.Done())
 	if user, ok := cloud.(cloudprovider.InformerUser); ok {
 		factory := informers.NewSharedInformerFactory(clients.ClientOrDie("cloud-informers"), 0)

@@ -1,4 +1,4 @@
-package cluster
+package controllers
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 )
 
 // localDirs makes and removes the directories of local-path volumes.
-type localDirs struct{ cluster *Cluster }
+type localDirs struct{ ownNode func(name string) bool }
 
 // localPathDir returns the directory of those volumes, below the data directory.
 func localPathDir(dataDir string) (string, error) {
@@ -28,7 +28,7 @@ func localPathDir(dataDir string) (string, error) {
 // Make implements localpath.Host. On other machines the agent makes the
 // directory when it mounts it.
 func (d localDirs) Make(node, path string) error {
-	if !d.cluster.hasNode(node) {
+	if !d.ownNode(node) {
 		return nil
 	}
 	if err := os.MkdirAll(path, 0o755); err != nil {
@@ -44,16 +44,13 @@ func (d localDirs) Remove(node, path string) (bool, error) {
 		return true, os.RemoveAll(path)
 	}
 	// Simulated nodes have no directories.
-	return d.cluster.hasNode(node) || strings.HasPrefix(node, simulated.DefaultNamePrefix), nil
+	return d.ownNode(node) || strings.HasPrefix(node, simulated.DefaultNamePrefix), nil
 }
 
-// addRemover removes the data of volumes from this process's own nodes, where
+// AddRemover makes mgr remove the data of volumes from this process's own nodes, where
 // another server may have the provisioner.
-func (c *Cluster) addRemover(mgr manager.Manager) error {
-	if *c.config.Nodes == 0 || !*c.config.LeaderElection.LeaderElect {
-		return nil
-	}
-	if err := localpath.NewRemover(mgr.GetClient(), ownDirs{localDirs{c}}).SetupWithManager(mgr, controller.Options{}); err != nil {
+func AddRemover(mgr manager.Manager, ownNode func(name string) bool) error {
+	if err := localpath.NewRemover(mgr.GetClient(), ownDirs{localDirs{ownNode}}).SetupWithManager(mgr, controller.Options{}); err != nil {
 		return fmt.Errorf("setting up the remover of volumes: %w", err)
 	}
 	return nil
@@ -64,7 +61,7 @@ type ownDirs struct{ localDirs }
 
 // Remove implements localpath.Host.
 func (d ownDirs) Remove(node, path string) (bool, error) {
-	if !d.cluster.hasNode(node) {
+	if !d.ownNode(node) {
 		return false, nil
 	}
 	return d.localDirs.Remove(node, path)

@@ -1,4 +1,4 @@
-package cluster
+package controllers
 
 import (
 	"fmt"
@@ -6,7 +6,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/coracle-k8s/coracle/apiserver/services"
 	"github.com/coracle-k8s/coracle/controllers/horizontalpodautoscaler"
@@ -17,13 +16,13 @@ const metricsAnswer = 64 << 20
 
 // metricsAPI returns a client of the metrics APIs. Aggregated servers serve
 // these APIs, so their types are not in the scheme.
-func (c *Cluster) metricsAPI(mgr manager.Manager) (horizontalpodautoscaler.API, error) {
-	config := rest.CopyConfig(c.server.RESTConfig())
+func (t *term) metricsAPI() (horizontalpodautoscaler.API, error) {
+	config := rest.CopyConfig(t.Server.RESTConfig())
 	config.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()
 	config.Wrap(services.Limit(metricsAnswer))
 	kube, err := rest.UnversionedRESTClientFor(config)
 	if err != nil {
 		return horizontalpodautoscaler.API{}, fmt.Errorf("making a client of metrics APIs: %w", err)
 	}
-	return horizontalpodautoscaler.API{Client: kube, Mapper: mgr.GetRESTMapper()}, nil
+	return horizontalpodautoscaler.API{Client: kube, Mapper: t.GetRESTMapper()}, nil
 }

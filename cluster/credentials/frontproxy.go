@@ -1,4 +1,4 @@
-package cluster
+package credentials
 
 import (
 	"crypto/tls"
@@ -13,39 +13,37 @@ import (
 // servers are shown.
 const frontProxyUser = "front-proxy-client"
 
-// openProxy returns the certificate with which the server passes requests on to aggregated ones:
-// the configured one, or one of an authority of its own, since its holder may act as any user.
-// The authority is made in any case: it is part of the cluster's identity.
-func (c *Cluster) openProxy() (tls.Certificate, error) {
-	authority, err := c.openAuthority("pki/front-proxy")
+// readProxy reads the certificate with which the server passes requests on to aggregated ones: the
+// configured one, or one of an authority of its own, since its holder may act as any user. The
+// authority is made in any case: it is part of the cluster's identity.
+func (c *Credentials) readProxy() error {
+	authority, err := c.open("pki/front-proxy")
 	if err != nil {
-		return tls.Certificate{}, err
+		return err
 	}
-	if files := c.config.APIServer.Proxy; files.CertFile != "" {
-		pair, err := tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
-		if err != nil {
-			return tls.Certificate{}, fmt.Errorf("loading the front proxy's certificate: %w", err)
+	if files := c.config.Cluster.APIServer.Proxy; files.CertFile != "" {
+		if c.Proxy, err = tls.LoadX509KeyPair(files.CertFile, files.KeyFile); err != nil {
+			return fmt.Errorf("loading the front proxy's certificate: %w", err)
 		}
-		return pair, c.describeProxy(nil)
+		return c.describeProxy(nil)
 	}
-	pair, err := authority.Certificate(pki.Request{Name: "client", User: frontProxyUser}, c.options.clock.Now())
+	pair, err := authority.Certificate(pki.Request{Name: "client", User: frontProxyUser}, c.config.Clock.Now())
 	if err != nil {
-		return tls.Certificate{}, err
+		return err
 	}
 	if err := c.describeProxy(authority.PEM); err != nil {
-		return tls.Certificate{}, err
+		return err
 	}
-	cert, err := pair.TLS()
-	if err != nil {
-		return tls.Certificate{}, fmt.Errorf("loading the front proxy's certificate: %w", err)
+	if c.Proxy, err = pair.TLS(); err != nil {
+		return fmt.Errorf("loading the front proxy's certificate: %w", err)
 	}
-	return cert, nil
+	return nil
 }
 
 // describeProxy fills what is published of the proxies to believe: this one, by its
 // own authority if it has one, and one that is configured in front.
-func (c *Cluster) describeProxy(authority []byte) error {
-	h := c.config.APIServer.Authentication.RequestHeader
+func (c *Credentials) describeProxy(authority []byte) error {
+	h := c.config.Cluster.APIServer.Authentication.RequestHeader
 	names := []string{}
 	if authority != nil {
 		names = append(names, frontProxyUser)
@@ -60,19 +58,19 @@ func (c *Cluster) describeProxy(authority []byte) error {
 			names = []string{}
 		}
 	}
-	clients := append([]byte{}, c.pki.PEM...)
-	if file := c.config.APIServer.Authentication.ClientCAFile; file != "" {
+	clients := append([]byte{}, c.Authority.PEM...)
+	if file := c.config.Cluster.APIServer.Authentication.ClientCAFile; file != "" {
 		more, err := os.ReadFile(file)
 		if err != nil {
 			return fmt.Errorf("reading the authorities of clients: %w", err)
 		}
 		clients = append(clients, more...)
 	}
-	c.proxyAuthentication = map[string]string{"client-ca-file": string(clients)}
+	c.Authentication = map[string]string{"client-ca-file": string(clients)}
 	if len(authority) == 0 {
 		return nil // no aggregated server can authenticate the proxy
 	}
-	c.proxyAuthentication["requestheader-client-ca-file"] = string(authority)
+	c.Authentication["requestheader-client-ca-file"] = string(authority)
 	for key, headers := range map[string][]string{
 		"requestheader-allowed-names":        names,
 		"requestheader-username-headers":     {"X-Remote-User"},
@@ -84,7 +82,7 @@ func (c *Cluster) describeProxy(authority []byte) error {
 		if err != nil {
 			return fmt.Errorf("encoding %s: %w", key, err)
 		}
-		c.proxyAuthentication[key] = string(data)
+		c.Authentication[key] = string(data)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package host
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 )
@@ -35,4 +36,19 @@ func AddressTowards(host string) string {
 		}
 	}
 	return ""
+}
+
+// Addresses returns the addresses of this machine's interfaces.
+func Addresses() ([]netip.Addr, error) {
+	all, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil, fmt.Errorf("listing the machine's addresses: %w", err)
+	}
+	var addresses []netip.Addr
+	for _, a := range all {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			addresses = append(addresses, p.Addr().Unmap().WithZone(""))
+		}
+	}
+	return addresses, nil
 }

@@ -1,4 +1,6 @@
-package cluster
+// Package identity checks that the files of a cluster's data directory belong together, and
+// refuses to start a cluster that has lost some of them.
+package identity
 
 import (
 	"errors"
@@ -8,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/coracle-k8s/coracle/apiserver/datafile"
 	"github.com/coracle-k8s/coracle/apiserver/etcd"
@@ -16,7 +19,20 @@ import (
 	"github.com/coracle-k8s/coracle/cluster/keys"
 )
 
-// identity distinguishes a file that was lost from one that was not made yet because the
+// Config describes a data directory.
+type Config struct {
+	// Dir is the data directory.
+	Dir string
+	// OwnEtcd is set if the cluster has its own etcd, in Dir. Otherwise the keys are compared with
+	// those in etcd, see package keys.
+	OwnEtcd bool
+	// Now is the time at which certificates must be valid.
+	Now time.Time
+	// Report is called with what was missing and is made again.
+	Report func(string)
+}
+
+// Identity distinguishes a file that was lost from one that was not made yet because the
 // first start was interrupted. A cluster with its own etcd keeps it in datadir.IdentityFile.
 //
 // Invariants:
@@ -27,7 +43,13 @@ import (
 //  2. It is complete only after etcd has the cluster's first objects, and before
 //     the kubeconfig is there. If it is complete, missing files of etcd are lost or
 //     damaged. If not, no client could have written to etcd, which is begun again.
-type identity struct {
+type Identity struct {
+	config Config
+	record
+}
+
+// record is the content of datadir.IdentityFile.
+type record struct {
 	// known is set if there was a file.
 	known bool
 	// fingerprints are those of the files, by name.
@@ -41,7 +63,7 @@ type identity struct {
 // complete, sumPrefix begins the last line.
 const identityHead, completeLine, sumPrefix = "coracle identity 1", "complete", "sum "
 
-func (i identity) encode() []byte {
+func (i record) encode() []byte {
 	lines := []string{identityHead}
 	for _, name := range keys.Files() {
 		if sum, has := i.fingerprints[name]; has {
@@ -55,8 +77,8 @@ func (i identity) encode() []byte {
 	return []byte(text + sumPrefix + keys.Fingerprint([]byte(text)) + "\n")
 }
 
-func readIdentity(path string) (identity, error) {
-	i := identity{fingerprints: map[string]string{}}
+func read(path string) (record, error) {
+	i := record{fingerprints: map[string]string{}}
 	data, err := datafile.Read(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return i, nil
@@ -80,130 +102,136 @@ func readIdentity(path string) (identity, error) {
 	return i, nil
 }
 
-// checkData returns an error for the first file of the data directory that this
-// start cannot use and must not replace. It writes nothing.
-func (c *Cluster) checkData() error {
-	own := len(c.config.Storage.Endpoints) == 0
-	if own { // else the keys are compared with those in etcd
+// Check reads the identity of a data directory. It returns an error for the first file that
+// a start cannot use and must not replace. It writes nothing.
+func Check(c Config) (*Identity, error) {
+	i := &Identity{config: c}
+	if c.OwnEtcd {
 		var err error
-		if c.identity, err = readIdentity(c.path(datadir.IdentityFile)); err != nil {
-			return err
+		if i.record, err = read(i.path(datadir.IdentityFile)); err != nil {
+			return nil, err
 		}
 	}
-	now := c.options.clock.Now()
 	for _, dir := range keys.Authorities() {
-		if err := c.checkDir(dir); err != nil {
-			return err
+		if err := i.checkDir(dir); err != nil {
+			return nil, err
 		}
-		if err := pki.Check(c.path(dir), now); err != nil {
-			return err
+		if err := pki.Check(i.path(dir), c.Now); err != nil {
+			return nil, err
 		}
 	}
 	for _, name := range keys.Files() {
-		if err := c.checkFile(name, own && etcd.Begun(c.path("etcd"))); err != nil {
-			return err
+		if err := i.checkFile(name, c.OwnEtcd && etcd.Begun(i.path("etcd"))); err != nil {
+			return nil, err
 		}
 	}
 	for _, name := range []string{"kubeconfig", keys.TokenFile} {
-		if err := datafile.Check(c.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+		if err := datafile.Check(i.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
 		}
 	}
-	if own {
-		return c.checkEtcd()
+	if c.OwnEtcd {
+		return i, i.checkEtcd()
+	}
+	return i, nil
+}
+
+func (i *Identity) path(elements ...string) string {
+	return filepath.Join(append([]string{i.config.Dir}, elements...)...)
+}
+
+// Continued reports whether the cluster was complete before this start.
+func (i *Identity) Continued() bool { return i.continued }
+
+func (i *Identity) checkDir(name string) error {
+	if info, err := os.Stat(i.path(name)); err == nil && !info.IsDir() {
+		return datafile.Lost(i.path(name), "is not a directory")
 	}
 	return nil
 }
 
-func (c *Cluster) checkDir(name string) error {
-	if info, err := os.Stat(c.path(name)); err == nil && !info.IsDir() {
-		return datafile.Lost(c.path(name), "is not a directory")
-	}
-	return nil
-}
-
-// checkFile compares a file with its fingerprint in the identity. Without one,
+// checkFile compares a file with its fingerprint. Without one,
 // an etcd that has begun means that the file had been there.
-func (c *Cluster) checkFile(name string, begun bool) error {
-	path := c.path(filepath.FromSlash(name))
-	was, known := c.identity.fingerprints[name]
+func (i *Identity) checkFile(name string, begun bool) error {
+	path := i.path(filepath.FromSlash(name))
+	was, known := i.fingerprints[name]
 	data, err := datafile.Read(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		earlier := !c.identity.known && strings.HasPrefix(name, keys.NodeAuthority) // had none
-		if known || begun && !c.identity.known && !earlier {
+		earlier := !i.known && strings.HasPrefix(name, keys.NodeAuthority) // had none
+		if known || begun && !i.known && !earlier {
 			return datafile.Lost(path, "is missing")
 		}
 		return nil
 	case err != nil:
 		return err
 	case known && keys.Fingerprint(data) != was:
-		return datafile.Lost(path, "is damaged or another cluster's: it is not the one in "+c.path(datadir.IdentityFile))
+		return datafile.Lost(path, "is damaged or another cluster's: it is not the one in "+i.path(datadir.IdentityFile))
 	}
 	return nil
 }
 
-func (c *Cluster) checkEtcd() error {
-	dir := c.path("etcd")
+func (i *Identity) checkEtcd() error {
+	dir := i.path("etcd")
 	switch {
-	case c.identity.known && !c.identity.complete, !c.identity.known && !datafile.Exists(filepath.Join(dir, "member")):
+	case i.known && !i.complete, !i.known && !datafile.Exists(filepath.Join(dir, "member")):
 		return nil
-	case c.identity.known, etcd.Begun(dir):
+	case i.known, etcd.Begun(dir):
 		return etcd.Check(dir)
 	}
-	return datafile.Lost(c.path(datadir.IdentityFile), "is missing, and "+dir+" has no log")
+	return datafile.Lost(i.path(datadir.IdentityFile), "is missing, and "+dir+" has no log")
 }
 
-// noteIdentity writes down what was made, before etcd begins, and removes an etcd
+// WriteFingerprints records the files of keys.Files, before etcd begins, and removes an etcd
 // that was not completed.
-func (c *Cluster) noteIdentity() error {
-	if len(c.config.Storage.Endpoints) > 0 {
+func (i *Identity) WriteFingerprints() error {
+	if !i.config.OwnEtcd {
 		return nil
 	}
 	for _, name := range keys.Files() {
-		data, err := datafile.Read(c.path(filepath.FromSlash(name)))
+		data, err := datafile.Read(i.path(filepath.FromSlash(name)))
 		if err != nil {
 			return fmt.Errorf("noting the cluster's identity: %w", err)
 		}
-		c.identity.fingerprints[name] = keys.Fingerprint(data)
+		i.fingerprints[name] = keys.Fingerprint(data)
 	}
-	dir := c.path("etcd")
+	dir := i.path("etcd")
 	switch {
-	case c.identity.complete:
-	case c.identity.known:
+	case i.complete:
+	case i.known:
 		if err := os.RemoveAll(filepath.Join(dir, "member")); err != nil {
 			return fmt.Errorf("removing an etcd that was not completed: %w", err)
 		}
 	case etcd.Begun(dir): // it has a cluster, and checkEtcd found it whole
-		c.options.progress(fmt.Sprintf("making %s, which is missing", c.path(datadir.IdentityFile)))
-		c.identity.complete, c.identity.continued = true, true
+		i.config.Report(fmt.Sprintf("making %s, which is missing", i.path(datadir.IdentityFile)))
+		i.complete, i.continued = true, true
 	}
-	return c.writeIdentity()
+	return i.write()
 }
 
-// noteComplete writes down that etcd has the cluster.
-func (c *Cluster) noteComplete() error {
-	if len(c.config.Storage.Endpoints) > 0 || c.identity.complete {
+// WriteComplete records that etcd has the cluster.
+func (i *Identity) WriteComplete() error {
+	if !i.config.OwnEtcd || i.complete {
 		return nil
 	}
-	c.identity.complete = true
-	return c.writeIdentity()
+	i.complete = true
+	return i.write()
 }
 
-// writeIdentity makes the files last before their names.
-func (c *Cluster) writeIdentity() error {
-	path, text := c.path(datadir.IdentityFile), c.identity.encode()
+// write makes the files last before their names.
+func (i *Identity) write() error {
+	path, text := i.path(datadir.IdentityFile), i.encode()
 	if old, err := os.ReadFile(path); err == nil && string(old) == string(text) {
 		return nil
 	}
 	for _, dir := range append(keys.Authorities(), "") {
-		if err := datafile.SyncDir(c.path(dir)); err != nil {
+		if err := datafile.SyncDir(i.path(dir)); err != nil {
 			return fmt.Errorf("noting the cluster's identity: %w", err)
 		}
 	}
 	err := datafile.Write(path, text)
 	if err == nil {
-		err = datafile.SyncDir(c.config.DataDir)
+		err = datafile.SyncDir(i.config.Dir)
 	}
 	if err != nil {
 		return fmt.Errorf("noting the cluster's identity: %w", err)

@@ -1,10 +1,9 @@
-package cluster
+package joinserver
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -29,17 +28,17 @@ const ledgerAttempts = 20
 // admit decides about a join, writes what it decided into the ledger, and
 // returns the node's range of pod addresses. An error that is a *joins.Refusal is
 // the requester's.
-func (c *Cluster) admit(ctx context.Context, asked joins.Request) (string, error) {
-	c.joining.Lock()
-	defer c.joining.Unlock()
+func (s *Server) admit(ctx context.Context, asked joins.Request) (string, error) {
+	s.deciding.Lock()
+	defer s.deciding.Unlock()
 	for range ledgerAttempts {
 		// The ledger comes first: a server that registers a node after it was read
 		// has written it since, so that this attempt fails.
-		ledger, stored, err := c.readLedger(ctx)
+		ledger, stored, err := s.readLedger(ctx)
 		if err != nil {
 			return "", err
 		}
-		known, nodes, err := c.known(ctx, ledger)
+		known, nodes, err := s.known(ctx, ledger)
 		if err != nil {
 			return "", err
 		}
@@ -47,7 +46,7 @@ func (c *Cluster) admit(ctx context.Context, asked joins.Request) (string, error
 		if no != nil {
 			return "", no
 		}
-		ranges, err := c.podRanges.Reserve(asked.Node, nodes, next.Ranges())
+		ranges, err := s.config.PodRanges.Reserve(asked.Node, nodes, next.Ranges())
 		if err != nil { // another node may go
 			return "", &joins.Refusal{Code: http.StatusServiceUnavailable, Reason: err.Error(), After: time.Minute}
 		}
@@ -56,7 +55,7 @@ func (c *Cluster) admit(ctx context.Context, asked joins.Request) (string, error
 			reserved.PodCIDR = cidr
 			next.Reserved[asked.Node] = reserved
 		}
-		switch err := c.writeLedger(ctx, stored, next); {
+		switch err := s.writeLedger(ctx, stored, next); {
 		case err == nil:
 			return cidr, nil
 		case !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err):
@@ -68,8 +67,8 @@ func (c *Cluster) admit(ctx context.Context, asked joins.Request) (string, error
 
 // readLedger returns the ledger and the ConfigMap that has it, without a name if
 // there is none.
-func (c *Cluster) readLedger(ctx context.Context) (joins.Ledger, *corev1.ConfigMap, error) {
-	kube, err := kubernetes.NewForConfig(c.server.RESTConfig())
+func (s *Server) readLedger(ctx context.Context) (joins.Ledger, *corev1.ConfigMap, error) {
+	kube, err := kubernetes.NewForConfig(s.config.Server)
 	if err != nil {
 		return joins.Ledger{}, nil, fmt.Errorf("making a client: %w", err)
 	}
@@ -85,8 +84,8 @@ func (c *Cluster) readLedger(ctx context.Context) (joins.Ledger, *corev1.ConfigM
 }
 
 // writeLedger replaces the ledger that was read.
-func (c *Cluster) writeLedger(ctx context.Context, stored *corev1.ConfigMap, ledger joins.Ledger) error {
-	kube, err := kubernetes.NewForConfig(c.server.RESTConfig())
+func (s *Server) writeLedger(ctx context.Context, stored *corev1.ConfigMap, ledger joins.Ledger) error {
+	kube, err := kubernetes.NewForConfig(s.config.Server)
 	if err != nil {
 		return fmt.Errorf("making a client: %w", err)
 	}
@@ -106,12 +105,12 @@ func (c *Cluster) writeLedger(ctx context.Context, stored *corev1.ConfigMap, led
 }
 
 // known holds the objects that the decision about a join needs.
-func (c *Cluster) known(ctx context.Context, ledger joins.Ledger) (joins.Known, []corev1.Node, error) {
+func (s *Server) known(ctx context.Context, ledger joins.Ledger) (joins.Known, []corev1.Node, error) {
 	k := joins.Known{
-		Now: c.options.clock.Now(), Ledger: ledger, Nodes: map[string][]netip.Addr{}, Registered: map[string]bool{},
-		Own: c.ownNodes(), SimulatedPrefix: simulated.DefaultNamePrefix, ClusterDomain: c.config.Network.ClusterDomain,
+		Now: s.config.Clock.Now(), Ledger: ledger, Nodes: map[string][]netip.Addr{}, Registered: map[string]bool{},
+		Own: s.config.OwnNodes(), SimulatedPrefix: simulated.DefaultNamePrefix, ClusterDomain: s.config.Cluster.Network.ClusterDomain,
 	}
-	kube, err := kubernetes.NewForConfig(c.server.RESTConfig())
+	kube, err := kubernetes.NewForConfig(s.config.Server)
 	if err != nil {
 		return k, nil, fmt.Errorf("making a client: %w", err)
 	}
@@ -123,15 +122,33 @@ func (c *Cluster) known(ctx context.Context, ledger joins.Ledger) (joins.Known, 
 		node := &nodes.Items[i]
 		k.Nodes[node.Name], k.Registered[node.Name] = nodeAddresses(node), len(node.Spec.PodCIDRs) > 0
 	}
-	k.Proxies = c.config.Agents.ProxyRanges()
-	if err := c.knownServer(&k); err != nil {
+	k.Proxies = s.config.Cluster.Agents.ProxyRanges()
+	if err := s.knownServer(&k); err != nil {
 		return k, nil, err
 	}
 	if k.Peers, err = otherServers(ctx, kube); err != nil {
 		return k, nil, err
 	}
-	k.Ranges, err = c.knownRanges(ctx, kube)
+	k.Ranges, err = s.knownRanges(ctx, kube)
 	return k, nodes.Items, err
+}
+
+// ReserveJoined reserves the ranges that agents were given which have not
+// registered yet. Those given by this process are reserved already, but for those
+// from before it started.
+func (s *Server) ReserveJoined(ctx context.Context) error {
+	s.deciding.Lock()
+	defer s.deciding.Unlock()
+	if s.joinedBefore && !*s.config.Cluster.LeaderElection.LeaderElect {
+		return nil
+	}
+	ledger, _, err := s.readLedger(ctx)
+	if err != nil {
+		return err
+	}
+	s.config.PodRanges.Expect(ledger.Ranges())
+	s.joinedBefore = true
+	return nil
 }
 
 func nodeAddresses(node *corev1.Node) []netip.Addr {
@@ -145,8 +162,8 @@ func nodeAddresses(node *corev1.Node) []netip.Addr {
 }
 
 // knownServer fills in names and addresses of this server.
-func (c *Cluster) knownServer(k *joins.Known) error {
-	for _, name := range c.serverNames() {
+func (s *Server) knownServer(k *joins.Known) error {
+	for _, name := range s.config.Names {
 		if ip, err := netip.ParseAddr(name); err == nil {
 			k.Addresses = append(k.Addresses, ip.Unmap())
 		} else {
@@ -158,23 +175,8 @@ func (c *Cluster) knownServer(k *joins.Known) error {
 		return fmt.Errorf("naming this machine: %w", err)
 	}
 	k.Host = strings.ToLower(host)
-	k.Machine, err = c.options.machine()
+	k.Machine, err = s.config.Machine()
 	return err
-}
-
-// machineAddresses returns the addresses of this machine's interfaces.
-func machineAddresses() ([]netip.Addr, error) {
-	all, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil, fmt.Errorf("listing the machine's addresses: %w", err)
-	}
-	var addresses []netip.Addr
-	for _, a := range all {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			addresses = append(addresses, p.Addr().Unmap().WithZone(""))
-		}
-	}
-	return addresses, nil
 }
 
 // otherServers returns the servers that have a Lease, this one included where
@@ -197,8 +199,8 @@ func joinServer(lease *coordinationv1.Lease) joins.Server {
 
 // knownRanges returns the ranges of Services, the configured and further ones,
 // and pods.
-func (c *Cluster) knownRanges(ctx context.Context, kube kubernetes.Interface) ([]joins.Range, error) {
-	ranges := []joins.Range{{Of: "pods", Prefix: netip.MustParsePrefix(c.config.Network.PodCIDR)}, {Of: "Services", Prefix: netip.MustParsePrefix(c.config.Network.ServiceCIDR)}}
+func (s *Server) knownRanges(ctx context.Context, kube kubernetes.Interface) ([]joins.Range, error) {
+	ranges := []joins.Range{{Of: "pods", Prefix: netip.MustParsePrefix(s.config.Cluster.Network.PodCIDR)}, {Of: "Services", Prefix: netip.MustParsePrefix(s.config.Cluster.Network.ServiceCIDR)}}
 	more, err := kube.NetworkingV1().ServiceCIDRs().List(ctx, metav1.ListOptions{ResourceVersion: "0"})
 	if err != nil {
 		return nil, fmt.Errorf("listing ranges of Services: %w", err)

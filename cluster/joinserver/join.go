@@ -1,7 +1,8 @@
-package cluster
+// Package joinserver lets agents of other machines join a cluster: it decides about their requests,
+// see package joins, and signs their certificates.
+package joinserver
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -16,30 +17,58 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
-	rbacv1 "k8s.io/api/rbac/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"github.com/go-logr/logr"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/endpoints/request"
+	"k8s.io/client-go/rest"
 	bootstrapapi "k8s.io/cluster-bootstrap/token/api"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	"k8s.io/utils/clock"
 
+	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/apiserver/pki"
-	"github.com/coracle-k8s/coracle/cluster/host"
 	"github.com/coracle-k8s/coracle/cluster/joins"
 	"github.com/coracle-k8s/coracle/cluster/jointoken"
+	"github.com/coracle-k8s/coracle/controllers/nodeipam"
 )
 
-const (
-	// joinRole lets its subjects join.
-	joinRole = "coracle:join"
-	// agentGroup are the agents; they may do what a node's proxy may.
-	agentGroup = "coracle:agents"
-)
+// Config describes the server that agents join. All fields are required.
+type Config struct {
+	// Cluster is the configuration in force.
+	Cluster *v1alpha1.Cluster
+	// Server connects to the API server, which has the nodes and the ledger of joins.
+	Server *rest.Config
+	// Authority signs the client certificates of agents, NodeAuthority those they serve with.
+	Authority, NodeAuthority *pki.Authority
+	// Names are the names and addresses of the API server, which no agent gets.
+	Names []string
+	// OwnNodes returns the names of this process's real nodes, up or not.
+	OwnNodes func() []string
+	// Machine returns the addresses of this machine.
+	Machine func() ([]netip.Addr, error)
+	// PodRanges has the nodes' ranges of pod addresses.
+	PodRanges *nodeipam.Ranges
+	Clock     clock.PassiveClock
+	Logger    logr.Logger
+}
 
-// serveJoin signs an agent's certificates, if joins.Plan grants them.
-func (c *Cluster) serveJoin(w http.ResponseWriter, r *http.Request) {
+// Server answers the requests of agents, at joins.Path.
+type Server struct {
+	config Config
+	// deciding is held while a join is decided; joinedBefore is set once
+	// Config.PodRanges has the joins before this process started.
+	deciding     sync.Mutex
+	joinedBefore bool
+}
+
+var _ http.Handler = (*Server)(nil)
+
+// New returns a Server.
+func New(c Config) *Server { return &Server{config: c} }
+
+// ServeHTTP implements http.Handler: it signs an agent's certificates, if joins.Plan grants them.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		http.Error(w, "POST a join request", http.StatusMethodNotAllowed)
 		return
@@ -49,7 +78,7 @@ func (c *Cluster) serveJoin(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "reading the join request: "+err.Error(), http.StatusBadRequest)
 		return
 	}
-	response, err := c.join(r, req)
+	response, err := s.join(r, req)
 	var no *joins.Refusal
 	switch {
 	case errors.As(err, &no):
@@ -59,7 +88,7 @@ func (c *Cluster) serveJoin(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, no.Reason, no.Code)
 		return
 	case err != nil:
-		c.options.logger.Error(err, "Joining", "node", req.Node)
+		s.config.Logger.Error(err, "Joining", "node", req.Node)
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
@@ -68,7 +97,7 @@ func (c *Cluster) serveJoin(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(response)
 }
 
-func (c *Cluster) join(r *http.Request, req joins.WireRequest) (*joins.WireResponse, error) {
+func (s *Server) join(r *http.Request, req joins.WireRequest) (*joins.WireResponse, error) {
 	asked, err := requester(r)
 	if err != nil {
 		return nil, err
@@ -80,22 +109,22 @@ func (c *Cluster) join(r *http.Request, req joins.WireRequest) (*joins.WireRespo
 	if err != nil {
 		return nil, &joins.Refusal{Code: http.StatusBadRequest, Reason: err.Error()}
 	}
-	cidr, err := c.admit(r.Context(), asked)
+	cidr, err := s.admit(r.Context(), asked)
 	if err != nil {
 		return nil, err
 	}
-	now := c.options.clock.Now()
-	clientCert, err := c.pki.Sign([]byte(req.ClientCSR), pki.Request{User: joins.NodeUser + req.Node, Groups: []string{user.NodesGroup, agentGroup}}, now)
+	now := s.config.Clock.Now()
+	clientCert, err := s.config.Authority.Sign([]byte(req.ClientCSR), pki.Request{User: joins.NodeUser + req.Node, Groups: []string{user.NodesGroup, AgentGroup}}, now)
 	if err != nil {
 		return nil, err
 	}
-	server, err := c.nodeCA.Sign([]byte(req.ServerCSR), pki.Request{User: joins.NodeUser + req.Node, Groups: []string{user.NodesGroup}, Hosts: []string{req.Node, req.Address}}, now)
+	server, err := s.config.NodeAuthority.Sign([]byte(req.ServerCSR), pki.Request{User: joins.NodeUser + req.Node, Groups: []string{user.NodesGroup}, Hosts: []string{req.Node, req.Address}}, now)
 	if err != nil {
 		return nil, err
 	}
-	return &joins.WireResponse{CA: string(c.pki.PEM), ClientCert: string(clientCert), ServerCert: string(server),
-		ServiceCIDR: c.config.Network.ServiceCIDR, PodCIDR: c.config.Network.PodCIDR, NodePodCIDR: cidr,
-		ClusterDomain: c.config.Network.ClusterDomain, ClusterDNS: c.config.Network.ClusterDNS}, nil
+	return &joins.WireResponse{CA: string(s.config.Authority.PEM), ClientCert: string(clientCert), ServerCert: string(server),
+		ServiceCIDR: s.config.Cluster.Network.ServiceCIDR, PodCIDR: s.config.Cluster.Network.PodCIDR, NodePodCIDR: cidr,
+		ClusterDomain: s.config.Cluster.Network.ClusterDomain, ClusterDNS: s.config.Cluster.Network.ClusterDNS}, nil
 }
 
 // requester returns the client that joins and its address: the holder of a join
@@ -117,7 +146,7 @@ func requester(r *http.Request) (joins.Request, error) {
 		return asked, nil
 	}
 	node, isNode := strings.CutPrefix(u.GetName(), joins.NodeUser)
-	if !isNode || !slices.Contains(u.GetGroups(), agentGroup) || r.TLS == nil || len(r.TLS.PeerCertificates) == 0 ||
+	if !isNode || !slices.Contains(u.GetGroups(), AgentGroup) || r.TLS == nil || len(r.TLS.PeerCertificates) == 0 ||
 		r.TLS.PeerCertificates[0].Subject.CommonName != u.GetName() {
 		return asked, &joins.Refusal{Code: http.StatusForbidden, Reason: "only the holder of a join token, or of a node's certificate, may join"}
 	}
@@ -144,65 +173,4 @@ func requestedKey(csrPEM string) (string, error) {
 func keyHash(key []byte) string {
 	sum := sha256.Sum256(key)
 	return hex.EncodeToString(sum[:])
-}
-
-// agentAccess lets join tokens and agents join, and agents see what a node's proxy
-// needs.
-type agentAccess struct{ client client.Client }
-
-// Start implements manager.Runnable: it writes the roles and their bindings and
-// returns.
-func (a agentAccess) Start(ctx context.Context) error {
-	for _, o := range agentRoles() {
-		err := a.client.Create(ctx, o)
-		if apierrors.IsAlreadyExists(err) { // perhaps those of an earlier version
-			err = a.client.Update(ctx, o)
-		}
-		if err != nil && ctx.Err() == nil {
-			return fmt.Errorf("letting agents join: %w", err)
-		}
-	}
-	return nil
-}
-
-func agentRoles() []client.Object {
-	bind := func(name, role string, groups ...string) *rbacv1.ClusterRoleBinding {
-		b := &rbacv1.ClusterRoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Name: name},
-			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
-		}
-		for _, group := range groups {
-			b.Subjects = append(b.Subjects, rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: group})
-		}
-		return b
-	}
-	return []client.Object{
-		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: joinRole}, Rules: []rbacv1.PolicyRule{{Verbs: []string{"post"}, NonResourceURLs: []string{joins.Path}}}},
-		bind(joinRole, joinRole, jointoken.Group, agentGroup),
-		bind("coracle:node-proxiers", "system:node-proxier", agentGroup),
-	}
-}
-
-// ownNodes returns the names of this process's real nodes, up or not.
-func (c *Cluster) ownNodes() []string {
-	var names []string
-	for i := range int(*c.config.Nodes) {
-		if own, err := ownNodeName(c.config.Node.Name, i); err == nil {
-			names = append(names, own)
-		}
-	}
-	return names
-}
-
-// hasNode reports whether a real node of that name is this process's own, up or not.
-func (c *Cluster) hasNode(name string) bool { return slices.Contains(c.ownNodes(), name) }
-
-// ownNodeName returns the name of the i-th of a process's real nodes, given
-// that of the first, if any.
-func ownNodeName(given string, i int) (string, error) {
-	name, err := host.NodeName(given)
-	if err != nil || i == 0 {
-		return name, err
-	}
-	return fmt.Sprintf("%s-%d", name, i), nil
 }

@@ -1,4 +1,4 @@
-package cluster
+package leader
 
 import (
 	"context"
@@ -13,69 +13,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/klog/v2"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
-
-	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
-	"github.com/coracle-k8s/coracle/apiserver/peers"
-	"github.com/coracle-k8s/coracle/cluster/node"
 )
-
-// addDuties makes mgr run what one server does for all: at once, or whenever
-// this server is elected.
-func (c *Cluster) addDuties(mgr manager.Manager) error {
-	c.duties = []*duty{{lease: "kube-controller-manager", component: "kube-controller-manager", begin: c.addControllers}}
-	if *c.config.Scheduler.Enabled {
-		c.duties = append(c.duties, &duty{lease: "kube-scheduler", component: "default-scheduler", begin: c.addScheduler})
-	}
-	for _, d := range c.duties {
-		part, err := c.onDuty(d, mgr)
-		if err != nil {
-			return err
-		}
-		if err := mgr.Add(part); err != nil {
-			return fmt.Errorf("adding the duty of %s: %w", d.lease, err)
-		}
-	}
-	return nil
-}
-
-// addPeer makes this server known among several ones.
-func (c *Cluster) addPeer(mgr manager.Manager) error {
-	if !*c.config.LeaderElection.LeaderElect {
-		return nil
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		return fmt.Errorf("naming this server: %w", err)
-	}
-	member, err := peers.New(peers.Config{
-		Server: c.server.RESTConfig(), Host: host, Instance: c.config.DataDir, Address: c.advertised(),
-		LeaseDuration: c.config.LeaderElection.LeaseDuration.Duration.Truncate(time.Second), Clock: c.options.clock,
-		Report: func(err error) { c.options.logger.Error(err, "Several servers") },
-	})
-	if err != nil {
-		return err
-	}
-	if err := mgr.Add(member); err != nil {
-		return fmt.Errorf("adding the server's part among several: %w", err)
-	}
-	return nil
-}
-
-func (c *Cluster) onDuty(d *duty, mgr manager.Manager) (manager.Runnable, error) {
-	if *c.config.LeaderElection.LeaderElect {
-		return c.newCandidate(d, mgr)
-	}
-	t, err := c.newTerm(d, mgr)
-	if err != nil {
-		return nil, err
-	}
-	d.current.Store(t)
-	return manager.RunnableFunc(t.run), nil
-}
 
 // candidate stands for election to a duty, and does it while it is elected.
 //
@@ -86,25 +28,23 @@ func (c *Cluster) onDuty(d *duty, mgr manager.Manager) (manager.Runnable, error)
 //     process have no part in it and go on.
 //  2. The Lease is released only after the term has ended.
 //  3. One that stopped leading stands again once its term has ended. Should that
-//     take longer than partsStopTimeout the process fails, as upstream's does
+//     take longer than Config.StopTimeout the process fails, as upstream's does
 //     at once.
 type candidate struct {
-	duty     *duty
-	settings v1alpha1.LeaderElection
-	lock     resourcelock.Interface
-	term     func() (*term, error)
-	logger   logr.Logger
-	leading  prometheus.Gauge
+	config  Config
+	duty    *duty
+	lock    resourcelock.Interface
+	logger  logr.Logger
+	leading prometheus.Gauge
 	// leader is the identity of the last leader seen.
 	leader atomic.Pointer[string]
 }
 
-func (c *Cluster) newCandidate(d *duty, mgr manager.Manager) (*candidate, error) {
-	settings := c.config.LeaderElection
-	config := c.server.RESTConfig()
+func newCandidate(c Config, d *duty) (*candidate, error) {
+	server := rest.CopyConfig(c.Server)
 	// A request that hangs must not cost the Lease.
-	config.Timeout = max(settings.RenewDeadline.Duration/2, time.Second)
-	kube, err := kubernetes.NewForConfig(config)
+	server.Timeout = max(c.Election.RenewDeadline.Duration/2, time.Second)
+	kube, err := kubernetes.NewForConfig(server)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for leader election: %w", err)
 	}
@@ -112,19 +52,18 @@ func (c *Cluster) newCandidate(d *duty, mgr manager.Manager) (*candidate, error)
 	if err != nil {
 		return nil, fmt.Errorf("naming a candidate: %w", err)
 	}
-	k := &candidate{duty: d, settings: settings, logger: c.options.logger.WithValues("lease", d.lease)}
-	k.lock, err = resourcelock.New(resourcelock.LeasesResourceLock, metav1.NamespaceSystem, d.lease, kube.CoreV1(), kube.CoordinationV1(),
-		resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID()), EventRecorder: mgr.GetEventRecorderFor(d.component)})
+	k := &candidate{config: c, duty: d, logger: c.Logger.WithValues("lease", d.Lease)}
+	k.lock, err = resourcelock.New(resourcelock.LeasesResourceLock, metav1.NamespaceSystem, d.Lease, kube.CoreV1(), kube.CoordinationV1(),
+		resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID()), EventRecorder: c.Manager.GetEventRecorderFor(d.Component)})
 	if err != nil {
-		return nil, fmt.Errorf("making the lock %s: %w", d.lease, err)
+		return nil, fmt.Errorf("making the lock %s: %w", d.Lease, err)
 	}
-	k.term = func() (*term, error) { return c.newTerm(d, mgr) }
 	k.leading = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name:        "leader_election_master_status",
 		Help:        "[ALPHA] Gauge of if the reporting system is master of the relevant lease, 0 indicates backup, 1 indicates master. 'name' is the string used to identify the lease. Please make sure to group by name.",
-		ConstLabels: prometheus.Labels{"name": d.lease},
+		ConstLabels: prometheus.Labels{"name": d.Lease},
 	})
-	if err := c.metrics.Register(k.leading); err != nil {
+	if err := c.Metrics.Register(k.leading); err != nil {
 		return nil, fmt.Errorf("registering the metrics of leader election: %w", err)
 	}
 	d.election = k
@@ -148,8 +87,8 @@ func (k *candidate) stand(ctx context.Context) error {
 	defer resign()
 	won := make(chan context.Context, 1)
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
-		Lock: k.lock, Name: k.duty.lease,
-		LeaseDuration: k.settings.LeaseDuration.Duration, RenewDeadline: k.settings.RenewDeadline.Duration, RetryPeriod: k.settings.RetryPeriod.Duration,
+		Lock: k.lock, Name: k.duty.Lease,
+		LeaseDuration: k.config.Election.LeaseDuration.Duration, RenewDeadline: k.config.Election.RenewDeadline.Duration, RetryPeriod: k.config.Election.RetryPeriod.Duration,
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(ctx context.Context) { won <- ctx },
 			OnStoppedLeading: func() {},
@@ -159,7 +98,7 @@ func (k *candidate) stand(ctx context.Context) error {
 		ReleaseOnCancel: false,
 	})
 	if err != nil {
-		return fmt.Errorf("standing for election to %s: %w", k.duty.lease, err)
+		return fmt.Errorf("standing for election to %s: %w", k.duty.Lease, err)
 	}
 	over := make(chan struct{})
 	go func() {
@@ -187,9 +126,9 @@ func (k *candidate) lead(ctx, leading context.Context) error {
 	run, end := context.WithCancel(ctx)
 	defer end()
 	defer context.AfterFunc(leading, end)()
-	t, err := k.term()
+	t, err := newTerm(k.config, k.duty)
 	if err != nil {
-		return fmt.Errorf("beginning the duty of %s: %w", k.duty.lease, err)
+		return fmt.Errorf("beginning the duty of %s: %w", k.duty.Lease, err)
 	}
 	k.duty.current.Store(t)
 	k.leading.Set(1)
@@ -201,14 +140,14 @@ func (k *candidate) lead(ctx, leading context.Context) error {
 		k.leading.Set(0)
 		select {
 		case err = <-ended:
-		case <-time.After(node.StopTimeout):
-			return fmt.Errorf("stopping the duty of %s: it has not ended after %s", k.duty.lease, node.StopTimeout)
+		case <-time.After(k.config.StopTimeout):
+			return fmt.Errorf("stopping the duty of %s: it has not ended after %s", k.duty.Lease, k.config.StopTimeout)
 		}
 	}
 	k.leading.Set(0)
 	k.duty.current.Store(nil)
 	if err != nil {
-		return fmt.Errorf("doing the duty of %s: %w", k.duty.lease, err)
+		return fmt.Errorf("doing the duty of %s: %w", k.duty.Lease, err)
 	}
 	return nil
 }

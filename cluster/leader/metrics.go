@@ -1,4 +1,4 @@
-package cluster
+package leader
 
 import (
 	"github.com/prometheus/client_golang/prometheus"
@@ -24,7 +24,7 @@ func (s *states) Collect(out chan<- prometheus.Metric) {
 		if c.own {
 			continue
 		}
-		name := queueName(c.Name)
+		name := s.queueName(c.Name)
 		byQueue[name] = byQueue[name].Plus(c.Numbers)
 	}
 	depth := queueMetric("depth", "Current depth of workqueue")
@@ -52,92 +52,4 @@ func (s *states) Collect(out chan<- prometheus.Metric) {
 		gauge(longest, n.Longest.Seconds(), name)
 		counter(retries, n.Retries, name)
 	}
-}
-
-// queueName returns upstream's name of a controller's queue in metrics. Where
-// several controllers here do the work of one there, they count together.
-func queueName(controller string) string {
-	switch controller {
-	case "bootstrap-signer-controller":
-		return "bootstrap_signer_queue"
-	case "certificatesigningrequest-approving-controller", "certificatesigningrequest-signing-controller":
-		return "certificate"
-	case "clusterrole-aggregation-controller":
-		return "ClusterRoleAggregator"
-	case "cronjob-controller":
-		return "cronjob"
-	case "daemonset-controller":
-		return "daemonset"
-	case "deployment-controller":
-		return "deployment"
-	case "disruption-controller":
-		return "disruption"
-	case "disruption-controller-stale-pods":
-		return "stale_pod_disruption"
-	case "endpoints-controller":
-		return "endpoint"
-	case "endpointslice-controller":
-		return "endpoint_slice"
-	case "endpointslice-mirroring-controller":
-		return "endpoint_slice_mirroring"
-	case "ephemeral-volume-controller":
-		return "ephemeral_volume"
-	case "garbage-collector-controller":
-		return "garbage_collector_attempt_to_delete"
-	case "horizontal-pod-autoscaler-controller":
-		return "horizontalpodautoscaler"
-	case "job-controller":
-		return "job"
-	case "job-orphan-pods":
-		return "job_orphan_pod"
-	case "kube-apiserver-serving-clustertrustbundle-publisher-controller":
-		return "ca_cert_publisher_cluster_trust_bundles"
-	}
-	return volumeOrOtherQueueName(controller)
-}
-
-func volumeOrOtherQueueName(controller string) string {
-	switch controller {
-	case "serviceaccount-token-controller":
-		return "serviceaccount_tokens_service"
-	case "namespace-controller":
-		return "namespace"
-	case "node-lifecycle-controller":
-		return "node_lifecycle_controller"
-	case "persistentvolume-binder-controller":
-		return "claims"
-	case "persistentvolume-expander-controller":
-		return "volume_expand"
-	case "persistentvolume-protection-controller":
-		return "pvprotection"
-	case "persistentvolumeclaim-protection-controller":
-		return "pvcprotection"
-	case "replicaset-controller":
-		return "replicaset"
-	case "replicationcontroller-controller":
-		return "replicationmanager"
-	case "resourceclaim-controller":
-		return "resource_claim"
-	case "resourcequota-controller":
-		return "resourcequota_primary"
-	case "root-ca-certificate-publisher-controller":
-		return "root_ca_cert_publisher"
-	case "service-cidr-controller":
-		return "ipaddresses"
-	case "serviceaccount-controller":
-		return "serviceaccount"
-	case "statefulset-controller":
-		return "statefulset"
-	case "taint-eviction-controller":
-		return "noexec_taint_pod"
-	case "token-cleaner-controller":
-		return "token_cleaner"
-	case "ttl-after-finished-controller":
-		return "ttl_jobs_to_delete"
-	case "ttl-controller":
-		return "ttlcontroller"
-	case "volumeattributesclass-protection-controller":
-		return "vacprotection"
-	}
-	return controller
 }

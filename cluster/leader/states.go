@@ -1,4 +1,4 @@
-package cluster
+package leader
 
 import (
 	"cmp"
@@ -14,9 +14,31 @@ import (
 	"github.com/coracle-k8s/coracle/cluster/queue"
 )
 
-// states are those of the controllers of one term, and their queues' metrics.
+// Controller describes a controller that runs in this process, or the scheduler.
+type Controller struct {
+	// Name is upstream's, such as deployment-controller.
+	Name string `json:"name"`
+	// Numbers are its queue's.
+	queue.Numbers
+	// Error is the last one that it logged.
+	Error *ControllerError `json:"error,omitempty"`
+
+	// own is set if it has metrics of its own for its queue.
+	own bool
+}
+
+// ControllerError is an error that a controller logged.
+type ControllerError struct {
+	Time time.Time `json:"time"`
+	// Object is NAMESPACE/NAME or NAME of what was worked on; empty if unknown.
+	Object  string `json:"object,omitempty"`
+	Message string `json:"message"`
+}
+
+// states has the state of each controller of one term, and collects the metrics of their queues.
 type states struct {
-	clock clock.WithTicker
+	clock     clock.WithTicker
+	queueName func(controller string) string
 
 	mu     sync.Mutex
 	byName map[string]*controllerState
@@ -24,13 +46,12 @@ type states struct {
 
 type controllerState struct {
 	numbers func() queue.Numbers
-	// own is set if the controller has metrics of its own for its queue.
 	own     bool
 	failure *ControllerError
 }
 
-func newStates(clk clock.WithTicker) *states {
-	return &states{clock: clk, byName: map[string]*controllerState{}}
+func newStates(clk clock.WithTicker, queueName func(string) string) *states {
+	return &states{clock: clk, queueName: queueName, byName: map[string]*controllerState{}}
 }
 
 func (s *states) of(name string) *controllerState {
@@ -42,8 +63,6 @@ func (s *states) of(name string) *controllerState {
 	return state
 }
 
-// newQueue implements controller.TypedOptions.NewQueue. The queue goes by the
-// cluster's clock, and is known to s.
 func newQueue[T comparable](s *states) func(string, workqueue.TypedRateLimiter[T]) workqueue.TypedRateLimitingInterface[T] {
 	return func(name string, limiter workqueue.TypedRateLimiter[T]) workqueue.TypedRateLimitingInterface[T] {
 		q := queue.New(limiter, s.clock)
@@ -54,8 +73,7 @@ func newQueue[T comparable](s *states) func(string, workqueue.TypedRateLimiter[T
 	}
 }
 
-// tell registers a part that has a queue of another kind.
-func (s *states) tell(name string, numbers func() queue.Numbers) {
+func (s *states) report(name string, numbers func() queue.Numbers) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	state := s.of(name)
@@ -93,68 +111,68 @@ func (s *states) logger(l logr.Logger) logr.Logger {
 	if deep, ok := inner.(logr.CallDepthLogSink); ok {
 		inner = deep.WithCallDepth(1)
 	}
-	return l.WithSink(noting{inner: inner, states: s})
+	return l.WithSink(errorSink{inner: inner, states: s})
 }
 
-// noting records the errors that controllers log, and passes all on to inner,
+// errorSink records the errors that controllers log, and passes everything on to inner,
 // which is nil if there is no logger.
-type noting struct {
+type errorSink struct {
 	inner                       logr.LogSink
 	states                      *states
 	controller, namespace, name string
 }
 
-// Init implements logr.LogSink. The inner one has been initialised.
-func (noting) Init(logr.RuntimeInfo) {}
+// Init implements logr.LogSink. The inner sink was initialized by its own logger.
+func (errorSink) Init(logr.RuntimeInfo) {}
 
 // Enabled implements logr.LogSink.
-func (n noting) Enabled(level int) bool { return n.inner != nil && n.inner.Enabled(level) }
+func (e errorSink) Enabled(level int) bool { return e.inner != nil && e.inner.Enabled(level) }
 
 // Info implements logr.LogSink.
-func (n noting) Info(level int, msg string, keysAndValues ...any) {
-	n.inner.Info(level, msg, keysAndValues...) // if Enabled
+func (e errorSink) Info(level int, msg string, keysAndValues ...any) {
+	e.inner.Info(level, msg, keysAndValues...) // if Enabled
 }
 
 // Error implements logr.LogSink.
-func (n noting) Error(err error, msg string, keysAndValues ...any) {
-	if n.controller != "" {
-		object, message := n.name, msg
-		if n.namespace != "" {
-			object = n.namespace + "/" + n.name
+func (e errorSink) Error(err error, msg string, keysAndValues ...any) {
+	if e.controller != "" {
+		object, message := e.name, msg
+		if e.namespace != "" {
+			object = e.namespace + "/" + e.name
 		}
 		if err != nil {
 			message = err.Error()
 		}
-		n.states.failed(n.controller, object, message)
+		e.states.failed(e.controller, object, message)
 	}
-	if n.inner != nil {
-		n.inner.Error(err, msg, keysAndValues...)
+	if e.inner != nil {
+		e.inner.Error(err, msg, keysAndValues...)
 	}
 }
 
 // WithValues implements logr.LogSink.
-func (n noting) WithValues(keysAndValues ...any) logr.LogSink {
+func (e errorSink) WithValues(keysAndValues ...any) logr.LogSink {
 	for i := 0; i+1 < len(keysAndValues); i += 2 {
 		value, _ := keysAndValues[i+1].(string)
 		switch keysAndValues[i] {
 		case "controller":
-			n.controller = cmp.Or(n.controller, value)
+			e.controller = cmp.Or(e.controller, value)
 		case "namespace":
-			n.namespace = cmp.Or(n.namespace, value)
+			e.namespace = cmp.Or(e.namespace, value)
 		case "name":
-			n.name = cmp.Or(n.name, value)
+			e.name = cmp.Or(e.name, value)
 		}
 	}
-	if n.inner != nil {
-		n.inner = n.inner.WithValues(keysAndValues...)
+	if e.inner != nil {
+		e.inner = e.inner.WithValues(keysAndValues...)
 	}
-	return n
+	return e
 }
 
 // WithName implements logr.LogSink.
-func (n noting) WithName(name string) logr.LogSink {
-	if n.inner != nil {
-		n.inner = n.inner.WithName(name)
+func (e errorSink) WithName(name string) logr.LogSink {
+	if e.inner != nil {
+		e.inner = e.inner.WithName(name)
 	}
-	return n
+	return e
 }

@@ -1,4 +1,4 @@
-package cluster
+package leader
 
 import (
 	"context"
@@ -60,14 +60,22 @@ func (f sourceFunc) Start(ctx context.Context, q workqueue.TypedRateLimitingInte
 	return f(ctx, q)
 }
 
+// queueName is as upstream's for the controllers of the test.
+func queueName(controller string) string {
+	if controller == "deployment-controller" {
+		return "deployment"
+	}
+	return "certificate"
+}
+
 func TestStates(t *testing.T) {
 	g := NewWithT(t)
-	s := newStates(clock.RealClock{})
+	s := newStates(clock.RealClock{}, queueName)
 	var lines []string
 	work(t, s, funcr.New(func(_, args string) { lines = append(lines, args) }, funcr.Options{}), "deployment-controller", errors.New("no luck"))
 	work(t, s, logr.Discard(), "certificatesigningrequest-approving-controller", nil)
 	work(t, s, logr.Discard(), "certificatesigningrequest-signing-controller", errors.New("no key"))
-	s.tell("default-scheduler", func() queue.Numbers { return queue.Numbers{Ready: 3} })
+	s.report("default-scheduler", func() queue.Numbers { return queue.Numbers{Ready: 3} })
 
 	list := s.list()
 	g.Expect(list).To(HaveLen(4))
