@@ -156,7 +156,7 @@ func (c *controlPlane) addPeer(mgr manager.Manager) error {
 	if *c.config.Nodes == 0 {
 		return nil
 	}
-	return controllers.AddRemover(mgr, c.ownNode)
+	return controllers.AddRemover(mgr, c.options.clock, c.ownNode)
 }
 
 func (c *controlPlane) addSimulatedNodes(mgr manager.Manager) error {

@@ -7,11 +7,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"k8s.io/client-go/metadata"
-	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	cloudprovider "k8s.io/cloud-provider"
 	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -20,6 +19,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver"
 	"github.com/coracle-k8s/coracle/apiserver/pki"
 	"github.com/coracle-k8s/coracle/cluster/leader"
+	base "github.com/coracle-k8s/coracle/controllers"
 	"github.com/coracle-k8s/coracle/controllers/nodeipam"
 	"github.com/coracle-k8s/coracle/controllers/nodelifecycle"
 	"github.com/coracle-k8s/coracle/controllers/podgc"
@@ -71,19 +71,19 @@ type entry struct {
 	setup setup
 }
 
-// term holds what most controllers of a term are made with.
+// term holds what the controllers of a term are made with.
 type term struct {
 	Config
 	*leader.Term
-	kube client.Client
-	// live reads from the API server, not from the cache.
-	live     client.Reader
-	clock    clock.WithTicker
+	deps     base.Deps
 	metadata metadata.Interface
 }
 
-func (t *term) recorder(component string) record.EventRecorder {
-	return t.GetEventRecorderFor(component)
+func newDeps(mgr manager.Manager, clk clock.WithTicker) base.Deps {
+	return base.Deps{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Clock: clk, Recorder: mgr.GetEventRecorderFor,
+		Events: func(reporter string) events.EventRecorder { return mgr.GetEventRecorder(reporter) },
+	}
 }
 
 // AddTo adds the controllers to a term, in the order of the list.
@@ -92,7 +92,7 @@ func (c Config) AddTo(to *leader.Term) error {
 	if err != nil {
 		return fmt.Errorf("making a metadata client: %w", err)
 	}
-	t := &term{Config: c, Term: to, kube: to.GetClient(), live: to.GetAPIReader(), clock: to.Clock(), metadata: meta}
+	t := &term{Config: c, Term: to, metadata: meta, deps: newDeps(to, to.Clock())}
 	entries, err := t.selected()
 	if err != nil {
 		return err

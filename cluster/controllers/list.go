@@ -54,13 +54,12 @@ import (
 // ofObjects take care of objects of every kind.
 func (t *term) ofObjects() []entry {
 	return []entry{
-		{garbagecollector.Name, garbagecollector.New(garbagecollector.Config{
-			Client: t.kube, Live: t.live, Cache: t.GetCache(), Recorder: t.recorder("garbage-collector-controller"),
-			Resources: collectable{t.Server}, NewQueue: leader.NewQueue[garbagecollector.Work](t.Term),
+		{garbagecollector.Name, garbagecollector.New(t.deps, garbagecollector.Config{
+			Cache: t.GetCache(), Resources: collectable{t.Server}, NewQueue: leader.NewQueue[garbagecollector.Work](t.Term),
 		})},
-		{namespace.Name, namespace.New(namespace.Config{Client: t.kube, Metadata: t.metadata, Resources: deletable{t.Server}, Clock: t.clock})},
-		{resourcequota.Name, resourcequota.New(t.kube, t.clock)},
-		{storageversionmigration.Name, storageversionmigration.New(t.kube, t.metadata, t.clock)},
+		{namespace.Name, namespace.New(t.deps, namespace.Config{Metadata: t.metadata, Resources: deletable{t.Server}})},
+		{resourcequota.Name, resourcequota.New(t.deps)},
+		{storageversionmigration.Name, storageversionmigration.New(t.deps, t.metadata)},
 	}
 }
 
@@ -68,34 +67,33 @@ func (t *term) ofObjects() []entry {
 func (t *term) ofAccounts() []entry {
 	ca := func() []byte { return t.ServerCA }
 	return []entry{
-		{serviceaccount.Name, serviceaccount.New(t.kube)},
-		{tokens.Name, tokens.New(tokens.Config{Client: t.kube, Live: t.live, Tokens: legacyTokens{t.Server}, CA: ca})},
-		{legacytokens.CleanerName, legacytokens.NewCleaner(t.kube, t.clock, legacytokens.DefaultPeriod)},
-		{bootstrap.SignerName, bootstrap.NewSigner(t.kube, t.clock)},
-		{bootstrap.CleanerName, bootstrap.NewCleaner(t.kube, t.clock)},
-		{rootca.Name, rootca.New(t.kube, rootca.Config{CA: ca})},
-		{clustertrustbundle.Name, clustertrustbundle.New(t.kube, clustertrustbundle.KubeAPIServerServing, ca)},
-		{certificates.ApproverName, certificates.NewApprover(t.kube, t.clock)},
-		{certificates.SignerName, certificates.NewSigner(t.kube, t.clock, certificates.Authorities{Clients: t.Authority, KubeletServing: t.NodeAuthority})},
-		{certificates.CleanerName, certificates.NewCleaner(t.kube, t.clock)},
-		{clusterroleaggregation.Name, clusterroleaggregation.New(t.kube)},
+		{serviceaccount.Name, serviceaccount.New(t.deps)},
+		{tokens.Name, tokens.New(t.deps, tokens.Config{Tokens: legacyTokens{t.Server}, CA: ca})},
+		{legacytokens.CleanerName, legacytokens.NewCleaner(t.deps, legacytokens.DefaultPeriod)},
+		{bootstrap.SignerName, bootstrap.NewSigner(t.deps)},
+		{bootstrap.CleanerName, bootstrap.NewCleaner(t.deps)},
+		{rootca.Name, rootca.New(t.deps, rootca.Config{CA: ca})},
+		{clustertrustbundle.Name, clustertrustbundle.New(t.deps, clustertrustbundle.KubeAPIServerServing, ca)},
+		{certificates.ApproverName, certificates.NewApprover(t.deps)},
+		{certificates.SignerName, certificates.NewSigner(t.deps, certificates.Authorities{Clients: t.Authority, KubeletServing: t.NodeAuthority})},
+		{certificates.CleanerName, certificates.NewCleaner(t.deps)},
+		{clusterroleaggregation.Name, clusterroleaggregation.New(t.deps)},
 	}
 }
 
 // ofNodes take care of nodes, and of pods whose node is gone or not fit for them.
 func (t *term) ofNodes() []entry {
 	return []entry{
-		{nodeipam.Name, nodeipam.New(nodeipam.Config{
-			Client: t.kube, Recorder: t.recorder("cidrAllocator"), Ranges: t.PodRanges, Expect: t.ReserveJoined,
+		{nodeipam.Name, nodeipam.New(t.deps, nodeipam.Config{
+			Ranges: t.PodRanges, Expect: t.ReserveJoined,
 			// There may be thousands of simulated nodes, whose pods need no range.
 			Optional: func(n *corev1.Node) bool { return n.Labels[simulated.Label] != "" },
 		})},
-		{nodelifecycle.Name, nodelifecycle.New(t.kube, t.clock, t.recorder("node-controller"),
-			nodelifecycle.Config{GracePeriod: t.Cluster.Controllers.NodeMonitorGracePeriod.Duration, Live: t.live})},
-		{nodettl.Name, nodettl.New(t.kube)},
-		{tainteviction.Name, tainteviction.New(t.kube, t.clock, t.recorder("taint-eviction-controller"))},
-		{devicetainteviction.Name, devicetainteviction.New(t.kube, t.clock, t.recorder(devicetainteviction.Name))},
-		{podgc.Name, podgc.New(t.kube, t.clock, int(t.Cluster.Controllers.TerminatedPodThreshold))},
+		{nodelifecycle.Name, nodelifecycle.New(t.deps, nodelifecycle.Config{GracePeriod: t.Cluster.Controllers.NodeMonitorGracePeriod.Duration})},
+		{nodettl.Name, nodettl.New(t.deps)},
+		{tainteviction.Name, tainteviction.New(t.deps)},
+		{devicetainteviction.Name, devicetainteviction.New(t.deps)},
+		{podgc.Name, podgc.New(t.deps, int(t.Cluster.Controllers.TerminatedPodThreshold))},
 	}
 }
 
@@ -106,37 +104,33 @@ func (t *term) ofWorkloads() ([]entry, error) {
 		return nil, err
 	}
 	return []entry{
-		{replicaset.Name, replicaset.New(t.kube, t.clock, t.recorder("replicaset-controller"))},
-		{replication.Name, replication.New(t.kube, t.clock, t.recorder("replication-controller"))},
-		{deployment.Name, deployment.New(t.kube, t.clock, t.recorder("deployment-controller"))},
-		{statefulset.Name, statefulset.New(t.kube, t.clock, t.recorder("statefulset-controller"))},
-		{daemonset.Name, daemonset.New(t.kube, t.clock, t.recorder("daemonset-controller"))},
-		{job.Name, job.New(t.kube, t.clock, t.recorder("job-controller"))},
-		{cronjob.Name, cronjob.New(t.kube, t.clock, t.recorder("cronjob-controller"))},
-		{ttlafterfinished.Name, ttlafterfinished.New(t.kube, t.clock)},
-		{horizontalpodautoscaler.Name, horizontalpodautoscaler.New(horizontalpodautoscaler.Config{
-			Client: t.kube, Clock: t.clock, Recorder: t.recorder("horizontal-pod-autoscaler"), Metrics: metrics,
-		})},
-		{disruption.Name, disruption.New(t.kube, t.clock, t.recorder("controllermanager"))},
-		{resourceclaim.Name, resourceclaim.New(t.kube, t.live, t.recorder("resource_claim"))},
+		{replicaset.Name, replicaset.New(t.deps)},
+		{replication.Name, replication.New(t.deps)},
+		{deployment.Name, deployment.New(t.deps)},
+		{statefulset.Name, statefulset.New(t.deps)},
+		{daemonset.Name, daemonset.New(t.deps)},
+		{job.Name, job.New(t.deps)},
+		{cronjob.Name, cronjob.New(t.deps)},
+		{ttlafterfinished.Name, ttlafterfinished.New(t.deps)},
+		{horizontalpodautoscaler.Name, horizontalpodautoscaler.New(t.deps, horizontalpodautoscaler.Config{Metrics: metrics})},
+		{disruption.Name, disruption.New(t.deps)},
+		{resourceclaim.Name, resourceclaim.New(t.deps)},
 	}, nil
 }
 
 // ofServices take care of the addresses of Services and of what is behind them.
 func (t *term) ofServices() []entry {
 	entries := []entry{
-		{endpointslice.Name, endpointslice.New(endpointslice.Config{Client: t.kube, Clock: t.clock, Recorder: t.recorder("endpoint-slice-controller")})},
-		{endpointslicemirroring.Name, endpointslicemirroring.New(t.kube, t.clock, t.recorder("endpoint-slice-mirroring-controller"))},
-		{endpoints.Name, endpoints.New(t.kube, t.clock, t.recorder("endpoint-controller"))},
-		{servicecidr.Name, servicecidr.New(t.kube, t.clock)},
+		{endpointslice.Name, endpointslice.New(t.deps, endpointslice.Config{})},
+		{endpointslicemirroring.Name, endpointslicemirroring.New(t.deps)},
+		{endpoints.Name, endpoints.New(t.deps)},
+		{servicecidr.Name, servicecidr.New(t.deps)},
 	}
 	if address := t.Cluster.Network.DNSAddress(); address.IsValid() {
-		entries = append(entries, entry{clusterdns.Name, clusterdns.New(t.kube, address.String())})
+		entries = append(entries, entry{clusterdns.Name, clusterdns.New(t.deps, address.String())})
 	}
 	if balancer := t.loadBalancer(); balancer != nil {
-		entries = append(entries, entry{serviceloadbalancer.Name, serviceloadbalancer.New(serviceloadbalancer.Config{
-			Client: t.kube, Clock: t.clock, Recorder: t.recorder("service-controller"), Balancer: balancer,
-		})})
+		entries = append(entries, entry{serviceloadbalancer.Name, serviceloadbalancer.New(t.deps, serviceloadbalancer.Config{Balancer: balancer})})
 	}
 	return entries
 }
@@ -148,17 +142,14 @@ func (t *term) ofVolumes() ([]entry, error) {
 		return nil, err
 	}
 	return []entry{
-		{persistentvolume.Name, persistentvolume.New(t.kube, t.live, t.recorder("persistentvolume-controller"))},
-		{attachdetach.Name, attachdetach.New(t.kube, t.live, t.clock, t.recorder("attachdetach-controller"))},
-		{volumeexpansion.Name, volumeexpansion.New(t.kube, t.recorder("volume_expand"), localpath.Provisioner)},
-		{ephemeralvolume.Name, ephemeralvolume.New(t.kube, t.recorder("ephemeral_volume"))},
-		{localpath.Name, localpath.New(localpath.Config{
-			Client: t.kube, Recorder: t.recorder(localpath.Provisioner), Clock: t.clock, Host: localDirs{t.OwnNode}, Dir: dir,
-			Removers: *t.Cluster.LeaderElection.LeaderElect,
-		})},
-		{volumeprotection.ClaimsName, volumeprotection.NewClaims(t.kube, t.live, t.clock)},
-		{volumeprotection.VolumesName, volumeprotection.NewVolumes(t.kube)},
-		{volumeprotection.AttributesClassesName, volumeprotection.NewAttributesClasses(t.kube)},
+		{persistentvolume.Name, persistentvolume.New(t.deps)},
+		{attachdetach.Name, attachdetach.New(t.deps)},
+		{volumeexpansion.Name, volumeexpansion.New(t.deps, localpath.Provisioner)},
+		{ephemeralvolume.Name, ephemeralvolume.New(t.deps)},
+		{localpath.Name, localpath.New(t.deps, localpath.Config{Host: localDirs{t.OwnNode}, Dir: dir, Removers: *t.Cluster.LeaderElection.LeaderElect})},
+		{volumeprotection.ClaimsName, volumeprotection.NewClaims(t.deps)},
+		{volumeprotection.VolumesName, volumeprotection.NewVolumes(t.deps)},
+		{volumeprotection.AttributesClassesName, volumeprotection.NewAttributesClasses(t.deps)},
 	}, nil
 }
 
@@ -167,10 +158,10 @@ func (t *term) ofVolumes() ([]entry, error) {
 func (t *term) ofServer() []entry {
 	base, size, _ := t.Cluster.Network.PortRange() // Validate checked it
 	return []entry{
-		{clusterauthentication.Name, clusterauthentication.New(t.kube, func() map[string]string { return t.Authentication })},
-		{legacytokens.TrackerName, legacytokens.NewTracker(t.kube, t.clock)},
-		{serviceips.Name, serviceips.New(t.kube, t.live, t.clock, t.GetEventRecorder(serviceips.Name))},
-		{nodeports.Name, nodeports.New(t.kube, t.GetEventRecorder(nodeports.Name), nodeports.Range{Base: base, Size: size})},
+		{clusterauthentication.Name, clusterauthentication.New(t.deps, func() map[string]string { return t.Authentication })},
+		{legacytokens.TrackerName, legacytokens.NewTracker(t.deps)},
+		{serviceips.Name, serviceips.New(t.deps)},
+		{nodeports.Name, nodeports.New(t.deps, nodeports.Range{Base: base, Size: size})},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
@@ -49,8 +50,8 @@ func (d localDirs) Remove(node, path string) (bool, error) {
 
 // AddRemover makes mgr remove the data of volumes from this process's own nodes, where
 // another server may have the provisioner.
-func AddRemover(mgr manager.Manager, ownNode func(name string) bool) error {
-	if err := localpath.NewRemover(mgr.GetClient(), ownDirs{localDirs{ownNode}}).SetupWithManager(mgr, controller.Options{}); err != nil {
+func AddRemover(mgr manager.Manager, clk clock.WithTicker, ownNode func(name string) bool) error {
+	if err := localpath.NewRemover(newDeps(mgr, clk), ownDirs{localDirs{ownNode}}).SetupWithManager(mgr, controller.Options{}); err != nil {
 		return fmt.Errorf("setting up the remover of volumes: %w", err)
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/coracle-k8s/coracle/apis"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // TestMetrics has two volumes: one attached and used by two pods of which one is
@@ -40,7 +41,7 @@ func TestMetrics(t *testing.T) {
 		objects = append(objects, pod)
 	}
 	c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(objects...).Build()
-	r := New(c, c, testingclock.NewFakePassiveClock(now), record.NewFakeRecorder(1))
+	r := New(controllers.Deps{Client: c, Live: c, Clock: testingclock.NewFakeClock(now), Recorder: controllers.RecordTo(record.NewFakeRecorder(1))})
 	r.forced.WithLabelValues(forcedTimeout).Inc()
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(r.Collectors()...)

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Name is the controller's name, as upstream's.
@@ -40,11 +41,9 @@ type Reconciler struct {
 	told  map[string]map[string]bool
 }
 
-// New reads through c, which is expected to be backed by a cache with the
-// indexes of package index, and through live past it before it attaches a volume
-// that may be attached once only.
-func New(c client.Client, live client.Reader, clk clock.PassiveClock, recorder record.EventRecorder) *Reconciler {
-	return &Reconciler{client: c, live: live, clock: clk, recorder: recorder, forced: newForced(), since: map[string]map[string]time.Time{}, told: map[string]map[string]bool{}}
+// New returns a Reconciler.
+func New(d controllers.Deps) *Reconciler {
+	return &Reconciler{client: d.Client, live: d.Live, clock: d.Clock, recorder: d.Recorder("attachdetach-controller"), forced: newForced(), since: map[string]map[string]time.Time{}, told: map[string]map[string]bool{}}
 }
 
 // Reconcile implements reconcile.Reconciler.

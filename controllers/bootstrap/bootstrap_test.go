@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -61,12 +62,12 @@ func TestSign(t *testing.T) {
 }
 
 func TestSignerAndCleaner(t *testing.T) {
-	clk := testingclock.NewFakePassiveClock(now)
+	clk := testingclock.NewFakeClock(now)
 	info := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-public", Name: "cluster-info"}, Data: map[string]string{"kubeconfig": "content"}}
 	secret := token("aaaaaa", expires(time.Minute))
 	c := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(info, secret).Build()
 	sign := func() map[string]string {
-		if _, err := NewSigner(c, clk).Reconcile(t.Context(), reconcile.Request{NamespacedName: clusterInfo()}); err != nil {
+		if _, err := NewSigner(controllers.Deps{Client: c, Clock: clk}).Reconcile(t.Context(), reconcile.Request{NamespacedName: clusterInfo()}); err != nil {
 			t.Fatal(err)
 		}
 		if err := c.Get(t.Context(), clusterInfo(), info); err != nil {
@@ -79,7 +80,7 @@ func TestSignerAndCleaner(t *testing.T) {
 	}
 	key := client.ObjectKeyFromObject(secret)
 	clean := func() reconcile.Result {
-		res, err := NewCleaner(c, clk).Reconcile(t.Context(), reconcile.Request{NamespacedName: key})
+		res, err := NewCleaner(controllers.Deps{Client: c, Clock: clk}).Reconcile(t.Context(), reconcile.Request{NamespacedName: key})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,6 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Names of the controllers and of their queues in metrics, as upstream's.
@@ -30,35 +32,13 @@ type Signer struct {
 	clock  clock.PassiveClock
 }
 
-// NewSigner returns a Signer. Its client reads from a cache.
-func NewSigner(c client.Client, clk clock.PassiveClock) *Signer {
-	return &Signer{client: c, clock: clk}
+// NewSigner returns a Signer.
+func NewSigner(d controllers.Deps) *Signer {
+	return &Signer{client: d.Client, clock: d.Clock}
 }
 
 func clusterInfo() client.ObjectKey {
 	return client.ObjectKey{Namespace: metav1.NamespacePublic, Name: api.ConfigMapClusterInfo}
-}
-
-// SetupWithManager registers the controller. Every change of cluster-info and of
-// a bootstrap token wakes it.
-func (s *Signer) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	opts.Reconciler = s
-	c, err := controller.New(SignerName, mgr, opts)
-	if err != nil {
-		return fmt.Errorf("building %s: %w", SignerName, err)
-	}
-	wake := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
-		return []reconcile.Request{{NamespacedName: clusterInfo()}}
-	})
-	isInfo := predicate.NewPredicateFuncs(func(o client.Object) bool { return client.ObjectKeyFromObject(o) == clusterInfo() })
-	var configMap, secret client.Object = &corev1.ConfigMap{}, &corev1.Secret{}
-	if err := c.Watch(source.Kind(mgr.GetCache(), configMap, wake, isInfo)); err != nil {
-		return fmt.Errorf("watching ConfigMaps: %w", err)
-	}
-	if err := c.Watch(source.Kind(mgr.GetCache(), secret, wake, tokens())); err != nil {
-		return fmt.Errorf("watching Secrets: %w", err)
-	}
-	return nil
 }
 
 // tokens passes bootstrap tokens.
@@ -96,9 +76,9 @@ type Cleaner struct {
 	clock  clock.PassiveClock
 }
 
-// NewCleaner returns a Cleaner. Its client reads from a cache.
-func NewCleaner(c client.Client, clk clock.PassiveClock) *Cleaner {
-	return &Cleaner{client: c, clock: clk}
+// NewCleaner returns a Cleaner.
+func NewCleaner(d controllers.Deps) *Cleaner {
+	return &Cleaner{client: d.Client, clock: d.Clock}
 }
 
 // SetupWithManager registers the controller. Tokens wake it when they change and

@@ -8,11 +8,10 @@ import (
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Names of the controllers and of their queues in metrics, as upstream's: approving and
@@ -31,15 +30,9 @@ type Approver struct {
 	clock  clock.PassiveClock
 }
 
-// NewApprover makes an Approver that reads requests through c's cache.
-func NewApprover(c client.Client, clk clock.PassiveClock) *Approver {
-	return &Approver{client: c, clock: clk}
-}
-
-// SetupWithManager wakes the Approver for every request.
-func (a *Approver) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	return ctrl.NewControllerManagedBy(mgr).Named(ApproverName).
-		For(&certificatesv1.CertificateSigningRequest{}).WithOptions(opts).Complete(a)
+// NewApprover returns an Approver.
+func NewApprover(d controllers.Deps) *Approver {
+	return &Approver{client: d.Client, clock: d.Clock}
 }
 
 // Reconcile implements reconcile.Reconciler.

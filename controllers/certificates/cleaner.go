@@ -2,7 +2,6 @@ package certificates
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -10,11 +9,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
 	"k8s.io/utils/ptr"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Cleaner deletes requests at their deadlines.
@@ -23,19 +21,9 @@ type Cleaner struct {
 	clock  clock.PassiveClock
 }
 
-// NewCleaner makes a Cleaner that reads requests through c's cache.
-func NewCleaner(c client.Client, clk clock.PassiveClock) *Cleaner {
-	return &Cleaner{client: c, clock: clk}
-}
-
-// SetupWithManager wakes the Cleaner for every request of either kind.
-func (c *Cleaner) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	return errors.Join(
-		ctrl.NewControllerManagedBy(mgr).Named(CleanerName).
-			For(&certificatesv1.CertificateSigningRequest{}).WithOptions(opts).Complete(c),
-		ctrl.NewControllerManagedBy(mgr).Named("podcertificaterequest-cleaner-controller").
-			For(&certificatesv1.PodCertificateRequest{}).WithOptions(opts).Complete(reconcile.Func(c.cleanPodRequest)),
-	)
+// NewCleaner returns a Cleaner.
+func NewCleaner(d controllers.Deps) *Cleaner {
+	return &Cleaner{client: d.Client, clock: d.Clock}
 }
 
 // Reconcile implements reconcile.Reconciler.

@@ -9,13 +9,11 @@ import (
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/certificates"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Authority signs certificates.
@@ -52,15 +50,9 @@ type Signer struct {
 	authorities Authorities
 }
 
-// NewSigner makes a Signer that reads requests through c's cache.
-func NewSigner(c client.Client, clk clock.PassiveClock, a Authorities) *Signer {
-	return &Signer{client: c, clock: clk, authorities: a}
-}
-
-// SetupWithManager wakes the Signer for every request.
-func (s *Signer) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	return ctrl.NewControllerManagedBy(mgr).Named(SignerName).
-		For(&certificatesv1.CertificateSigningRequest{}).WithOptions(opts).Complete(s)
+// NewSigner returns a Signer.
+func NewSigner(d controllers.Deps, a Authorities) *Signer {
+	return &Signer{client: d.Client, clock: d.Clock, authorities: a}
 }
 
 // Reconcile implements reconcile.Reconciler.

@@ -15,13 +15,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Name is the controller's name, as upstream's.
@@ -36,19 +33,10 @@ type Reconciler struct {
 	data   func() map[string]string
 }
 
-// New makes a Reconciler that reads through c's cache. data is what has to be in
-// the ConfigMap; nothing is written when it is empty.
-func New(c client.Client, data func() map[string]string) *Reconciler {
-	return &Reconciler{client: c, data: data}
-}
-
-// SetupWithManager wakes the Reconciler for the ConfigMap.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	ours := predicate.NewPredicateFuncs(func(o client.Object) bool {
-		return o.GetNamespace() == metav1.NamespaceSystem && o.GetName() == ConfigMapName
-	})
-	return ctrl.NewControllerManagedBy(mgr).Named(Name).
-		For(&corev1.ConfigMap{}, builder.WithPredicates(ours)).WithOptions(opts).Complete(r)
+// New returns a Reconciler. data returns the data of the ConfigMap; nothing is written when it is
+// empty.
+func New(d controllers.Deps, data func() map[string]string) *Reconciler {
+	return &Reconciler{client: d.Client, data: data}
 }
 
 // Reconcile implements reconcile.Reconciler.

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 func node(name, dns string, ready corev1.ConditionStatus) *corev1.Node {
@@ -25,7 +26,7 @@ func node(name, dns string, ready corev1.ConditionStatus) *corev1.Node {
 // settle reconciles until nothing changes any more and shows what is there.
 func settle(t *testing.T, c client.Client) (text string) {
 	t.Helper()
-	r := New(c, "10.96.0.10")
+	r := New(controllers.Deps{Client: c}, "10.96.0.10")
 	for range 3 {
 		if _, err := r.Reconcile(t.Context(), reconcile.Request{NamespacedName: client.ObjectKey{Namespace: "kube-system", Name: ServiceName}}); err != nil {
 			t.Fatal(err)

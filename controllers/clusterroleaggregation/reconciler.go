@@ -8,10 +8,9 @@ import (
 	rbacv1ac "k8s.io/client-go/applyconfigurations/rbac/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Name is the controller's name and field manager, as upstream's.
@@ -23,19 +22,8 @@ const QueueName = "ClusterRoleAggregator"
 // Reconciler writes the rules of one aggregated ClusterRole.
 type Reconciler struct{ client client.Client }
 
-// New returns a reconciler that reads ClusterRoles through c, which is expected
-// to be backed by a cache.
-func New(c client.Client) *Reconciler { return &Reconciler{client: c} }
-
-// SetupWithManager wakes the reconciler for all aggregated roles when any role
-// changes.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	return ctrl.NewControllerManagedBy(mgr).
-		Named(Name).
-		Watches(&rbacv1.ClusterRole{}, handler.EnqueueRequestsFromMapFunc(r.aggregated)).
-		WithOptions(opts).
-		Complete(r)
-}
+// New returns a Reconciler.
+func New(d controllers.Deps) *Reconciler { return &Reconciler{client: d.Client} }
 
 func (r *Reconciler) aggregated(ctx context.Context, _ client.Object) []reconcile.Request {
 	all, err := r.roles(ctx)

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 func bundle(name, signer, pem string) *certificatesv1.ClusterTrustBundle {
@@ -26,7 +27,7 @@ func TestPublisher(t *testing.T) {
 		bundle("mine", "", "x"), bundle("example.com:other:1", "example.com/other", "x"), bundle("example.com:s:old", "example.com/s", "x")).Build()
 	ca := ""
 	run := func() map[string]string {
-		_, err := New(c, "example.com/s", func() []byte { return []byte(ca) }).Reconcile(ctx, reconcile.Request{})
+		_, err := New(controllers.Deps{Client: c}, "example.com/s", func() []byte { return []byte(ca) }).Reconcile(ctx, reconcile.Request{})
 		g.Expect(err).NotTo(HaveOccurred())
 		var list certificatesv1.ClusterTrustBundleList
 		g.Expect(c.List(ctx, &list)).To(Succeed())

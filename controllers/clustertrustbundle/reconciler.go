@@ -8,16 +8,10 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	"github.com/coracle-k8s/coracle/controllers/internal/syncs"
 )
 
@@ -39,28 +33,10 @@ type Publisher struct {
 	metrics syncs.Counter
 }
 
-// New makes a Publisher that reads through c's cache. ca returns the signer's
-// authorities, PEM; it must be cheap and safe for concurrent use. Nothing is
-// published while they are empty.
-func New(c client.Client, signer string, ca func() []byte) *Publisher {
-	return &Publisher{client: c, signer: signer, ca: ca, metrics: newMetrics()}
-}
-
-// SetupWithManager wakes the Publisher at the start, and for the signer's bundles.
-func (p *Publisher) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	signer := reconcile.Request{NamespacedName: types.NamespacedName{Name: p.signer}}
-	return ctrl.NewControllerManagedBy(mgr).Named(Name).
-		Watches(&certificatesv1.ClusterTrustBundle{}, handler.EnqueueRequestsFromMapFunc(func(_ context.Context, o client.Object) []reconcile.Request {
-			if b, ok := o.(*certificatesv1.ClusterTrustBundle); !ok || b.Spec.SignerName != p.signer {
-				return nil
-			}
-			return []reconcile.Request{signer}
-		})).
-		WatchesRawSource(source.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
-			q.Add(signer)
-			return nil
-		})).
-		WithOptions(opts).Complete(p)
+// New returns a Publisher. ca returns the signer's authorities, PEM; it must be cheap and safe for
+// concurrent use. Nothing is published while they are empty.
+func New(d controllers.Deps, signer string, ca func() []byte) *Publisher {
+	return &Publisher{client: d.Client, signer: signer, ca: ca, metrics: newMetrics()}
 }
 
 // Reconcile implements reconcile.Reconciler.

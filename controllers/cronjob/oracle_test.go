@@ -70,7 +70,7 @@ func live(t *testing.T, r *golden.Random, c *batchv1.CronJob) {
 	now, jobs := created, []*batchv1.Job(nil)
 	for range 12 {
 		status, notes := Review(c, jobs, nil)
-		d := Decide(c, &status, now)
+		d := plan(c, &status, now)
 		line := now.Format("Mon 15:04:05")
 		for _, note := range append(notes, d.Notes...) {
 			line += " " + note.Reason

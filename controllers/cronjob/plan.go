@@ -129,8 +129,8 @@ type Decision struct {
 	Notes []Note
 }
 
-// Decide decides whether to make a Job, by a status that Review made.
-func Decide(c *batchv1.CronJob, status *batchv1.CronJobStatus, now time.Time) Decision {
+// plan decides whether to make a Job, by a status that Review made.
+func plan(c *batchv1.CronJob, status *batchv1.CronJobStatus, now time.Time) Decision {
 	var d Decision
 	if c.DeletionTimestamp != nil {
 		return d

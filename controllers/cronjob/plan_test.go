@@ -71,7 +71,7 @@ func TestDecide(t *testing.T) {
 		{"nonsense", func(c *batchv1.CronJob) { c.Spec.Schedule = "x" }, time.Hour, "UnparseableSchedule"},
 	} {
 		c := newCronJob(tc.change)
-		if got := describe(Decide(c, &c.Status, created.Add(tc.after))); got != tc.want {
+		if got := describe(plan(c, &c.Status, created.Add(tc.after))); got != tc.want {
 			t.Errorf("%s: got %q, want %q", tc.name, got, tc.want)
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Reconciler makes the Jobs of CronJobs. Make it with New.
@@ -32,10 +33,9 @@ type Reconciler struct {
 	skew     prometheus.Histogram
 }
 
-// New returns a Reconciler. Its client reads from a cache that has the index
-// index.Owner on Jobs.
-func New(c client.Client, clk clock.PassiveClock, rec record.EventRecorder) *Reconciler {
-	return &Reconciler{client: c, live: c, clock: clk, recorder: rec, skew: newSkew()}
+// New returns a Reconciler.
+func New(d controllers.Deps) *Reconciler {
+	return &Reconciler{client: d.Client, live: d.Live, clock: d.Clock, recorder: d.Recorder(Name), skew: newSkew()}
 }
 
 // Reconcile brings one CronJob's Jobs and status up to date.
@@ -61,7 +61,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	expired := r.expire(ctx, c, Expired(c, jobs))
 	status, notes := Review(c, jobs, gone)
 	r.send(c, notes)
-	d := Decide(c, &status, r.clock.Now())
+	d := plan(c, &status, r.clock.Now())
 	r.send(c, d.Notes)
 	failure := r.start(ctx, c, &status, d)
 	if !apiequality.Semantic.DeepEqual(c.Status, status) {

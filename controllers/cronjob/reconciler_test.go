@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 func TestJobsByTheHour(t *testing.T) {
@@ -24,7 +25,7 @@ func TestJobsByTheHour(t *testing.T) {
 	c := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(cron).WithStatusSubresource(cron, &batchv1.Job{}).
 		WithIndex(&batchv1.Job{}, index.Owner, index.ByOwner).Build()
 	clk := testingclock.NewFakeClock(created)
-	r := New(c, clk, record.NewFakeRecorder(100))
+	r := New(controllers.Deps{Client: c, Live: c, Clock: clk, Recorder: controllers.RecordTo(record.NewFakeRecorder(100))})
 	step := func(by time.Duration) (*batchv1.CronJob, []batchv1.Job) {
 		t.Helper()
 		clk.Step(by)

@@ -12,7 +12,7 @@
 //  4. An update makes no more than maxUnavailable nodes lack an available pod, or
 //     starts no more than maxSurge pods beside available ones.
 //  5. A pod that failed is deleted, later with each failure.
-//  6. What a reconcile does is a pure function (MakePlan) of the set, nodes, pods
+//  6. What a reconcile does is a pure function (plan) of the set, nodes, pods
 //     and time, and is done only once the cache shows all earlier creations and
 //     deletions. Pod events are paced by the number of nodes, so that a rollout to
 //     thousands of nodes costs few looks at all of them.

@@ -52,9 +52,9 @@ type Event struct {
 	Type, Reason, Message string
 }
 
-// MakePlan decides the next step of a set. Updates wait until every node has
+// plan decides the next step of a set. Updates wait until every node has
 // what it should have.
-func MakePlan(o Observed, now time.Time) Plan {
+func plan(o Observed, now time.Time) Plan {
 	p := newPlanner(o, now)
 	if o.Settled && o.Set.DeletionTimestamp == nil {
 		p.manage()

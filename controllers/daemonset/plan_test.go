@@ -77,8 +77,8 @@ func checkUpdate(t *testing.T, w *world, seed uint64, step int) {
 			available++
 		}
 	}
-	plan := MakePlan(w.observed(), w.now)
-	for _, pod := range plan.Delete {
+	next := plan(w.observed(), w.now)
+	for _, pod := range next.Delete {
 		if fit[nodeOf(pod)] && podapi.IsReady(pod) {
 			taken++
 		}
@@ -168,16 +168,16 @@ func TestTemplateGeneration(t *testing.T) {
 func TestAnUnsettledSetOnlyReports(t *testing.T) {
 	o := newWorld(3, "0", "1").observed()
 	o.Settled = false
-	p := MakePlan(o, time.Unix(1, 0))
+	p := plan(o, time.Unix(1, 0))
 	if len(p.Create) != 0 || p.Status.DesiredNumberScheduled != 3 || p.Status.ObservedGeneration != 0 {
 		t.Errorf("%+v", p)
 	}
 	o.Settled = true
-	if p = MakePlan(o, time.Unix(1, 0)); len(p.Create) != 3 || p.Status.ObservedGeneration != 1 {
+	if p = plan(o, time.Unix(1, 0)); len(p.Create) != 3 || p.Status.ObservedGeneration != 1 {
 		t.Errorf("%+v", p)
 	}
 	o.Set.DeletionTimestamp = ptr.To(metav1.NewTime(time.Unix(1, 0)))
-	if p = MakePlan(o, time.Unix(1, 0)); len(p.Create) != 0 {
+	if p = plan(o, time.Unix(1, 0)); len(p.Create) != 0 {
 		t.Errorf("%+v", p)
 	}
 }
@@ -193,6 +193,6 @@ func BenchmarkPlan(b *testing.B) {
 	}
 	o := w.observed()
 	for b.Loop() {
-		MakePlan(o, w.now)
+		plan(o, w.now)
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	"github.com/coracle-k8s/coracle/controllers/internal/claim"
 	"github.com/coracle-k8s/coracle/controllers/internal/expect"
 	"github.com/coracle-k8s/coracle/controllers/internal/history"
@@ -49,13 +50,12 @@ type Reconciler struct {
 	backoff  *backoff
 }
 
-// New returns a Reconciler. Its client reads from a cache that has the indexes
-// index.Owner and index.PodOrphan on Pods and ControllerRevisions.
-func New(c client.Client, clk clock.Clock, rec record.EventRecorder) *Reconciler {
+// New returns a Reconciler.
+func New(d controllers.Deps) *Reconciler {
 	return &Reconciler{
-		client: c, live: c, clock: clk, recorder: rec,
-		expected: expect.New(clk),
-		pacer:    pace.New(clk, podEventInterval),
+		client: d.Client, live: d.Live, clock: d.Clock, recorder: d.Recorder(Name),
+		expected: expect.New(d.Clock),
+		pacer:    pace.New(d.Clock, podEventInterval),
 		backoff:  newBackoff(),
 	}
 }
@@ -88,19 +88,19 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		return reconcile.Result{}, err
 	}
 	r.pacer.MarkFor(req, podEventInterval+perNode*time.Duration(len(o.Nodes)))
-	plan := MakePlan(o, r.clock.Now())
-	failure := r.apply(ctx, set, plan)
-	if err := r.writeStatus(ctx, set, plan.Status); err != nil && !apierrors.IsConflict(err) {
+	next := plan(o, r.clock.Now())
+	failure := r.apply(ctx, set, next)
+	if err := r.writeStatus(ctx, set, next.Status); err != nil && !apierrors.IsConflict(err) {
 		return reconcile.Result{}, errors.Join(failure, err)
 	}
 	if failure == nil && o.Settled {
 		failure = r.store(set, selector).Delete(ctx, history.Excess(old, live(o.Pods), set.Spec.RevisionHistoryLimit))
 	}
-	if !o.Settled && plan.RequeueAfter == 0 {
+	if !o.Settled && next.RequeueAfter == 0 {
 		// Should a watch event be lost, nothing else would trigger a reconcile.
-		plan.RequeueAfter = expect.Timeout
+		next.RequeueAfter = expect.Timeout
 	}
-	return reconcile.Result{RequeueAfter: plan.RequeueAfter}, failure
+	return reconcile.Result{RequeueAfter: next.RequeueAfter}, failure
 }
 
 // observe asks whether expectations are met before it lists, not after:

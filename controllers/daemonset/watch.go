@@ -28,7 +28,6 @@ type queue = podevents.Queue
 // by its pods, by orphans that it would adopt, and by nodes that begin or cease
 // to fit; by all but the first at a pace that its number of nodes sets.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	r.live = mgr.GetAPIReader()
 	opts.Reconciler = r
 	c, err := controller.New(Name, mgr, opts)
 	if err != nil {

@@ -81,7 +81,7 @@ func (w *world) observed() Observed {
 }
 
 func (w *world) reconcile() bool {
-	p := MakePlan(w.observed(), w.now)
+	p := plan(w.observed(), w.now)
 	for _, e := range p.Events {
 		w.say("  event %s: %s", e.Reason, e.Message)
 	}
@@ -154,7 +154,7 @@ func (w *world) settleFor(d time.Duration) {
 	for end := w.now.Add(d); w.now.Before(end); {
 		did := w.reconcile()
 		moved := w.run()
-		waiting := MakePlan(w.observed(), w.now).RequeueAfter > 0
+		waiting := plan(w.observed(), w.now).RequeueAfter > 0
 		w.now = w.now.Add(time.Second)
 		if !did && !moved && !waiting {
 			break

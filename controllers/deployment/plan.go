@@ -55,8 +55,8 @@ type Event struct {
 	Type, Reason, Message string
 }
 
-// MakePlan decides the next step of a Deployment.
-func MakePlan(o Observed, now time.Time) Plan {
+// plan decides the next step of a Deployment.
+func plan(o Observed, now time.Time) Plan {
 	r := newRollout(o, now)
 	d := r.d
 	switch {

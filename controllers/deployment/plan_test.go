@@ -78,7 +78,7 @@ func survivors(sets []*appsv1.ReplicaSet) int32 {
 func TestPlanIsStable(t *testing.T) {
 	w := newWorld(5, "1", "1")
 	w.settle("")
-	p := MakePlan(Observed{Deployment: w.d, Sets: w.sets}, w.now)
+	p := plan(Observed{Deployment: w.d, Sets: w.sets}, w.now)
 	if p.Create != nil || len(p.Change)+len(p.Delete)+len(p.Events) > 0 || p.Revision != "" || p.RequeueAfter != 0 {
 		t.Errorf("a complete Deployment still has a plan: %+v", p)
 	}
@@ -93,7 +93,7 @@ func TestPlanDoesNotChangeItsInput(t *testing.T) {
 	w.image("v2")
 	w.scale(8)
 	d, set := w.d.DeepCopy(), w.sets[0].DeepCopy()
-	MakePlan(Observed{Deployment: w.d, Sets: w.sets}, w.now)
+	plan(Observed{Deployment: w.d, Sets: w.sets}, w.now)
 	if diff := cmp.Diff(d, w.d) + cmp.Diff(set, w.sets[0]); diff != "" {
 		t.Errorf("cached objects were changed:\n%s", diff)
 	}

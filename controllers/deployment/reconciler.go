@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	"github.com/coracle-k8s/coracle/controllers/internal/claim"
 	"github.com/coracle-k8s/coracle/controllers/internal/owned"
 )
@@ -43,10 +44,9 @@ type Reconciler struct {
 	written  generations
 }
 
-// New returns a Reconciler. Its client reads from a cache that has the indexes
-// index.Owner and index.PodOrphan on ReplicaSets.
-func New(c client.Client, clk clock.Clock, rec record.EventRecorder) *Reconciler {
-	return &Reconciler{client: c, live: c, clock: clk, recorder: rec, written: generations{of: map[types.UID]int64{}}}
+// New returns a Reconciler.
+func New(d controllers.Deps) *Reconciler {
+	return &Reconciler{client: d.Client, live: d.Live, clock: d.Clock, recorder: d.Recorder(Name), written: generations{of: map[types.UID]int64{}}}
 }
 
 // Reconcile takes one Deployment one step further.
@@ -59,11 +59,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if err != nil {
 		return result(err)
 	}
-	plan := MakePlan(Observed{Deployment: d, Sets: sets}, r.clock.Now())
-	if err := r.apply(ctx, d, plan); err != nil {
+	next := plan(Observed{Deployment: d, Sets: sets}, r.clock.Now())
+	if err := r.apply(ctx, d, next); err != nil {
 		return result(err)
 	}
-	return reconcile.Result{RequeueAfter: plan.RequeueAfter}, nil
+	return reconcile.Result{RequeueAfter: next.RequeueAfter}, nil
 }
 
 // result turns what is only a matter of time into success: a newer version of

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // bench is a reconciler on a fake API server.
@@ -66,7 +67,7 @@ func newBench(t *testing.T, objs ...client.Object) *bench {
 			},
 		}).Build()
 	w := newWorld(1, "1", "1")
-	b.r = New(b.client, testingclock.NewFakeClock(w.now), b.recorder)
+	b.r = New(controllers.Deps{Client: b.client, Live: b.client, Clock: testingclock.NewFakeClock(w.now), Recorder: controllers.RecordTo(b.recorder)})
 	return b
 }
 

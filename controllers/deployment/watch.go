@@ -26,7 +26,6 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 // paces them; orphaned ReplicaSets wake the Deployments that would adopt them.
 // Pods wake nothing: all that matters of them is in their ReplicaSet's status.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	r.live = mgr.GetAPIReader()
 	opts.Reconciler = r
 	c, err := controller.New(Name, mgr, opts)
 	if err != nil {

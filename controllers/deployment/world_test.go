@@ -69,7 +69,7 @@ func (w *world) scale(n int32) {
 
 // reconcile makes and carries out one plan, and reports whether it did anything.
 func (w *world) reconcile() bool {
-	p := MakePlan(Observed{Deployment: w.d, Sets: w.sets}, w.now)
+	p := plan(Observed{Deployment: w.d, Sets: w.sets}, w.now)
 	for _, e := range p.Events {
 		w.say("  %s %s: %s", e.Type, e.Reason, e.Message)
 	}

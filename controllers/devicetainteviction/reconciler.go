@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
+	"github.com/coracle-k8s/coracle/controllers"
 	"github.com/coracle-k8s/coracle/controllers/internal/alarm"
 	"github.com/coracle-k8s/coracle/controllers/internal/owned"
 )
@@ -48,13 +49,11 @@ type Reconciler struct {
 	rules queue
 }
 
-// New returns a Reconciler that reads Pods, by the index index.PodClaim,
-// ResourceClaims, ResourceSlices and DeviceTaintRules through c, which is
-// expected to be backed by a cache.
-func New(c client.Client, clk clock.Clock, rec record.EventRecorder) *Reconciler {
+// New returns a Reconciler.
+func New(d controllers.Deps) *Reconciler {
 	return &Reconciler{
-		client: c, clock: clk, recorder: rec, metrics: newMetrics(),
-		alarms: alarm.New[types.NamespacedName](clk), devices: newDevices(), evicted: map[types.UID]int{},
+		client: d.Client, clock: d.Clock, recorder: d.Recorder(Name), metrics: newMetrics(),
+		alarms: alarm.New[types.NamespacedName](d.Clock), devices: newDevices(), evicted: map[types.UID]int{},
 	}
 }
 

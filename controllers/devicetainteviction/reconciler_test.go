@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 func TestRulesEvictAndTell(t *testing.T) {
@@ -25,7 +26,7 @@ func TestRulesEvictAndTell(t *testing.T) {
 	c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).
 		WithObjects(now, later, u, claimed("c", "p", "x", []string{"now"}), claimed("patient", "p", "x", []string{"later"}, tolerated("broken", ptr.To(int64(60))))).
 		WithStatusSubresource(&corev1.Pod{}, &resourcev1.DeviceTaintRule{}).Build()
-	r := New(c, clk, rec)
+	r := New(controllers.Deps{Client: c, Clock: clk, Recorder: controllers.RecordTo(rec)})
 	r.devices.replace(nil, slice("s", "p", 1, "x"))
 	run := func(p *corev1.Pod) {
 		t.Helper()

@@ -62,8 +62,8 @@ func NeedsScale(b *policyv1.PodDisruptionBudget) bool {
 	return b.Spec.MaxUnavailable != nil || b.Spec.MinAvailable != nil && b.Spec.MinAvailable.Type == intstr.String
 }
 
-// MakePlan computes a budget's status.
-func MakePlan(o Observed, now time.Time) Plan {
+// plan computes a budget's status.
+func plan(o Observed, now time.Time) Plan {
 	p := &Plan{}
 	if len(o.Pods) == 0 {
 		p.say(corev1.EventTypeNormal, "NoPods", "No matching pods found")

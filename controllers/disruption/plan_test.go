@@ -68,7 +68,7 @@ func TestMakePlan(t *testing.T) {
 		{"without owner", budget("", "1"), append([]*corev1.Pod{pod("u", "", true)}, three...), 3, 2, 3, 1, "UnmanagedPods"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p := MakePlan(Observed{Budget: tc.budget, Pods: tc.pods, Scales: scales}, now)
+			p := plan(Observed{Budget: tc.budget, Pods: tc.pods, Scales: scales}, now)
 			s := p.Status
 			if s.ExpectedPods != tc.expected || s.DesiredHealthy != tc.desired || s.CurrentHealthy != tc.healthy || s.DisruptionsAllowed != tc.allowed || s.ObservedGeneration != 2 {
 				t.Errorf("status %+v", s)
@@ -95,7 +95,7 @@ func TestFailuresForbidDisruptions(t *testing.T) {
 		{Budget: b, Pods: []*corev1.Pod{pod("a", "x", true)}, Failure: errors.New("found no controllers for pod \"a\"")},
 		{Budget: b, Pods: []*corev1.Pod{pod("a", "x", true)}},
 	} {
-		p := MakePlan(o, now)
+		p := plan(o, now)
 		c := meta.FindStatusCondition(p.Status.Conditions, policyv1.DisruptionAllowedCondition)
 		if p.Status.DisruptionsAllowed != 0 || p.Status.CurrentHealthy != 4 || c.Reason != policyv1.SyncFailedReason || c.Message != `found no controllers for pod "a"` || p.Failure == nil {
 			t.Errorf("%+v", p.Status)
@@ -114,7 +114,7 @@ func TestGrantedEvictionsAreWaitedFor(t *testing.T) {
 	}
 	c := pod("c", "x", true)
 	c.DeletionTimestamp = ptr.To(metav1.NewTime(now))
-	p := MakePlan(Observed{Budget: b, Pods: []*corev1.Pod{pod("a", "x", true), pod("b", "x", true), c, pod("d", "x", true)}}, now)
+	p := plan(Observed{Budget: b, Pods: []*corev1.Pod{pod("a", "x", true), pod("b", "x", true), c, pod("d", "x", true)}}, now)
 	if len(p.Status.DisruptedPods) != 1 || p.Status.CurrentHealthy != 2 || p.RequeueAfter != time.Minute {
 		t.Errorf("%+v, again after %v", p.Status, p.RequeueAfter)
 	}
@@ -138,7 +138,7 @@ func TestNeverTooFewAreLeft(t *testing.T) {
 		if rng.IntN(2) == 0 {
 			b = budget("", amount)
 		}
-		s := MakePlan(Observed{Budget: b, Pods: pods, Scales: map[types.UID]Scale{"x": {"x", scale}}}, now).Status
+		s := plan(Observed{Budget: b, Pods: pods, Scales: map[types.UID]Scale{"x": {"x", scale}}}, now).Status
 		if s.DisruptionsAllowed > 0 && s.CurrentHealthy-s.DisruptionsAllowed < s.DesiredHealthy {
 			t.Fatalf("%+v", s)
 		}
@@ -204,7 +204,7 @@ func TestAllowedAgainstOracle(t *testing.T) {
 		for expected > 0 && want < ready && enough(ready-want-1) {
 			want++
 		}
-		s := MakePlan(Observed{Budget: b, Pods: pods, Scales: map[types.UID]Scale{"x": {"x", int32(scale)}}}, now).Status
+		s := plan(Observed{Budget: b, Pods: pods, Scales: map[types.UID]Scale{"x": {"x", int32(scale)}}}, now).Status
 		if int(s.DisruptionsAllowed) != want {
 			t.Fatalf("%s (max %v) of %d pods of %d, %d ready: %d, oracle %d", text, max, len(pods), scale, ready, s.DisruptionsAllowed, want)
 		}

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	"github.com/coracle-k8s/coracle/controllers/internal/pace"
 )
 
@@ -39,9 +40,9 @@ type Reconciler struct {
 	pacer    *pace.Pacer
 }
 
-// New returns a Reconciler. Its client reads from a cache.
-func New(c client.Client, clk clock.Clock, rec record.EventRecorder) *Reconciler {
-	return &Reconciler{client: c, clock: clk, recorder: rec, pacer: pace.New(clk, podEventInterval)}
+// New returns a Reconciler.
+func New(d controllers.Deps) *Reconciler {
+	return &Reconciler{client: d.Client, clock: d.Clock, recorder: d.Recorder("controllermanager"), pacer: pace.New(d.Clock, podEventInterval)}
 }
 
 // Reconcile brings one budget's status up to date.
@@ -58,27 +59,27 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	plan := MakePlan(o, r.clock.Now())
-	for _, e := range plan.Events {
+	next := plan(o, r.clock.Now())
+	for _, e := range next.Events {
 		r.recorder.Event(b, e.Type, e.Reason, e.Message)
 	}
-	for _, pod := range plan.Overdue {
+	for _, pod := range next.Overdue {
 		r.recorder.Eventf(pod, corev1.EventTypeWarning, "NotDeleted", "Pod was expected by PDB %s/%s to be deleted but it wasn't", b.Namespace, b.Name)
 	}
-	if !apiequality.Semantic.DeepEqual(b.Status, plan.Status) {
+	if !apiequality.Semantic.DeepEqual(b.Status, next.Status) {
 		updated := b.DeepCopy()
-		updated.Status = plan.Status
+		updated.Status = next.Status
 		// A conflict is an eviction that was granted meanwhile; its event triggers a reconcile.
 		if err := r.client.Status().Update(ctx, updated); client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
 			return reconcile.Result{}, fmt.Errorf("writing status: %w", err)
 		}
 	}
-	if plan.Failure != nil {
+	if next.Failure != nil {
 		// A pod may be in the cache before its controller, whose arrival
 		// triggers no reconcile.
-		return reconcile.Result{}, fmt.Errorf("counting the pods that there should be: %w", plan.Failure)
+		return reconcile.Result{}, fmt.Errorf("counting the pods that there should be: %w", next.Failure)
 	}
-	return reconcile.Result{RequeueAfter: plan.RequeueAfter}, nil
+	return reconcile.Result{RequeueAfter: next.RequeueAfter}, nil
 }
 
 func (r *Reconciler) observe(ctx context.Context, b *policyv1.PodDisruptionBudget) (Observed, error) {

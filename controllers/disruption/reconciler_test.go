@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // TestPodBeforeItsController reconciles a budget before the cache has the
@@ -29,7 +30,7 @@ func TestPodBeforeItsController(t *testing.T) {
 	p.Namespace, p.Labels = "default", b.Spec.Selector.MatchLabels
 	p.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(rc, corev1.SchemeGroupVersion.WithKind("ReplicationController"))}
 	c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(b, p).WithStatusSubresource(&policyv1.PodDisruptionBudget{}).Build()
-	r := New(c, clock.RealClock{}, record.NewFakeRecorder(10))
+	r := New(controllers.Deps{Client: c, Clock: clock.RealClock{}, Recorder: controllers.RecordTo(record.NewFakeRecorder(10))})
 	request := reconcile.Request{NamespacedName: client.ObjectKeyFromObject(b)}
 	_, err := r.Reconcile(ctx, request)
 	g.Expect(err).To(MatchError(ContainSubstring(`found no controllers for pod "a"`)))

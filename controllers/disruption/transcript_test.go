@@ -49,7 +49,7 @@ func TestTranscript(t *testing.T) {
 			}
 			pods, words = append(pods, p), append(words, word)
 		}
-		p := MakePlan(Observed{Budget: b, Pods: pods, Scales: scales}, now)
+		p := plan(Observed{Budget: b, Pods: pods, Scales: scales}, now)
 		r.Say("%s%s of %d: %s", what, amount, scales["x"].Replicas, strings.Join(words, ", "))
 		s := p.Status
 		line := fmt.Sprintf("  %d expected, %d desired, %d healthy: %d allowed", s.ExpectedPods, s.DesiredHealthy, s.CurrentHealthy, s.DisruptionsAllowed)

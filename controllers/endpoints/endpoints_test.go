@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -152,7 +153,7 @@ func TestReconcile(t *testing.T) {
 		Annotations: map[string]string{"control-plane.alpha.kubernetes.io/leader": "{}"}}}
 	svc := service()
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(mine, leader, svc, pod(1, true)).Build()
-	r := New(c, clocktesting.NewFakePassiveClock(time.Unix(0, 0)), record.NewFakeRecorder(10))
+	r := New(controllers.Deps{Client: c, Clock: clocktesting.NewFakeClock(time.Unix(0, 0)), Recorder: controllers.RecordTo(record.NewFakeRecorder(10))})
 	sync := func() {
 		t.Helper()
 		for _, name := range []string{"web", "by-hand", "leader"} {

@@ -13,18 +13,10 @@ import (
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/client-go/tools/record"
 	endpointsliceutil "k8s.io/endpointslice/util"
-	"k8s.io/utils/clock"
-	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	"github.com/coracle-k8s/coracle/controllers/internal/servicepods"
 )
 
@@ -46,30 +38,14 @@ type Reconciler struct {
 	deleted sets.Set[types.NamespacedName]
 }
 
-// New returns a Reconciler that reads Services, Pods and Endpoints through c,
-// which is expected to be backed by a cache.
-func New(c client.Client, clk clock.PassiveClock, rec record.EventRecorder) *Reconciler {
+// New returns a Reconciler.
+func New(d controllers.Deps) *Reconciler {
 	return &Reconciler{
-		client: c, recorder: rec,
-		pacer:    servicepods.NewPacer(clk),
+		client: d.Client, recorder: d.Recorder("endpoint-controller"),
+		pacer:    servicepods.NewPacer(d.Clock),
 		triggers: endpointsliceutil.NewTriggerTimeTracker(),
 		deleted:  sets.New[types.NamespacedName](),
 	}
-}
-
-// SetupWithManager wakes the reconciler for Services, for Pods whose endpoint
-// changed, and for Endpoints.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	return ctrl.NewControllerManagedBy(mgr).
-		Named(Name).
-		For(&corev1.Service{}, builder.WithPredicates(predicate.Funcs{DeleteFunc: func(e event.DeleteEvent) bool {
-			r.serviceDeleted(client.ObjectKeyFromObject(e.Object))
-			return true
-		}})).
-		WatchesRawSource(source.Kind(mgr.GetCache(), &corev1.Pod{}, servicepods.Handler(mgr.GetCache(), r.pacer))).
-		Watches(&corev1.Endpoints{}, &handler.EnqueueRequestForObject{}).
-		WithOptions(opts).
-		Complete(r)
 }
 
 // Reconcile implements reconcile.Reconciler.

@@ -14,10 +14,10 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/endpointslice/topologycache"
 	endpointsliceutil "k8s.io/endpointslice/util"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	"github.com/coracle-k8s/coracle/controllers/internal/servicepods"
 	"github.com/coracle-k8s/coracle/controllers/internal/slowstart"
 )
@@ -34,13 +34,6 @@ const DefaultMaxEndpointsPerSlice = 100
 
 // Config holds the dependencies and settings of a Reconciler.
 type Config struct {
-	// Client reads Services, Pods, Nodes and EndpointSlices from a cache, and
-	// writes EndpointSlices. Required.
-	Client client.Client
-	// Clock paces the looks at busy Services. Required.
-	Clock clock.PassiveClock
-	// Recorder takes events about Services. Required.
-	Recorder record.EventRecorder
 	// MaxEndpointsPerSlice is from 1 to 1000; 0 means
 	// DefaultMaxEndpointsPerSlice.
 	MaxEndpointsPerSlice int
@@ -62,16 +55,16 @@ type Reconciler struct {
 	waiting sync.Map
 }
 
-// New returns a Reconciler. It starts nothing.
-func New(c Config) *Reconciler {
+// New returns a Reconciler.
+func New(d controllers.Deps, c Config) *Reconciler {
 	if c.MaxEndpointsPerSlice == 0 {
 		c.MaxEndpointsPerSlice = DefaultMaxEndpointsPerSlice
 	}
 	return &Reconciler{
-		client:   c.Client,
-		recorder: c.Recorder,
+		client:   d.Client,
+		recorder: d.Recorder("endpoint-slice-controller"),
 		max:      c.MaxEndpointsPerSlice,
-		pacer:    servicepods.NewPacer(c.Clock),
+		pacer:    servicepods.NewPacer(d.Clock),
 		written:  endpointsliceutil.NewEndpointSliceTracker(),
 		triggers: endpointsliceutil.NewTriggerTimeTracker(),
 		topology: topologycache.NewTopologyCache(),

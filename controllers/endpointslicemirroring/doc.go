@@ -8,7 +8,7 @@
 //     record.
 //  2. There is one slice per set of ports and family of addresses, of at most a
 //     thousand endpoints of each subset; events report what was left out.
-//  3. What slices there should be is a pure function of the Endpoints (MakePlan);
+//  3. What slices there should be is a pure function of the Endpoints (plan);
 //     a slice that is as it should be is not written.
 //  4. Only slices with the label of this controller are touched; they go with the
 //     Endpoints, the Service, or its lack of a selector.

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 func TestMetrics(t *testing.T) {
@@ -24,7 +25,7 @@ func TestMetrics(t *testing.T) {
 		Addresses: []corev1.EndpointAddress{{IP: "10.0.0.1"}, {IP: "10.0.0.2"}, {IP: "none"}}, Ports: []corev1.EndpointPort{{Port: 80}},
 	}}}
 	c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(e, &corev1.Service{ObjectMeta: meta}).Build()
-	r := New(c, clock.RealClock{}, record.NewFakeRecorder(10))
+	r := New(controllers.Deps{Client: c, Clock: clock.RealClock{}, Recorder: controllers.RecordTo(record.NewFakeRecorder(10))})
 	if _, err := r.Reconcile(t.Context(), reconcile.Request{NamespacedName: client.ObjectKeyFromObject(e)}); err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ func TestMakePlanAgainstOracle(t *testing.T) {
 		slices := map[string]*discoveryv1.EndpointSlice{}
 		for turn := range 6 {
 			e := random(r)
-			p := MakePlan(e, values(slices))
+			p := plan(e, values(slices))
 			for i, s := range p.Create {
 				s.Name = fmt.Sprint("s-", turn, "-", i)
 			}
@@ -50,7 +50,7 @@ func TestMakePlanAgainstOracle(t *testing.T) {
 			if !maps.Equal(got, want) {
 				t.Fatalf("seed %d, turn %d:\n got %v\nwant %v", seed, turn, got, want)
 			}
-			if p := MakePlan(e, values(slices)); len(p.Create)+len(p.Update)+len(p.Delete) > 0 {
+			if p := plan(e, values(slices)); len(p.Create)+len(p.Update)+len(p.Delete) > 0 {
 				t.Fatalf("seed %d, turn %d: not stable: %+v", seed, turn, p)
 			}
 		}

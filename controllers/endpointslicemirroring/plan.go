@@ -55,8 +55,8 @@ type wanted struct {
 	seen      map[string]bool
 }
 
-// MakePlan compares the slices that there are with those that there should be.
-func MakePlan(e *corev1.Endpoints, have []*discoveryv1.EndpointSlice) Plan {
+// plan compares the slices that there are with those that there should be.
+func plan(e *corev1.Endpoints, have []*discoveryv1.EndpointSlice) Plan {
 	p := Plan{}
 	want := p.want(e)
 	byKey := map[key][]*discoveryv1.EndpointSlice{}

@@ -37,7 +37,7 @@ func made(p Plan) (out []*discoveryv1.EndpointSlice) {
 
 func TestMakePlan(t *testing.T) {
 	e := endpoints(80, []string{"10.0.0.1", "fd00::1", "x"}, []string{"10.0.0.2"})
-	p := MakePlan(e, nil)
+	p := plan(e, nil)
 	if len(p.Create) != 2 || p.Invalid != 1 || p.Skipped != 0 {
 		t.Fatalf("%+v", p)
 	}
@@ -51,17 +51,17 @@ func TestMakePlan(t *testing.T) {
 			t.Errorf("%s has %d endpoints", s.AddressType, len(s.Endpoints))
 		}
 	}
-	if p := MakePlan(e, have); len(p.Create)+len(p.Update)+len(p.Delete) != 0 {
+	if p := plan(e, have); len(p.Create)+len(p.Update)+len(p.Delete) != 0 {
 		t.Errorf("again: %+v", p)
 	}
 	e.Subsets[0].NotReadyAddresses = nil
-	if p := MakePlan(e, have); len(p.Update) != 1 || len(p.Create)+len(p.Delete) != 0 || p.Update[0].AddressType != discoveryv1.AddressTypeIPv4 {
+	if p := plan(e, have); len(p.Update) != 1 || len(p.Create)+len(p.Delete) != 0 || p.Update[0].AddressType != discoveryv1.AddressTypeIPv4 {
 		t.Errorf("one less: %+v", p)
 	}
-	if p := MakePlan(endpoints(81, []string{"10.0.0.1"}, nil), have); len(p.Update) != 1 || len(p.Delete) != 1 || len(p.Create) != 0 || p.Update[0].Name == p.Delete[0].Name {
+	if p := plan(endpoints(81, []string{"10.0.0.1"}, nil), have); len(p.Update) != 1 || len(p.Delete) != 1 || len(p.Create) != 0 || p.Update[0].Name == p.Delete[0].Name {
 		t.Errorf("other ports: %+v", p)
 	}
-	if p := MakePlan(endpoints(80, nil, nil), have); len(p.Delete) != 2 || len(p.Create)+len(p.Update) != 0 {
+	if p := plan(endpoints(80, nil, nil), have); len(p.Delete) != 2 || len(p.Create)+len(p.Update) != 0 {
 		t.Errorf("none: %+v", p)
 	}
 }
@@ -71,7 +71,7 @@ func TestNotMoreThanAThousandOfASubset(t *testing.T) {
 	for i := range MaxPerSubset + 5 {
 		ips = append(ips, fmt.Sprintf("10.0.%d.%d", i/250, i%250))
 	}
-	p := MakePlan(endpoints(80, ips, []string{"10.1.0.0"}), nil)
+	p := plan(endpoints(80, ips, []string{"10.1.0.0"}), nil)
 	if len(p.Create) != 1 || len(p.Create[0].Endpoints) != MaxPerSubset || p.Skipped != 6 {
 		t.Errorf("%d slices, %d skipped", len(p.Create), p.Skipped)
 	}

@@ -11,17 +11,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"k8s.io/client-go/util/workqueue"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	"github.com/coracle-k8s/coracle/controllers/internal/expect"
 )
 
@@ -39,31 +36,9 @@ type Reconciler struct {
 	metrics  metrics
 }
 
-// New returns a Reconciler. Its client reads from a cache.
-func New(c client.Client, clk clock.PassiveClock, rec record.EventRecorder) *Reconciler {
-	return &Reconciler{client: c, recorder: rec, expected: expect.New(clk), metrics: newMetrics()}
-}
-
-// SetupWithManager registers the controller. Endpoints, their Service and their
-// slices wake it.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	opts.Reconciler = r
-	c, err := controller.New(Name, mgr, opts)
-	if err != nil {
-		return fmt.Errorf("building %s: %w", Name, err)
-	}
-	byName := handler.EventHandler(&handler.EnqueueRequestForObject{})
-	var endpoints, service client.Object = &corev1.Endpoints{}, &corev1.Service{}
-	if err := c.Watch(source.Kind(mgr.GetCache(), endpoints, byName)); err != nil {
-		return fmt.Errorf("watching Endpoints: %w", err)
-	}
-	if err := c.Watch(source.Kind(mgr.GetCache(), service, byName)); err != nil {
-		return fmt.Errorf("watching Services: %w", err)
-	}
-	if err := c.Watch(source.Kind(mgr.GetCache(), &discoveryv1.EndpointSlice{}, r.SliceHandler())); err != nil {
-		return fmt.Errorf("watching EndpointSlices: %w", err)
-	}
-	return nil
+// New returns a Reconciler.
+func New(d controllers.Deps) *Reconciler {
+	return &Reconciler{client: d.Client, recorder: d.Recorder("endpoint-slice-mirroring-controller"), expected: expect.New(d.Clock), metrics: newMetrics()}
 }
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
@@ -111,16 +86,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		// A slice that was created is not in the cache yet; its event triggers a reconcile.
 		return reconcile.Result{RequeueAfter: expect.Timeout}, nil
 	}
-	plan := MakePlan(e, have)
-	r.metrics.planned(plan, have)
-	if plan.Invalid > 0 {
-		r.recorder.Eventf(e, corev1.EventTypeWarning, "InvalidIPAddress", "Skipped %d invalid IP addresses when mirroring to EndpointSlices", plan.Invalid)
+	next := plan(e, have)
+	r.metrics.planned(next, have)
+	if next.Invalid > 0 {
+		r.recorder.Eventf(e, corev1.EventTypeWarning, "InvalidIPAddress", "Skipped %d invalid IP addresses when mirroring to EndpointSlices", next.Invalid)
 	}
-	if plan.Skipped > 0 {
+	if next.Skipped > 0 {
 		r.recorder.Eventf(e, corev1.EventTypeWarning, "TooManyAddressesToMirror",
-			"A max of %d addresses can be mirrored to EndpointSlices per Endpoints subset. %d addresses were skipped", MaxPerSubset, plan.Skipped+plan.Invalid)
+			"A max of %d addresses can be mirrored to EndpointSlices per Endpoints subset. %d addresses were skipped", MaxPerSubset, next.Skipped+next.Invalid)
 	}
-	return reconcile.Result{}, r.apply(ctx, e, plan)
+	return reconcile.Result{}, r.apply(ctx, e, next)
 }
 
 // mirrored returns nil when nothing is to be mirrored.

@@ -20,14 +20,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/component-helpers/storage/ephemeral"
-	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Name is the controller's name, as upstream's.
@@ -43,27 +39,9 @@ type Reconciler struct {
 	metrics  metrics
 }
 
-// New reads through c, which is expected to be backed by a cache.
-func New(c client.Client, recorder record.EventRecorder) *Reconciler {
-	return &Reconciler{client: c, recorder: recorder, metrics: newMetrics()}
-}
-
-// SetupWithManager wakes the reconciler for new pods that have such volumes,
-// and for those whose claim is gone.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	fresh := predicate.Funcs{
-		CreateFunc: func(e event.CreateEvent) bool { return has(e.Object) },
-		UpdateFunc: func(event.UpdateEvent) bool { return false }, // volumes never change
-		DeleteFunc: func(event.DeleteEvent) bool { return false },
-	}
-	gone := predicate.Funcs{
-		CreateFunc: func(event.CreateEvent) bool { return false },
-		UpdateFunc: func(event.UpdateEvent) bool { return false },
-	}
-	return ctrl.NewControllerManagedBy(mgr).Named(Name).
-		For(&corev1.Pod{}, builder.WithPredicates(fresh)).
-		Owns(&corev1.PersistentVolumeClaim{}, builder.WithPredicates(gone)).
-		WithOptions(opts).Complete(r)
+// New returns a Reconciler.
+func New(d controllers.Deps) *Reconciler {
+	return &Reconciler{client: d.Client, recorder: d.Recorder("ephemeral_volume"), metrics: newMetrics()}
 }
 
 func has(o client.Object) bool {

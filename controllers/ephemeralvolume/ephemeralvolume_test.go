@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 func TestClaimsOfPods(t *testing.T) {
@@ -25,7 +26,7 @@ func TestClaimsOfPods(t *testing.T) {
 	c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(pod).Build()
 	recorder := record.NewFakeRecorder(10)
 	run := func() error {
-		_, err := New(c, recorder).Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(pod)})
+		_, err := New(controllers.Deps{Client: c, Recorder: controllers.RecordTo(recorder)}).Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(pod)})
 		return err
 	}
 	g.Expect(run()).To(Succeed())

@@ -33,7 +33,7 @@ func (r *Reconciler) metadata(id Identity) *metav1.PartialObjectMetadata {
 // means it. Another object of that name counts as absent.
 func (r *Reconciler) read(ctx context.Context, id Identity) (*metav1.PartialObjectMetadata, ownerState, error) {
 	gvk := schema.FromAPIVersionAndKind(id.APIVersion, id.Kind)
-	mapping, err := r.config.Client.RESTMapper().RESTMapping(gvk.GroupKind(), gvk.Version)
+	mapping, err := r.client.RESTMapper().RESTMapping(gvk.GroupKind(), gvk.Version)
 	if err != nil {
 		return nil, unknown, fmt.Errorf("finding the resource of %s: %w", id, err)
 	}
@@ -44,7 +44,7 @@ func (r *Reconciler) read(ctx context.Context, id Identity) (*metav1.PartialObje
 	case id.Namespace == "":
 		return nil, unresolvable, nil
 	}
-	err = r.config.Live.Get(ctx, client.ObjectKeyFromObject(m), m)
+	err = r.live.Get(ctx, client.ObjectKeyFromObject(m), m)
 	switch {
 	case apierrors.IsNotFound(err):
 		return nil, absent, nil
@@ -63,7 +63,7 @@ func (r *Reconciler) read(ctx context.Context, id Identity) (*metav1.PartialObje
 func (r *Reconciler) liveDependents(ctx context.Context, id Identity) ([]Object, error) {
 	var found []Object
 	for _, gvk := range r.monitors.kinds() {
-		mapping, err := r.config.Client.RESTMapper().RESTMapping(gvk.GroupKind(), gvk.Version)
+		mapping, err := r.client.RESTMapper().RESTMapping(gvk.GroupKind(), gvk.Version)
 		if meta.IsNoMatchError(err) {
 			continue // its definition is gone, and its objects with it
 		}
@@ -75,7 +75,7 @@ func (r *Reconciler) liveDependents(ctx context.Context, id Identity) ([]Object,
 		}
 		list := &metav1.PartialObjectMetadataList{}
 		list.SetGroupVersionKind(gvk.GroupVersion().WithKind(gvk.Kind + "List"))
-		if err := r.config.Live.List(ctx, list, client.InNamespace(id.Namespace)); apierrors.IsNotFound(err) {
+		if err := r.live.List(ctx, list, client.InNamespace(id.Namespace)); apierrors.IsNotFound(err) {
 			continue
 		} else if err != nil {
 			return nil, fmt.Errorf("listing %s: %w", mapping.Resource.Resource, err)
@@ -96,7 +96,7 @@ func (r *Reconciler) delete(ctx context.Context, id Identity, rv string, owners 
 	if rv != "" {
 		pre.ResourceVersion = &rv
 	}
-	err := r.config.Client.Delete(ctx, r.metadata(id), pre, client.PropagationPolicy(policy))
+	err := r.client.Delete(ctx, r.metadata(id), pre, client.PropagationPolicy(policy))
 	if apierrors.IsConflict(err) && rv != "" {
 		live, state, readErr := r.read(ctx, id)
 		switch {
@@ -193,7 +193,7 @@ func (r *Reconciler) patch(ctx context.Context, id Identity, path string, had, v
 	if err != nil {
 		return fmt.Errorf("encoding a patch of %s: %w", id, err)
 	}
-	return r.config.Client.Patch(ctx, r.metadata(id), client.RawPatch(types.JSONPatchType, data))
+	return r.client.Patch(ctx, r.metadata(id), client.RawPatch(types.JSONPatchType, data))
 }
 
 // each runs f for every object, a bounded number at once, and returns the first

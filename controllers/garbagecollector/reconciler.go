@@ -15,10 +15,10 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Name is the controller's name, as upstream's.
@@ -37,14 +37,8 @@ const syncLimit = 30 * time.Second
 
 // Config holds what a Reconciler needs. All fields but the last are required.
 type Config struct {
-	// Client writes: deletes, and patches of metadata.
-	Client client.Client
-	// Live reads metadata from the server, past every cache.
-	Live client.Reader
 	// Cache has the informers; kinds of its scheme are watched typed.
 	Cache cache.Cache
-	// Recorder takes events about owner references that cannot be.
-	Recorder record.EventRecorder
 	// Resources are the kinds to monitor.
 	Resources Resources
 	// NewQueue makes the work queue; default controller-runtime's.
@@ -57,6 +51,9 @@ type Work = work
 // Reconciler is the garbage collector. Requests are nodes of its graph.
 type Reconciler struct {
 	config     Config
+	client     client.Client
+	live       client.Reader
+	recorder   record.EventRecorder
 	monitors   *monitors
 	syncErrors prometheus.Counter
 
@@ -68,44 +65,14 @@ type Reconciler struct {
 type queue = workqueue.TypedRateLimitingInterface[work]
 
 // New returns a collector. It starts nothing.
-func New(c Config) *Reconciler {
-	r := &Reconciler{config: c, graph: newGraph(), syncErrors: newSyncErrors()}
+func New(d controllers.Deps, c Config) *Reconciler {
+	r := &Reconciler{config: c, client: d.Client, live: d.Live, recorder: d.Recorder(Name), graph: newGraph(), syncErrors: newSyncErrors()}
 	r.monitors = &monitors{
-		cache: c.Cache, scheme: c.Client.Scheme(),
+		cache: c.Cache, scheme: d.Client.Scheme(),
 		on: r.observe, gone: r.gone,
 		running: map[schema.GroupVersionKind]monitor{},
 	}
 	return r
-}
-
-// SetupWithManager adds the collector to mgr. Of opts it takes everything but
-// what is typed by request: it has its own rate limiter and queue.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	concurrency := opts.MaxConcurrentReconciles
-	if concurrency == 0 {
-		concurrency = DefaultConcurrency
-	}
-	c, err := controller.NewTyped(Name, mgr, controller.TypedOptions[work]{
-		SkipNameValidation:      opts.SkipNameValidation,
-		MaxConcurrentReconciles: concurrency,
-		CacheSyncTimeout:        opts.CacheSyncTimeout,
-		RecoverPanic:            opts.RecoverPanic,
-		NeedLeaderElection:      opts.NeedLeaderElection,
-		Reconciler:              r,
-		NewQueue:                r.config.NewQueue,
-		RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[work](5*time.Millisecond, time.Minute),
-		UsePriorityQueue:        opts.UsePriorityQueue,
-		Logger:                  opts.Logger,
-		EnableWarmup:            opts.EnableWarmup,
-		ReconciliationTimeout:   opts.ReconciliationTimeout,
-	})
-	if err != nil {
-		return fmt.Errorf("creating controller %s: %w", Name, err)
-	}
-	if err := c.Watch(&graphSource{r}); err != nil {
-		return fmt.Errorf("watching for controller %s: %w", Name, err)
-	}
-	return nil
 }
 
 // graphSource feeds the queue from the graph, and the graph from informers.
@@ -181,7 +148,7 @@ func (r *Reconciler) enqueue(out outcome) {
 		r.queue.Add(w)
 	}
 	for _, i := range out.invalid {
-		r.config.Recorder.Eventf(reference(i.Dependent), corev1.EventTypeWarning, reasonInvalidNamespace,
+		r.recorder.Eventf(reference(i.Dependent), corev1.EventTypeWarning, reasonInvalidNamespace,
 			messageInvalidNamespace, describe(i.Owner), i.Dependent.Namespace)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -36,7 +37,7 @@ func newFixture(t *testing.T, objects ...client.Object) *fixture {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(gvkConfigMap, meta.RESTScopeNamespace)
 	c := fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(mapper).WithObjects(objects...).Build()
-	r := New(Config{Client: c, Live: c, Recorder: record.NewFakeRecorder(100)})
+	r := New(controllers.Deps{Client: c, Live: c, Recorder: controllers.RecordTo(record.NewFakeRecorder(100))}, Config{})
 	r.queue = workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[work]())
 	t.Cleanup(r.queue.ShutDown)
 	return &fixture{t: t, c: c, r: r}

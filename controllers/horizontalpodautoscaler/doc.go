@@ -4,7 +4,7 @@
 // It promises:
 //
 //  1. Every period it reads the metrics, and what follows from them is a pure
-//     function (MakePlan) of the autoscaler, the scale, the pods, the readings and
+//     function (plan) of the autoscaler, the scale, the pods, the readings and
 //     what was recommended and done before.
 //  2. The metric that asks for the most replicas decides. When some metrics cannot
 //     be read, the others may scale up but not down.

@@ -70,8 +70,8 @@ type Event struct {
 	Type, Reason, Message string
 }
 
-// MakePlan decides how many replicas there should be.
-func MakePlan(o Observed, now time.Time) Plan {
+// plan decides how many replicas there should be.
+func plan(o Observed, now time.Time) Plan {
 	p := &planner{Observed: o, now: now}
 	p.plan.Memory = o.Memory
 	p.plan.Status = *o.Autoscaler.Status.DeepCopy()

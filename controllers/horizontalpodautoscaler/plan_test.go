@@ -136,7 +136,7 @@ func TestMakePlan(t *testing.T) {
 		{"no scale", with(cpu(50), func(o *Observed) { o.ScaleError = errors.New("boom") }), -1, "", "", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p := MakePlan(tc.o, now)
+			p := plan(tc.o, now)
 			if got := ptr.Deref(p.Replicas, -1); got != tc.want || p.Reason != tc.reason {
 				t.Errorf("%d replicas because %q; %v", got, p.Reason, p.Events)
 			}
@@ -151,7 +151,7 @@ func TestMakePlan(t *testing.T) {
 }
 
 func TestMessagesAreUpstreams(t *testing.T) {
-	p := MakePlan(with(cpu(50), func(o *Observed) { o.Readings[0] = Reading{Err: errors.New("boom")} }), now)
+	p := plan(with(cpu(50), func(o *Observed) { o.Readings[0] = Reading{Err: errors.New("boom")} }), now)
 	var got []string
 	for _, e := range p.Events {
 		got = append(got, e.Reason+": "+e.Message)
@@ -163,7 +163,7 @@ func TestMessagesAreUpstreams(t *testing.T) {
 		t.Errorf("%s", strings.Join(got, "\n"))
 	}
 	o := cpu(100, 100)
-	p = MakePlan(o, now)
+	p = plan(o, now)
 	done := p.Rescaled(o, nil, now)
 	if e := done.Events[0]; e.Reason != "SuccessfulRescale" || e.Message != "New size: 4; reason: cpu resource utilization (percentage of request) above target" {
 		t.Errorf("%+v", e)
@@ -182,11 +182,11 @@ func TestStatusIsOfThisLook(t *testing.T) {
 		o.Autoscaler.Status.CurrentMetrics = []autoscalingv2.MetricStatus{{Type: autoscalingv2.PodsMetricSourceType}}
 		o.Autoscaler.Spec.MaxReplicas = 1
 	})
-	if s := MakePlan(o, now).Status; s.CurrentMetrics != nil || s.CurrentReplicas != 2 || s.DesiredReplicas != 1 {
+	if s := plan(o, now).Status; s.CurrentMetrics != nil || s.CurrentReplicas != 2 || s.DesiredReplicas != 1 {
 		t.Errorf("%+v", s)
 	}
 	o.Autoscaler.Spec.MaxReplicas, o.Scale.Selector = 10, ""
-	if s := MakePlan(o, now).Status; s.CurrentMetrics != nil || ptr.Deref(s.ObservedGeneration, 0) != 1 {
+	if s := plan(o, now).Status; s.CurrentMetrics != nil || ptr.Deref(s.ObservedGeneration, 0) != 1 {
 		t.Errorf("%+v", s)
 	}
 }
@@ -195,15 +195,15 @@ func TestStatusIsOfThisLook(t *testing.T) {
 // long.
 func TestDownscalingIsStabilised(t *testing.T) {
 	o := cpu(50, 50, 50, 50)
-	p := MakePlan(o, now)
+	p := plan(o, now)
 	low := cpu(10, 10, 10, 10)
 	low.Memory = p.Memory
-	p = MakePlan(low, now.Add(299*time.Second))
+	p = plan(low, now.Add(299*time.Second))
 	if p.Replicas != nil || condition(p, autoscalingv2.AbleToScale) != "True ScaleDownStabilized" {
 		t.Errorf("%v, %s", p.Replicas, condition(p, autoscalingv2.AbleToScale))
 	}
 	low.Memory = p.Memory
-	if p = MakePlan(low, now.Add(301*time.Second)); ptr.Deref(p.Replicas, -1) != 1 {
+	if p = plan(low, now.Add(301*time.Second)); ptr.Deref(p.Replicas, -1) != 1 {
 		t.Errorf("%v", p.Replicas)
 	}
 }
@@ -241,7 +241,7 @@ func TestBehaviors(t *testing.T) {
 		o := cpu(usages...)
 		o.Autoscaler.Spec.Behavior = &autoscalingv2.HorizontalPodAutoscalerBehavior{ScaleUp: rules(0, tc.choose, pods, percent), ScaleDown: rules(0, tc.choose, pods, percent)}
 		o.Memory = tc.memory
-		p := MakePlan(o, now)
+		p := plan(o, now)
 		if got := ptr.Deref(p.Replicas, -1); got != tc.want || condition(p, autoscalingv2.ScalingLimited) != tc.limited {
 			t.Errorf("%s: %d, %s", tc.name, got, condition(p, autoscalingv2.ScalingLimited))
 		}
@@ -297,7 +297,7 @@ func TestScaleToZeroAndBack(t *testing.T) {
 	o.Autoscaler.Spec.Metrics, o.Readings = nil, nil
 	other(autoscalingv2.ExternalMetricSourceType, target, 0)(&o)
 	o.Memory.Recommendations = []Recommendation{{now.Add(-time.Hour), 1}}
-	p := MakePlan(o, now)
+	p := plan(o, now)
 	if ptr.Deref(p.Replicas, -1) != 0 {
 		t.Fatalf("%+v", p)
 	}
@@ -307,7 +307,7 @@ func TestScaleToZeroAndBack(t *testing.T) {
 	}
 	o.Autoscaler.Status, o.Memory, o.Pods, o.Scale.Replicas = p.Status, p.Memory, nil, 0
 	o.Readings[0].Values = []int64{2500}
-	if p = MakePlan(o, now.Add(time.Minute)); ptr.Deref(p.Replicas, -1) != 3 {
+	if p = plan(o, now.Add(time.Minute)); ptr.Deref(p.Replicas, -1) != 3 {
 		t.Errorf("%+v", p)
 	}
 }

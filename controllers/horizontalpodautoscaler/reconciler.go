@@ -17,13 +17,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/utils/clock"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/log"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Name is the controller's name, as upstream's.
@@ -37,17 +35,17 @@ const DefaultPeriod = 15 * time.Second
 
 // Config holds the dependencies of a Reconciler; all but Period is required.
 type Config struct {
-	Client   client.Client
-	Clock    clock.PassiveClock
-	Recorder record.EventRecorder
-	Metrics  Metrics
+	Metrics Metrics
 	// Period is how often metrics are looked at, DefaultPeriod if 0.
 	Period time.Duration
 }
 
 // Reconciler reconciles HorizontalPodAutoscalers. Make it with New.
 type Reconciler struct {
-	Config
+	config   Config
+	client   client.Client
+	clock    clock.PassiveClock
+	recorder record.EventRecorder
 
 	mu sync.Mutex
 	// memories and selectors are by autoscaler: what it recommended, and which
@@ -59,28 +57,20 @@ type Reconciler struct {
 }
 
 // New returns a Reconciler.
-func New(c Config) *Reconciler {
+func New(d controllers.Deps, c Config) *Reconciler {
 	if c.Period == 0 {
 		c.Period = DefaultPeriod
 	}
-	return &Reconciler{Config: c, memories: map[types.NamespacedName]Memory{}, selectors: map[types.NamespacedName]labels.Selector{}, tallies: newTallies()}
-}
-
-// SetupWithManager registers the controller. An autoscaler is woken when its
-// specification changes, and once every period.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	err := builder.ControllerManagedBy(mgr).Named(Name).WithOptions(opts).
-		For(&autoscalingv2.HorizontalPodAutoscaler{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).Complete(r)
-	if err != nil {
-		return fmt.Errorf("building %s: %w", Name, err)
+	return &Reconciler{
+		config: c, client: d.Client, clock: d.Clock, recorder: d.Recorder("horizontal-pod-autoscaler"),
+		memories: map[types.NamespacedName]Memory{}, selectors: map[types.NamespacedName]labels.Selector{}, tallies: newTallies(),
 	}
-	return nil
 }
 
 // Reconcile looks at one autoscaler's metrics and scales its target.
 func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	a := &autoscalingv2.HorizontalPodAutoscaler{}
-	if err := r.Client.Get(ctx, req.NamespacedName, a); err != nil {
+	if err := r.client.Get(ctx, req.NamespacedName, a); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.forget(req.NamespacedName)
 		}
@@ -89,7 +79,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	began := time.Now()
 	action, failure, err := r.look(ctx, a)
 	r.tallies.reconciled(action, cmp.Or(failure, err), time.Since(began))
-	return reconcile.Result{RequeueAfter: r.Period}, err
+	return reconcile.Result{RequeueAfter: r.config.Period}, err
 }
 
 // look also returns its action, and a failure besides its error.
@@ -99,34 +89,34 @@ func (r *Reconciler) look(ctx context.Context, a *autoscalingv2.HorizontalPodAut
 	if err != nil {
 		return action, nil, err
 	}
-	plan := MakePlan(o, r.Clock.Now())
-	for i, c := range plan.Computed {
+	next := plan(o, r.clock.Now())
+	for i, c := range next.Computed {
 		r.tallies.computed(c, o.Readings[i].Took)
 	}
-	if plan.Replicas != nil {
-		err := r.rescale(ctx, target, *plan.Replicas)
-		plan = plan.Rescaled(o, err, r.Clock.Now())
+	if next.Replicas != nil {
+		err := r.rescale(ctx, target, *next.Replicas)
+		next = next.Rescaled(o, err, r.clock.Now())
 		if err == nil {
-			action = direction(o.Scale.Replicas, *plan.Replicas)
+			action = direction(o.Scale.Replicas, *next.Replicas)
 		}
 	}
-	r.remember(client.ObjectKeyFromObject(a), plan.Memory)
-	for _, e := range plan.Events {
-		r.Recorder.Event(a, e.Type, e.Reason, e.Message)
+	r.remember(client.ObjectKeyFromObject(a), next.Memory)
+	for _, e := range next.Events {
+		r.recorder.Event(a, e.Type, e.Reason, e.Message)
 	}
-	if apiequality.Semantic.DeepEqual(a.Status, plan.Status) {
-		return action, plan.Failure, nil
+	if apiequality.Semantic.DeepEqual(a.Status, next.Status) {
+		return action, next.Failure, nil
 	}
-	a.Status = plan.Status
-	err = r.Client.Status().Update(ctx, a)
+	a.Status = next.Status
+	err = r.client.Status().Update(ctx, a)
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
-		return action, plan.Failure, nil // the next period sees what came between
+		return action, next.Failure, nil // the next period sees what came between
 	}
 	if err != nil {
-		r.Recorder.Event(a, corev1.EventTypeWarning, "FailedUpdateStatus", err.Error())
-		return action, plan.Failure, fmt.Errorf("writing status: %w", err)
+		r.recorder.Event(a, corev1.EventTypeWarning, "FailedUpdateStatus", err.Error())
+		return action, next.Failure, fmt.Errorf("writing status: %w", err)
 	}
-	return action, plan.Failure, nil
+	return action, next.Failure, nil
 }
 
 func (r *Reconciler) observe(ctx context.Context, a *autoscalingv2.HorizontalPodAutoscaler) (Observed, *target, error) {
@@ -142,7 +132,7 @@ func (r *Reconciler) observe(ctx context.Context, a *autoscalingv2.HorizontalPod
 		return o, t, nil
 	}
 	var list corev1.PodList
-	if err := r.Client.List(ctx, &list, client.InNamespace(a.Namespace), client.MatchingLabelsSelector{Selector: selector}, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.client.List(ctx, &list, client.InNamespace(a.Namespace), client.MatchingLabelsSelector{Selector: selector}, client.UnsafeDisableDeepCopy); err != nil {
 		return o, nil, fmt.Errorf("listing pods: %w", err)
 	}
 	for i := range list.Items {
@@ -175,17 +165,17 @@ func (r *Reconciler) read(ctx context.Context, namespace, selector string, spec 
 	var err error
 	switch spec.Type {
 	case autoscalingv2.ResourceMetricSourceType:
-		out.Pods, err = r.Metrics.Resource(ctx, namespace, selector, spec.Resource.Name, "")
+		out.Pods, err = r.config.Metrics.Resource(ctx, namespace, selector, spec.Resource.Name, "")
 	case autoscalingv2.ContainerResourceMetricSourceType:
-		out.Pods, err = r.Metrics.Resource(ctx, namespace, selector, spec.ContainerResource.Name, spec.ContainerResource.Container)
+		out.Pods, err = r.config.Metrics.Resource(ctx, namespace, selector, spec.ContainerResource.Name, spec.ContainerResource.Container)
 	case autoscalingv2.PodsMetricSourceType:
-		out.Pods, err = r.Metrics.Pods(ctx, namespace, selector, spec.Pods.Metric.Name, textOf(spec.Pods.Metric))
+		out.Pods, err = r.config.Metrics.Pods(ctx, namespace, selector, spec.Pods.Metric.Name, textOf(spec.Pods.Metric))
 	case autoscalingv2.ObjectMetricSourceType:
 		var v int64
-		v, err = r.Metrics.Object(ctx, namespace, spec.Object.DescribedObject, spec.Object.Metric.Name, textOf(spec.Object.Metric))
+		v, err = r.config.Metrics.Object(ctx, namespace, spec.Object.DescribedObject, spec.Object.Metric.Name, textOf(spec.Object.Metric))
 		out.Values = []int64{v}
 	case autoscalingv2.ExternalMetricSourceType:
-		out.Values, err = r.Metrics.External(ctx, namespace, spec.External.Metric.Name, textOf(spec.External.Metric))
+		out.Values, err = r.config.Metrics.External(ctx, namespace, spec.External.Metric.Name, textOf(spec.External.Metric))
 	}
 	out.Err = errors.Join(out.Err, err)
 	if out.Err != nil {

@@ -38,10 +38,10 @@ func (r *Reconciler) scale(ctx context.Context, a *autoscalingv2.HorizontalPodAu
 		return nil, specError{fmt.Errorf("invalid API version in scale target reference: %w", err)}
 	}
 	kind := schema.GroupKind{Group: group.Group, Kind: ref.Kind}
-	mappings, err := r.Client.RESTMapper().RESTMappings(kind, group.Version)
+	mappings, err := r.client.RESTMapper().RESTMappings(kind, group.Version)
 	if meta.IsNoMatchError(err) {
 		// The version is one of old; any other will do.
-		mappings, err = r.Client.RESTMapper().RESTMappings(kind)
+		mappings, err = r.client.RESTMapper().RESTMappings(kind)
 	}
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func (r *Reconciler) scale(ctx context.Context, a *autoscalingv2.HorizontalPodAu
 		t.object.SetGroupVersionKind(m.GroupVersionKind)
 		t.object.SetNamespace(a.Namespace)
 		t.object.SetName(ref.Name)
-		err := r.Client.SubResource("scale").Get(ctx, t.object, t.subresource)
+		err := r.client.SubResource("scale").Get(ctx, t.object, t.subresource)
 		if err == nil {
 			return t, nil
 		}
@@ -80,12 +80,12 @@ func (r *Reconciler) rescale(ctx context.Context, t *target, replicas int32) err
 		if err := unstructured.SetNestedField(t.subresource.Object, int64(replicas), "spec", "replicas"); err != nil {
 			return fmt.Errorf("writing scale: %w", err)
 		}
-		err := r.Client.SubResource("scale").Update(ctx, t.object, client.WithSubResourceBody(t.subresource))
+		err := r.client.SubResource("scale").Update(ctx, t.object, client.WithSubResourceBody(t.subresource))
 		if !apierrors.IsConflict(err) || attempt == 5 {
 			return err
 		}
 		t.subresource = newScale()
-		if err := r.Client.SubResource("scale").Get(ctx, t.object, t.subresource); err != nil {
+		if err := r.client.SubResource("scale").Get(ctx, t.object, t.subresource); err != nil {
 			return err
 		}
 	}

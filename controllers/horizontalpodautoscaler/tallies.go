@@ -42,7 +42,7 @@ func newTallies() tallies {
 func (r *Reconciler) Collectors() []prometheus.Collector {
 	each := func(name, help string, labels []string, note func(*autoscalingv2.HorizontalPodAutoscaler, scrape.Counts)) prometheus.Collector {
 		return scrape.NewGauge(subsystem+"_"+name, "[ALPHA] "+help, labels, func(ctx context.Context, n scrape.Counts) error {
-			list, err := scrape.List[autoscalingv2.HorizontalPodAutoscalerList](ctx, r.Client)
+			list, err := scrape.List[autoscalingv2.HorizontalPodAutoscalerList](ctx, r.client)
 			for i := range list.Items {
 				note(&list.Items[i], n)
 			}

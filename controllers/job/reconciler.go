@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/batch"
+	"github.com/coracle-k8s/coracle/controllers"
 	"github.com/coracle-k8s/coracle/controllers/internal/claim"
 	"github.com/coracle-k8s/coracle/controllers/internal/expect"
 	"github.com/coracle-k8s/coracle/controllers/internal/owned"
@@ -42,11 +43,10 @@ type Reconciler struct {
 	metrics  *metrics
 }
 
-// New returns a Reconciler. Its client reads from a cache that has the indexes
-// index.Owner and index.PodOrphan on pods.
-func New(c client.Client, clk clock.Clock, rec record.EventRecorder) *Reconciler {
-	return &Reconciler{client: c, live: c, clock: clk, recorder: rec,
-		expected: expect.New(clk), pacer: pace.New(clk, podEventInterval), memory: newMemory(), metrics: newMetrics()}
+// New returns a Reconciler.
+func New(d controllers.Deps) *Reconciler {
+	return &Reconciler{client: d.Client, live: d.Live, clock: d.Clock, recorder: d.Recorder(Name),
+		expected: expect.New(d.Clock), pacer: pace.New(d.Clock, podEventInterval), memory: newMemory(), metrics: newMetrics()}
 }
 
 // ours reports whether the Job is for this controller.

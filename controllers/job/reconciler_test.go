@@ -27,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/batch"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 var key = types.NamespacedName{Namespace: "ns", Name: "j"}
@@ -115,8 +116,7 @@ func (w *world) write(effect func() error) error {
 
 // restart makes a controller without memory and with a fresh cache.
 func (w *world) restart() {
-	w.r = New(w, w.clock, w.recorder)
-	w.r.live = w.server
+	w.r = New(controllers.Deps{Client: w, Live: w.server, Clock: w.clock, Recorder: controllers.RecordTo(w.recorder)})
 	w.sync()
 }
 

@@ -69,32 +69,32 @@ func (r *Reconciler) grow(ctx context.Context, claim *corev1.PersistentVolumeCla
 		return nil
 	}
 	var pv corev1.PersistentVolume
-	if err := r.Client.Get(ctx, types.NamespacedName{Name: claim.Spec.VolumeName}, &pv); err != nil {
+	if err := r.client.Get(ctx, types.NamespacedName{Name: claim.Spec.VolumeName}, &pv); err != nil {
 		return client.IgnoreNotFound(err)
 	}
 	var class storagev1.StorageClass
-	if err := r.Client.Get(ctx, types.NamespacedName{Name: volumes.GetPersistentVolumeClaimClass(claim)}, &class); err != nil {
+	if err := r.client.Get(ctx, types.NamespacedName{Name: volumes.GetPersistentVolumeClaimClass(claim)}, &class); err != nil {
 		return client.IgnoreNotFound(err)
 	}
-	g := planGrowth(claim, &pv, &class, metav1.NewTime(r.Clock.Now()))
+	g := planGrowth(claim, &pv, &class, metav1.NewTime(r.clock.Now()))
 	if g == nil {
 		return nil
 	}
 	if g.begin != nil {
-		r.Recorder.Eventf(claim, corev1.EventTypeNormal, "Resizing", "External resizer is resizing volume %s", pv.Name)
-		if err := r.Client.Status().Update(ctx, g.begin); err != nil {
+		r.recorder.Eventf(claim, corev1.EventTypeNormal, "Resizing", "External resizer is resizing volume %s", pv.Name)
+		if err := r.client.Status().Update(ctx, g.begin); err != nil {
 			return fmt.Errorf("beginning to grow claim %s/%s: %w", claim.Namespace, claim.Name, err)
 		}
 		g.finish.ResourceVersion = g.begin.ResourceVersion
 	}
 	if g.volume != nil {
-		if err := r.Client.Update(ctx, g.volume); err != nil {
+		if err := r.client.Update(ctx, g.volume); err != nil {
 			return fmt.Errorf("growing volume %s: %w", pv.Name, err)
 		}
 	}
-	if err := r.Client.Status().Update(ctx, g.finish); err != nil {
+	if err := r.client.Status().Update(ctx, g.finish); err != nil {
 		return fmt.Errorf("growing claim %s/%s: %w", claim.Namespace, claim.Name, err)
 	}
-	r.Recorder.Event(claim, corev1.EventTypeNormal, "VolumeResizeSuccessful", "Resize volume succeeded")
+	r.recorder.Event(claim, corev1.EventTypeNormal, "VolumeResizeSuccessful", "Resize volume succeeded")
 	return nil
 }

@@ -22,6 +22,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // host is the directories by path; the node far is another process's.
@@ -45,7 +46,7 @@ func TestVolumesComeAndGo(t *testing.T) {
 		n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node, Labels: map[string]string{corev1.LabelHostname: node + ".example"}}}
 		c := fake.NewClientBuilder().WithIndex(&corev1.Pod{}, index.PodVolumeClaim, index.ByVolumeClaim).WithScheme(apis.NewClientScheme()).WithObjects(claim, n).WithStatusSubresource(&corev1.PersistentVolume{}).Build()
 		dirs := host{}
-		r := New(Config{Client: c, Recorder: record.NewFakeRecorder(10), Clock: clock.RealClock{}, Host: dirs, Dir: "/data/local-path"})
+		r := New(controllers.Deps{Client: c, Recorder: controllers.RecordTo(record.NewFakeRecorder(10)), Clock: clock.RealClock{}}, Config{Host: dirs, Dir: "/data/local-path"})
 		g.Expect(r.makeClass(ctx)).To(Succeed())
 		run := func(namespace, name string) {
 			_, err := r.Reconcile(ctx, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}})
@@ -136,17 +137,17 @@ func TestVolumesOfOtherServersNodes(t *testing.T) {
 		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "far"}}
 		node.Status.DaemonEndpoints.KubeletEndpoint.Port = port
 		c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(removed("/data/local-path", "far"), node).WithStatusSubresource(&corev1.PersistentVolume{}).Build()
-		leader := New(Config{Client: c, Recorder: record.NewFakeRecorder(10), Clock: clock.RealClock{}, Host: host{}, Dir: "/data/local-path", Removers: true})
+		leader := New(controllers.Deps{Client: c, Recorder: controllers.RecordTo(record.NewFakeRecorder(10)), Clock: clock.RealClock{}}, Config{Host: host{}, Dir: "/data/local-path", Removers: true})
 		_, err := leader.Reconcile(t.Context(), request)
 		g.Expect(err).NotTo(HaveOccurred())
 		var pv corev1.PersistentVolume
 		g.Expect(c.Get(t.Context(), request.NamespacedName, &pv)).To(Succeed())
 		g.Expect(pv.Status.Phase).To(Equal(phase), "port %d", port)
 
-		_, err = NewRemover(c, host{}).Reconcile(t.Context(), request)
+		_, err = NewRemover(controllers.Deps{Client: c}, host{}).Reconcile(t.Context(), request)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(c.Get(t.Context(), request.NamespacedName, &pv)).To(Succeed(), "it is out of reach there")
-		_, err = NewRemover(c, near{}).Reconcile(t.Context(), request)
+		_, err = NewRemover(controllers.Deps{Client: c}, near{}).Reconcile(t.Context(), request)
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(apierrors.IsNotFound(c.Get(t.Context(), request.NamespacedName, &pv))).To(BeTrue())
 	}
@@ -178,7 +179,7 @@ func TestClassWakesItsClaims(t *testing.T) {
 	}
 	g := NewWithT(t)
 	c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(claim("mine", "late"), claim("other", "else")).Build()
-	r := New(Config{Client: c})
+	r := New(controllers.Deps{Client: c, Recorder: controllers.RecordTo(record.NewFakeRecorder(1))}, Config{})
 	class := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "late"}, Provisioner: Provisioner}
 	g.Expect(r.claimsOfClass(t.Context(), class)).To(Equal([]reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: "default", Name: "mine"}}}))
 	class.Provisioner = "example.com/else"

@@ -13,16 +13,11 @@ import (
 	volumes "k8s.io/component-helpers/storage/volume"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Name is the controller's name.
@@ -40,10 +35,7 @@ type Host interface {
 
 // Config holds the dependencies and settings of the provisioner. All fields are required.
 type Config struct {
-	Client   client.Client
-	Recorder record.EventRecorder
-	Clock    clock.Clock
-	Host     Host
+	Host Host
 	// Dir is the absolute path below which volumes are made, on every node. It
 	// ends in Class.
 	Dir string
@@ -53,27 +45,16 @@ type Config struct {
 
 // Reconciler provisions for one claim, or deletes one volume: a request with a
 // namespace is a claim, one without is a volume.
-type Reconciler struct{ Config }
+type Reconciler struct {
+	config   Config
+	client   client.Client
+	clock    clock.Clock
+	recorder record.EventRecorder
+}
 
-// New makes a provisioner whose client is expected to be backed by a cache.
-func New(c Config) *Reconciler { return &Reconciler{c} }
-
-// SetupWithManager wakes the reconciler, and makes the default class when mgr starts.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	if err := mgr.Add(manager.RunnableFunc(r.makeClass)); err != nil {
-		return fmt.Errorf("adding the making of class %s: %w", Class, err)
-	}
-	arrives := predicate.Funcs{
-		CreateFunc: func(e event.CreateEvent) bool { return onNode(e.Object) },
-		UpdateFunc: func(e event.UpdateEvent) bool { return !onNode(e.ObjectOld) && onNode(e.ObjectNew) },
-		DeleteFunc: func(event.DeleteEvent) bool { return false },
-	}
-	return ctrl.NewControllerManagedBy(mgr).Named(Name).
-		For(&corev1.PersistentVolumeClaim{}).
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(claimsOf), builder.WithPredicates(arrives)).
-		Watches(&corev1.PersistentVolume{}, &handler.EnqueueRequestForObject{}).
-		Watches(&storagev1.StorageClass{}, handler.EnqueueRequestsFromMapFunc(r.claimsOfClass)).
-		WithOptions(opts).Complete(r)
+// New returns a Reconciler.
+func New(d controllers.Deps, c Config) *Reconciler {
+	return &Reconciler{config: c, client: d.Client, clock: d.Clock, recorder: d.Recorder(Provisioner)}
 }
 
 func onNode(o client.Object) bool {
@@ -101,7 +82,7 @@ func (r *Reconciler) claimsOfClass(ctx context.Context, o client.Object) []recon
 		return nil
 	}
 	var claims corev1.PersistentVolumeClaimList
-	if err := r.Client.List(ctx, &claims, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.client.List(ctx, &claims, client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "listing the claims of a class", "class", class.Name)
 		return nil
 	}
@@ -123,14 +104,14 @@ const classRetry = time.Second
 // makeClass runs until there is a class, and ends with ctx.
 func (r *Reconciler) makeClass(ctx context.Context) error {
 	for {
-		err := r.Client.Create(ctx, defaultClass())
+		err := r.client.Create(ctx, defaultClass())
 		if err == nil || apierrors.IsAlreadyExists(err) {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-r.Clock.After(classRetry):
+		case <-r.clock.After(classRetry):
 		}
 	}
 }
@@ -151,7 +132,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 
 func (r *Reconciler) provision(ctx context.Context, key types.NamespacedName) error {
 	var claim corev1.PersistentVolumeClaim
-	if err := r.Client.Get(ctx, key, &claim); err != nil {
+	if err := r.client.Get(ctx, key, &claim); err != nil {
 		return client.IgnoreNotFound(err)
 	}
 	if claim.Spec.VolumeName != "" {
@@ -162,7 +143,7 @@ func (r *Reconciler) provision(ctx context.Context, key types.NamespacedName) er
 		return nil
 	}
 	var class storagev1.StorageClass
-	if err := r.Client.Get(ctx, types.NamespacedName{Name: name}, &class); err != nil {
+	if err := r.client.Get(ctx, types.NamespacedName{Name: name}, &class); err != nil {
 		return client.IgnoreNotFound(err)
 	}
 	if !mine(&claim, &class) {
@@ -181,7 +162,7 @@ func (r *Reconciler) provision(ctx context.Context, key types.NamespacedName) er
 // selectNode gives the claim the node of its first pod, if no scheduler did.
 func (r *Reconciler) selectNode(ctx context.Context, claim *corev1.PersistentVolumeClaim) error {
 	var pods corev1.PodList
-	if err := r.Client.List(ctx, &pods, client.InNamespace(claim.Namespace), client.MatchingFields{index.PodVolumeClaim: claim.Name}, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.client.List(ctx, &pods, client.InNamespace(claim.Namespace), client.MatchingFields{index.PodVolumeClaim: claim.Name}, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing pods: %w", err)
 	}
 	node := consumer(pods.Items)
@@ -192,7 +173,7 @@ func (r *Reconciler) selectNode(ctx context.Context, claim *corev1.PersistentVol
 		claim.Annotations = map[string]string{}
 	}
 	claim.Annotations[volumes.AnnSelectedNode] = node
-	if err := r.Client.Update(ctx, claim); client.IgnoreNotFound(err) != nil {
+	if err := r.client.Update(ctx, claim); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("selecting a node for claim %s/%s: %w", claim.Namespace, claim.Name, err)
 	}
 	return nil
@@ -200,7 +181,7 @@ func (r *Reconciler) selectNode(ctx context.Context, claim *corev1.PersistentVol
 
 func (r *Reconciler) makeVolume(ctx context.Context, claim *corev1.PersistentVolumeClaim, class *storagev1.StorageClass, name string) error {
 	fail := func(err error) error {
-		r.Recorder.Eventf(claim, corev1.EventTypeWarning, "ProvisioningFailed", "failed to provision volume with StorageClass %q: %v", class.Name, err)
+		r.recorder.Eventf(claim, corev1.EventTypeWarning, "ProvisioningFailed", "failed to provision volume with StorageClass %q: %v", class.Name, err)
 		return err
 	}
 	if why := refusal(claim); why != "" {
@@ -208,56 +189,56 @@ func (r *Reconciler) makeVolume(ctx context.Context, claim *corev1.PersistentVol
 		return nil
 	}
 	var node corev1.Node
-	if err := r.Client.Get(ctx, types.NamespacedName{Name: name}, &node); err != nil {
+	if err := r.client.Get(ctx, types.NamespacedName{Name: name}, &node); err != nil {
 		if apierrors.IsNotFound(err) { // the scheduler will find another one
 			delete(claim.Annotations, volumes.AnnSelectedNode)
-			return r.Client.Update(ctx, claim)
+			return r.client.Update(ctx, claim)
 		}
 		return fail(fmt.Errorf("reading the selected node %s: %w", name, err))
 	}
-	pv := volume(claim, class, &node, r.Dir)
+	pv := volume(claim, class, &node, r.config.Dir)
 	var there corev1.PersistentVolume
-	if err := r.Client.Get(ctx, types.NamespacedName{Name: pv.Name}, &there); !apierrors.IsNotFound(err) {
+	if err := r.client.Get(ctx, types.NamespacedName{Name: pv.Name}, &there); !apierrors.IsNotFound(err) {
 		return err
 	}
-	if err := r.Host.Make(node.Name, pv.Spec.HostPath.Path); err != nil {
+	if err := r.config.Host.Make(node.Name, pv.Spec.HostPath.Path); err != nil {
 		return fail(fmt.Errorf("making the directory of volume %s: %w", pv.Name, err))
 	}
-	if err := r.Client.Create(ctx, pv); err != nil && !apierrors.IsAlreadyExists(err) {
+	if err := r.client.Create(ctx, pv); err != nil && !apierrors.IsAlreadyExists(err) {
 		return fail(fmt.Errorf("creating volume %s: %w", pv.Name, err))
 	}
-	r.Recorder.Eventf(claim, corev1.EventTypeNormal, "ProvisioningSucceeded", "Successfully provisioned volume %s", pv.Name)
+	r.recorder.Eventf(claim, corev1.EventTypeNormal, "ProvisioningSucceeded", "Successfully provisioned volume %s", pv.Name)
 	return nil
 }
 
 func (r *Reconciler) delete(ctx context.Context, name string) error {
 	var pv corev1.PersistentVolume
-	if err := r.Client.Get(ctx, types.NamespacedName{Name: name}, &pv); err != nil {
+	if err := r.client.Get(ctx, types.NamespacedName{Name: name}, &pv); err != nil {
 		return client.IgnoreNotFound(err)
 	}
 	if !released(&pv) {
 		return nil
 	}
 	node := pv.Annotations[volumes.AnnSelectedNode]
-	reached, err := r.Host.Remove(node, pv.Spec.HostPath.Path)
+	reached, err := r.config.Host.Remove(node, pv.Spec.HostPath.Path)
 	if err == nil && reached {
-		return forget(ctx, r.Client, &pv)
+		return forget(ctx, r.client, &pv)
 	}
 	if err == nil && pv.Status.Phase == corev1.VolumeFailed {
 		return nil // its status has the reason already
 	}
-	if err == nil && r.Removers {
+	if err == nil && r.config.Removers {
 		var there corev1.Node
-		if err := r.Client.Get(ctx, types.NamespacedName{Name: node}, &there); err == nil && onServer(&there) {
+		if err := r.client.Get(ctx, types.NamespacedName{Name: node}, &there); err == nil && onServer(&there) {
 			return nil
 		}
 	}
 	if err == nil {
 		err = fmt.Errorf("its data are in %s on node %s, which runs in another process: delete them there, and then the volume", pv.Spec.HostPath.Path, node)
 	}
-	r.Recorder.Event(&pv, corev1.EventTypeWarning, "VolumeFailedDelete", err.Error())
+	r.recorder.Event(&pv, corev1.EventTypeWarning, "VolumeFailedDelete", err.Error())
 	pv.Status.Phase, pv.Status.Message, pv.Status.LastPhaseTransitionTime = corev1.VolumeFailed, err.Error(), nil
-	return r.Client.Status().Update(ctx, &pv)
+	return r.client.Status().Update(ctx, &pv)
 }
 
 // forget deletes a volume whose data are gone.

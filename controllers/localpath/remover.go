@@ -6,11 +6,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	volumes "k8s.io/component-helpers/storage/volume"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // RemoverName is the controller's name.
@@ -23,13 +22,8 @@ type Remover struct {
 	host   Host
 }
 
-// NewRemover makes a remover whose client is expected to be backed by a cache.
-func NewRemover(c client.Client, host Host) *Remover { return &Remover{c, host} }
-
-// SetupWithManager wakes the remover.
-func (r *Remover) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	return ctrl.NewControllerManagedBy(mgr).Named(RemoverName).For(&corev1.PersistentVolume{}).WithOptions(opts).Complete(r)
-}
+// NewRemover returns a Remover.
+func NewRemover(d controllers.Deps, host Host) *Remover { return &Remover{d.Client, host} }
 
 // Reconcile implements reconcile.Reconciler.
 func (r *Remover) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {

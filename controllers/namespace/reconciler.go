@@ -13,14 +13,12 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	"github.com/coracle-k8s/coracle/controllers/internal/pace"
 )
 
@@ -35,19 +33,18 @@ const podEventInterval = 50 * time.Millisecond
 
 // Config holds the dependencies of a Reconciler. All fields are required.
 type Config struct {
-	// Client reads namespaces and pods from a cache and writes namespaces.
-	Client client.Client
 	// Metadata lists and deletes objects of any resource, past the cache.
 	Metadata metadata.Interface
 	// Resources lists the resources that exist.
 	Resources Discoverer
-	Clock     clock.Clock
 }
 
 // Reconciler empties and finalizes namespaces. Make it with New.
 type Reconciler struct {
-	cfg   Config
-	pacer *pace.Pacer
+	config Config
+	client client.Client
+	clock  clock.Clock
+	pacer  *pace.Pacer
 
 	mu sync.Mutex
 	// terminating are the namespaces whose pods' ends are waited for.
@@ -63,29 +60,11 @@ type progress struct {
 }
 
 // New returns a Reconciler.
-func New(cfg Config) *Reconciler {
-	return &Reconciler{cfg: cfg, pacer: pace.New(cfg.Clock, podEventInterval), terminating: map[string]*progress{}}
+func New(d controllers.Deps, c Config) *Reconciler {
+	return &Reconciler{config: c, client: d.Client, clock: d.Clock, pacer: pace.New(d.Clock, podEventInterval), terminating: map[string]*progress{}}
 }
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
-
-// SetupWithManager registers the controller. Namespaces wake it when they begin
-// to terminate, and the ends of pods in such a namespace do.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	opts.Reconciler = r
-	c, err := controller.New(Name, mgr, opts)
-	if err != nil {
-		return fmt.Errorf("building %s: %w", Name, err)
-	}
-	var ns, pod client.Object = &corev1.Namespace{}, &corev1.Pod{}
-	if err := c.Watch(source.Kind(mgr.GetCache(), ns, namespaceHandler())); err != nil {
-		return fmt.Errorf("watching namespaces: %w", err)
-	}
-	if err := c.Watch(source.Kind(mgr.GetCache(), pod, r.podHandler())); err != nil {
-		return fmt.Errorf("watching pods: %w", err)
-	}
-	return nil
-}
 
 // namespaceHandler passes over what a reconcile writes itself, for which it
 // has planned the next look already.
@@ -127,20 +106,20 @@ func (r *Reconciler) podHandler() handler.EventHandler {
 // Reconcile empties one namespace as far as it can be emptied now.
 func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	ns := &corev1.Namespace{}
-	err := r.cfg.Client.Get(ctx, req.NamespacedName, ns)
+	err := r.client.Get(ctx, req.NamespacedName, ns)
 	if err != nil || NextStep(ns) == Nothing {
 		r.forget(req)
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	r.pacer.Mark(req)
 	p := r.progressOf(ns)
-	c := content{cache: r.cfg.Client, metadata: r.cfg.Metadata, discovery: r.cfg.Resources, namespace: ns.Name}
+	c := content{cache: r.client, metadata: r.config.Metadata, discovery: r.config.Resources, namespace: ns.Name}
 	report := c.empty(ctx)
 	if !report.Done() {
 		return r.wait(ctx, ns, p, report)
 	}
 	finalized := Finalized(ns)
-	if err := r.cfg.Client.SubResource("finalize").Update(ctx, finalized); err != nil {
+	if err := r.client.SubResource("finalize").Update(ctx, finalized); err != nil {
 		return r.again(p, fmt.Errorf("finalizing: %w", err))
 	}
 	r.forget(req)
@@ -149,13 +128,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 
 // wait writes into the namespace's conditions what its deletion waits for.
 func (r *Reconciler) wait(ctx context.Context, ns *corev1.Namespace, p *progress, report *Report) (reconcile.Result, error) {
-	now := r.cfg.Clock.Now()
+	now := r.clock.Now()
 	conditions, change := Conditions(ns.Status.Conditions, report, now)
 	terminating := ns.Status.Phase == corev1.NamespaceTerminating
 	if change == Different || change == Reworded && now.Sub(p.reworded) >= rewordInterval || !terminating {
 		p.reworded = now
 		ns.Status.Conditions, ns.Status.Phase = conditions, corev1.NamespaceTerminating
-		if err := r.cfg.Client.Status().Update(ctx, ns); err != nil {
+		if err := r.client.Status().Update(ctx, ns); err != nil {
 			return r.again(p, fmt.Errorf("writing conditions: %w", err))
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -123,7 +124,7 @@ func newBench(t *testing.T, d Discoverer, objs ...client.Object) *bench {
 				return c.SubResource(sub).Update(ctx, o, opts...)
 			},
 		}).Build()
-	b.r = New(Config{Client: b.client, Metadata: b.store, Resources: d, Clock: b.clock})
+	b.r = New(controllers.Deps{Client: b.client, Clock: b.clock}, Config{Metadata: b.store, Resources: d})
 	return b
 }
 

@@ -11,14 +11,12 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
 	"k8s.io/client-go/util/workqueue"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Name is the controller's name, as upstream's.
@@ -33,9 +31,6 @@ const (
 
 // Config holds what a Reconciler needs. Fields without a default are required.
 type Config struct {
-	Client client.Client
-	// Recorder receives events about nodes (component "cidrAllocator").
-	Recorder record.EventRecorder
 	// Ranges are the process's.
 	Ranges *Ranges
 	// Expect makes Ranges expect the nodes that are about to register with ranges of
@@ -49,7 +44,9 @@ type Config struct {
 
 // Reconciler gives one node its ranges. A request names a Node.
 type Reconciler struct {
-	config Config
+	config   Config
+	client   client.Client
+	recorder record.EventRecorder
 
 	mu     sync.Mutex
 	primed bool
@@ -60,33 +57,17 @@ type Reconciler struct {
 }
 
 // New returns a Reconciler.
-func New(config Config) *Reconciler {
+func New(d controllers.Deps, config Config) *Reconciler {
 	if config.Optional == nil {
 		config.Optional = func(*corev1.Node) bool { return false }
 	}
 	if config.Expect == nil {
 		config.Expect = func(context.Context) error { return nil }
 	}
-	return &Reconciler{config: config, waiting: map[string]types.UID{}, enqueue: func(string) {}}
+	return &Reconciler{config: config, client: d.Client, recorder: d.Recorder("cidrAllocator"), waiting: map[string]types.UID{}, enqueue: func(string) {}}
 }
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
-
-// SetupWithManager wakes the reconciler for new Nodes, for those whose ranges
-// changed, and for those that are gone. Heartbeats do not wake it.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	return ctrl.NewControllerManagedBy(mgr).
-		Named(Name).
-		WatchesRawSource(source.Func(func(_ context.Context, q queue) error {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.enqueue = func(node string) { q.Add(request(node)) }
-			return nil
-		})).
-		WatchesRawSource(source.Kind(mgr.GetCache(), &corev1.Node{}, nodeHandler())).
-		WithOptions(opts).
-		Complete(r)
-}
 
 func request(node string) reconcile.Request {
 	return reconcile.Request{NamespacedName: types.NamespacedName{Name: node}}
@@ -114,7 +95,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 		return reconcile.Result{}, err
 	}
 	var node corev1.Node
-	err := r.config.Client.Get(ctx, req.NamespacedName, &node, client.UnsafeDisableDeepCopy)
+	err := r.client.Get(ctx, req.NamespacedName, &node, client.UnsafeDisableDeepCopy)
 	if apierrors.IsNotFound(err) {
 		r.forget(req.Name)
 		return reconcile.Result{}, nil
@@ -148,7 +129,7 @@ func (r *Reconciler) prime(ctx context.Context) error {
 		return nil
 	}
 	var nodes corev1.NodeList
-	if err := r.config.Client.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.client.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing nodes: %w", err)
 	}
 	r.config.Ranges.observeAll(nodes.Items)
@@ -192,7 +173,7 @@ func (r *Reconciler) give(ctx context.Context, node *corev1.Node, ranges []netip
 		next.Spec.PodCIDRs = append(next.Spec.PodCIDRs, p.String())
 	}
 	next.Spec.PodCIDR = next.Spec.PodCIDRs[0]
-	err := r.config.Client.Patch(ctx, next, client.MergeFrom(node))
+	err := r.client.Patch(ctx, next, client.MergeFrom(node))
 	if apierrors.IsNotFound(err) || apierrors.IsInvalid(err) {
 		return nil // It is gone or has others; the event that the cache lacks triggers a reconcile.
 	}
@@ -204,6 +185,6 @@ func (r *Reconciler) give(ctx context.Context, node *corev1.Node, ranges []netip
 }
 
 func (r *Reconciler) event(node *corev1.Node, reason string) {
-	r.config.Recorder.Eventf(&corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: node.Name, UID: node.UID},
+	r.recorder.Eventf(&corev1.ObjectReference{APIVersion: "v1", Kind: "Node", Name: node.Name, UID: node.UID},
 		corev1.EventTypeNormal, reason, messageStatus, node.Name, reason)
 }

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,8 +29,8 @@ func TestNodesGetRanges(t *testing.T) {
 	events := record.NewFakeRecorder(10)
 	ranges, err := NewRanges(map[string][]netip.Prefix{"own": prefixes("10.0.0.0/24")}, Range{netip.MustParsePrefix("10.0.0.0/22"), 24})
 	g.Expect(err).NotTo(HaveOccurred())
-	r := New(Config{
-		Client: c, Recorder: events, Ranges: ranges,
+	r := New(controllers.Deps{Client: c, Recorder: controllers.RecordTo(events)}, Config{
+		Ranges:   ranges,
 		Optional: func(n *corev1.Node) bool { return n.Name == "simulated" },
 	})
 	pending := map[string][]netip.Prefix{}

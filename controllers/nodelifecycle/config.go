@@ -2,8 +2,6 @@ package nodelifecycle
 
 import (
 	"time"
-
-	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 // Config has the knobs of node lifecycle; a zero field takes its default.
@@ -25,9 +23,6 @@ type Config struct {
 	// UnhealthyThreshold is the share of nodes, at least three, that must not
 	// be ready for a zone to be partially disrupted. Default 0.55.
 	UnhealthyThreshold float64
-	// Live reads Leases past the cache, before a node is declared Unknown. Default
-	// nil: the cache is trusted.
-	Live client.Reader
 }
 
 func (c Config) complete() Config {

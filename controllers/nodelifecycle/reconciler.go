@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers"
 	"github.com/coracle-k8s/coracle/controllers/internal/alarm"
 )
 
@@ -34,7 +35,9 @@ const podParallelism = 16
 // Reconciler keeps the conditions and taints of one node. A request names a
 // Node.
 type Reconciler struct {
-	client   client.Client
+	client client.Client
+	// live has the Leases, before a node is declared Unknown; nil trusts the cache.
+	live     client.Reader
 	clock    clock.Clock
 	recorder record.EventRecorder
 	config   Config
@@ -43,14 +46,13 @@ type Reconciler struct {
 	metrics  metrics
 }
 
-// New returns a Reconciler that reads Nodes, Leases and, by the index
-// index.PodNode, Pods through c, which is expected to be backed by a cache.
-func New(c client.Client, clk clock.Clock, rec record.EventRecorder, config Config) *Reconciler {
+// New returns a Reconciler.
+func New(d controllers.Deps, config Config) *Reconciler {
 	config = config.complete()
 	w := newWatch(config.rates())
 	return &Reconciler{
-		client: c, clock: clk, recorder: rec, config: config,
-		alarms: alarm.New[string](clk), watch: w, metrics: newMetrics(w.fare),
+		client: d.Client, live: d.Live, clock: d.Clock, recorder: d.Recorder("node-controller"), config: config,
+		alarms: alarm.New[string](d.Clock), watch: w, metrics: newMetrics(w.fare),
 	}
 }
 
@@ -138,11 +140,11 @@ func (r *Reconciler) check(ctx context.Context, node *corev1.Node) (*corev1.Node
 // renewedMeanwhile asks the server itself, before a node is declared Unknown,
 // whether its Lease has been renewed: then the cache is behind, not the node.
 func (r *Reconciler) renewedMeanwhile(ctx context.Context, name string, was corev1.ConditionStatus, now time.Time) (bool, error) {
-	if r.config.Live == nil || was == corev1.ConditionUnknown {
+	if r.live == nil || was == corev1.ConditionUnknown {
 		return false, nil
 	}
 	var lease coordinationv1.Lease
-	err := r.config.Live.Get(ctx, types.NamespacedName{Namespace: corev1.NamespaceNodeLease, Name: name}, &lease)
+	err := r.live.Get(ctx, types.NamespacedName{Namespace: corev1.NamespaceNodeLease, Name: name}, &lease)
 	if client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("asking for the lease of node %s: %w", name, err)
 	}

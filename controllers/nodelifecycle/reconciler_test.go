@@ -22,6 +22,7 @@ import (
 
 	nodeapi "github.com/coracle-k8s/coracle/apis/core/node"
 	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 type fixture struct {
@@ -43,7 +44,7 @@ func newFixture(t *testing.T, objects ...client.Object) *fixture {
 	f.c = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
 		WithStatusSubresource(&corev1.Node{}, &corev1.Pod{}).
 		WithIndex(&corev1.Pod{}, index.PodNode, index.ByNode).Build()
-	f.r = New(f.c, f.clk, f.rec, Config{GracePeriod: 40 * time.Second})
+	f.r = New(controllers.Deps{Client: f.c, Clock: f.clk, Recorder: controllers.RecordTo(f.rec)}, Config{GracePeriod: 40 * time.Second})
 	f.r.watch.start(func(n string) { f.woken[n] = true })
 	return f
 }
@@ -194,7 +195,7 @@ func TestServerIsAskedForTheLease(t *testing.T) {
 	f.sync("a", "b")
 	f.clk.Step(30 * time.Second)
 	f.renew("b")
-	f.r.config.Live = fake.NewClientBuilder().WithScheme(scheme).WithObjects(&coordinationv1.Lease{
+	f.r.live = fake.NewClientBuilder().WithScheme(scheme).WithObjects(&coordinationv1.Lease{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "kube-node-lease", Name: "a"},
 		Spec:       coordinationv1.LeaseSpec{RenewTime: &metav1.MicroTime{Time: f.clk.Now()}},
 	}).Build()

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -53,7 +54,7 @@ func TestToldOnce(t *testing.T) {
 	second := service("second", 0, 30000)
 	c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(service("first", time.Hour, 30000), second).Build()
 	recorder := events.NewFakeRecorder(10)
-	r := New(c, recorder, Range{Base: 30000, Size: 10})
+	r := New(controllers.Deps{Client: c, Events: func(string) events.EventRecorder { return recorder }}, Range{Base: 30000, Size: 10})
 	look := func() {
 		_, err := r.Reconcile(t.Context(), reconcile.Request{})
 		g.Expect(err).NotTo(HaveOccurred())

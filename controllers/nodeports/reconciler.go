@@ -8,15 +8,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/events"
-	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Name is the controller's name, and that of its Events' source, as upstream's.
@@ -31,9 +28,9 @@ type Reconciler struct {
 	told     map[wrong]bool // by the one worker alone
 }
 
-// New reads through c, which is expected to be backed by a cache.
-func New(c client.Client, recorder events.EventRecorder, within Range) *Reconciler {
-	return &Reconciler{client: c, recorder: recorder, within: within, told: map[wrong]bool{}, errors: prometheus.NewCounterVec(prometheus.CounterOpts{
+// New returns a Reconciler.
+func New(d controllers.Deps, within Range) *Reconciler {
+	return &Reconciler{client: d.Client, recorder: d.Events(Name), within: within, told: map[wrong]bool{}, errors: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "apiserver", Subsystem: "nodeport_repair", Name: "port_errors_total",
 		Help: "[ALPHA] Number of errors detected on ports by the repair loop broken down by type of error: leak, repair, full, outOfRange, duplicate, unknown",
 	}, []string{"type"})}
@@ -42,17 +39,6 @@ func New(c client.Client, recorder events.EventRecorder, within Range) *Reconcil
 // Collectors returns the metrics, to be registered with the registry of the
 // cluster.
 func (r *Reconciler) Collectors() []prometheus.Collector { return []prometheus.Collector{r.errors} }
-
-// SetupWithManager wakes the reconciler for Services whose node ports change.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	opts.MaxConcurrentReconciles = 1
-	all := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
-		return []reconcile.Request{{}}
-	})
-	return ctrl.NewControllerManagedBy(mgr).Named(Name).
-		Watches(&corev1.Service{}, all, builder.WithPredicates(portsChange())).
-		WithOptions(opts).Complete(r)
-}
 
 func portsChange() predicate.Predicate {
 	of := func(o client.Object) []int32 {

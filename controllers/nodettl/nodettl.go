@@ -18,12 +18,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Name is the controller's name, as upstream's.
@@ -61,22 +60,9 @@ type Reconciler struct {
 	step  int
 }
 
-// New returns a Reconciler. Its client reads from a cache.
-func New(c client.Client) *Reconciler { return &Reconciler{client: c, nodes: map[string]bool{}} }
-
-// SetupWithManager registers the controller. A node is woken when it comes or
-// its annotation changes; a new time reaches a node with its next change, which
-// is a heartbeat away.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	opts.Reconciler = r
-	c, err := controller.New(Name, mgr, opts)
-	if err != nil {
-		return fmt.Errorf("building %s: %w", Name, err)
-	}
-	if err := c.Watch(source.Kind(mgr.GetCache(), &corev1.Node{}, r.handler())); err != nil {
-		return fmt.Errorf("watching nodes: %w", err)
-	}
-	return nil
+// New returns a Reconciler.
+func New(d controllers.Deps) *Reconciler {
+	return &Reconciler{client: d.Client, nodes: map[string]bool{}}
 }
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]

@@ -3,6 +3,7 @@ package nodettl
 import (
 	"testing"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -24,7 +25,7 @@ func TestNext(t *testing.T) {
 func TestReconcileAnnotates(t *testing.T) {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n", Annotations: map[string]string{"x": "y"}}}
 	c := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(node).Build()
-	r := New(c)
+	r := New(controllers.Deps{Client: c})
 	r.step = 1
 	key := types.NamespacedName{Name: "n"}
 	if _, err := r.Reconcile(t.Context(), reconcile.Request{NamespacedName: key}); err != nil {

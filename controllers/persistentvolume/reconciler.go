@@ -14,17 +14,12 @@ import (
 	"k8s.io/client-go/tools/record"
 	volumes "k8s.io/component-helpers/storage/volume"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/index"
 	"github.com/coracle-k8s/coracle/apis/storage"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Name is the controller's name, as upstream's.
@@ -43,29 +38,9 @@ type Reconciler struct {
 	recorder record.EventRecorder
 }
 
-// New reads through c, which is expected to be backed by a cache with the indexes
-// of package index, and through live past it before it takes a claim for gone.
-func New(c client.Client, live client.Reader, recorder record.EventRecorder) *Reconciler {
-	return &Reconciler{client: c, live: live, recorder: recorder}
-}
-
-// SetupWithManager wakes the reconciler for claims and volumes, for the claim
-// of a volume and the volume of a claim, and for claims that wait when a
-// volume or a class comes that may be theirs.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	changed := builder.WithPredicates(predicate.Funcs{DeleteFunc: func(event.DeleteEvent) bool { return false }})
-	return ctrl.NewControllerManagedBy(mgr).Named(Name).
-		For(&corev1.PersistentVolumeClaim{}, changed).
-		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.volumeOf)).
-		Watches(&corev1.PersistentVolume{}, handler.EnqueueRequestsFromMapFunc(r.ofVolume)).
-		Watches(&storagev1.StorageClass{}, handler.EnqueueRequestsFromMapFunc(r.waitingFor)).
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.delayedOf), builder.WithPredicates(predicate.Funcs{
-			CreateFunc: func(e event.CreateEvent) bool { return len(index.ByVolumeClaim(e.Object)) > 0 },
-			UpdateFunc: func(event.UpdateEvent) bool { return false },
-			DeleteFunc: func(event.DeleteEvent) bool { return false },
-		})).
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(recycledBy), builder.WithPredicates(recyclerEnds())).
-		WithOptions(opts).Complete(r)
+// New returns a Reconciler.
+func New(d controllers.Deps) *Reconciler {
+	return &Reconciler{client: d.Client, live: d.Live, recorder: d.Recorder("persistentvolume-controller")}
 }
 
 func named(namespace, name string) reconcile.Request {

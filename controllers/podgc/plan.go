@@ -50,9 +50,9 @@ type Plan struct {
 	RequeueAfter time.Duration
 }
 
-// MakePlan decides which pods to remove. A pod that more than one reason fits
+// plan decides which pods to remove. A pod that more than one reason fits
 // is removed once.
-func MakePlan(o Observed, now time.Time) Plan {
+func plan(o Observed, now time.Time) Plan {
 	p := Plan{Missing: map[string]time.Time{}}
 	var finished []*corev1.Pod
 	for _, pod := range o.Pods {

@@ -48,7 +48,7 @@ func words(p Plan) []string {
 
 func TestMakePlan(t *testing.T) {
 	nodes := map[string]*corev1.Node{"ok": node("ok", true, false), "out": node("out", false, true), "back": node("back", true, true)}
-	p := MakePlan(Observed{Nodes: nodes, Pods: []*corev1.Pod{
+	p := plan(Observed{Nodes: nodes, Pods: []*corev1.Pod{
 		pod("running", "ok", corev1.PodRunning, false),
 		pod("terminating", "ok", corev1.PodRunning, true),
 		pod("pending", "", corev1.PodPending, false),
@@ -69,7 +69,7 @@ func TestMakePlan(t *testing.T) {
 func TestQuarantine(t *testing.T) {
 	o := Observed{Pods: []*corev1.Pod{pod("a", "x", corev1.PodRunning, false), pod("b", "y", corev1.PodRunning, true)}}
 	o.Missing = map[string]time.Time{"x": now.Add(-quarantine), "y": now.Add(-30 * time.Second), "returned": now.Add(-time.Hour)}
-	p := MakePlan(o, now)
+	p := plan(o, now)
 	if got := words(p); !slices.Equal(got, []string{"a orphaned"}) || p.RequeueAfter != 10*time.Second {
 		t.Errorf("got %v, requeue after %v", got, p.RequeueAfter)
 	}
@@ -94,7 +94,7 @@ func TestThreshold(t *testing.T) {
 		1: {"evicted terminated", "old terminated"},
 	} {
 		o.Threshold = threshold
-		if got := words(MakePlan(o, now)); !slices.Equal(got, want) {
+		if got := words(plan(o, now)); !slices.Equal(got, want) {
 			t.Errorf("threshold %d: got %v, want %v", threshold, got, want)
 		}
 	}

@@ -13,14 +13,12 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
+	"github.com/coracle-k8s/coracle/controllers"
 	"github.com/coracle-k8s/coracle/controllers/internal/slowstart"
 )
 
@@ -53,30 +51,11 @@ type Reconciler struct {
 }
 
 // New returns a Reconciler that keeps threshold finished pods (0 or less: all).
-func New(c client.Client, clk clock.Clock, threshold int) *Reconciler {
-	return &Reconciler{client: c, live: c, clock: clk, threshold: threshold, metrics: newMetrics()}
+func New(d controllers.Deps, threshold int) *Reconciler {
+	return &Reconciler{client: d.Client, live: d.Live, clock: d.Clock, threshold: threshold, metrics: newMetrics()}
 }
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
-
-// SetupWithManager registers the controller, with one worker.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	r.live = mgr.GetAPIReader()
-	opts.Reconciler = r
-	opts.MaxConcurrentReconciles = 1
-	c, err := controller.New(Name, mgr, opts)
-	if err != nil {
-		return fmt.Errorf("building %s: %w", Name, err)
-	}
-	var pod, node client.Object = &corev1.Pod{}, &corev1.Node{}
-	if err := c.Watch(source.Kind(mgr.GetCache(), pod, r.podHandler())); err != nil {
-		return fmt.Errorf("watching pods: %w", err)
-	}
-	if err := c.Watch(source.Kind(mgr.GetCache(), node, r.nodeHandler())); err != nil {
-		return fmt.Errorf("watching nodes: %w", err)
-	}
-	return nil
-}
 
 func (r *Reconciler) podHandler() handler.EventHandler {
 	look := func(ctx context.Context, o client.Object, q queue) {
@@ -125,14 +104,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ reconcile.Request) (reconc
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	plan := MakePlan(observed, r.clock.Now())
-	r.missing = plan.Missing
-	victims, err := r.withoutLivingNodes(ctx, plan.Victims)
+	next := plan(observed, r.clock.Now())
+	r.missing = next.Missing
+	victims, err := r.withoutLivingNodes(ctx, next.Victims)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
 	_, err = slowstart.All(len(victims), func(i int) error { return r.remove(ctx, victims[i]) })
-	return reconcile.Result{RequeueAfter: plan.RequeueAfter}, err
+	return reconcile.Result{RequeueAfter: next.RequeueAfter}, err
 }
 
 func (r *Reconciler) observe(ctx context.Context) (Observed, error) {

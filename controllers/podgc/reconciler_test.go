@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 func TestOrphansFailAndGoAfterTheQuarantine(t *testing.T) {
@@ -22,7 +23,7 @@ func TestOrphansFailAndGoAfterTheQuarantine(t *testing.T) {
 	orphan.Finalizers = []string{"test/keep"}
 	c := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(orphan, pod("fine", "ok", corev1.PodRunning, false), node("ok", true, false)).
 		WithStatusSubresource(&corev1.Pod{}).Build()
-	r := New(c, clk, DefaultThreshold)
+	r := New(controllers.Deps{Client: c, Live: c, Clock: clk}, DefaultThreshold)
 	res, err := r.Reconcile(ctx, everything)
 	if err != nil || res.RequeueAfter != quarantine {
 		t.Fatalf("%v, %v", res, err)
@@ -61,7 +62,7 @@ func (liveNodes) Get(context.Context, client.ObjectKey, client.Object, ...client
 func TestTheServerIsAskedBeforeAPodIsAnOrphan(t *testing.T) {
 	ctx, clk := context.Background(), testingclock.NewFakeClock(now)
 	c := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(pod("p", "new", corev1.PodRunning, false)).Build()
-	r := New(c, clk, 0)
+	r := New(controllers.Deps{Client: c, Live: c, Clock: clk}, 0)
 	r.live = liveNodes{}
 	for range 2 {
 		if _, err := r.Reconcile(ctx, everything); err != nil {

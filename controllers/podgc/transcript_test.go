@@ -36,7 +36,7 @@ func TestTranscript(t *testing.T) {
 			o.Nodes["out"] = node("out", ready, true)
 			r.Say("node out is ready: %t", ready)
 		}
-		p := MakePlan(o, at)
+		p := plan(o, at)
 		for _, v := range p.Victims {
 			r.Say("  %v: remove %s: %s", at.Sub(now), v.Pod.Name, v.Reason)
 			o.Pods = slices.DeleteFunc(o.Pods, func(p *corev1.Pod) bool { return p == v.Pod })

@@ -12,6 +12,8 @@ type Kind struct {
 	GVK schema.GroupVersionKind
 	// Controller is the controller's name, as upstream's, for logs and metrics.
 	Controller string
+	// EventSource is the source of the controller's Events, as upstream's.
+	EventSource string
 	// New returns an empty object of the kind.
 	New func() client.Object
 	// NewList returns an empty list of the kind, Items the objects in a list.

@@ -38,8 +38,8 @@ type Plan struct {
 	Delete []*corev1.Pod
 }
 
-// MakePlan compares what is with what should be.
-func MakePlan(o Observed, now time.Time) Plan {
+// plan compares what is with what should be.
+func plan(o Observed, now time.Time) Plan {
 	if !o.Settled || o.Set.DeletionTimestamp != nil {
 		return Plan{}
 	}

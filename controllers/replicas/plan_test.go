@@ -86,7 +86,7 @@ func TestMakePlan(t *testing.T) {
 		{"very many", Observed{Set: set(5000), Settled: true}, Burst, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			p := MakePlan(tc.o, now)
+			p := plan(tc.o, now)
 			var names []string
 			for _, v := range p.Delete {
 				names = append(names, v.Name)

@@ -21,6 +21,7 @@ import (
 
 	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers"
 	"github.com/coracle-k8s/coracle/controllers/internal/claim"
 	"github.com/coracle-k8s/coracle/controllers/internal/expect"
 	"github.com/coracle-k8s/coracle/controllers/internal/owned"
@@ -44,13 +45,12 @@ type Reconciler struct {
 	ageRatio prometheus.Histogram
 }
 
-// New returns a Reconciler. Its client reads from a cache that has the indexes
-// index.Owner and index.PodOrphan on pods (and index.Owner on ReplicaSets).
-func New(kind Kind, c client.Client, clk clock.Clock, rec record.EventRecorder) *Reconciler {
+// New returns a Reconciler.
+func New(d controllers.Deps, kind Kind) *Reconciler {
 	return &Reconciler{
-		kind: kind, client: c, live: c, clock: clk, recorder: rec,
-		expected: expect.New(clk),
-		pacer:    pace.New(clk, podEventInterval),
+		kind: kind, client: d.Client, live: d.Live, clock: d.Clock, recorder: d.Recorder(kind.EventSource),
+		expected: expect.New(d.Clock),
+		pacer:    pace.New(d.Clock, podEventInterval),
 		ageRatio: newAgeRatio(),
 	}
 }
@@ -76,11 +76,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	plan := MakePlan(observed, r.clock.Now())
-	for _, ratio := range ageRatios(observed.Pods, plan.Delete, r.clock.Now()) {
+	next := plan(observed, r.clock.Now())
+	for _, ratio := range ageRatios(observed.Pods, next.Delete, r.clock.Now()) {
 		r.ageRatio.Observe(ratio)
 	}
-	failure := r.apply(ctx, obj, set, plan)
+	failure := r.apply(ctx, obj, set, next)
 	status, again := MakeStatus(observed, failure, r.clock.Now())
 	// Fields that the kind lacks are lost in updated and so not compared.
 	updated := r.kind.WithStatus(obj, status)

@@ -26,7 +26,6 @@ type queue = podevents.Queue
 // most once per podEventInterval; orphans wake every object that would adopt
 // them.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	r.live = mgr.GetAPIReader()
 	opts.Reconciler = r
 	c, err := controller.New(r.kind.Controller, mgr, opts)
 	if err != nil {

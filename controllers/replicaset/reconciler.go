@@ -2,10 +2,9 @@ package replicaset
 
 import (
 	appsv1 "k8s.io/api/apps/v1"
-	"k8s.io/client-go/tools/record"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	"github.com/coracle-k8s/coracle/controllers/replicas"
 )
 
@@ -15,18 +14,18 @@ const Name = "replicaset-controller"
 // QueueName is the name of its queue in metrics, as upstream's.
 const QueueName = "replicaset"
 
-// New returns the ReplicaSet controller; register it with SetupWithManager.
-func New(c client.Client, clk clock.Clock, rec record.EventRecorder) *replicas.Reconciler {
-	return replicas.New(Kind(), c, clk, rec)
+// New returns the controller of ReplicaSets.
+func New(d controllers.Deps) *replicas.Reconciler {
+	return replicas.New(d, Kind())
 }
 
 // Kind adapts ReplicaSets, which need no adapting.
 func Kind() replicas.Kind {
 	return replicas.Kind{
 		GVK:        appsv1.SchemeGroupVersion.WithKind("ReplicaSet"),
-		Controller: Name,
-		New:        func() client.Object { return &appsv1.ReplicaSet{} },
-		NewList:    func() client.ObjectList { return &appsv1.ReplicaSetList{} },
+		Controller: Name, EventSource: Name,
+		New:     func() client.Object { return &appsv1.ReplicaSet{} },
+		NewList: func() client.ObjectList { return &appsv1.ReplicaSetList{} },
 		Items: func(l client.ObjectList) []client.Object {
 			list := l.(*appsv1.ReplicaSetList)
 			items := make([]client.Object, len(list.Items))

@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers"
 	"github.com/coracle-k8s/coracle/controllers/replicas"
 )
 
@@ -69,7 +70,7 @@ func newBench(t *testing.T, objs ...client.Object) *bench {
 				return c.SubResource(sub).Update(ctx, o, opts...)
 			},
 		}).Build()
-	b.r = New(b.client, b.clock, b.recorder)
+	b.r = New(controllers.Deps{Client: b.client, Live: b.client, Clock: b.clock, Recorder: controllers.RecordTo(b.recorder)})
 	b.pods = b.r.PodHandler()
 	return b
 }

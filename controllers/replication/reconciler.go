@@ -4,10 +4,9 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/record"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	"github.com/coracle-k8s/coracle/controllers/replicas"
 )
 
@@ -17,19 +16,18 @@ const Name = "replicationcontroller-controller"
 // QueueName is the name of its queue in metrics, as upstream's.
 const QueueName = "replicationmanager"
 
-// New returns the ReplicationController controller; register it with
-// SetupWithManager.
-func New(c client.Client, clk clock.Clock, rec record.EventRecorder) *replicas.Reconciler {
-	return replicas.New(Kind(), c, clk, rec)
+// New returns the controller of ReplicationControllers.
+func New(d controllers.Deps) *replicas.Reconciler {
+	return replicas.New(d, Kind())
 }
 
 // Kind adapts ReplicationControllers.
 func Kind() replicas.Kind {
 	return replicas.Kind{
 		GVK:        corev1.SchemeGroupVersion.WithKind("ReplicationController"),
-		Controller: Name,
-		New:        func() client.Object { return &corev1.ReplicationController{} },
-		NewList:    func() client.ObjectList { return &corev1.ReplicationControllerList{} },
+		Controller: Name, EventSource: "replication-controller",
+		New:     func() client.Object { return &corev1.ReplicationController{} },
+		NewList: func() client.ObjectList { return &corev1.ReplicationControllerList{} },
 		Items: func(l client.ObjectList) []client.Object {
 			list := l.(*corev1.ReplicationControllerList)
 			items := make([]client.Object, len(list.Items))

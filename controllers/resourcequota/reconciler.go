@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/quota"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Name is the controller's name, as upstream's.
@@ -58,10 +59,10 @@ type Reconciler struct {
 	lower map[types.NamespacedName]string
 }
 
-// New returns a Reconciler. Its client reads from a cache and has a RESTMapper
-// for every resource that a quota may count.
-func New(c client.Client, clk clock.Clock) *Reconciler {
-	return &Reconciler{client: c, clock: clk, watched: sets.New[schema.GroupResource](), lower: map[types.NamespacedName]string{}}
+// New returns a Reconciler. Its client needs a RESTMapper for every resource that a quota may
+// count.
+func New(d controllers.Deps) *Reconciler {
+	return &Reconciler{client: d.Client, clock: d.Clock, watched: sets.New[schema.GroupResource](), lower: map[types.NamespacedName]string{}}
 }
 
 // Reconcile recounts one quota.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -47,7 +48,7 @@ func TestReconcileCountsEveryKind(t *testing.T) {
 		}})
 	}
 	c := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithRESTMapper(mapper).WithObjects(objs...).WithStatusSubresource(q).Build()
-	r := New(c, testingclock.NewFakeClock(time.Unix(1_700_000_000, 0)))
+	r := New(controllers.Deps{Client: c, Clock: testingclock.NewFakeClock(time.Unix(1_700_000_000, 0))})
 	check := func(wait time.Duration, want corev1.ResourceList) {
 		t.Helper()
 		res, err := r.Reconcile(ctx, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "ns", Name: "q"}})

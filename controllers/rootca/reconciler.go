@@ -9,16 +9,12 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	"github.com/coracle-k8s/coracle/controllers/internal/syncs"
 )
 
@@ -46,25 +42,9 @@ type Config struct {
 	Changed <-chan event.GenericEvent
 }
 
-// New returns a publisher that reads Namespaces and ConfigMaps through c, which
-// is expected to be backed by a cache.
-func New(c client.Client, config Config) *Reconciler {
-	return &Reconciler{client: c, config: config, metrics: newMetrics()}
-}
-
-// SetupWithManager wakes the reconciler for Namespaces, for ConfigMaps named
-// kube-root-ca.crt, and for all namespaces when the authority changes.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	b := ctrl.NewControllerManagedBy(mgr).
-		Named(Name).
-		For(&corev1.Namespace{}).
-		Watches(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(toNamespace),
-			builder.WithPredicates(published())).
-		WithOptions(opts)
-	if r.config.Changed != nil {
-		b = b.WatchesRawSource(source.Channel(r.config.Changed, handler.EnqueueRequestsFromMapFunc(r.everyNamespace)))
-	}
-	return b.Complete(r)
+// New returns a publisher.
+func New(d controllers.Deps, config Config) *Reconciler {
+	return &Reconciler{client: d.Client, config: config, metrics: newMetrics()}
 }
 
 // published lets ConfigMaps of the one name pass, new ones too: a user may have

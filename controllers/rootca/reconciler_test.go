@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -24,7 +25,7 @@ func TestReconcileFollowsAuthority(t *testing.T) {
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "b"}, Status: corev1.NamespaceStatus{Phase: corev1.NamespaceTerminating}},
 	).Build()
 	ca := "one"
-	r := New(c, Config{CA: func() []byte { return []byte(ca) }})
+	r := New(controllers.Deps{Client: c}, Config{CA: func() []byte { return []byte(ca) }})
 	for _, ca = range []string{"one", "two"} {
 		for _, req := range r.everyNamespace(ctx, nil) {
 			if _, err := r.Reconcile(ctx, req); err != nil {

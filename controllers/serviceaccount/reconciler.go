@@ -9,15 +9,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Name is the controller's name, as upstream's.
@@ -34,25 +31,12 @@ type Reconciler struct {
 }
 
 // New returns a reconciler that keeps the accounts named in wanted in every
-// active namespace; without any it keeps "default". It reads Namespaces and
-// ServiceAccounts through c, which is expected to be backed by a cache.
-func New(c client.Client, wanted ...string) *Reconciler {
+// active namespace; without any it keeps "default".
+func New(d controllers.Deps, wanted ...string) *Reconciler {
 	if len(wanted) == 0 {
 		wanted = []string{"default"}
 	}
-	return &Reconciler{client: c, wanted: slices.Clone(wanted)}
-}
-
-// SetupWithManager wakes the reconciler for every Namespace, and for the
-// namespace of a wanted account that is deleted.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	return ctrl.NewControllerManagedBy(mgr).
-		Named(Name).
-		For(&corev1.Namespace{}).
-		Watches(&corev1.ServiceAccount{}, handler.EnqueueRequestsFromMapFunc(toNamespace),
-			builder.WithPredicates(r.wantedDeleted())).
-		WithOptions(opts).
-		Complete(r)
+	return &Reconciler{client: d.Client, wanted: slices.Clone(wanted)}
 }
 
 func (r *Reconciler) wantedDeleted() predicate.Predicate {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,7 +29,7 @@ func TestReconcileCreatesAndRestores(t *testing.T) {
 	ctx := context.Background()
 	c := fake.NewClientBuilder().WithScheme(newScheme(t)).
 		WithObjects(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "a"}}).Build()
-	r := New(c)
+	r := New(controllers.Deps{Client: c})
 	req := reconcile.Request{NamespacedName: types.NamespacedName{Name: "a"}}
 	key := types.NamespacedName{Namespace: "a", Name: "default"}
 	for range 2 {
@@ -59,7 +60,7 @@ func TestReconcileForgivesGoingNamespace(t *testing.T) {
 				WithInterceptorFuncs(interceptor.Funcs{
 					Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error { return failure },
 				}).Build()
-			if _, err := New(c).Reconcile(context.Background(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "a"}}); err != nil {
+			if _, err := New(controllers.Deps{Client: c}).Reconcile(context.Background(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "a"}}); err != nil {
 				t.Fatal(err)
 			}
 		})

@@ -24,17 +24,12 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/networking"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Name is the controller's name, as upstream's.
@@ -55,23 +50,9 @@ type Reconciler struct {
 	clock  clock.PassiveClock
 }
 
-// New reads through c, which is expected to be backed by a cache.
-func New(c client.Client, clk clock.PassiveClock) *Reconciler {
-	return &Reconciler{client: c, clock: clk}
-}
-
-// SetupWithManager wakes the reconciler for a changed range, and for all that
-// are being deleted when a range or an address goes.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	gone := builder.WithPredicates(predicate.Funcs{
-		CreateFunc: func(event.CreateEvent) bool { return false },
-		UpdateFunc: func(event.UpdateEvent) bool { return false },
-	})
-	return ctrl.NewControllerManagedBy(mgr).Named(Name).
-		For(&networkingv1.ServiceCIDR{}).
-		Watches(&networkingv1.ServiceCIDR{}, handler.EnqueueRequestsFromMapFunc(r.deleting)).
-		Watches(&networkingv1.IPAddress{}, handler.EnqueueRequestsFromMapFunc(r.deleting), gone).
-		WithOptions(opts).Complete(r)
+// New returns a Reconciler.
+func New(d controllers.Deps) *Reconciler {
+	return &Reconciler{client: d.Client, clock: d.Clock}
 }
 
 func (r *Reconciler) deleting(ctx context.Context, _ client.Object) []reconcile.Request {

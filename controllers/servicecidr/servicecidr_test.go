@@ -16,6 +16,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/apis/networking"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 func cidr(name string, ranges ...string) *networkingv1.ServiceCIDR {
@@ -51,7 +52,7 @@ func TestLife(t *testing.T) {
 	mine, ip := cidr("mine", "10.1.0.0/24"), address("10.1.0.5")
 	c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(mine, ip).WithStatusSubresource(mine).Build()
 	clk := testingclock.NewFakeClock(time.Now())
-	r := New(c, clk)
+	r := New(controllers.Deps{Client: c, Clock: clk})
 	run := func() reconcile.Result {
 		result, err := r.Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(mine)})
 		g.Expect(err).NotTo(HaveOccurred())

@@ -12,14 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/networking"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Name is the controller's name, as upstream's.
@@ -33,19 +30,9 @@ type Reconciler struct {
 	recorder events.EventRecorder
 }
 
-// New reads through c, which is expected to be backed by a cache, and through
-// live past it before it changes anything.
-func New(c client.Client, live client.Reader, clk clock.PassiveClock, recorder events.EventRecorder) *Reconciler {
-	return &Reconciler{client: c, live: live, clock: clk, recorder: recorder}
-}
-
-// SetupWithManager wakes the reconciler for Services and addresses, and for the
-// Service of an address that goes.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	return ctrl.NewControllerManagedBy(mgr).Named(Name).
-		For(&corev1.Service{}).
-		Watches(&networkingv1.IPAddress{}, handler.EnqueueRequestsFromMapFunc(ofAddress)).
-		WithOptions(opts).Complete(r)
+// New returns a Reconciler.
+func New(d controllers.Deps) *Reconciler {
+	return &Reconciler{client: d.Client, live: d.Live, clock: d.Clock, recorder: d.Events(Name)}
 }
 
 func ofAddress(_ context.Context, o client.Object) []reconcile.Request {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/apis/networking"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 func service(name, ip string) *corev1.Service {
@@ -75,12 +76,16 @@ func TestServiceRepairs(t *testing.T) {
 	}
 }
 
+func eventsTo(r events.EventRecorder) func(string) events.EventRecorder {
+	return func(string) events.EventRecorder { return r }
+}
+
 func TestLeakedAddressGoes(t *testing.T) {
 	g, ctx := NewWithT(t), context.Background()
 	leaked, used := address("gone", "10.0.0.1"), address("s", "10.0.0.2")
 	c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(leaked, used, service("s", "10.0.0.2")).Build()
 	clk, recorder := testingclock.NewFakeClock(start), events.NewFakeRecorder(10)
-	r := New(c, c, clk, recorder)
+	r := New(controllers.Deps{Client: c, Live: c, Clock: clk, Events: eventsTo(recorder)})
 	run := func(name string) reconcile.Result {
 		result, err := r.Reconcile(ctx, reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
 		g.Expect(err).NotTo(HaveOccurred())
@@ -101,7 +106,7 @@ func TestLostAddressComesBack(t *testing.T) {
 	g, ctx := NewWithT(t), context.Background()
 	c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(service("s", "10.0.0.2")).Build()
 	recorder := events.NewFakeRecorder(10)
-	_, err := New(c, c, testingclock.NewFakeClock(start), recorder).Reconcile(ctx, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "default", Name: "s"}})
+	_, err := New(controllers.Deps{Client: c, Live: c, Clock: testingclock.NewFakeClock(start), Events: eventsTo(recorder)}).Reconcile(ctx, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "default", Name: "s"}})
 	g.Expect(err).NotTo(HaveOccurred())
 	var ip networkingv1.IPAddress
 	g.Expect(c.Get(ctx, client.ObjectKey{Name: "10.0.0.2"}, &ip)).To(Succeed())

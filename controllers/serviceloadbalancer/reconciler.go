@@ -18,6 +18,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Name is the controller's name, as upstream's.
@@ -38,12 +40,6 @@ type Follower interface {
 
 // Config holds the dependencies and settings of a Reconciler.
 type Config struct {
-	// Client reads Services and Nodes from a cache, and writes Services. Required.
-	Client client.Client
-	// Clock measures. Required.
-	Clock clock.PassiveClock
-	// Recorder takes events about Services. Required.
-	Recorder record.EventRecorder
 	// Balancer makes load balancers; it may be a Follower. Required.
 	Balancer cloudprovider.LoadBalancer
 	// ClusterName is passed to Balancer. Default DefaultClusterName.
@@ -52,19 +48,22 @@ type Config struct {
 
 // Reconciler keeps the load balancer of one Service. A request names a Service.
 type Reconciler struct {
-	Config
-	metrics metrics
+	config   Config
+	client   client.Client
+	clock    clock.PassiveClock
+	recorder record.EventRecorder
+	metrics  metrics
 
 	mu      sync.Mutex
 	records map[types.NamespacedName]*memory
 }
 
-// New returns a Reconciler. It starts nothing.
-func New(c Config) *Reconciler {
+// New returns a Reconciler.
+func New(d controllers.Deps, c Config) *Reconciler {
 	if c.ClusterName == "" {
 		c.ClusterName = DefaultClusterName
 	}
-	return &Reconciler{Config: c, metrics: newMetrics(), records: map[types.NamespacedName]*memory{}}
+	return &Reconciler{config: c, client: d.Client, clock: d.Clock, recorder: d.Recorder("service-controller"), metrics: newMetrics(), records: map[types.NamespacedName]*memory{}}
 }
 
 // Reconcile implements reconcile.Reconciler.
@@ -87,7 +86,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 
 func (r *Reconciler) observe(ctx context.Context, key types.NamespacedName) (observed, error) {
 	o := observed{service: &corev1.Service{}, last: r.known(key)}
-	err := r.Client.Get(ctx, key, o.service)
+	err := r.client.Get(ctx, key, o.service)
 	if apierrors.IsNotFound(err) {
 		o.service = nil
 		return o, nil
@@ -99,7 +98,7 @@ func (r *Reconciler) observe(ctx context.Context, key types.NamespacedName) (obs
 		return o, nil
 	}
 	var nodes corev1.NodeList
-	if err := r.Client.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.client.List(ctx, &nodes, client.UnsafeDisableDeepCopy); err != nil {
 		return o, fmt.Errorf("listing nodes: %w", err)
 	}
 	for i := range nodes.Items {
@@ -107,7 +106,7 @@ func (r *Reconciler) observe(ctx context.Context, key types.NamespacedName) (obs
 			o.nodes = append(o.nodes, &nodes.Items[i])
 		}
 	}
-	if f, ok := r.Balancer.(Follower); ok {
+	if f, ok := r.config.Balancer.(Follower); ok {
 		if o.stale, err = f.Stale(ctx, o.service, o.nodes); err != nil {
 			return o, err
 		}
@@ -148,16 +147,16 @@ func (r *Reconciler) apply(ctx context.Context, key types.NamespacedName, s step
 
 func (r *Reconciler) ensure(ctx context.Context, key types.NamespacedName, svc *corev1.Service, nodes []*corev1.Node) error {
 	r.metrics.syncs.Inc()
-	r.Recorder.Event(svc, corev1.EventTypeNormal, reasonEnsuring, messageEnsuring)
+	r.recorder.Event(svc, corev1.EventTypeNormal, reasonEnsuring, messageEnsuring)
 	rec := &memory{service: svc.DeepCopy(), nodes: identities(nodes)}
 	r.note(key, rec)
 	if err := r.setFinalizer(ctx, svc, controllerutil.AddFinalizer); err != nil {
 		return r.failed(svc, fmt.Errorf("failed to add load balancer cleanup finalizer: %w", err))
 	}
 	if len(nodes) == 0 {
-		r.Recorder.Event(svc, corev1.EventTypeWarning, reasonUnavailable, messageUnavailable)
+		r.recorder.Event(svc, corev1.EventTypeWarning, reasonUnavailable, messageUnavailable)
 	}
-	status, err := r.Balancer.EnsureLoadBalancer(ctx, r.ClusterName, svc, nodes)
+	status, err := r.config.Balancer.EnsureLoadBalancer(ctx, r.config.ClusterName, svc, nodes)
 	switch {
 	case errors.Is(err, cloudprovider.ImplementedElsewhere):
 		r.note(key, &memory{service: rec.service, nodes: rec.nodes, ensured: true})
@@ -165,14 +164,14 @@ func (r *Reconciler) ensure(ctx context.Context, key types.NamespacedName, svc *
 	case err != nil:
 		// Without its load balancer a Service must not name one. Only a
 		// follower's error means that there is none.
-		if _, ok := r.Balancer.(Follower); ok {
+		if _, ok := r.config.Balancer.(Follower); ok {
 			err = errors.Join(err, r.setStatus(ctx, svc, &corev1.LoadBalancerStatus{}))
 		}
 		return r.failed(svc, fmt.Errorf("failed to ensure load balancer: %w", err))
 	case status == nil:
 		return r.failed(svc, errors.New("service status returned by EnsureLoadBalancer is nil"))
 	}
-	r.Recorder.Event(svc, corev1.EventTypeNormal, reasonEnsured, messageEnsured)
+	r.recorder.Event(svc, corev1.EventTypeNormal, reasonEnsured, messageEnsured)
 	if err := r.setStatus(ctx, svc, status); err != nil {
 		return r.failed(svc, err)
 	}
@@ -181,30 +180,30 @@ func (r *Reconciler) ensure(ctx context.Context, key types.NamespacedName, svc *
 }
 
 func (r *Reconciler) failed(svc *corev1.Service, err error) error {
-	r.Recorder.Eventf(svc, corev1.EventTypeWarning, reasonSyncFailed, "Error syncing load balancer: %v", err)
+	r.recorder.Eventf(svc, corev1.EventTypeWarning, reasonSyncFailed, "Error syncing load balancer: %v", err)
 	return fmt.Errorf("syncing the load balancer of service %s/%s: %w", svc.Namespace, svc.Name, err)
 }
 
 func (r *Reconciler) updateHosts(ctx context.Context, key types.NamespacedName, svc *corev1.Service, nodes []*corev1.Node) error {
 	r.metrics.syncs.Inc()
-	start := r.Clock.Now()
-	err := r.Balancer.UpdateLoadBalancer(ctx, r.ClusterName, svc, nodes)
-	r.metrics.update.Observe(r.Clock.Since(start).Seconds())
+	start := r.clock.Now()
+	err := r.config.Balancer.UpdateLoadBalancer(ctx, r.config.ClusterName, svc, nodes)
+	r.metrics.update.Observe(r.clock.Since(start).Seconds())
 	// After a failure the balancer is ensured again.
 	done := &memory{service: svc.DeepCopy(), nodes: identities(nodes), ensured: err == nil || errors.Is(err, cloudprovider.ImplementedElsewhere)}
 	switch {
 	case err == nil && len(nodes) == 0:
-		r.Recorder.Event(svc, corev1.EventTypeWarning, reasonUnavailable, messageUnavailable)
+		r.recorder.Event(svc, corev1.EventTypeWarning, reasonUnavailable, messageUnavailable)
 	case err == nil:
-		r.Recorder.Event(svc, corev1.EventTypeNormal, reasonUpdated, messageUpdated)
+		r.recorder.Event(svc, corev1.EventTypeNormal, reasonUpdated, messageUpdated)
 	case !done.ensured:
-		_, exists, failure := r.Balancer.GetLoadBalancer(ctx, r.ClusterName, svc)
+		_, exists, failure := r.config.Balancer.GetLoadBalancer(ctx, r.config.ClusterName, svc)
 		if failure == nil && !exists {
 			return nil
 		}
 		r.note(key, done)
 		r.metrics.nodeErrors.Inc()
-		r.Recorder.Eventf(svc, corev1.EventTypeWarning, reasonUpdateFailed,
+		r.recorder.Eventf(svc, corev1.EventTypeWarning, reasonUpdateFailed,
 			"Error updating load balancer with new hosts %v [node names limited, total number of nodes: %d], error: %v", namesForEvent(nodes), len(nodes), err)
 		return fmt.Errorf("updating the hosts of the load balancer of service %s: %w", key, err)
 	}
@@ -215,12 +214,12 @@ func (r *Reconciler) updateHosts(ctx context.Context, key types.NamespacedName, 
 // discard takes back the load balancer of a Service that is gone.
 func (r *Reconciler) discard(ctx context.Context, key types.NamespacedName, svc *corev1.Service) error {
 	r.metrics.syncs.Inc()
-	r.Recorder.Event(svc, corev1.EventTypeNormal, reasonDeleting, messageDeleting)
-	if err := r.Balancer.EnsureLoadBalancerDeleted(ctx, r.ClusterName, svc); err != nil && !errors.Is(err, cloudprovider.ImplementedElsewhere) {
-		r.Recorder.Eventf(svc, corev1.EventTypeWarning, reasonDeleteFailed, "Error deleting load balancer: %v", err)
+	r.recorder.Event(svc, corev1.EventTypeNormal, reasonDeleting, messageDeleting)
+	if err := r.config.Balancer.EnsureLoadBalancerDeleted(ctx, r.config.ClusterName, svc); err != nil && !errors.Is(err, cloudprovider.ImplementedElsewhere) {
+		r.recorder.Eventf(svc, corev1.EventTypeWarning, reasonDeleteFailed, "Error deleting load balancer: %v", err)
 		return fmt.Errorf("deleting the load balancer of service %s: %w", key, err)
 	}
-	r.Recorder.Event(svc, corev1.EventTypeNormal, reasonDeleted, messageDeleted)
+	r.recorder.Event(svc, corev1.EventTypeNormal, reasonDeleted, messageDeleted)
 	r.note(key, nil)
 	return nil
 }
@@ -229,13 +228,13 @@ func (r *Reconciler) discard(ctx context.Context, key types.NamespacedName, svc 
 // being deleted.
 func (r *Reconciler) remove(ctx context.Context, key types.NamespacedName, svc *corev1.Service) error {
 	r.metrics.syncs.Inc()
-	_, exists, err := r.Balancer.GetLoadBalancer(ctx, r.ClusterName, svc)
+	_, exists, err := r.config.Balancer.GetLoadBalancer(ctx, r.config.ClusterName, svc)
 	if err != nil {
 		return r.failed(svc, fmt.Errorf("failed to check if load balancer exists before cleanup: %w", err))
 	}
 	if exists {
-		r.Recorder.Event(svc, corev1.EventTypeNormal, reasonDeleting, messageDeleting)
-		err := r.Balancer.EnsureLoadBalancerDeleted(ctx, r.ClusterName, svc)
+		r.recorder.Event(svc, corev1.EventTypeNormal, reasonDeleting, messageDeleting)
+		err := r.config.Balancer.EnsureLoadBalancerDeleted(ctx, r.config.ClusterName, svc)
 		if err != nil && !errors.Is(err, cloudprovider.ImplementedElsewhere) {
 			return r.failed(svc, fmt.Errorf("failed to delete load balancer: %w", err))
 		}
@@ -243,7 +242,7 @@ func (r *Reconciler) remove(ctx context.Context, key types.NamespacedName, svc *
 	if err := client.IgnoreNotFound(r.setFinalizer(ctx, svc, controllerutil.RemoveFinalizer)); err != nil {
 		return r.failed(svc, fmt.Errorf("failed to remove load balancer cleanup finalizer: %w", err))
 	}
-	r.Recorder.Event(svc, corev1.EventTypeNormal, reasonDeleted, messageDeleted)
+	r.recorder.Event(svc, corev1.EventTypeNormal, reasonDeleted, messageDeleted)
 	if err := client.IgnoreNotFound(r.setStatus(ctx, svc, &corev1.LoadBalancerStatus{})); err != nil {
 		return r.failed(svc, err)
 	}
@@ -257,7 +256,7 @@ func (r *Reconciler) setFinalizer(ctx context.Context, svc *corev1.Service, chan
 	if !change(svc, Finalizer) {
 		return nil
 	}
-	return r.Client.Patch(ctx, svc, client.StrategicMergeFrom(before))
+	return r.client.Patch(ctx, svc, client.StrategicMergeFrom(before))
 }
 
 func (r *Reconciler) setStatus(ctx context.Context, svc *corev1.Service, status *corev1.LoadBalancerStatus) error {
@@ -266,7 +265,7 @@ func (r *Reconciler) setStatus(ctx context.Context, svc *corev1.Service, status 
 	}
 	before := svc.DeepCopy()
 	svc.Status.LoadBalancer = *status
-	if err := r.Client.Status().Patch(ctx, svc, client.StrategicMergeFrom(before)); err != nil {
+	if err := r.client.Status().Patch(ctx, svc, client.StrategicMergeFrom(before)); err != nil {
 		return fmt.Errorf("failed to update load balancer status: %w", err)
 	}
 	return nil

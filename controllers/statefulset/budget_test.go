@@ -33,14 +33,14 @@ func TestNoPlanExceedsTheBudget(t *testing.T) {
 				flip(w, r)
 				w.now = w.now.Add(time.Second)
 				unavailable, loses := 0, 0
-				plan := newPlanner(w.observed(), w.now)
-				for _, place := range plan.replicas {
-					if plan.unavailable(place) {
+				p := newPlanner(w.observed(), w.now)
+				for _, place := range p.replicas {
+					if p.unavailable(place) {
 						unavailable++
 					}
 				}
-				for _, pod := range MakePlan(w.observed(), w.now).Delete {
-					if plan.available(pod) {
+				for _, pod := range plan(w.observed(), w.now).Delete {
+					if p.available(pod) {
 						loses++
 					}
 				}

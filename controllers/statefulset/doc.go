@@ -12,7 +12,7 @@
 //  3. A rolling update goes from the highest ordinal to the partition, and takes
 //     no more pods away than maxUnavailable leaves room for.
 //  4. What a reconcile does is a pure function of the set, its revisions, pods and
-//     claims and the time (MakePlan), and is done only once the cache shows all
+//     claims and the time (plan), and is done only once the cache shows all
 //     earlier creations and deletions.
 //  5. The retention policy of claims is kept by owner references, and the garbage
 //     collector deletes. Only claims that should go when the set shrinks, but whose

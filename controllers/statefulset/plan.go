@@ -84,8 +84,8 @@ type Blocked struct {
 // ErrClaimGoing is returned for a pod that has to wait for its claim's end.
 var ErrClaimGoing = errors.New("is being deleted")
 
-// MakePlan decides the next step of a set.
-func MakePlan(o Observed, now time.Time) Plan {
+// plan decides the next step of a set.
+func plan(o Observed, now time.Time) Plan {
 	p := newPlanner(o, now)
 	if o.Settled && o.Set.DeletionTimestamp == nil {
 		p.step()

@@ -64,7 +64,7 @@ func TestRandomUpdates(t *testing.T) {
 func check(t *testing.T, w *world, seed uint64, step int) {
 	t.Helper()
 	o := w.observed()
-	p := MakePlan(o, w.now)
+	p := plan(o, w.now)
 	if o.Set.Spec.PodManagementPolicy != appsv1.ParallelPodManagement {
 		if len(p.Create) > 1 || len(p.Create)*len(p.Delete) > 0 {
 			t.Fatalf("seed %d step %d: ordered, but creates %d and deletes %d\n%s", seed, step, len(p.Create), len(p.Delete), &w.log)
@@ -131,7 +131,7 @@ func TestAnUnsettledOrDeletedSetOnlyReports(t *testing.T) {
 	} {
 		o := newWorld(3).observed()
 		change(&o)
-		p := MakePlan(o, time.Unix(1, 0))
+		p := plan(o, time.Unix(1, 0))
 		if len(p.Create) > 0 || p.Status.ObservedGeneration != 1 || p.Status.UpdateRevision != "v1" {
 			t.Errorf("%+v", p)
 		}
@@ -144,14 +144,14 @@ func TestAClaimThatGoesBlocksItsPod(t *testing.T) {
 	c := newClaim(w.set, &w.set.Spec.VolumeClaimTemplates[0], 0)
 	c.DeletionTimestamp = ptr.To(metav1.NewTime(w.now))
 	w.claims[c.Name] = c
-	p := MakePlan(w.observed(), w.now)
+	p := plan(w.observed(), w.now)
 	if len(p.Create) != 0 || len(p.Blocked) != 1 || p.Blocked[0].Err.Error() != "pvc data-web-0 is being deleted" {
 		t.Errorf("%+v", p)
 	}
 	// One of an earlier pod of that name is waited for in silence.
 	w.set.Spec.PersistentVolumeClaimRetentionPolicy = &appsv1.StatefulSetPersistentVolumeClaimRetentionPolicy{WhenScaled: remove, WhenDeleted: retain}
 	c.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Pod", Name: "web-0", UID: "old", Controller: ptr.To(true)}}
-	p = MakePlan(w.observed(), w.now)
+	p = plan(w.observed(), w.now)
 	if len(p.Create)+len(p.Blocked)+len(p.Claims) != 0 {
 		t.Errorf("%+v", p)
 	}
@@ -180,7 +180,7 @@ func TestAClaimWhosePodNeverCameGoesWhenTheSetShrinks(t *testing.T) {
 		left := newClaim(w.set, &w.set.Spec.VolumeClaimTemplates[0], 2)
 		c.change(w, left)
 		w.claims[left.Name] = left
-		p := MakePlan(w.observed(), w.now)
+		p := plan(w.observed(), w.now)
 		if got := len(p.Discard) == 1 && p.Discard[0] == left; got != c.goes || len(p.Discard) > 1 {
 			t.Errorf("%s: discards %v", name, p.Discard)
 		}

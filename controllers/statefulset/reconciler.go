@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	"github.com/coracle-k8s/coracle/controllers/internal/claim"
 	"github.com/coracle-k8s/coracle/controllers/internal/expect"
 	"github.com/coracle-k8s/coracle/controllers/internal/history"
@@ -46,13 +47,12 @@ type Reconciler struct {
 	pacer    *pace.Pacer
 }
 
-// New returns a Reconciler. Its client reads from a cache that has the indexes
-// index.Owner and index.PodOrphan on Pods and ControllerRevisions.
-func New(c client.Client, clk clock.Clock, rec record.EventRecorder) *Reconciler {
+// New returns a Reconciler.
+func New(d controllers.Deps) *Reconciler {
 	return &Reconciler{
-		client: c, live: c, clock: clk, recorder: rec,
-		expected: expect.New(clk),
-		pacer:    pace.New(clk, podEventInterval),
+		client: d.Client, live: d.Live, clock: d.Clock, recorder: d.Recorder(Name),
+		expected: expect.New(d.Clock),
+		pacer:    pace.New(d.Clock, podEventInterval),
 	}
 }
 
@@ -77,15 +77,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, req reconcile.Request) (reco
 	if err != nil {
 		return result(0, err)
 	}
-	plan := MakePlan(observed, r.clock.Now())
-	failure := r.apply(ctx, set, plan)
-	if err := r.writeStatus(ctx, set, plan.Status); err != nil {
+	next := plan(observed, r.clock.Now())
+	failure := r.apply(ctx, set, next)
+	if err := r.writeStatus(ctx, set, next.Status); err != nil {
 		return result(0, errors.Join(failure, err))
 	}
 	if failure == nil {
 		failure = store.Delete(ctx, history.Excess(revisions, live(observed), set.Spec.RevisionHistoryLimit))
 	}
-	again := plan.RequeueAfter
+	again := next.RequeueAfter
 	if !observed.Settled && again == 0 {
 		// Should a watch event be lost, nothing else would trigger a reconcile.
 		again = expect.Timeout

@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // bench is a reconciler on a fake API server whose pod events the test delivers.
@@ -61,7 +62,7 @@ func newBench(t *testing.T, objs ...client.Object) *bench {
 				return c.SubResource(sub).Update(ctx, o, opts...)
 			},
 		}).Build()
-	b.r = New(b.client, testingclock.NewFakeClock(time.Unix(1_700_000_000, 0)), b.recorder)
+	b.r = New(controllers.Deps{Client: b.client, Live: b.client, Clock: testingclock.NewFakeClock(time.Unix(1_700_000_000, 0)), Recorder: controllers.RecordTo(b.recorder)})
 	b.pods = b.r.PodHandler()
 	return b
 }

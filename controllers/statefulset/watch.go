@@ -27,7 +27,6 @@ type queue = podevents.Queue
 // by its pods, at most once per podEventInterval, by orphans that it would
 // adopt, and by the end of a claim whose name is that of one of its pods'.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	r.live = mgr.GetAPIReader()
 	opts.Reconciler = r
 	c, err := controller.New(Name, mgr, opts)
 	if err != nil {

@@ -88,7 +88,7 @@ func (w *world) observed() Observed {
 
 // reconcile makes and carries out one plan, and reports whether it did anything.
 func (w *world) reconcile() bool {
-	p := MakePlan(w.observed(), w.now)
+	p := plan(w.observed(), w.now)
 	for _, c := range p.Claims {
 		var names []string
 		for _, r := range c.Owners {
@@ -195,7 +195,7 @@ func (w *world) settle() {
 		s.CurrentReplicas, s.CurrentRevision, s.UpdatedReplicas, s.UpdateRevision)
 }
 
-func (w *world) waiting() bool { return MakePlan(w.observed(), w.now).RequeueAfter > 0 }
+func (w *world) waiting() bool { return plan(w.observed(), w.now).RequeueAfter > 0 }
 
 // scenarios returns sequences of changes to a set, each with a transcript in testdata.
 func scenarios() map[string]func() *world {

@@ -12,11 +12,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/metadata"
 	"k8s.io/utils/clock"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Name is the controller's name, as upstream's.
@@ -32,15 +31,9 @@ type Reconciler struct {
 	clock   clock.PassiveClock
 }
 
-// New makes a Reconciler that reads migrations through c's cache, and lists and
-// patches objects through objects.
-func New(c client.Client, objects metadata.Interface, clk clock.PassiveClock) *Reconciler {
-	return &Reconciler{client: c, objects: objects, clock: clk}
-}
-
-// SetupWithManager wakes the reconciler for every migration.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	return ctrl.NewControllerManagedBy(mgr).Named(Name).For(&storagemigrationv1.StorageVersionMigration{}).WithOptions(opts).Complete(r)
+// New returns a Reconciler that lists and patches objects through objects.
+func New(d controllers.Deps, objects metadata.Interface) *Reconciler {
+	return &Reconciler{client: d.Client, objects: objects, clock: d.Clock}
 }
 
 // Reconcile implements reconcile.Reconciler.

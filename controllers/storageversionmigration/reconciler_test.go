@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	corev1 "k8s.io/api/core/v1"
 	storagemigrationv1 "k8s.io/api/storagemigration/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -60,7 +61,7 @@ func TestReconcile(t *testing.T) {
 	c := fakeclient.NewClientBuilder().WithScheme(scheme).WithRESTMapper(mapper).WithStatusSubresource(&storagemigrationv1.StorageVersionMigration{}).
 		WithObjects(migration("known", "configmaps", 0), migration("new", "things", 0), migration("lost", "things", 2*time.Minute)).Build()
 	objects := fake.NewSimpleMetadataClient(scheme, object("old", "9"), object("newer", "11"))
-	r := New(c, objects, clocktesting.NewFakePassiveClock(now))
+	r := New(controllers.Deps{Client: c, Clock: clocktesting.NewFakeClock(now)}, objects)
 	for name, want := range map[string]string{"known": "Succeeded", "new": "", "lost": "Failed"} {
 		if _, err := r.Reconcile(t.Context(), reconcile.Request{NamespacedName: client.ObjectKey{Name: name}}); err != nil {
 			t.Fatal(err)

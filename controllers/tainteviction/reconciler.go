@@ -15,17 +15,14 @@ import (
 	"k8s.io/client-go/tools/record"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/log"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers"
 	"github.com/coracle-k8s/coracle/controllers/internal/alarm"
 )
 
@@ -53,32 +50,16 @@ type sighting struct {
 	at  time.Time
 }
 
-// New returns a Reconciler that reads Pods, by the index index.PodNode, and
-// Nodes through c, which is expected to be backed by a cache.
-func New(c client.Client, clk clock.Clock, rec record.EventRecorder) *Reconciler {
+// New returns a Reconciler.
+func New(d controllers.Deps) *Reconciler {
 	return &Reconciler{
-		client: c, clock: clk, recorder: rec,
-		alarms: alarm.New[types.NamespacedName](clk),
+		client: d.Client, clock: d.Clock, recorder: d.Recorder(Name),
+		alarms: alarm.New[types.NamespacedName](d.Clock),
 		seen:   map[types.NamespacedName]sighting{}, metrics: newMetrics(),
 	}
 }
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
-
-// SetupWithManager wakes the reconciler for bound Pods, for the pods of a Node
-// whose NoExecute taints changed, and for pods whose time has come.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	return ctrl.NewControllerManagedBy(mgr).
-		Named(Name).
-		WatchesRawSource(source.Kind(mgr.GetCache(), &corev1.Pod{}, podHandler())).
-		WatchesRawSource(source.Kind(mgr.GetCache(), &corev1.Node{}, r.nodeHandler())).
-		WatchesRawSource(source.Func(func(ctx context.Context, q queue) error {
-			go r.alarms.Run(ctx, func(pod types.NamespacedName) { q.Add(reconcile.Request{NamespacedName: pod}) })
-			return nil
-		})).
-		WithOptions(opts).
-		Complete(r)
-}
 
 // podHandler passes what can change a pod's deadline; its status can not.
 func podHandler() handler.TypedEventHandler[*corev1.Pod, reconcile.Request] {

@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 var epoch = time.Unix(10000, 0)
@@ -78,7 +79,7 @@ func TestEvictAndCancel(t *testing.T) {
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(node, pod).WithStatusSubresource(pod).
 		WithIndex(&corev1.Pod{}, index.PodNode, index.ByNode).Build()
 	clk, rec := clocktesting.NewFakeClock(epoch), record.NewFakeRecorder(10)
-	r := New(c, clk, rec)
+	r := New(controllers.Deps{Client: c, Clock: clk, Recorder: controllers.RecordTo(rec)})
 	key := client.ObjectKeyFromObject(pod)
 	sync := func() {
 		t.Helper()

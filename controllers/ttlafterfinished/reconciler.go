@@ -4,7 +4,6 @@ package ttlafterfinished
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,12 +12,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Name is the controller's name, as upstream's.
@@ -36,24 +32,9 @@ type Reconciler struct {
 	lateness prometheus.Histogram
 }
 
-// New returns a Reconciler that reads Jobs through c.
-func New(c client.Client, clk clock.PassiveClock) *Reconciler {
-	return &Reconciler{client: c, live: c, clock: clk, lateness: newLateness()}
-}
-
-// SetupWithManager registers the controller; finished Jobs wake it.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	r.live = mgr.GetAPIReader()
-	opts.Reconciler = r
-	c, err := controller.New(Name, mgr, opts)
-	if err != nil {
-		return fmt.Errorf("building %s: %w", Name, err)
-	}
-	finished := predicate.NewTypedPredicateFuncs(func(j *batchv1.Job) bool { _, ok := Expiry(j); return ok })
-	if err := c.Watch(source.Kind(mgr.GetCache(), &batchv1.Job{}, &handler.TypedEnqueueRequestForObject[*batchv1.Job]{}, finished)); err != nil {
-		return fmt.Errorf("watching Jobs: %w", err)
-	}
-	return nil
+// New returns a Reconciler.
+func New(d controllers.Deps) *Reconciler {
+	return &Reconciler{client: d.Client, live: d.Live, clock: d.Clock, lateness: newLateness()}
 }
 
 // Reconcile deletes the Job, or waits for the rest of its time. It asks the

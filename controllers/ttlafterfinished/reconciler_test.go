@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -23,7 +24,7 @@ func TestAJobGoesWhenItsTimeHasCome(t *testing.T) {
 		Status: batchv1.JobStatus{Conditions: []batchv1.JobCondition{{Type: batchv1.JobFailed, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(end)}}}}
 	clk := testingclock.NewFakeClock(end.Add(40 * time.Second))
 	c := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(j).Build()
-	r, key := New(c, clk), client.ObjectKeyFromObject(j)
+	r, key := New(controllers.Deps{Client: c, Live: c, Clock: clk}), client.ObjectKeyFromObject(j)
 	result, err := r.Reconcile(ctx, reconcile.Request{NamespacedName: key})
 	if err != nil || result.RequeueAfter != time.Minute {
 		t.Fatalf("got %+v, %v", result, err)

@@ -22,16 +22,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/record"
 	volumes "k8s.io/component-helpers/storage/volume"
-	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/storage"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Name is the controller's name, as upstream's.
@@ -53,28 +48,9 @@ type Reconciler struct {
 	builtIn  string
 }
 
-// New reads through c, which is expected to be backed by a cache. builtIn is the
-// provisioner that grows its volumes itself.
-func New(c client.Client, recorder record.EventRecorder, builtIn string) *Reconciler {
-	return &Reconciler{client: c, recorder: recorder, builtIn: builtIn}
-}
-
-// SetupWithManager wakes the reconciler for claims that ask for more.
-func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	return ctrl.NewControllerManagedBy(mgr).Named(Name).
-		For(&corev1.PersistentVolumeClaim{}, builder.WithPredicates(predicate.Funcs{
-			CreateFunc: func(e event.CreateEvent) bool {
-				c, ok := e.Object.(*corev1.PersistentVolumeClaim)
-				return ok && grows(c)
-			},
-			UpdateFunc: func(e event.UpdateEvent) bool {
-				old, ok1 := e.ObjectOld.(*corev1.PersistentVolumeClaim)
-				c, ok2 := e.ObjectNew.(*corev1.PersistentVolumeClaim)
-				return ok1 && ok2 && grows(c) && c.Spec.Resources.Requests.Storage().Cmp(*old.Spec.Resources.Requests.Storage()) > 0
-			},
-			DeleteFunc: func(event.DeleteEvent) bool { return false },
-		})).
-		WithOptions(opts).Complete(r)
+// New returns a Reconciler. builtIn is the provisioner that grows its volumes itself.
+func New(d controllers.Deps, builtIn string) *Reconciler {
+	return &Reconciler{client: d.Client, recorder: d.Recorder("volume_expand"), builtIn: builtIn}
 }
 
 // grows reports whether a claim asks for more than it has.

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Names of the controllers and of their queues in metrics, as upstream's.
@@ -41,26 +42,9 @@ type Claims struct {
 	clock  clock.PassiveClock
 }
 
-// NewClaims reads through c, which is expected to be backed by a cache with the
-// indexes of package index, and through live past it before it lets a claim go
-// or calls it unused.
-func NewClaims(c client.Client, live client.Reader, clk clock.PassiveClock) *Claims {
-	return &Claims{client: c, live: live, clock: clk}
-}
-
-// SetupWithManager wakes the reconciler for claims, and for those of pods that
-// come, end or go.
-func (r *Claims) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	return ctrl.NewControllerManagedBy(mgr).Named(ClaimsName).
-		For(&corev1.PersistentVolumeClaim{}).
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(claimsOf), builder.WithPredicates(predicate.Funcs{
-			UpdateFunc: func(e event.UpdateEvent) bool {
-				old, ok1 := e.ObjectOld.(*corev1.Pod)
-				pod, ok2 := e.ObjectNew.(*corev1.Pod)
-				return ok1 && ok2 && (old.UID != pod.UID || pod.DeletionTimestamp != nil || over(old) != over(pod))
-			},
-		})).
-		WithOptions(opts).Complete(r)
+// NewClaims returns the controller that protects claims.
+func NewClaims(d controllers.Deps) *Claims {
+	return &Claims{client: d.Client, live: d.Live, clock: d.Clock}
 }
 
 func claimsOf(_ context.Context, o client.Object) []reconcile.Request {
@@ -124,8 +108,8 @@ func (r *Claims) used(ctx context.Context, claim *corev1.PersistentVolumeClaim, 
 // Volumes protects PersistentVolumes.
 type Volumes struct{ client client.Client }
 
-// NewVolumes reads through c, which is expected to be backed by a cache.
-func NewVolumes(c client.Client) *Volumes { return &Volumes{client: c} }
+// NewVolumes returns the controller that protects volumes.
+func NewVolumes(d controllers.Deps) *Volumes { return &Volumes{client: d.Client} }
 
 // SetupWithManager wakes the reconciler for volumes.
 func (r *Volumes) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
@@ -141,8 +125,10 @@ func (r *Volumes) Reconcile(ctx context.Context, req reconcile.Request) (reconci
 // AttributesClasses protects VolumeAttributesClasses.
 type AttributesClasses struct{ client client.Client }
 
-// NewAttributesClasses reads through c, which is expected to be backed by a cache.
-func NewAttributesClasses(c client.Client) *AttributesClasses { return &AttributesClasses{client: c} }
+// NewAttributesClasses returns the controller that protects classes.
+func NewAttributesClasses(d controllers.Deps) *AttributesClasses {
+	return &AttributesClasses{client: d.Client}
+}
 
 // SetupWithManager wakes the reconciler for classes, and for those of claims
 // and volumes that change or go.

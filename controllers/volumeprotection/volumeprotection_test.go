@@ -21,6 +21,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/apis/index"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 func TestUsesClaim(t *testing.T) {
@@ -68,7 +69,7 @@ func TestClaimGoesAfterItsPod(t *testing.T) {
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "default"}, Spec: corev1.PodSpec{NodeName: "n", Volumes: []corev1.Volume{
 		{Name: "v", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "c"}}}}}}
 	c := world(claim, pod)
-	r := NewClaims(c, c, clock.RealClock{})
+	r := NewClaims(controllers.Deps{Client: c, Live: c, Clock: clock.RealClock{}})
 	run := func() { _, err := r.Reconcile(ctx, request(claim)); g.Expect(err).NotTo(HaveOccurred()) }
 	run()
 	g.Expect(c.Get(ctx, client.ObjectKeyFromObject(claim), claim)).To(Succeed())
@@ -84,11 +85,11 @@ func TestClaimGoesAfterItsPod(t *testing.T) {
 
 // TestUnused lets pods come and go, and checks their claim's condition.
 func TestUnused(t *testing.T) {
-	g, ctx, clk := NewWithT(t), context.Background(), clocktesting.NewFakePassiveClock(time.Unix(1000, 0))
+	g, ctx, clk := NewWithT(t), context.Background(), clocktesting.NewFakeClock(time.Unix(1000, 0))
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "c", Namespace: "default", Finalizers: []string{claimFinalizer}}}
 	c := fake.NewClientBuilder().WithIndex(&corev1.Pod{}, index.PodVolumeClaim, index.ByVolumeClaim).WithScheme(apis.NewClientScheme()).
 		WithObjects(claim).WithStatusSubresource(claim, &corev1.Pod{}).Build()
-	r := NewClaims(c, c, clk)
+	r := NewClaims(controllers.Deps{Client: c, Live: c, Clock: clk})
 	said := func() string {
 		_, err := r.Reconcile(ctx, request(claim))
 		g.Expect(err).NotTo(HaveOccurred())
@@ -120,7 +121,7 @@ func TestVolumeGoesWhenUnbound(t *testing.T) {
 	c := world(pv)
 	g.Expect(c.Delete(ctx, pv)).To(Succeed())
 	run := func() {
-		_, err := NewVolumes(c).Reconcile(ctx, request(pv))
+		_, err := NewVolumes(controllers.Deps{Client: c}).Reconcile(ctx, request(pv))
 		g.Expect(err).NotTo(HaveOccurred())
 	}
 	run()
@@ -136,7 +137,7 @@ func TestClassGoesWhenUnused(t *testing.T) {
 	class := &storagev1.VolumeAttributesClass{ObjectMeta: metav1.ObjectMeta{Name: "gold", Finalizers: []string{classFinalizer}}}
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "c", Namespace: "default"}, Spec: corev1.PersistentVolumeClaimSpec{VolumeAttributesClassName: ptr.To("gold")}}
 	c := world(class, claim)
-	r := NewAttributesClasses(c)
+	r := NewAttributesClasses(controllers.Deps{Client: c})
 	g.Expect(c.Delete(ctx, class)).To(Succeed())
 	run := func() { _, err := r.Reconcile(ctx, request(class)); g.Expect(err).NotTo(HaveOccurred()) }
 	run()

@@ -9,16 +9,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
-	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/core/pod"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 const (
@@ -35,24 +30,10 @@ type Cleaner struct {
 	period time.Duration
 }
 
-// NewCleaner makes a Cleaner that reads through c's cache. A token may be unused
-// for period before it is marked, and be marked for as long before it goes.
-func NewCleaner(c client.Client, clk clock.PassiveClock, period time.Duration) *Cleaner {
-	return &Cleaner{client: c, clock: clk, period: period}
-}
-
-// SetupWithManager wakes the Cleaner for token Secrets when they are first seen.
-func (c *Cleaner) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	seen := predicate.Funcs{
-		CreateFunc: func(e event.CreateEvent) bool {
-			secret, ok := e.Object.(*corev1.Secret)
-			return ok && secret.Type == corev1.SecretTypeServiceAccountToken
-		},
-		UpdateFunc: func(event.UpdateEvent) bool { return false },
-		DeleteFunc: func(event.DeleteEvent) bool { return false },
-	}
-	return ctrl.NewControllerManagedBy(mgr).Named(CleanerName).
-		For(&corev1.Secret{}, builder.WithPredicates(seen)).WithOptions(opts).Complete(c)
+// NewCleaner returns a Cleaner. A token may be unused for period before it is marked, and be
+// marked for as long before it goes.
+func NewCleaner(d controllers.Deps, period time.Duration) *Cleaner {
+	return &Cleaner{client: d.Client, clock: d.Clock, period: period}
 }
 
 // Reconcile implements reconcile.Reconciler.

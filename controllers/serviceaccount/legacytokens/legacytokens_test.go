@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis"
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 const day = 24 * time.Hour
@@ -70,7 +71,7 @@ func TestCleaner(t *testing.T) {
 			tc.change(&w)
 			c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(&w.secret, &w.account, &w.pod, &w.tracking).Build()
 			key := client.ObjectKeyFromObject(&w.secret)
-			_, err := NewCleaner(c, clocktesting.NewFakePassiveClock(today), 10*day).Reconcile(ctx, reconcile.Request{NamespacedName: key})
+			_, err := NewCleaner(controllers.Deps{Client: c, Clock: clocktesting.NewFakeClock(today)}, 10*day).Reconcile(ctx, reconcile.Request{NamespacedName: key})
 			g.Expect(err).NotTo(HaveOccurred())
 			var got corev1.Secret
 			g.Expect(client.IgnoreNotFound(c.Get(ctx, key, &got))).To(Succeed())
@@ -86,7 +87,7 @@ func TestTracker(t *testing.T) {
 	key := client.ObjectKey{Namespace: "kube-system", Name: ConfigMapName}
 	var cm corev1.ConfigMap
 	run := func(at time.Time) string {
-		_, err := NewTracker(c, clocktesting.NewFakePassiveClock(at)).Reconcile(ctx, reconcile.Request{NamespacedName: key})
+		_, err := NewTracker(controllers.Deps{Client: c, Clock: clocktesting.NewFakeClock(at)}).Reconcile(ctx, reconcile.Request{NamespacedName: key})
 		g.Expect(err).NotTo(HaveOccurred())
 		g.Expect(c.Get(ctx, key, &cm)).To(Succeed())
 		return cm.Data[SinceKey]

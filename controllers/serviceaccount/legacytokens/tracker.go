@@ -6,17 +6,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
-	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/coracle-k8s/coracle/controllers"
 )
 
 // Tracker keeps the ConfigMap with the day since which uses of tokens are
@@ -26,22 +20,9 @@ type Tracker struct {
 	clock  clock.PassiveClock
 }
 
-// NewTracker makes a Tracker that reads through c's cache.
-func NewTracker(c client.Client, clk clock.PassiveClock) *Tracker {
-	return &Tracker{client: c, clock: clk}
-}
-
-// SetupWithManager wakes the Tracker at the start, and for its ConfigMap.
-func (t *Tracker) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	name := types.NamespacedName{Namespace: "kube-system", Name: ConfigMapName}
-	ours := predicate.NewPredicateFuncs(func(o client.Object) bool { return client.ObjectKeyFromObject(o) == name })
-	return ctrl.NewControllerManagedBy(mgr).Named(TrackerName).
-		For(&corev1.ConfigMap{}, builder.WithPredicates(ours)).
-		WatchesRawSource(source.Func(func(_ context.Context, q workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
-			q.Add(reconcile.Request{NamespacedName: name})
-			return nil
-		})).
-		WithOptions(opts).Complete(t)
+// NewTracker returns a Tracker.
+func NewTracker(d controllers.Deps) *Tracker {
+	return &Tracker{client: d.Client, clock: d.Clock}
 }
 
 // Reconcile implements reconcile.Reconciler.

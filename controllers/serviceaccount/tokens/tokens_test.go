@@ -4,6 +4,7 @@ import (
 	"context"
 	"testing"
 
+	"github.com/coracle-k8s/coracle/controllers"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -52,7 +53,7 @@ func TestReconcile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(sa.DeepCopy(), tc.secret).Build()
-			r := New(Config{Client: c, Live: c, Tokens: signer{}, CA: func() []byte { return []byte("PEM") }})
+			r := New(controllers.Deps{Client: c, Live: c}, Config{Tokens: signer{}, CA: func() []byte { return []byte("PEM") }})
 			key := client.ObjectKeyFromObject(tc.secret)
 			for range 2 {
 				if _, err := r.Reconcile(ctx, reconcile.Request{NamespacedName: key}); err != nil {
@@ -75,7 +76,7 @@ func TestReconcile(t *testing.T) {
 			}
 		})
 	}
-	r := New(Config{Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(token("robot", "", nil)).Build()})
+	r := New(controllers.Deps{Client: fake.NewClientBuilder().WithScheme(scheme).WithObjects(token("robot", "", nil)).Build()}, Config{})
 	if reqs := r.secretsOf(ctx, sa); len(reqs) != 1 || reqs[0].Name != "s" {
 		t.Errorf("account wakes %v", reqs)
 	}

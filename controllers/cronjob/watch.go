@@ -28,7 +28,6 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 // SetupWithManager registers the controller. A CronJob wakes it when it
 // changes, at its next scheduled time, and when one of its Jobs changes.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	r.live = mgr.GetAPIReader()
 	opts.Reconciler = r
 	c, err := controller.New(Name, mgr, opts)
 	if err != nil {

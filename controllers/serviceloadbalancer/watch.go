@@ -33,7 +33,7 @@ func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Optio
 		For(&corev1.Service{}, builder.WithPredicates(services())).
 		WatchesRawSource(source.Kind(mgr.GetCache(), &corev1.Node{}, r.nodeHandler())).
 		WithOptions(opts)
-	if f, ok := r.Balancer.(Follower); ok {
+	if f, ok := r.config.Balancer.(Follower); ok {
 		for _, s := range f.Sources() {
 			b = b.WatchesRawSource(s)
 		}
@@ -80,7 +80,7 @@ func (r *Reconciler) nodeHandler() handler.TypedEventHandler[*corev1.Node, recon
 // one: one that is looked at this moment may have read the nodes of before.
 func (r *Reconciler) wakeAll(ctx context.Context, q queue) {
 	var services corev1.ServiceList
-	if err := r.Client.List(ctx, &services, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.client.List(ctx, &services, client.UnsafeDisableDeepCopy); err != nil {
 		log.FromContext(ctx).Error(err, "listing services")
 		return
 	}

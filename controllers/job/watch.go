@@ -38,7 +38,6 @@ type queue = podevents.Queue
 // finalizer of pods that will not be counted. Jobs wake it when they change,
 // pods their Job, at most once per podEventInterval.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	r.live = mgr.GetAPIReader()
 	mine, orphaned := opts, opts
 	mine.Reconciler, orphaned.Reconciler = r, &orphans{client: r.client}
 	jobs, err := controller.New(Name, mgr, mine)
