@@ -18,7 +18,6 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"iter"
 	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime"
@@ -28,7 +27,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
-	"github.com/coracle-k8s/coracle/cluster/node"
 )
 
 // Cluster is a running cluster.
@@ -106,7 +104,8 @@ func (c *Cluster) Cache() cache.Cache { return c.parts.manager.GetCache() }
 // Manager runs the parts; more may be added to it.
 func (c *Cluster) Manager() manager.Manager { return c.parts.manager }
 
-// Scheme has every type that the cluster serves, for clients.
+// Scheme returns a scheme with every type that the cluster serves but custom resources, for
+// clients. It is the Manager's; types may be added.
 func (c *Cluster) Scheme() *runtime.Scheme { return c.clientScheme }
 
 // URL returns the URL of the API server.
@@ -118,29 +117,8 @@ func (c *Cluster) Kubeconfig() string { return c.kubeconfig }
 // Config returns the configuration in force.
 func (c *Cluster) Config() *v1alpha1.Cluster { return c.config.DeepCopy() }
 
-// AwaitNodes yields a line each time another of the cluster's own nodes
-// becomes Ready, and ends when all are or ctx ends.
-func (c *Cluster) AwaitNodes(ctx context.Context) iter.Seq2[int, string] {
-	return func(yield func(int, string) bool) {
-		want := int(*c.config.Nodes + c.config.SimulatedNodes)
-		if want == 0 {
-			return
-		}
-		// The conditions in their objects may be from an earlier run: they must be up again.
-		c.nodes.Await(ctx, int(*c.config.Nodes))
-		ready := make(chan int, 1)
-		if err := node.WatchReady(ctx, c.Cache(), ready); err != nil {
-			return
-		}
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case n := <-ready:
-				if !yield(n, fmt.Sprintf("%d of %d nodes ready", n, want)) || n >= want {
-					return
-				}
-			}
-		}
-	}
+// WaitForNodes waits until all nodes of this process are Ready. The error says how many are not,
+// if ctx ends first.
+func (c *Cluster) WaitForNodes(ctx context.Context) error {
+	return c.waitForNodes(ctx, c.Cache(), func(int, int) {})
 }

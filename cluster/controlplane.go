@@ -3,7 +3,7 @@ package cluster
 import (
 	"context"
 	"net/http"
-	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,10 +20,11 @@ import (
 	"github.com/coracle-k8s/coracle/cluster/identity"
 	"github.com/coracle-k8s/coracle/cluster/joins"
 	"github.com/coracle-k8s/coracle/cluster/joinserver"
+	"github.com/coracle-k8s/coracle/cluster/shared"
+	"github.com/coracle-k8s/coracle/scheduler"
 )
 
-// controlPlane is an API server with its storage that has the objects of every cluster. All
-// fields are set.
+// controlPlane is an API server with its storage that has the objects of every cluster.
 type controlPlane struct {
 	*plan
 	front
@@ -31,6 +32,8 @@ type controlPlane struct {
 	clientScheme *runtime.Scheme // of all parts but the server
 	kubeconfig   string
 	state        *state
+	// scheduler is the one that runs in this process; nil while none does.
+	scheduler atomic.Pointer[scheduler.Scheduler]
 }
 
 // front is what a server has before it runs.
@@ -74,8 +77,12 @@ func (p *plan) startControlPlane(ctx context.Context) (*controlPlane, error) {
 	if err := id.WriteFingerprints(); err != nil {
 		return nil, err
 	}
-	c := &controlPlane{plan: p, front: f, clientScheme: apis.NewClientScheme(), state: &state{}}
-	if c.server, err = apiserver.Start(ctx, p.serverConfig(f, loopback, c.state)); err != nil {
+	c := &controlPlane{plan: p, front: f, state: &state{}}
+	config := p.serverConfig(f, loopback, c.state)
+	if c.clientScheme, err = shared.NewScheme(config.Scheme, p.resources); err != nil {
+		return nil, err
+	}
+	if c.server, err = apiserver.Start(ctx, config); err != nil {
 		return nil, err
 	}
 	p.onStop(c.server.Stop)
@@ -169,17 +176,3 @@ func (c *controlPlane) awaitReady(ctx context.Context) error {
 	}
 	return err
 }
-
-// ownNodes returns the names of this process's real nodes, up or not.
-func (p *plan) ownNodes() []string {
-	var names []string
-	for i := range int(*p.config.Nodes) {
-		if own, err := ownNodeName(p.config.Node.Name, i); err == nil {
-			names = append(names, own)
-		}
-	}
-	return names
-}
-
-// ownNode reports whether a real node of that name is this process's own, up or not.
-func (p *plan) ownNode(name string) bool { return slices.Contains(p.ownNodes(), name) }

@@ -1,56 +1,43 @@
 package cluster
 
 import (
+	"context"
 	"fmt"
-	"net/netip"
+	"slices"
 
-	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
-	"github.com/coracle-k8s/coracle/cluster/host"
-	"github.com/coracle-k8s/coracle/controllers/nodeipam"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/coracle-k8s/coracle/cluster/node"
+	"github.com/coracle-k8s/coracle/nodeagent/simulated"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 )
 
-// ownNodeName returns the name of the i-th of a process's real nodes, given
-// that of the first, if any.
-func ownNodeName(given string, i int) (string, error) {
-	name, err := host.NodeName(given)
-	if err != nil || i == 0 {
-		return name, err
+// waitForNodes waits until all nodes of this process are Ready. It calls report whenever their
+// number changes.
+func (c *controlPlane) waitForNodes(ctx context.Context, objects cache.Cache, report func(ready, want int)) error {
+	want := int(*c.config.Nodes + c.config.SimulatedNodes)
+	if want == 0 {
+		return nil
 	}
-	return fmt.Sprintf("%s-%d", name, i), nil
+	// The conditions in their objects may be from an earlier run: they must be up again.
+	c.nodes.Await(ctx, int(*c.config.Nodes))
+	own := func(n *corev1.Node) bool { return c.ownNode(n.Name) || n.Labels[simulated.Label] != "" }
+	return node.WaitReady(ctx, objects, own, want, func(ready int) { report(ready, want) })
 }
 
-// podRange returns the range that nodes' ranges are taken from.
-func podRange(n v1alpha1.Network) (nodeipam.Range, error) {
-	all, err := netip.ParsePrefix(n.PodCIDR)
-	if err != nil {
-		return nodeipam.Range{}, fmt.Errorf("reading the pod range: %w", err)
+// reportNodes reports each node that becomes ready, until all are.
+func (c *controlPlane) reportNodes(ctx context.Context, objects cache.Cache) error {
+	err := c.waitForNodes(ctx, objects, func(ready, want int) {
+		c.options.progress(fmt.Sprintf("%d of %d nodes ready", ready, want))
+	})
+	if ctx.Err() != nil {
+		return nil
 	}
-	return nodeipam.Range{Cluster: all, NodeMask: int(n.NodeCIDRMaskSize)}, nil
+	return err
 }
 
-// podSubnet returns the range of the i-th of this process's own nodes.
-func podSubnet(n v1alpha1.Network, i int) (netip.Prefix, error) {
-	all, err := podRange(n)
-	if err != nil {
-		return netip.Prefix{}, err
-	}
-	return all.Subnet(i)
-}
+// ownNodes returns the names of this process's real nodes, up or not.
+func (p *plan) ownNodes() []string { return node.Names(p.config) }
 
-// newPodRanges keeps the first ranges for this process's own nodes, which need
-// theirs before they are registered.
-func newPodRanges(config *v1alpha1.Cluster) (*nodeipam.Ranges, error) {
-	all, err := podRange(config.Network)
-	if err != nil {
-		return nil, err
-	}
-	own := map[string][]netip.Prefix{}
-	for i := range int(*config.Nodes) {
-		subnet, err := all.Subnet(i)
-		if err != nil {
-			return nil, err
-		}
-		own[fmt.Sprint(i)] = []netip.Prefix{subnet}
-	}
-	return nodeipam.NewRanges(own, all)
-}
+// ownNode reports whether a real node of that name is this process's own, up or not.
+func (p *plan) ownNode(name string) bool { return slices.Contains(p.ownNodes(), name) }

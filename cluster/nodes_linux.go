@@ -61,11 +61,11 @@ func (c *controlPlane) nodeHost(mgr manager.Manager) (*node.Host, error) {
 }
 
 func (c *controlPlane) newNode(shared *node.Host, index int) (*node.Node, error) {
-	name, err := ownNodeName(c.config.Node.Name, index)
+	name, err := node.NameOf(c.config.Node.Name, index)
 	if err != nil {
 		return nil, err
 	}
-	subnet, err := podSubnet(c.config.Network, index)
+	subnet, err := node.PodSubnet(c.config.Network, index)
 	if err != nil {
 		return nil, err
 	}

@@ -7,9 +7,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	appsv1 "k8s.io/api/apps/v1"
-	corev1 "k8s.io/api/core/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/coracle-k8s/coracle/apis"
@@ -18,11 +15,8 @@ import (
 	"github.com/coracle-k8s/coracle/cluster/joinserver"
 	"github.com/coracle-k8s/coracle/cluster/leader"
 	"github.com/coracle-k8s/coracle/cluster/node"
-	"github.com/coracle-k8s/coracle/cluster/queue"
 	"github.com/coracle-k8s/coracle/cluster/shared"
 	"github.com/coracle-k8s/coracle/nodeagent/simulated"
-	"github.com/coracle-k8s/coracle/scheduler"
-	schedulerqueue "github.com/coracle-k8s/coracle/scheduler/queue"
 )
 
 // parts are controllers, scheduler and nodes: everything that runs on the one
@@ -82,6 +76,9 @@ func (c *controlPlane) addParts(mgr manager.Manager) (*leader.Duties, error) {
 			return nil, err
 		}
 	}
+	if err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error { return c.reportNodes(ctx, mgr.GetCache()) })); err != nil {
+		return nil, fmt.Errorf("adding the report of nodes: %w", err)
+	}
 	if err := mgr.Add(joinserver.Roles{Client: mgr.GetClient()}); err != nil {
 		return nil, fmt.Errorf("adding the agents' access: %w", err)
 	}
@@ -100,7 +97,7 @@ func (c *controlPlane) addDuties(mgr manager.Manager) (*leader.Duties, error) {
 	}
 	duties := []leader.Duty{{Lease: "kube-controller-manager", Component: "kube-controller-manager", Begin: list.AddTo}}
 	if *c.config.Scheduler.Enabled {
-		duties = append(duties, leader.Duty{Lease: "kube-scheduler", Component: "default-scheduler", Begin: addScheduler})
+		duties = append(duties, leader.Duty{Lease: "kube-scheduler", Component: "default-scheduler", Begin: c.addScheduler})
 	}
 	return leader.Add(leader.Config{
 		Manager: mgr, Server: c.server.RESTConfig(), Election: c.config.LeaderElection, Clock: c.options.clock, Logger: c.options.logger,
@@ -108,31 +105,12 @@ func (c *controlPlane) addDuties(mgr manager.Manager) (*leader.Duties, error) {
 	}, duties...)
 }
 
-func addScheduler(t *leader.Term) error {
-	s, err := scheduler.New(scheduler.Config{
-		Client: t.GetClient(), Cache: t.GetCache(), Recorder: t.GetEventRecorder(scheduler.DefaultName), Clock: t.Clock(), Metrics: t.Metrics(),
-		Workloads: []client.Object{&corev1.ReplicationController{}, &appsv1.ReplicaSet{}, &appsv1.StatefulSet{}},
-	})
+func (c *controlPlane) addScheduler(t *leader.Term) error {
+	s, err := controllers.AddScheduler(t)
 	if err != nil {
 		return err
 	}
-	t.Report(scheduler.DefaultName, func() queue.Numbers { return schedulerNumbers(s) })
-	return t.Add(s)
-}
-
-// schedulerNumbers returns the scheduler's numbers in the words of controllers'
-// queues.
-func schedulerNumbers(s *scheduler.Scheduler) queue.Numbers {
-	idle, c := s.Idle(), s.Counts()
-	n := queue.Numbers{
-		Ready: c[schedulerqueue.Active], Busy: c[schedulerqueue.InFlight],
-		Active:  s.Active(),
-		Delayed: c[schedulerqueue.Backoff] + c[schedulerqueue.Unschedulable] + c[schedulerqueue.Gated],
-	}
-	if !idle && n.Idle() {
-		n.Busy = 1 // it writes what it found
-	}
-	return n
+	return t.Add(manager.RunnableFunc(c.whileRunning(s)))
 }
 
 // addPeer makes this server known to the others of its cluster, and has it remove the volumes on

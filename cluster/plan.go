@@ -8,13 +8,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 
-	"github.com/coracle-k8s/coracle/apis/config/features"
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/apiserver/etcd"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/apiserver/registry/all"
 	"github.com/coracle-k8s/coracle/cluster/datadir"
 	"github.com/coracle-k8s/coracle/cluster/host"
+	"github.com/coracle-k8s/coracle/cluster/node"
 	"github.com/coracle-k8s/coracle/controllers/nodeipam"
 )
 
@@ -45,7 +45,7 @@ func newPlan(config *v1alpha1.Cluster, o options) (*plan, error) {
 		return nil, fmt.Errorf("checking the configuration: %w", errs.ToAggregate())
 	}
 	var err error
-	if p.podRanges, err = newPodRanges(p.config); err != nil {
+	if p.podRanges, err = node.NewPodRanges(p.config); err != nil {
 		return nil, fmt.Errorf("checking the configuration: %w", err)
 	}
 	if *p.config.Nodes > 0 {
@@ -57,8 +57,12 @@ func newPlan(config *v1alpha1.Cluster, o options) (*plan, error) {
 		return nil, fmt.Errorf("finding the data directory: %w", err)
 	}
 	p.id = datadir.ID(p.config.DataDir)
-	if p.resources, err = p.served(); err != nil {
+	var warnings []string
+	if p.resources, warnings, err = all.Configured(p.config.APIServer.RuntimeConfig, p.config.FeatureGates); err != nil {
 		return nil, err
+	}
+	for _, w := range warnings {
+		p.options.progress(w)
 	}
 	p.etcd, err = p.storage()
 	return p, err
@@ -91,28 +95,4 @@ func (p *plan) storage() (etcd.Config, error) {
 		return etcd.Config{}, fmt.Errorf("reading the files for etcd: %w", err)
 	}
 	return config, nil
-}
-
-// served returns the resources that the configuration has the API server serve, and reports
-// feature gates that have no effect.
-func (p *plan) served() ([]*registry.Resource, error) {
-	if len(p.config.FeatureGates)+len(p.config.APIServer.RuntimeConfig) == 0 {
-		return all.Default(), nil
-	}
-	gates, err := features.New(p.config.FeatureGates)
-	if err != nil {
-		return nil, fmt.Errorf("setting feature gates: %w", err)
-	}
-	warnings, err := gates.Warnings(all.Gates())
-	if err != nil {
-		return nil, err
-	}
-	for _, w := range warnings {
-		p.options.progress(w)
-	}
-	resources, err := all.Enabled(p.config.APIServer.RuntimeConfig, gates.Enabled)
-	if err != nil {
-		return nil, fmt.Errorf("enabling API versions: %w", err)
-	}
-	return resources, nil
 }

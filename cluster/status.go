@@ -6,11 +6,10 @@ import (
 	"errors"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
-
-	"github.com/coracle-k8s/coracle/cluster/leader"
 )
 
 // StatusPath serves Status as JSON to clients authorized to get it.
@@ -27,17 +26,46 @@ type Status struct {
 }
 
 // Duty is work that one server does for all that share an etcd.
-type Duty = leader.Status
+type Duty struct {
+	// Name is that of the Lease, kube-controller-manager or kube-scheduler.
+	Name string `json:"name"`
+	// Here is set if this server does it.
+	Here bool `json:"here"`
+	// Identity is this server's in the Lease, and Leader that of the holder it
+	// last saw; both are empty without leader election.
+	Identity string `json:"identity,omitempty"`
+	Leader   string `json:"leader,omitempty"`
+}
 
 // Controller describes a controller that runs in this process, or the scheduler.
-type Controller = leader.Controller
+type Controller struct {
+	// Name is upstream's, such as deployment-controller.
+	Name string `json:"name"`
+	// Ready objects wait for a worker, Delayed ones for their time, and Busy ones
+	// are with a worker. An object may be busy and ready, or busy and delayed.
+	Ready   int `json:"ready"`
+	Delayed int `json:"delayed"`
+	Busy    int `json:"busy"`
+	// Adds is how often an object became ready, Retries how often one was delayed.
+	Adds    uint64 `json:"adds"`
+	Retries uint64 `json:"retries"`
+	// Active is when a worker last took or finished an object; zero if never.
+	Active time.Time `json:"active,omitzero"`
+	// Error is the last one that it logged.
+	Error *ControllerError `json:"error,omitempty"`
+}
 
 // ControllerError is an error that a controller logged.
-type ControllerError = leader.ControllerError
+type ControllerError struct {
+	Time time.Time `json:"time"`
+	// Object is NAMESPACE/NAME or NAME of what was worked on; empty if unknown.
+	Object  string `json:"object,omitempty"`
+	Message string `json:"message"`
+}
 
 // Controllers returns the controllers that run in this process now, the
 // scheduler last: none if another server leads.
-func (c *Cluster) Controllers() []Controller { return c.parts.duties.Controllers() }
+func (c *Cluster) Controllers() []Controller { return c.parts.controllers() }
 
 // Idle reports whether no controller of this process, nor the scheduler, has
 // anything to do before some delay is over or something changes. A change that
@@ -48,7 +76,22 @@ func (c *Cluster) Idle() bool { return c.parts.duties.Idle() }
 func (c *Cluster) Status() Status { return c.parts.status() }
 
 func (p *parts) status() Status {
-	return Status{Duties: p.duties.Status(), Controllers: p.duties.Controllers(), Idle: p.duties.Idle()}
+	s := Status{Controllers: p.controllers(), Idle: p.duties.Idle()}
+	for _, d := range p.duties.Status() {
+		s.Duties = append(s.Duties, Duty(d))
+	}
+	return s
+}
+
+func (p *parts) controllers() []Controller {
+	var list []Controller
+	for _, c := range p.duties.Controllers() {
+		list = append(list, Controller{
+			Name: c.Name, Ready: c.Ready, Delayed: c.Delayed, Busy: c.Busy, Adds: c.Adds, Retries: c.Retries, Active: c.Active,
+			Error: (*ControllerError)(c.Error),
+		})
+	}
+	return list
 }
 
 // state is how far a start has come, for handlers and checks of the API server: it

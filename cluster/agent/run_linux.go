@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path/filepath"
 
+	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
@@ -96,15 +97,10 @@ func runMember(ctx context.Context, config Config, o Options, joiner *Joiner, me
 	}()
 	watching, cancel := context.WithCancel(ctx)
 	defer cancel()
-	ready := make(chan int, 1)
 	go func() {
-		if err := node.WatchReady(watching, mgr.GetCache(), ready); err != nil {
-			return // the manager returns the reason
-		}
-		select {
-		case <-ready:
+		isOwn := func(n *corev1.Node) bool { return n.Name == own.Name }
+		if node.WaitReady(watching, mgr.GetCache(), isOwn, 1, func(int) {}) == nil { // else the manager returns the reason
 			o.Progress("node " + own.Name + " is ready")
-		case <-watching.Done():
 		}
 	}()
 	if err := mgr.Start(ctx); err != nil {

@@ -1,3 +1,3 @@
-// Package controllers lists the controllers of a cluster and adds them to the term of the
-// server that runs them.
+// Package controllers lists the controllers of a cluster, and adds them and the scheduler to the
+// terms of the server that runs them.
 package controllers

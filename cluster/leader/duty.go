@@ -86,16 +86,16 @@ func (c Config) runnable(d *duty) (manager.Runnable, error) {
 	return manager.RunnableFunc(t.run), nil
 }
 
-// Status describes a duty to clients.
+// Status is the state of a duty.
 type Status struct {
 	// Name is that of the Lease, kube-controller-manager or kube-scheduler.
-	Name string `json:"name"`
+	Name string
 	// Here is set if this server does it.
-	Here bool `json:"here"`
+	Here bool
 	// Identity is this server's in the Lease, and Leader that of the holder it
 	// last saw; both are empty without leader election.
-	Identity string `json:"identity,omitempty"`
-	Leader   string `json:"leader,omitempty"`
+	Identity string
+	Leader   string
 }
 
 // Status describes each duty.

@@ -17,11 +17,11 @@ import (
 // Controller describes a controller that runs in this process, or the scheduler.
 type Controller struct {
 	// Name is upstream's, such as deployment-controller.
-	Name string `json:"name"`
+	Name string
 	// Numbers are its queue's.
 	queue.Numbers
 	// Error is the last one that it logged.
-	Error *ControllerError `json:"error,omitempty"`
+	Error *ControllerError
 
 	// own is set if it has metrics of its own for its queue.
 	own bool
@@ -29,10 +29,10 @@ type Controller struct {
 
 // ControllerError is an error that a controller logged.
 type ControllerError struct {
-	Time time.Time `json:"time"`
+	Time time.Time
 	// Object is NAMESPACE/NAME or NAME of what was worked on; empty if unknown.
-	Object  string `json:"object,omitempty"`
-	Message string `json:"message"`
+	Object  string
+	Message string
 }
 
 // states has the state of each controller of one term, and collects the metrics of their queues.

@@ -18,7 +18,6 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/config/v1alpha1"
 	"github.com/coracle-k8s/coracle/cluster"
-	"github.com/coracle-k8s/coracle/cluster/queue"
 )
 
 // run runs a command line and returns what it prints.
@@ -132,7 +131,7 @@ func TestStatusOfControllers(t *testing.T) {
 	report := statusReport{PID: 7, DataDir: "/d", Server: &serverReport{URL: "https://a", Kubernetes: "v1", Status: cluster.Status{
 		Duties: []cluster.Duty{{Name: "kube-controller-manager", Here: true, Identity: "me_1", Leader: "me_1"}, {Name: "kube-scheduler", Identity: "me_2", Leader: "you_2"}},
 		Controllers: []cluster.Controller{
-			{Name: "busy", Numbers: queue.Numbers{Ready: 3, Delayed: 2, Busy: 1, Active: now.Add(-time.Minute)},
+			{Name: "busy", Ready: 3, Delayed: 2, Busy: 1, Active: now.Add(-time.Minute),
 				Error: &cluster.ControllerError{Time: now.Add(-time.Hour), Object: "default/web", Message: "no luck\nat all"}},
 			{Name: "idle"},
 		},

@@ -123,11 +123,6 @@ func up(ctx context.Context, config *v1alpha1.Cluster, out io.Writer) error {
 	}
 	fmt.Fprintf(out, "ready in %.2f s  %s\nexport KUBECONFIG=%s\n", time.Since(started).Seconds(), c.URL(), c.Kubeconfig())
 	go tendMemory(ctx)
-	go func() {
-		for _, line := range c.AwaitNodes(ctx) {
-			fmt.Fprintln(out, stamp(started), line)
-		}
-	}()
 	select {
 	case <-ctx.Done():
 		fmt.Fprintln(out, "stopping")

@@ -8,10 +8,12 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/kube-aggregator/pkg/apis/apiregistration"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -110,9 +112,11 @@ func (m *monitors) start(ctx context.Context, gvk schema.GroupVersionKind) (moni
 }
 
 // prototype chooses the informer: the typed one that other controllers share if
-// the scheme has the kind, else one of metadata only.
+// the scheme has the kind, else one of metadata only. No other controller watches the
+// definitions of the API, whose schemas are large.
 func (m *monitors) prototype(gvk schema.GroupVersionKind) client.Object {
-	if o, err := m.scheme.New(gvk); err == nil {
+	definition := gvk.Group == apiextensions.GroupName || gvk.Group == apiregistration.GroupName
+	if o, err := m.scheme.New(gvk); err == nil && !definition {
 		if typed, ok := o.(client.Object); ok {
 			return typed
 		}

@@ -1,11 +1,13 @@
 package all
 
 import (
+	"fmt"
 	"slices"
 
 	serverstorage "k8s.io/apiserver/pkg/server/storage"
 
 	"github.com/coracle-k8s/coracle/apis/config/enablement"
+	"github.com/coracle-k8s/coracle/apis/config/features"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
@@ -34,6 +36,27 @@ func Gates() []string {
 		}
 	}
 	return gates
+}
+
+// Configured returns the resources of a server with a configuration's runtimeConfig and
+// featureGates, and a warning of each gate that has no effect.
+func Configured(runtimeConfig map[string]string, featureGates map[string]bool) ([]*registry.Resource, []string, error) {
+	if len(runtimeConfig)+len(featureGates) == 0 {
+		return Default(), nil, nil
+	}
+	gates, err := features.New(featureGates)
+	if err != nil {
+		return nil, nil, fmt.Errorf("setting feature gates: %w", err)
+	}
+	warnings, err := gates.Warnings(Gates())
+	if err != nil {
+		return nil, nil, err
+	}
+	resources, err := Enabled(runtimeConfig, gates.Enabled)
+	if err != nil {
+		return nil, nil, fmt.Errorf("enabling API versions: %w", err)
+	}
+	return resources, warnings, nil
 }
 
 // Enabled returns the resources of a server whose configuration turns versions and

@@ -1,4 +1,4 @@
-package cluster
+package node
 
 import (
 	"testing"
@@ -22,7 +22,7 @@ func TestPodSubnet(t *testing.T) {
 	} {
 		config := &v1alpha1.Cluster{Network: v1alpha1.Network{PodCIDR: c.all}}
 		config.Default()
-		got, err := podSubnet(config.Network, c.node)
+		got, err := PodSubnet(config.Network, c.node)
 		if (err != nil) != (c.want == "") || err == nil && got.String() != c.want {
 			t.Errorf("node %d of %s: got %s, %v; want %q", c.node, c.all, got, err, c.want)
 		}
