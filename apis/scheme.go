@@ -1,4 +1,6 @@
 // Package apis registers the API groups of the folders below it in one scheme.
+//
+// The API of this package is not stable: see docs/api.md.
 package apis
 
 import (

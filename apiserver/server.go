@@ -5,6 +5,8 @@
 // storage/ and etcd/ keep the objects, auth/ and admission/ decide about requests,
 // inprocess/ takes the calls of the other parts of the same process, openapi/ describes the
 // API to clients, connections/ bounds what clients take of the file descriptors.
+//
+// The API of this package is not stable: see docs/api.md.
 package apiserver
 
 import (

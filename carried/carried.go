@@ -5,6 +5,8 @@
 // They come in under the build tag carry, after `make build` has put them,
 // gzipped, into bin/. Without the tag nothing is carried, and nodes look for
 // the programs on PATH.
+//
+// The API of this package is not stable: see docs/api.md.
 package carried
 
 import (

@@ -5,6 +5,8 @@
 //   - Name is its name, as upstream's, and QueueName that of its queue in metrics;
 //   - SetupWithManager, in watch.go, sets what triggers a reconcile;
 //   - Reconcile reads, has a pure function of plan.go decide, and writes.
+//
+// The API of this package is not stable: see docs/api.md.
 package controllers
 
 import (

@@ -13,4 +13,6 @@
 //
 // CoreDNS' own kubernetes plugin keeps a client and caches of its own; here they
 // are shared. Messages and sockets are github.com/miekg/dns, as in CoreDNS.
+//
+// The API of this package is not stable: see docs/api.md.
 package dns

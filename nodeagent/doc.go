@@ -28,4 +28,6 @@
 //  4. A terminal phase (Succeeded, Failed) is never left.
 //  5. Nothing is polled: beside events there are timers for probes, backoffs,
 //     graces and leases, and a slow safety relist.
+//
+// The API of this package is not stable: see docs/api.md.
 package nodeagent

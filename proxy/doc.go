@@ -12,4 +12,6 @@
 //     that a restart does not take working Services away.
 //  4. Start leaves the table in place: connections outlive the proxy. Cleanup
 //     removes it.
+//
+// The API of this package is not stable: see docs/api.md.
 package proxy

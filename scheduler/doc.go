@@ -14,4 +14,6 @@
 //     events, change the cache.
 //  2. A popped pod is always either bound, put back, or gone; never lost.
 //  3. What users read (events, conditions, reasons, metrics) has Kubernetes' words.
+//
+// The API of this package is not stable: see docs/api.md.
 package scheduler

@@ -1,5 +1,7 @@
 // Package admissionregistration installs, defaults and validates the group
 // admissionregistration.k8s.io: webhooks, and policies written in CEL.
+//
+// The API of this package is not stable: see docs/api.md.
 package admissionregistration
 
 import (

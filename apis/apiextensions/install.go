@@ -1,4 +1,6 @@
 // Package apiextensions installs the apiextensions.k8s.io group.
+//
+// The API of this package is not stable: see docs/api.md.
 package apiextensions
 
 import (

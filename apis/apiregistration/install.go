@@ -1,4 +1,6 @@
 // Package apiregistration installs the apiregistration.k8s.io group.
+//
+// The API of this package is not stable: see docs/api.md.
 package apiregistration
 
 import (

@@ -1,5 +1,7 @@
 // Package apiserverinternal installs and validates the group
 // internal.apiserver.k8s.io: in which version API servers store a resource.
+//
+// The API of this package is not stable: see docs/api.md.
 package apiserverinternal
 
 import (

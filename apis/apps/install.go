@@ -1,4 +1,6 @@
 // Package apps installs, defaults and validates the apps group.
+//
+// The API of this package is not stable: see docs/api.md.
 package apps
 
 import (

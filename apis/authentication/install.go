@@ -1,5 +1,7 @@
 // Package authentication installs and validates the authentication.k8s.io
 // group: token requests and reviews. Nothing of it is stored.
+//
+// The API of this package is not stable: see docs/api.md.
 package authentication
 
 import (

@@ -1,5 +1,7 @@
 // Package authorization installs and validates the authorization.k8s.io group:
 // reviews of users' access. Nothing of it is stored.
+//
+// The API of this package is not stable: see docs/api.md.
 package authorization
 
 import (

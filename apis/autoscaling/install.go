@@ -2,6 +2,8 @@
 // autoscaling group: Scale, the kind of every scale subresource, and
 // HorizontalPodAutoscaler, whose hub is v2 and whose v1 keeps in annotations
 // what it has no fields for.
+//
+// The API of this package is not stable: see docs/api.md.
 package autoscaling
 
 import (

@@ -1,4 +1,6 @@
 // Package batch installs, defaults and validates the batch group.
+//
+// The API of this package is not stable: see docs/api.md.
 package batch
 
 import (

@@ -1,5 +1,7 @@
 // Package certificates installs, defaults and validates the group
 // certificates.k8s.io, and has the rules of the cluster's own signers.
+//
+// The API of this package is not stable: see docs/api.md.
 package certificates
 
 import (

@@ -1,4 +1,6 @@
 // Package coordination installs and validates the coordination.k8s.io group.
+//
+// The API of this package is not stable: see docs/api.md.
 package coordination
 
 import (

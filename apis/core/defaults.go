@@ -4,6 +4,8 @@
 //
 // Feature gates that are on by default upstream (v1.37) are on here, and there
 // are no others: DropDisabledPodFields clears the fields of the rest.
+//
+// The API of this package is not stable: see docs/api.md.
 package core
 
 import (

@@ -1,4 +1,6 @@
 // Package discovery installs, defaults and validates the discovery.k8s.io group.
+//
+// The API of this package is not stable: see docs/api.md.
 package discovery
 
 import (

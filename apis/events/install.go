@@ -1,5 +1,7 @@
 // Package events installs the events.k8s.io group over core/v1 Events: core's
 // Event is its hub, so that both groups show the same stored objects.
+//
+// The API of this package is not stable: see docs/api.md.
 package events
 
 import (

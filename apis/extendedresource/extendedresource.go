@@ -1,6 +1,8 @@
 // Package extendedresource distinguishes Kubernetes' own resources from those that nodes or device
 // classes add, see
 // https://kubernetes.io/docs/concepts/configuration/manage-resources-containers/#extended-resources.
+//
+// The API of this package is not stable: see docs/api.md.
 package extendedresource
 
 import (

@@ -1,6 +1,8 @@
 // Package flowcontrol installs, defaults and validates the group
 // flowcontrol.apiserver.k8s.io: which requests the server answers first when it
 // has too many.
+//
+// The API of this package is not stable: see docs/api.md.
 package flowcontrol
 
 import (

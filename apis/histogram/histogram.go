@@ -2,6 +2,8 @@
 // the buckets of their options, and as native histograms besides.
 //
 // See https://kubernetes.io/docs/concepts/cluster-administration/system-metrics/.
+//
+// The API of this package is not stable: see docs/api.md.
 package histogram
 
 import "github.com/prometheus/client_golang/prometheus"

@@ -4,6 +4,8 @@
 // has no second set of types: the Go types of k8s.io/api are registered under
 // their own version and again under `__internal`, so that converting to and
 // from the hub costs nothing.
+//
+// The API of this package is not stable: see docs/api.md.
 package hub
 
 import (

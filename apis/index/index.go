@@ -1,5 +1,7 @@
 // Package index names the field indexes that cluster/ registers on the shared
 // cache, so that every part asks for the same ones and none scans a list.
+//
+// The API of this package is not stable: see docs/api.md.
 package index
 
 import (

@@ -1,5 +1,7 @@
 // Package networking installs, defaults and validates the networking.k8s.io
 // group.
+//
+// The API of this package is not stable: see docs/api.md.
 package networking
 
 import (

@@ -1,5 +1,7 @@
 // Package node installs and validates the node.k8s.io group. It has no defaults:
 // upstream does not round an overhead either, see pkg/apis/node/v1/doc.go.
+//
+// The API of this package is not stable: see docs/api.md.
 package node
 
 import (

@@ -1,4 +1,6 @@
 // Package policy installs and validates the policy group.
+//
+// The API of this package is not stable: see docs/api.md.
 package policy
 
 import (

@@ -4,4 +4,6 @@
 //
 // The rules are those of
 // https://kubernetes.io/docs/concepts/policy/resource-quotas/.
+//
+// The API of this package is not stable: see docs/api.md.
 package quota

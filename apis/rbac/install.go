@@ -1,4 +1,6 @@
 // Package rbac installs, defaults and validates the rbac.authorization.k8s.io group.
+//
+// The API of this package is not stable: see docs/api.md.
 package rbac
 
 import (

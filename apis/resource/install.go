@@ -5,6 +5,8 @@
 // lists as attributes, node allocatable resources, skipped node operations,
 // partition types, compatibility groups) are dropped on the way in, as upstream
 // does; see drop.go.
+//
+// The API of this package is not stable: see docs/api.md.
 package resource
 
 import (

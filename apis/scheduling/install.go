@@ -1,5 +1,7 @@
 // Package scheduling installs, defaults and validates the scheduling.k8s.io
 // group.
+//
+// The API of this package is not stable: see docs/api.md.
 package scheduling
 
 import (

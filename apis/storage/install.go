@@ -1,4 +1,6 @@
 // Package storage installs, defaults and validates the storage.k8s.io group.
+//
+// The API of this package is not stable: see docs/api.md.
 package storage
 
 import (

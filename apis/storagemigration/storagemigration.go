@@ -1,5 +1,7 @@
 // Package storagemigration installs and validates the group
 // storagemigration.k8s.io: requests to store all objects of a resource again.
+//
+// The API of this package is not stable: see docs/api.md.
 package storagemigration
 
 import (

@@ -1,6 +1,8 @@
 // Package admission puts the admission plugins, each a package below this one,
 // into upstream's order:
 // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/.
+//
+// The API of this package is not stable: see docs/api.md.
 package admission
 
 import (

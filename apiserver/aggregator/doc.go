@@ -17,4 +17,6 @@
 //  1. A request is passed on only while its APIService is available.
 //  2. A server gets the user's name from this server and never from the client.
 //  3. All goroutines and connections end with Run's context and the Network.
+//
+// The API of this package is not stable: see docs/api.md.
 package aggregator

@@ -1,6 +1,8 @@
 // Package audit records the requests of each user:
 // https://kubernetes.io/docs/tasks/debug/debug-cluster/audit/. Policy, events
 // and their formats are upstream's.
+//
+// The API of this package is not stable: see docs/api.md.
 package audit
 
 import (

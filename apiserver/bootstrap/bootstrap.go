@@ -1,5 +1,7 @@
 // Package bootstrap creates the objects every Kubernetes cluster has: the
 // system namespaces and the Service by which pods find the API server.
+//
+// The API of this package is not stable: see docs/api.md.
 package bootstrap
 
 import (

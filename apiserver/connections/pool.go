@@ -12,6 +12,8 @@
 // A new connection is accepted as long as there is one to close for it: the oldest of the
 // address that has the most unauthenticated ones. So a flood closes its own connections, and
 // a client that shows credentials within the time that a flood needs to fill the pool stays.
+//
+// The API of this package is not stable: see docs/api.md.
 package connections
 
 import (

@@ -23,4 +23,6 @@
 //  2. A change of a definition ends the watches of its objects, as upstream; a
 //     request that has begun is served to its end by what it began with.
 //  3. All goroutines end with Run's context.
+//
+// The API of this package is not stable: see docs/api.md.
 package customresources

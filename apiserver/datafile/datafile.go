@@ -4,6 +4,8 @@
 // Such a file is used as it is or refused with an *Error. It is never mended: its
 // mode is not tightened either, because that does not take back what others have
 // read.
+//
+// The API of this package is not stable: see docs/api.md.
 package datafile
 
 import (

@@ -4,4 +4,6 @@
 // builds storage, watch cache and request scope when a resource is asked for
 // first. So start-up pays for nothing but the map and discovery, where
 // go-restful routes cost tens of milliseconds and megabytes.
+//
+// The API of this package is not stable: see docs/api.md.
 package dispatch

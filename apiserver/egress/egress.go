@@ -9,6 +9,8 @@
 //
 // Connections by Dial do not go through a proxy of the environment: a transport with Dial
 // has no Proxy.
+//
+// The API of this package is not stable: see docs/api.md.
 package egress
 
 import (

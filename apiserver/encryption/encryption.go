@@ -1,5 +1,7 @@
 // Package encryption encrypts what is stored, by an EncryptionConfiguration:
 // https://kubernetes.io/docs/tasks/administer-cluster/encrypt-data/.
+//
+// The API of this package is not stable: see docs/api.md.
 package encryption
 
 import (

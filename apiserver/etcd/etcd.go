@@ -1,5 +1,7 @@
 // Package etcd runs one etcd member inside this process, without a socket, or
 // connects to one that runs elsewhere.
+//
+// The API of this package is not stable: see docs/api.md.
 package etcd
 
 import (

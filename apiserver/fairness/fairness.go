@@ -8,6 +8,8 @@
 // parts of this process never pass here.
 //
 // See https://kubernetes.io/docs/concepts/cluster-administration/flow-control/.
+//
+// The API of this package is not stable: see docs/api.md.
 package fairness
 
 import (

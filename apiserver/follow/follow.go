@@ -1,4 +1,6 @@
 // Package follow reads configuration files again when they change.
+//
+// The API of this package is not stable: see docs/api.md.
 package follow
 
 import (

@@ -1,5 +1,7 @@
 // Package inprocess carries HTTP requests to a handler in the same process:
 // no socket, no TLS, bodies streamed through a pipe.
+//
+// The API of this package is not stable: see docs/api.md.
 package inprocess
 
 import (

@@ -3,6 +3,8 @@
 // run time costs 0.2 s and 70 MB.
 //
 // `make generate` renders them again (see gen/).
+//
+// The API of this package is not stable: see docs/api.md.
 package openapi
 
 import (

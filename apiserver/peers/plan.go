@@ -14,6 +14,8 @@
 //  2. Addresses are written only over what was read before the Leases were:
 //     an older view never replaces a newer one.
 //  3. The last address stays: a Service without any is of no use.
+//
+// The API of this package is not stable: see docs/api.md.
 package peers
 
 import (

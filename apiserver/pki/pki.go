@@ -9,6 +9,8 @@
 //     that is still being made, a certificate alone one whose key was lost.
 //  2. Certificates signed by an authority are made again whenever they cannot be
 //     used, with a call of Report.
+//
+// The API of this package is not stable: see docs/api.md.
 package pki
 
 import (

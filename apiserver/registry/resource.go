@@ -5,6 +5,8 @@
 // Most resources are a Kind: plain functions over one Go type, from which Kind
 // makes strategies, table, status and scale. Reviews and other resources that
 // store nothing fill a Resource themselves.
+//
+// The API of this package is not stable: see docs/api.md.
 package registry
 
 import (

@@ -24,4 +24,6 @@
 //
 // Connections end with the Network: idle ones that a library's transport keeps
 // would otherwise outlive the server by a minute and a half.
+//
+// The API of this package is not stable: see docs/api.md.
 package services

@@ -3,6 +3,8 @@
 // object they get a struct of their own, but all that it points to is the watch
 // cache's. Through the API every change would be encoded once and decoded again
 // by every informer, and a pod would be in memory twice.
+//
+// The API of this package is not stable: see docs/api.md.
 package shared
 
 import (

@@ -1,4 +1,6 @@
 // Package storage opens the storage of each resource over one shared etcd client.
+//
+// The API of this package is not stable: see docs/api.md.
 package storage
 
 import (

@@ -1,5 +1,7 @@
 // Package addresses binds the addresses that a cluster's API server listens on, and names those
 // by which clients reach it.
+//
+// The API of this package is not stable: see docs/api.md.
 package addresses
 
 import (

@@ -1,4 +1,6 @@
 // Package connector connects the API server to the agents of nodes.
+//
+// The API of this package is not stable: see docs/api.md.
 package connector
 
 import (

@@ -1,5 +1,7 @@
 // Package credentials opens the keys and certificates of a cluster's server, and makes those
 // that are not there yet.
+//
+// The API of this package is not stable: see docs/api.md.
 package credentials
 
 import (

@@ -1,5 +1,7 @@
 // Package identity checks that the files of a cluster's data directory belong together, and
 // refuses to start a cluster that has lost some of them.
+//
+// The API of this package is not stable: see docs/api.md.
 package identity
 
 import (

@@ -1,6 +1,8 @@
 // Package informers is the cache that all parts of a process share: informers
 // sleep until there are objects, report at once when they have synced, and may
 // share their objects with the server.
+//
+// The API of this package is not stable: see docs/api.md.
 package informers
 
 import (

@@ -18,4 +18,6 @@
 //  5. A token is good for Burst joins at once and one more every Refill, and all
 //     tokens together for AllBurst and AllRefill, on all servers together. What is
 //     refused costs nothing.
+//
+// The API of this package is not stable: see docs/api.md.
 package joins

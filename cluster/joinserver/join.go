@@ -1,5 +1,7 @@
 // Package joinserver lets agents of other machines join a cluster: it decides about their requests,
 // see package joins, and signs their certificates.
+//
+// The API of this package is not stable: see docs/api.md.
 package joinserver
 
 import (

@@ -4,6 +4,8 @@
 // expiration, whose group may join and nothing else. An agent gets one string, which
 // also has the hash of the cluster's authority, by which it verifies the server.
 // https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/
+//
+// The API of this package is not stable: see docs/api.md.
 package jointoken
 
 import (

@@ -11,6 +11,8 @@
 //     the token that is of the later version does.
 //  2. A key in a data directory is never replaced by another one.
 //  3. Without the token, what is in etcd reveals only whether a key is the same.
+//
+// The API of this package is not stable: see docs/api.md.
 package keys
 
 import (

@@ -2,4 +2,6 @@
 // of the controllers. A server without others does it from its start to its end. Where several
 // servers share an etcd, each duty has a Lease, and the server that holds the Lease does the
 // duty.
+//
+// The API of this package is not stable: see docs/api.md.
 package leader

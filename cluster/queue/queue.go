@@ -10,6 +10,8 @@
 //  2. An item that is added again keeps the higher of its priorities and the
 //     earlier of its times.
 //  3. Of the same priority, what was ready first is given out first.
+//
+// The API of this package is not stable: see docs/api.md.
 package queue
 
 import (

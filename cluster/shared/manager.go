@@ -1,5 +1,7 @@
 // Package shared makes what all parts of a cluster share: one manager, with one client and one
 // cache, whose objects are those of the API server.
+//
+// The API of this package is not stable: see docs/api.md.
 package shared
 
 import (

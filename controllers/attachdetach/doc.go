@@ -17,4 +17,6 @@
 //  3. status.volumesAttached of a node loses a volume before its
 //     VolumeAttachment goes.
 //  4. VolumeAttachments of other makers, by their names, are left alone.
+//
+// The API of this package is not stable: see docs/api.md.
 package attachdetach

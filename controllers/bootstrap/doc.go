@@ -11,4 +11,6 @@
 //  3. A token Secret is deleted when its expiration has come, by its UID.
 //
 // https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/
+//
+// The API of this package is not stable: see docs/api.md.
 package bootstrap

@@ -15,4 +15,6 @@
 //  3. A request is deleted at its deadline by a timer of its own; nothing polls.
 //
 // See https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/.
+//
+// The API of this package is not stable: see docs/api.md.
 package certificates

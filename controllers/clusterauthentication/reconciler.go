@@ -5,6 +5,8 @@
 // The server writes it when it starts; this controller restores what other clients
 // change or delete meanwhile. It wakes on that ConfigMap. Invariant: its data are
 // those of this server, and nothing else.
+//
+// The API of this package is not stable: see docs/api.md.
 package clusterauthentication
 
 import (

@@ -8,4 +8,6 @@
 //     their own node while it answers and others while it does not.
 //  3. A Service kube-dns that selects pods is a DNS that the user installed: then
 //     there are no endpoints of nodes, and nothing of it is changed.
+//
+// The API of this package is not stable: see docs/api.md.
 package clusterdns

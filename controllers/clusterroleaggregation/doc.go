@@ -11,4 +11,6 @@
 //     order of the selectors and then of names, each once; what others wrote
 //     there is overruled.
 //  2. A role without an aggregation rule is never written, none twice.
+//
+// The API of this package is not stable: see docs/api.md.
 package clusterroleaggregation

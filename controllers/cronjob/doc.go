@@ -9,4 +9,6 @@
 //     listed and gone, is an event.
 //
 // plan.go decides and is pure; schedule.go reads schedules.
+//
+// The API of this package is not stable: see docs/api.md.
 package cronjob

@@ -19,4 +19,6 @@
 //  7. A template is a ControllerRevision (package history); pods have its hash.
 //
 // https://kubernetes.io/docs/concepts/workloads/controllers/daemonset/
+//
+// The API of this package is not stable: see docs/api.md.
 package daemonset

@@ -21,4 +21,6 @@
 //  7. Conditions, reasons, messages, annotations and events are upstream's
 //     (https://kubernetes.io/docs/concepts/workloads/controllers/deployment/):
 //     kubectl rollout reads them.
+//
+// The API of this package is not stable: see docs/api.md.
 package deployment

@@ -18,4 +18,6 @@
 //  4. Before its deletion the pod gets the condition DisruptionTarget.
 //  5. A rule's status is written at most once in rulePeriod for each version of
 //     its specification.
+//
+// The API of this package is not stable: see docs/api.md.
 package devicetainteviction

@@ -14,4 +14,6 @@
 //     deleted is set to False, unless the node's agent set it.
 //
 // https://kubernetes.io/docs/concepts/workloads/pods/disruptions/
+//
+// The API of this package is not stable: see docs/api.md.
 package disruption

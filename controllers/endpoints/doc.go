@@ -16,4 +16,6 @@
 //     endpoints.kubernetes.io/managed-by. Other annotations stay.
 //  4. When a Service is deleted, the Endpoints of its name are deleted too, those
 //     that users wrote among them, unless they are the record of a leader election.
+//
+// The API of this package is not stable: see docs/api.md.
 package endpoints

@@ -22,4 +22,6 @@
 //     the Service are mirrored to them.
 //  5. No plan is made on a cache that lacks this controller's last writes.
 //  6. A Service without pods has one empty slice per address family.
+//
+// The API of this package is not stable: see docs/api.md.
 package endpointslice

@@ -12,4 +12,6 @@
 //     a slice that is as it should be is not written.
 //  4. Only slices with the label of this controller are touched; they go with the
 //     Endpoints, the Service, or its lack of a selector.
+//
+// The API of this package is not stable: see docs/api.md.
 package endpointslicemirroring

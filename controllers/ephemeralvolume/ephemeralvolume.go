@@ -8,6 +8,8 @@
 //  1. A pod that is not being deleted has a claim for each such volume, owned by
 //     it, so that the garbage collector deletes it.
 //  2. A claim of that name that is not the pod's is left alone, with an event.
+//
+// The API of this package is not stable: see docs/api.md.
 package ephemeralvolume
 
 import (

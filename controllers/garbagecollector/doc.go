@@ -34,4 +34,6 @@
 //  6. An owner loses its finalizer orphan only after no listed object refers to
 //     it, whatever informers have reported.
 //  7. One event costs O(owners); deleting an owner costs O(dependents) once.
+//
+// The API of this package is not stable: see docs/api.md.
 package garbagecollector

@@ -18,4 +18,6 @@
 // external.metrics.k8s.io), which others serve.
 //
 // https://kubernetes.io/docs/concepts/workloads/autoscaling/horizontal-pod-autoscale/
+//
+// The API of this package is not stable: see docs/api.md.
 package horizontalpodautoscaler

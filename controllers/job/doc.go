@@ -21,4 +21,6 @@
 // plan.go decides which pods to create and delete, tracking.go what to count;
 // both are pure. What they decide by is in view.go, policy.go (failure and
 // success policies), backoff.go and indexes.go.
+//
+// The API of this package is not stable: see docs/api.md.
 package job

@@ -18,6 +18,8 @@
 //     server are removed there, by a Remover. Data on an agent's node are not
 //     reached: the volume becomes Failed, with a message where they are.
 //  4. A claim whose class allows it grows by asking for more, while it is in use.
+//
+// The API of this package is not stable: see docs/api.md.
 package localpath
 
 import (

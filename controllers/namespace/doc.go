@@ -17,4 +17,6 @@
 //     after 25 ms, then ever more seldom, at most every 5 s.
 //  6. What still holds the namespace up is in its conditions, in upstream's
 //     words.
+//
+// The API of this package is not stable: see docs/api.md.
 package namespace

@@ -14,4 +14,6 @@
 //     while it is expected.
 //  5. A node for which there is none gets one event about that, and a range when
 //     another node goes.
+//
+// The API of this package is not stable: see docs/api.md.
 package nodeipam

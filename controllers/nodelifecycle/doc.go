@@ -26,4 +26,6 @@
 //     all if it is small) while the unhealthy threshold is reached. If every
 //     zone is down entirely, the fault is taken to be the control plane's: no pod
 //     is evicted.
+//
+// The API of this package is not stable: see docs/api.md.
 package nodelifecycle

@@ -7,4 +7,6 @@
 //  1. Of several Services with a port the oldest keeps it; all others are reported.
 //  2. Each wrong port is one Event in upstream's words, and one count, while it
 //     lasts and the process runs.
+//
+// The API of this package is not stable: see docs/api.md.
 package nodeports

@@ -4,6 +4,8 @@
 //
 // It promises that the time changes only when the number of nodes leaves a range
 // that overlaps the next, so that it does not go back and forth.
+//
+// The API of this package is not stable: see docs/api.md.
 package nodettl
 
 import (

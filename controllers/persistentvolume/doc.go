@@ -18,4 +18,6 @@
 //     provisioner made and that is to be deleted becomes Failed.
 //  4. A volume that is to be recycled, hostPath or NFS, is given back when a pod
 //     has emptied it; of other kinds it becomes Failed.
+//
+// The API of this package is not stable: see docs/api.md.
 package persistentvolume

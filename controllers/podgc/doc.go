@@ -12,4 +12,6 @@
 //  3. Deletions are without grace and for the UID that was looked at.
 //  4. An idle cluster is not scanned: only events that can give it work wake it,
 //     and the end of a node's quarantine.
+//
+// The API of this package is not stable: see docs/api.md.
 package podgc

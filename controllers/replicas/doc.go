@@ -19,4 +19,6 @@
 //     the events of a thousand pods end in few writes.
 //  6. An object that is being deleted gets no new pods, and its pods are left to
 //     the garbage collector.
+//
+// The API of this package is not stable: see docs/api.md.
 package replicas

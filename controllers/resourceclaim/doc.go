@@ -17,4 +17,6 @@
 //     from deletion. What was made for a pod that is done is deleted.
 //
 // Claims for PodGroups are not made: upstream's gate for them is off.
+//
+// The API of this package is not stable: see docs/api.md.
 package resourceclaim

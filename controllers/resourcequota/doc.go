@@ -17,4 +17,6 @@
 //  5. A charge for a request that failed after admission, or for an object that
 //     was gone before the cache heard of it, is repaired half a second later;
 //     and every quota is recounted every 5 minutes, whatever happened.
+//
+// The API of this package is not stable: see docs/api.md.
 package resourcequota

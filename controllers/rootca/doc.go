@@ -12,4 +12,6 @@
 //  2. Its annotation kubernetes.io/description is upstream's text; other
 //     annotations and labels stay.
 //  3. Nothing is written to a terminating namespace, and nothing twice.
+//
+// The API of this package is not stable: see docs/api.md.
 package rootca

@@ -14,4 +14,6 @@
 //  3. A namespace that is deleted during the write is not an error.
 //
 // The legacy tokens of accounts, in Secrets, are the concern of package tokens.
+//
+// The API of this package is not stable: see docs/api.md.
 package serviceaccount

@@ -9,6 +9,8 @@
 //  2. One that is being deleted goes when every address of Services in it is in
 //     another range too, and no sooner than a grace period after its deletion,
 //     by which time all allocators have seen that.
+//
+// The API of this package is not stable: see docs/api.md.
 package servicecidr
 
 import (

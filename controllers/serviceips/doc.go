@@ -12,4 +12,6 @@
 //  2. An IPAddress of the allocator whose Service does not have the address goes,
 //     after the time that a request may take.
 //  3. Each repair is an Event, in upstream's words.
+//
+// The API of this package is not stable: see docs/api.md.
 package serviceips

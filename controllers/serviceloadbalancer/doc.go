@@ -14,4 +14,6 @@
 //     it is read or written, unless it had a load balancer from here before.
 //  3. A balancer is called again only if the Service, the nodes or the balancer's
 //     own state changed, or if the last call failed.
+//
+// The API of this package is not stable: see docs/api.md.
 package serviceloadbalancer

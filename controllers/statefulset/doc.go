@@ -21,4 +21,6 @@
 //     that the pods have and the one that they are to get.
 //
 // https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/
+//
+// The API of this package is not stable: see docs/api.md.
 package statefulset

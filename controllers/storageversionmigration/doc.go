@@ -11,4 +11,6 @@
 //  2. Each object is written by a patch that changes nothing. It fails if another
 //     client wrote the object meanwhile, which is as good.
 //  3. A migration ends once, with Succeeded or Failed, and is never looked at again.
+//
+// The API of this package is not stable: see docs/api.md.
 package storageversionmigration

@@ -15,4 +15,6 @@
 //     A restart of the process does not lengthen it where timeAdded is set.
 //  3. When the taints go, so does the deadline, with an event.
 //  4. Before its deletion the pod gets the condition DisruptionTarget.
+//
+// The API of this package is not stable: see docs/api.md.
 package tainteviction

@@ -1,5 +1,7 @@
 // Package ttlafterfinished deletes Jobs spec.ttlSecondsAfterFinished after
 // they have finished, and with them their pods.
+//
+// The API of this package is not stable: see docs/api.md.
 package ttlafterfinished
 
 import (

@@ -10,6 +10,8 @@
 //  1. A claim that waits for another component gets an event, one for each wish.
 //  2. A claim whose volume is of a kind that a driver took over names the driver's
 //     resizer.
+//
+// The API of this package is not stable: see docs/api.md.
 package volumeexpansion
 
 import (

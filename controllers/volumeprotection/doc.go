@@ -18,4 +18,6 @@
 //  3. A bound claim has the condition Unused: with the time since which no pod that
 //     has not ended refers to it, or False if one does. The claim's pods change it,
 //     not the time.
+//
+// The API of this package is not stable: see docs/api.md.
 package volumeprotection

@@ -1,6 +1,8 @@
 // Package agenttest has what tests of the node agent stand on: an API server's
 // stand-in with graceful deletion and informers, and simple volumes and
 // environments. Only tests import it.
+//
+// The API of this package is not stable: see docs/api.md.
 package agenttest
 
 import (

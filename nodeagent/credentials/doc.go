@@ -7,4 +7,6 @@
 //  2. A signer that refused is not asked again for the same pod.
 //  3. Nothing is watched before a pod needs it. All nodes of a process share the
 //     watches of its cache.
+//
+// The API of this package is not stable: see docs/api.md.
 package credentials

@@ -7,4 +7,6 @@
 // https://kubernetes.io/docs/tasks/inject-data-application/define-interdependent-environment-variables/
 // services < envFrom < env; within env a reference sees services and earlier
 // entries of env, but not envFrom.
+//
+// The API of this package is not stable: see docs/api.md.
 package env

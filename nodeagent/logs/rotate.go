@@ -1,4 +1,6 @@
 // Package logs keeps container logs from growing without bounds.
+//
+// The API of this package is not stable: see docs/api.md.
 package logs
 
 import (

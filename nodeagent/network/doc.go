@@ -30,4 +30,6 @@
 //     alone and returns what it removed.
 //  3. In the machine's namespace only forwarding is switched on; no other sysctl
 //     of interfaces that are not the cluster's is touched.
+//
+// The API of this package is not stable: see docs/api.md.
 package network

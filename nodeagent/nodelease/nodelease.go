@@ -1,5 +1,7 @@
 // Package nodelease renews a node's Lease, which shows the control plane that the node lives. See
 // https://kubernetes.io/docs/concepts/architecture/leases/#node-heart-beats.
+//
+// The API of this package is not stable: see docs/api.md.
 package nodelease
 
 import (

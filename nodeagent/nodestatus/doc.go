@@ -3,4 +3,6 @@
 //
 // The status is written when it changes and every StatusInterval besides; the
 // lease is the heartbeat.
+//
+// The API of this package is not stable: see docs/api.md.
 package nodestatus

@@ -11,4 +11,6 @@
 //
 // The same code serves an agent inside the server's process and one on another
 // machine; only the client differs.
+//
+// The API of this package is not stable: see docs/api.md.
 package objects

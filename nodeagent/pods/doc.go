@@ -13,4 +13,6 @@
 //  4. A terminal phase is never left, and a pod reaches one only when no
 //     container of it runs.
 //  5. Planning twice from the same input gives the same output.
+//
+// The API of this package is not stable: see docs/api.md.
 package pods

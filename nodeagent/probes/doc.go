@@ -6,4 +6,6 @@
 // initial delay that fails right after its container started is tried again soon,
 // with growing pauses and without counting as a failure, until its first period
 // is over.
+//
+// The API of this package is not stable: see docs/api.md.
 package probes

@@ -19,4 +19,6 @@
 //     host's network.
 //  2. A pod whose status is already what it should be is not written.
 //  3. A pod is removed only after its deletion was asked for.
+//
+// The API of this package is not stable: see docs/api.md.
 package simulated

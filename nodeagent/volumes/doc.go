@@ -20,4 +20,6 @@
 //  4. Nothing is removed recursively while anything is mounted below it.
 //  5. A container may put any path inside a volume: the kernel resolves such paths
 //     so that no symlink leads out of the volume.
+//
+// The API of this package is not stable: see docs/api.md.
 package volumes

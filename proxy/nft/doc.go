@@ -22,4 +22,6 @@
 //     replaces it as a whole.
 //
 // The shape follows https://kubernetes.io/blog/2025/02/28/nftables-kube-proxy/
+//
+// The API of this package is not stable: see docs/api.md.
 package nft

@@ -10,4 +10,6 @@
 //     snapshot's; a cycle over 1,000 nodes copies the one or two that changed.
 //  3. An assumed pod counts on its node until its binding is confirmed by the
 //     API (SetPod), is taken back (ForgetPod) or the pod is deleted (RemovePod).
+//
+// The API of this package is not stable: see docs/api.md.
 package cache

@@ -8,4 +8,6 @@
 //     is known to be without it; between decision and write there is no gap.
 //  2. An object from an event replaces what was assumed, unless it is older.
 //  3. Objects are shared and never changed.
+//
+// The API of this package is not stable: see docs/api.md.
 package devices

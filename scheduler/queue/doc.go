@@ -12,4 +12,6 @@
 //     refused it returns Queue, or after five minutes.
 //  3. When nothing is active, pods whose refusal was a verdict and not an error
 //     are popped before their backoff ends: an idle scheduler need not wait.
+//
+// The API of this package is not stable: see docs/api.md.
 package queue

@@ -6,6 +6,8 @@
 // the thousandth replica recounts the one node that the one before it went to.
 //
 // Nothing here is safe for concurrent use: it belongs to the scheduling cycle.
+//
+// The API of this package is not stable: see docs/api.md.
 package topology
 
 import (

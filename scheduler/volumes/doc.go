@@ -4,4 +4,6 @@
 //
 // It follows the informers, so that a cycle reads maps and copies nothing. All
 // objects are shared and must not be changed.
+//
+// The API of this package is not stable: see docs/api.md.
 package volumes

@@ -1,5 +1,7 @@
 // Package enablement reads which API versions a configuration turns on and off, in
 // the syntax and with the precedence of kube-apiserver's --runtime-config.
+//
+// The API of this package is not stable: see docs/api.md.
 package enablement
 
 import (

@@ -4,6 +4,8 @@
 // Coracle has no gates of its own: what is honoured is always on, and what is not
 // is missing. Turning a gate off hides the resources that upstream serves only with
 // it, and setting a gate changes nothing else.
+//
+// The API of this package is not stable: see docs/api.md.
 package features
 
 import (

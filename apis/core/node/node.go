@@ -1,5 +1,7 @@
 // Package node answers the questions that many parts ask of a node. Every function is
 // pure.
+//
+// The API of this package is not stable: see docs/api.md.
 package node
 
 import (

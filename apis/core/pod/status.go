@@ -1,6 +1,8 @@
 // Package pod answers the questions that many parts ask of a pod: is it ready,
 // is it over, which quality of service has it, what does it refer to. Every
 // function is pure; those that need the time are given it.
+//
+// The API of this package is not stable: see docs/api.md.
 package pod
 
 import (

@@ -1,5 +1,7 @@
 // Package service answers the questions that many parts ask of a Service. Every function
 // is pure.
+//
+// The API of this package is not stable: see docs/api.md.
 package service
 
 import corev1 "k8s.io/api/core/v1"

@@ -3,4 +3,6 @@
 // the leaves up: options, resources and scheduling, container, volume, pods.
 //
 // The rules are those of pkg/apis/core/validation of Kubernetes.
+//
+// The API of this package is not stable: see docs/api.md.
 package validation

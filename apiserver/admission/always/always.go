@@ -2,6 +2,8 @@
 // AlwaysDeny of
 // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/.
 // They are deprecated, but may be named.
+//
+// The API of this package is not stable: see docs/api.md.
 package always
 
 import (

@@ -1,6 +1,8 @@
 // Package alwayspullimages has every container's image pulled at each start, so that a pod cannot
 // run images that other pods fetched with their credentials. It is AlwaysPullImages of
 // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#alwayspullimages.
+//
+// The API of this package is not stable: see docs/api.md.
 package alwayspullimages
 
 import (

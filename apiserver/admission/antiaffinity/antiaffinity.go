@@ -2,6 +2,8 @@
 // themselves: a required anti-affinity may only be by host name. It is
 // LimitPodHardAntiAffinityTopology of
 // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#limitpodhardantiaffinitytopology.
+//
+// The API of this package is not stable: see docs/api.md.
 package antiaffinity
 
 import (

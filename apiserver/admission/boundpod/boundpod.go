@@ -1,5 +1,7 @@
 // Package boundpod is what admission plugins share that look at changes of pods
 // which have a node already.
+//
+// The API of this package is not stable: see docs/api.md.
 package boundpod
 
 import (

@@ -1,5 +1,7 @@
 // Package certificateapproval lets a user approve or deny a
 // CertificateSigningRequest only with the right to approve for its signer.
+//
+// The API of this package is not stable: see docs/api.md.
 package certificateapproval
 
 import (

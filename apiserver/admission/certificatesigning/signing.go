@@ -1,5 +1,7 @@
 // Package certificatesigning lets a user write a certificate into a
 // CertificateSigningRequest only with the right to sign for its signer.
+//
+// The API of this package is not stable: see docs/api.md.
 package certificatesigning
 
 import (

@@ -1,5 +1,7 @@
 // Package certificatesubjectrestriction refuses requests for client certificates
 // of the group system:masters: such a certificate could not be revoked.
+//
+// The API of this package is not stable: see docs/api.md.
 package certificatesubjectrestriction
 
 import (

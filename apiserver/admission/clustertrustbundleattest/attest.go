@@ -1,5 +1,7 @@
 // Package clustertrustbundleattest lets a user write a ClusterTrustBundle of a
 // signer only with the right to attest for it.
+//
+// The API of this package is not stable: see docs/api.md.
 package clustertrustbundleattest
 
 import (

@@ -1,5 +1,7 @@
 // Package defaultingressclass gives Ingresses that name no class the default
 // one: https://kubernetes.io/docs/concepts/services-networking/ingress/#default-ingress-class.
+//
+// The API of this package is not stable: see docs/api.md.
 package defaultingressclass
 
 import (

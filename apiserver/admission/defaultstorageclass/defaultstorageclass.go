@@ -1,6 +1,8 @@
 // Package defaultstorageclass gives claims that name no StorageClass the
 // default one:
 // https://kubernetes.io/docs/concepts/storage/storage-classes/#default-storageclass.
+//
+// The API of this package is not stable: see docs/api.md.
 package defaultstorageclass
 
 import (

@@ -1,6 +1,8 @@
 // Package denyserviceexternalips refuses further external addresses of Services. It is
 // DenyServiceExternalIPs of
 // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#denyserviceexternalips.
+//
+// The API of this package is not stable: see docs/api.md.
 package denyserviceexternalips
 
 import (

@@ -13,4 +13,6 @@
 //  2. Nothing polls. Configurations are followed by watches of the server's own
 //     storages, params are read when a policy is evaluated.
 //  3. Everything ends with the context of Run.
+//
+// The API of this package is not stable: see docs/api.md.
 package dynamic

@@ -1,6 +1,8 @@
 // Package eventratelimit keeps floods of Events away from storage. It is
 // EventRateLimit of
 // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#eventratelimit.
+//
+// The API of this package is not stable: see docs/api.md.
 package eventratelimit
 
 import (

@@ -2,6 +2,8 @@
 // resource, such as a GPU, onto nodes that are tainted with its name to be kept
 // for them. It is ExtendedResourceToleration of
 // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#extendedresourcetoleration.
+//
+// The API of this package is not stable: see docs/api.md.
 package extendedresourcetoleration
 
 import (

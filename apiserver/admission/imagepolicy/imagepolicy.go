@@ -1,6 +1,8 @@
 // Package imagepolicy asks a service outside whether pods may run their images.
 // It is ImagePolicyWebhook of
 // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#imagepolicywebhook.
+//
+// The API of this package is not stable: see docs/api.md.
 package imagepolicy
 
 import (

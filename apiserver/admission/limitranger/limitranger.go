@@ -1,6 +1,8 @@
 // Package limitranger gives pods the default resources of the LimitRanges of
 // their namespace and refuses pods and claims outside of them:
 // https://kubernetes.io/docs/concepts/policy/limit-range/.
+//
+// The API of this package is not stable: see docs/api.md.
 package limitranger
 
 import (

@@ -1,6 +1,8 @@
 // Package namespaceautoprovision creates the namespaces in which objects are
 // created. It is NamespaceAutoProvision of
 // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#namespaceautoprovision.
+//
+// The API of this package is not stable: see docs/api.md.
 package namespaceautoprovision
 
 import (

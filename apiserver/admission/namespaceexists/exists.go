@@ -2,6 +2,8 @@
 // exist. It is NamespaceExists of
 // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#namespaceexists;
 // NamespaceLifecycle does the same for creations.
+//
+// The API of this package is not stable: see docs/api.md.
 package namespaceexists
 
 import (

@@ -3,6 +3,8 @@
 // is NamespaceLifecycle of
 // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/,
 // without the waiting of the one in k8s.io/apiserver.
+//
+// The API of this package is not stable: see docs/api.md.
 package namespacelifecycle
 
 import (

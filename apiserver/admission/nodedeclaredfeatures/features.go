@@ -2,6 +2,8 @@
 // a feature: those that nodes have are in their status.declaredFeatures. It is
 // NodeDeclaredFeatureValidator of
 // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/.
+//
+// The API of this package is not stable: see docs/api.md.
 package nodedeclaredfeatures
 
 import (

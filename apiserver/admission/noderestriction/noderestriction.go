@@ -3,6 +3,8 @@
 // pods, tokens of its pods. It looks into objects where the node authorizer
 // cannot. See
 // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction.
+//
+// The API of this package is not stable: see docs/api.md.
 package noderestriction
 
 import (

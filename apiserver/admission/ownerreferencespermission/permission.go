@@ -4,6 +4,8 @@
 // OwnerReferencesPermissionEnforcement, see
 // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#ownerreferencespermissionenforcement.
 // It is not on by default there either.
+//
+// The API of this package is not stable: see docs/api.md.
 package ownerreferencespermission
 
 import (

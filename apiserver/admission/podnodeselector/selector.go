@@ -2,6 +2,8 @@
 // annotation, and holds them to what a namespace is allowed. It is
 // PodNodeSelector of
 // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#podnodeselector.
+//
+// The API of this package is not stable: see docs/api.md.
 package podnodeselector
 
 import (

@@ -1,6 +1,8 @@
 // Package podresize refuses new requests of a pod that its node could never
 // grant. It is PodResizeValidator, part of
 // https://kubernetes.io/docs/tasks/configure-pod-container/resize-container-resources/.
+//
+// The API of this package is not stable: see docs/api.md.
 package podresize
 
 import (

@@ -1,6 +1,8 @@
 // Package podsecurity holds pods to the Pod Security Standards that labels of
 // their namespace name: https://kubernetes.io/docs/concepts/security/pod-security-admission/.
 // The standards are k8s.io/pod-security-admission's.
+//
+// The API of this package is not stable: see docs/api.md.
 package podsecurity
 
 import (

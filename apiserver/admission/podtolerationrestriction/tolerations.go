@@ -2,6 +2,8 @@
 // an annotation, and holds them to those that a namespace is allowed. It is
 // PodTolerationRestriction of
 // https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#podtolerationrestriction.
+//
+// The API of this package is not stable: see docs/api.md.
 package podtolerationrestriction
 
 import (

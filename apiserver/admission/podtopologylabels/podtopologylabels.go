@@ -1,5 +1,7 @@
 // Package podtopologylabels copies zone and region of a node to the pods bound
 // to it: https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#podtopologylabels.
+//
+// The API of this package is not stable: see docs/api.md.
 package podtopologylabels
 
 import (

@@ -1,5 +1,7 @@
 // Package priority resolves the priority class of pods:
 // https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption/.
+//
+// The API of this package is not stable: see docs/api.md.
 package priority
 
 import (

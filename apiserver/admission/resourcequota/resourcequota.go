@@ -3,6 +3,8 @@
 // https://kubernetes.io/docs/concepts/policy/resource-quotas/. The evaluation is
 // that of k8s.io/apiserver; requests into namespaces without quotas do not
 // reach it.
+//
+// The API of this package is not stable: see docs/api.md.
 package resourcequota
 
 import (

@@ -1,6 +1,8 @@
 // Package runtimeclass gives pods the overhead, node selector and tolerations
 // of their RuntimeClass:
 // https://kubernetes.io/docs/concepts/containers/runtime-class/.
+//
+// The API of this package is not stable: see docs/api.md.
 package runtimeclass
 
 import (

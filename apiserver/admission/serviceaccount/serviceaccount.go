@@ -2,6 +2,8 @@
 // token as a projected volume at /var/run/secrets/kubernetes.io/serviceaccount,
 // and its image pull secrets. See
 // https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/#serviceaccount-admission-controller.
+//
+// The API of this package is not stable: see docs/api.md.
 package serviceaccount
 
 import (

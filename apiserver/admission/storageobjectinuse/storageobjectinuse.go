@@ -1,6 +1,8 @@
 // Package storageobjectinuse puts finalizers on volumes, claims and volume
 // attributes classes, which controllers take off when nothing uses them any more:
 // https://kubernetes.io/docs/concepts/storage/persistent-volumes/#storage-object-in-use-protection.
+//
+// The API of this package is not stable: see docs/api.md.
 package storageobjectinuse
 
 import (

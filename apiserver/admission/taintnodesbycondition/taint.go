@@ -1,5 +1,7 @@
 // Package taintnodesbycondition taints new nodes as not ready, so that no pod is
 // bound to a node before the node controller has looked at it.
+//
+// The API of this package is not stable: see docs/api.md.
 package taintnodesbycondition
 
 import (

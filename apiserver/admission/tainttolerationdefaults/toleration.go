@@ -1,6 +1,8 @@
 // Package tainttolerationdefaults lets pods stay five minutes on a node that is not ready or
 // unreachable, unless they have tolerations of their own: upstream's DefaultTolerationSeconds, see
 // https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions.
+//
+// The API of this package is not stable: see docs/api.md.
 package tainttolerationdefaults
 
 import (

@@ -1,5 +1,7 @@
 // Package volumeresize lets claims grow only if their class allows it:
 // https://kubernetes.io/docs/concepts/storage/persistent-volumes/#expanding-persistent-volumes-claims.
+//
+// The API of this package is not stable: see docs/api.md.
 package volumeresize
 
 import (

@@ -1,5 +1,7 @@
 // Package abac authorizes by a policy file, a JSON object a line:
 // https://kubernetes.io/docs/reference/access-authn-authz/abac/.
+//
+// The API of this package is not stable: see docs/api.md.
 package abac
 
 import (

@@ -1,6 +1,8 @@
 // Package authn composes the authentication of requests: of a caller in the
 // same process, by a front proxy, a client certificate or a bearer token, or,
 // for health endpoints only, as the anonymous user.
+//
+// The API of this package is not stable: see docs/api.md.
 package authn
 
 import (

@@ -1,5 +1,7 @@
 // Package authz composes the authorization of requests: members of system:masters may
 // do everything, nodes have access to what belongs to them, and RBAC grants the rest.
+//
+// The API of this package is not stable: see docs/api.md.
 package authz
 
 import (

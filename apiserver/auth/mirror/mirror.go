@@ -4,6 +4,8 @@
 //
 // A Mirror costs nothing before it is used: Run waits for the first Sync and only
 // then lists and watches. Nothing polls: Sync and Wait are woken by changes.
+//
+// The API of this package is not stable: see docs/api.md.
 package mirror
 
 import (

@@ -4,6 +4,8 @@
 // rbac.NodeRules has the rights that are the same for all nodes.
 //
 // See https://kubernetes.io/docs/reference/access-authn-authz/node/.
+//
+// The API of this package is not stable: see docs/api.md.
 package node
 
 import (

@@ -13,4 +13,6 @@
 //  2. Until Reconcile has run, a default role or binding that the store lacks
 //     counts as if it were there: reconciling is about to create it, so a
 //     server may be ready before it has written its policy.
+//
+// The API of this package is not stable: see docs/api.md.
 package rbac

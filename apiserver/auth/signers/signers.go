@@ -1,6 +1,8 @@
 // Package signers asks the authorizer whether a user may approve, sign or
 // attest for a signer of certificates. See
 // https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/#authorization.
+//
+// The API of this package is not stable: see docs/api.md.
 package signers
 
 import (

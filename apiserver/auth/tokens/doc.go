@@ -5,4 +5,6 @@
 //
 // See https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/
 // and https://kubernetes.io/docs/tasks/configure-pod-container/configure-service-account/.
+//
+// The API of this package is not stable: see docs/api.md.
 package tokens

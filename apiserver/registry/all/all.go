@@ -1,4 +1,6 @@
 // Package all lists every resource that Coracle serves.
+//
+// The API of this package is not stable: see docs/api.md.
 package all
 
 import (

@@ -1,6 +1,8 @@
 // Package alarm wakes keys at times of an injected clock: one heap and one
 // timer for any number of keys, where a queue's AddAfter would go by the wall
 // clock whatever clock its controller has.
+//
+// The API of this package is not stable: see docs/api.md.
 package alarm
 
 import (

@@ -2,6 +2,8 @@
 // it adopts matching orphans, releases objects whose labels no longer match,
 // and leaves what belongs to others alone. The contract is upstream's
 // design-proposals/api-machinery/controller-ref.md.
+//
+// The API of this package is not stable: see docs/api.md.
 package claim
 
 import (

@@ -5,6 +5,8 @@
 // Creations are counted, because the cache may show an object before the
 // create call has returned its UID; deletions are remembered by UID, because
 // an object may be updated any number of times between the call and its end.
+//
+// The API of this package is not stable: see docs/api.md.
 package expect
 
 import (

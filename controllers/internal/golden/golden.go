@@ -4,6 +4,8 @@
 //	var rewrite = flag.Bool("rewrite", false, "rewrite the transcripts in testdata")
 //
 // and `go test -rewrite` writes what there is now, for the diff to be reviewed.
+//
+// The API of this package is not stable: see docs/api.md.
 package golden
 
 import (

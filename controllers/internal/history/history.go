@@ -7,6 +7,8 @@
 // template gives that template's revision the highest number again.
 //
 // https://kubernetes.io/docs/reference/kubernetes-api/apps/controller-revision-v1/
+//
+// The API of this package is not stable: see docs/api.md.
 package history
 
 import (

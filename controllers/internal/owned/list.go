@@ -14,6 +14,8 @@
 //     already is as good as deleted.
 //  5. A namespace that is being deleted is no failure: there is no event and no
 //     retry.
+//
+// The API of this package is not stable: see docs/api.md.
 package owned
 
 import (

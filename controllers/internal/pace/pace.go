@@ -1,6 +1,8 @@
 // Package pace spaces out the reconciles that a stream of events asks for: the
 // first event after a pause is answered at once, those that follow wait so
 // that many of them end in one reconcile and one status write.
+//
+// The API of this package is not stable: see docs/api.md.
 package pace
 
 import (

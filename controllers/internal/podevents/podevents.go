@@ -1,5 +1,7 @@
 // Package podevents turns the events of pods into requests for the objects that own them, and
 // records which of their controller's own creations and deletions the cache shows by now.
+//
+// The API of this package is not stable: see docs/api.md.
 package podevents
 
 import (

@@ -1,5 +1,7 @@
 // Package scrape has metrics that are counted at each scrape, so that they cost
 // nothing otherwise.
+//
+// The API of this package is not stable: see docs/api.md.
 package scrape
 
 import (

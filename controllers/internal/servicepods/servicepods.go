@@ -5,6 +5,8 @@
 // proportion to its pods. The Pacer therefore lets the first event through at once and
 // makes the next wait for a pause in proportion to the size of the Service: n pods becoming
 // ready one after another cost O(n) looks times a constant, not n looks at n pods.
+//
+// The API of this package is not stable: see docs/api.md.
 package servicepods
 
 import (

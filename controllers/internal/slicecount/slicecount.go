@@ -1,5 +1,7 @@
 // Package slicecount measures EndpointSlices, for the two controllers that write
 // them.
+//
+// The API of this package is not stable: see docs/api.md.
 package slicecount
 
 import (

@@ -1,5 +1,7 @@
 // Package slowstart runs many calls of one kind without flooding a server that
 // refuses them: first one, then twice as many after each batch that succeeded.
+//
+// The API of this package is not stable: see docs/api.md.
 package slowstart
 
 import (

@@ -1,5 +1,7 @@
 // Package subsets brings the subsets of Endpoints into the one form that the API
 // defines for them, for the controllers that write and that read Endpoints.
+//
+// The API of this package is not stable: see docs/api.md.
 package subsets
 
 import (

@@ -1,5 +1,7 @@
 // Package syncs counts and times reconciles by the server's answer, as upstream
 // does for what publishes authorities.
+//
+// The API of this package is not stable: see docs/api.md.
 package syncs
 
 import (

@@ -15,4 +15,6 @@
 //     it was neither used nor made valid again for another one.
 //  4. A user who removes the mark has a day to use the token: changes of a Secret
 //     do not wake the Cleaner.
+//
+// The API of this package is not stable: see docs/api.md.
 package legacytokens

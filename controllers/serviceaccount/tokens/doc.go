@@ -13,4 +13,6 @@
 //     Secret's annotation, is deleted. Absence is read live: a token is not
 //     deleted because a cache is behind.
 //  3. No Secret is made for an account that has none.
+//
+// The API of this package is not stable: see docs/api.md.
 package tokens

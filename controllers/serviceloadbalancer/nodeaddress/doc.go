@@ -12,4 +12,6 @@
 //  2. Ports that the machine itself needs (API server, node agents) are not given.
 //  3. With externalTrafficPolicy Local, only nodes with a ready endpoint are
 //     given, as long as there is any.
+//
+// The API of this package is not stable: see docs/api.md.
 package nodeaddress

@@ -1,6 +1,8 @@
 // Package fake is a container runtime without containers: sandboxes and
 // containers are records that behave by CRI's contract. Tests end containers,
 // break calls, and look at the state.
+//
+// The API of this package is not stable: see docs/api.md.
 package fake
 
 import (

@@ -1,4 +1,6 @@
 // Package defaultbinder binds pods through the pods/binding subresource.
+//
+// The API of this package is not stable: see docs/api.md.
 package defaultbinder
 
 import (

@@ -1,6 +1,8 @@
 // Package defaultpreemption makes room for a pod that fits nowhere by evicting
 // pods of lower priority from one node.
 // https://kubernetes.io/docs/concepts/scheduling-eviction/pod-priority-preemption/
+//
+// The API of this package is not stable: see docs/api.md.
 package defaultpreemption
 
 import (

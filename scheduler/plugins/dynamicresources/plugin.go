@@ -5,6 +5,8 @@
 // https://kubernetes.io/docs/concepts/scheduling-eviction/dynamic-resource-allocation/
 //
 // A pod without claims and without such resources pays a comparison or two.
+//
+// The API of this package is not stable: see docs/api.md.
 package dynamicresources
 
 import (

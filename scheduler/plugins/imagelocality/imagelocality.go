@@ -1,4 +1,6 @@
 // Package imagelocality prefers nodes that have a pod's images already.
+//
+// The API of this package is not stable: see docs/api.md.
 package imagelocality
 
 import (

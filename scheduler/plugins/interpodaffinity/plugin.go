@@ -1,6 +1,8 @@
 // Package interpodaffinity places pods near or away from other pods, by spec.affinity.podAffinity
 // and podAntiAffinity, theirs and those of pods that run already.
 // https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#inter-pod-affinity-and-anti-affinity
+//
+// The API of this package is not stable: see docs/api.md.
 package interpodaffinity
 
 import (

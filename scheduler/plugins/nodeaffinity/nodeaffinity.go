@@ -1,4 +1,6 @@
 // Package nodeaffinity honours spec.nodeSelector and spec.affinity.nodeAffinity.
+//
+// The API of this package is not stable: see docs/api.md.
 package nodeaffinity
 
 import (

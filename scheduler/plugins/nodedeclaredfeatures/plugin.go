@@ -1,6 +1,8 @@
 // Package nodedeclaredfeatures filters nodes by the features that a pod needs of
 // its node's agent, which nodes list in status.declaredFeatures.
 // https://kubernetes.io/docs/concepts/scheduling-eviction/node-declared-features/
+//
+// The API of this package is not stable: see docs/api.md.
 package nodedeclaredfeatures
 
 import (

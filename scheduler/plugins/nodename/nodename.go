@@ -1,4 +1,6 @@
 // Package nodename filters nodes by a pod's spec.nodeName.
+//
+// The API of this package is not stable: see docs/api.md.
 package nodename
 
 import (

@@ -1,4 +1,6 @@
 // Package nodeports keeps two pods from asking for one host port of a node.
+//
+// The API of this package is not stable: see docs/api.md.
 package nodeports
 
 import (

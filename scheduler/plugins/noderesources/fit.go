@@ -1,5 +1,7 @@
 // Package noderesources fits pods into what nodes have left, and prefers nodes
 // with much left (LeastAllocated) whose resources are used evenly (BalancedAllocation).
+//
+// The API of this package is not stable: see docs/api.md.
 package noderesources
 
 import (

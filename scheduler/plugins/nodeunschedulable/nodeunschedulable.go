@@ -1,4 +1,6 @@
 // Package nodeunschedulable keeps pods off cordoned nodes.
+//
+// The API of this package is not stable: see docs/api.md.
 package nodeunschedulable
 
 import (

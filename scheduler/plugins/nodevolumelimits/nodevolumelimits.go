@@ -1,6 +1,8 @@
 // Package nodevolumelimits keeps nodes from getting more volumes of a CSI driver
 // than the driver can attach there.
 // https://kubernetes.io/docs/concepts/storage/storage-limits/
+//
+// The API of this package is not stable: see docs/api.md.
 package nodevolumelimits
 
 import (

@@ -2,6 +2,8 @@
 // their topologySpreadConstraints or, without any, pods of a service or workload
 // loosely over nodes and zones.
 // https://kubernetes.io/docs/concepts/scheduling-eviction/topology-spread-constraints/
+//
+// The API of this package is not stable: see docs/api.md.
 package podtopologyspread
 
 import (

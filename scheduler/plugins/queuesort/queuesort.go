@@ -1,4 +1,6 @@
 // Package queuesort orders the queue: higher priority first, then the pod that waits longer.
+//
+// The API of this package is not stable: see docs/api.md.
 package queuesort
 
 import fwk "k8s.io/kube-scheduler/framework"

@@ -1,5 +1,7 @@
 // Package schedulinggates keeps pods with spec.schedulingGates out of the queue.
 // https://kubernetes.io/docs/concepts/scheduling-eviction/pod-scheduling-readiness/
+//
+// The API of this package is not stable: see docs/api.md.
 package schedulinggates
 
 import (

@@ -1,5 +1,7 @@
 // Package tainttoleration keeps pods off nodes with taints they do not tolerate
 // and prefers nodes with fewer PreferNoSchedule taints.
+//
+// The API of this package is not stable: see docs/api.md.
 package tainttoleration
 
 import (

@@ -2,6 +2,8 @@
 // binds claims that waited for the pod to volumes of the node, or asks for
 // volumes to be made there, and lets the pod be bound when they are.
 // https://kubernetes.io/docs/concepts/storage/storage-classes/#volume-binding-mode
+//
+// The API of this package is not stable: see docs/api.md.
 package volumebinding
 
 import (

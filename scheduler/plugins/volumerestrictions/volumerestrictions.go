@@ -1,6 +1,8 @@
 // Package volumerestrictions keeps pods from sharing what cannot be shared: a
 // claim that is for one pod only (ReadWriteOncePod), and disks that one node may
 // write to once.
+//
+// The API of this package is not stable: see docs/api.md.
 package volumerestrictions
 
 import (

@@ -1,4 +1,6 @@
 // Package volumezone keeps pods in the zones that their volumes' labels name.
+//
+// The API of this package is not stable: see docs/api.md.
 package volumezone
 
 import (

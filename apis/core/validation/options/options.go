@@ -1,4 +1,6 @@
 // Package options holds what the validation of pods depends on besides the pods.
+//
+// The API of this package is not stable: see docs/api.md.
 package options
 
 import (

@@ -1,5 +1,7 @@
 // Package mutatingadmissionpolicy serves admissionregistration.k8s.io/v1
 // MutatingAdmissionPolicies.
+//
+// The API of this package is not stable: see docs/api.md.
 package mutatingadmissionpolicy
 
 import (

@@ -1,5 +1,7 @@
 // Package mutatingadmissionpolicybinding serves admissionregistration.k8s.io/v1
 // MutatingAdmissionPolicyBindings.
+//
+// The API of this package is not stable: see docs/api.md.
 package mutatingadmissionpolicybinding
 
 import (

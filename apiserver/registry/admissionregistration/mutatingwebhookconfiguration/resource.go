@@ -1,5 +1,7 @@
 // Package mutatingwebhookconfiguration serves admissionregistration.k8s.io/v1
 // MutatingWebhookConfigurations.
+//
+// The API of this package is not stable: see docs/api.md.
 package mutatingwebhookconfiguration
 
 import (

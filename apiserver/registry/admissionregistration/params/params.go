@@ -1,6 +1,8 @@
 // Package params keeps users from reading through a policy what they may not
 // read themselves: a user who names the kind of a policy's parameters, or the
 // parameters of a binding, must be allowed to get them.
+//
+// The API of this package is not stable: see docs/api.md.
 package params
 
 import (

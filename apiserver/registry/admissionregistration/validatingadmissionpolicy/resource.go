@@ -1,5 +1,7 @@
 // Package validatingadmissionpolicy serves admissionregistration.k8s.io/v1
 // ValidatingAdmissionPolicies.
+//
+// The API of this package is not stable: see docs/api.md.
 package validatingadmissionpolicy
 
 import (

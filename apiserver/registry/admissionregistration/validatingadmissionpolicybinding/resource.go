@@ -1,5 +1,7 @@
 // Package validatingadmissionpolicybinding serves admissionregistration.k8s.io/v1
 // ValidatingAdmissionPolicyBindings.
+//
+// The API of this package is not stable: see docs/api.md.
 package validatingadmissionpolicybinding
 
 import (

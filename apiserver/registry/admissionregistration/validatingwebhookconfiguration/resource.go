@@ -1,5 +1,7 @@
 // Package validatingwebhookconfiguration serves admissionregistration.k8s.io/v1
 // ValidatingWebhookConfigurations.
+//
+// The API of this package is not stable: see docs/api.md.
 package validatingwebhookconfiguration
 
 import (

@@ -1,5 +1,7 @@
 // Package customresourcedefinition serves CustomResourceDefinitions.
 // apiserver/customresources serves the resources that they define.
+//
+// The API of this package is not stable: see docs/api.md.
 package customresourcedefinition
 
 import (

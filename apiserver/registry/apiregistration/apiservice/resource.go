@@ -1,5 +1,7 @@
 // Package apiservice serves APIServices. apiserver/aggregator serves the groups
 // that they announce.
+//
+// The API of this package is not stable: see docs/api.md.
 package apiservice
 
 import (

@@ -1,4 +1,6 @@
 // Package storageversion serves internal.apiserver.k8s.io/v1alpha1 StorageVersions.
+//
+// The API of this package is not stable: see docs/api.md.
 package storageversion
 
 import (

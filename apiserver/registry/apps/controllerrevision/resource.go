@@ -1,4 +1,6 @@
 // Package controllerrevision serves apps/v1 ControllerRevisions.
+//
+// The API of this package is not stable: see docs/api.md.
 package controllerrevision
 
 import (

@@ -1,4 +1,6 @@
 // Package daemonset serves apps/v1 DaemonSets.
+//
+// The API of this package is not stable: see docs/api.md.
 package daemonset
 
 import (

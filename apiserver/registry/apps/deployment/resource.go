@@ -1,4 +1,6 @@
 // Package deployment serves apps/v1 Deployments.
+//
+// The API of this package is not stable: see docs/api.md.
 package deployment
 
 import (

@@ -1,4 +1,6 @@
 // Package replicaset serves apps/v1 ReplicaSets.
+//
+// The API of this package is not stable: see docs/api.md.
 package replicaset
 
 import (

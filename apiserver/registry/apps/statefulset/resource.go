@@ -1,4 +1,6 @@
 // Package statefulset serves apps/v1 StatefulSets.
+//
+// The API of this package is not stable: see docs/api.md.
 package statefulset
 
 import (

@@ -1,5 +1,7 @@
 // Package selfsubjectreview serves authentication.k8s.io/v1 SelfSubjectReviews:
 // the user of the request itself.
+//
+// The API of this package is not stable: see docs/api.md.
 package selfsubjectreview
 
 import (

@@ -1,5 +1,7 @@
 // Package tokenreview serves authentication.k8s.io/v1 TokenReviews: whose
 // token is this?
+//
+// The API of this package is not stable: see docs/api.md.
 package tokenreview
 
 import (

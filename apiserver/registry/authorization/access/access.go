@@ -1,5 +1,7 @@
 // Package access answers what the access reviews have in common: may this user
 // do that?
+//
+// The API of this package is not stable: see docs/api.md.
 package access
 
 import (

@@ -1,5 +1,7 @@
 // Package localsubjectaccessreview serves authorization.k8s.io/v1
 // LocalSubjectAccessReviews: may this user do that in this namespace?
+//
+// The API of this package is not stable: see docs/api.md.
 package localsubjectaccessreview
 
 import (

@@ -1,5 +1,7 @@
 // Package selfsubjectaccessreview serves authorization.k8s.io/v1
 // SelfSubjectAccessReviews: may I do that?
+//
+// The API of this package is not stable: see docs/api.md.
 package selfsubjectaccessreview
 
 import (

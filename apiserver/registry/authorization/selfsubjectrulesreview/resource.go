@@ -1,5 +1,7 @@
 // Package selfsubjectrulesreview serves authorization.k8s.io/v1
 // SelfSubjectRulesReviews: what may I do in this namespace?
+//
+// The API of this package is not stable: see docs/api.md.
 package selfsubjectrulesreview
 
 import (

@@ -1,5 +1,7 @@
 // Package subjectaccessreview serves authorization.k8s.io/v1
 // SubjectAccessReviews: may this user do that?
+//
+// The API of this package is not stable: see docs/api.md.
 package subjectaccessreview
 
 import (

@@ -1,4 +1,6 @@
 // Package cronjob serves batch/v1 CronJobs.
+//
+// The API of this package is not stable: see docs/api.md.
 package cronjob
 
 import (

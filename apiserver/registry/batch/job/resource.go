@@ -1,4 +1,6 @@
 // Package job serves batch/v1 Jobs.
+//
+// The API of this package is not stable: see docs/api.md.
 package job
 
 import (

@@ -1,5 +1,7 @@
 // Package certificatesigningrequest serves certificates.k8s.io/v1
 // CertificateSigningRequests.
+//
+// The API of this package is not stable: see docs/api.md.
 package certificatesigningrequest
 
 import (

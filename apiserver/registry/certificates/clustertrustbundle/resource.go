@@ -1,4 +1,6 @@
 // Package clustertrustbundle serves certificates.k8s.io/v1 ClusterTrustBundles.
+//
+// The API of this package is not stable: see docs/api.md.
 package clustertrustbundle
 
 import (

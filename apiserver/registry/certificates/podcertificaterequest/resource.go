@@ -1,6 +1,8 @@
 // Package podcertificaterequest serves the PodCertificateRequests of
 // certificates.k8s.io, which are stored as v1beta1, as upstream: v1 has no fields for
 // its deprecated pkixPublicKey and proofOfPossession.
+//
+// The API of this package is not stable: see docs/api.md.
 package podcertificaterequest
 
 import (

@@ -1,4 +1,6 @@
 // Package lease serves coordination.k8s.io/v1 Leases.
+//
+// The API of this package is not stable: see docs/api.md.
 package lease
 
 import (

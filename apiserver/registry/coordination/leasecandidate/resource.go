@@ -1,5 +1,7 @@
 // Package leasecandidate serves LeaseCandidates of coordination.k8s.io/v1beta1,
 // the version that is stored, and v1alpha2.
+//
+// The API of this package is not stable: see docs/api.md.
 package leasecandidate
 
 import (

@@ -1,4 +1,6 @@
 // Package binding serves POST to core/v1 bindings, the older way to bind a pod.
+//
+// The API of this package is not stable: see docs/api.md.
 package binding
 
 import (

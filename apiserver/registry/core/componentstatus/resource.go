@@ -1,5 +1,7 @@
 // Package componentstatus serves core/v1 ComponentStatuses, the old way to ask
 // how a control plane does. They are stored nowhere.
+//
+// The API of this package is not stable: see docs/api.md.
 package componentstatus
 
 import (

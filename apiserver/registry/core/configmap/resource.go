@@ -1,4 +1,6 @@
 // Package configmap serves core/v1 ConfigMaps.
+//
+// The API of this package is not stable: see docs/api.md.
 package configmap
 
 import (

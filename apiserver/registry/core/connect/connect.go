@@ -1,6 +1,8 @@
 // Package connect carries requests of the connect subresources (log, exec,
 // attach, portforward, proxy) to where they are answered: a node's agent, or
 // the address of a pod.
+//
+// The API of this package is not stable: see docs/api.md.
 package connect
 
 import (

@@ -1,4 +1,6 @@
 // Package endpoints serves core/v1 Endpoints.
+//
+// The API of this package is not stable: see docs/api.md.
 package endpoints
 
 import (

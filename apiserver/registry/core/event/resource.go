@@ -1,4 +1,6 @@
 // Package event serves core/v1 Events.
+//
+// The API of this package is not stable: see docs/api.md.
 package event
 
 import (

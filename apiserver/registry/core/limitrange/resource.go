@@ -1,4 +1,6 @@
 // Package limitrange serves core/v1 LimitRanges.
+//
+// The API of this package is not stable: see docs/api.md.
 package limitrange
 
 import (

@@ -3,6 +3,8 @@
 // Deleting a Namespace only marks it Terminating. The namespace controller
 // empties it and then takes away spec.finalizers through the finalize
 // subresource, and with the last of them the Namespace goes.
+//
+// The API of this package is not stable: see docs/api.md.
 package namespace
 
 import (

@@ -1,4 +1,6 @@
 // Package node serves core/v1 Nodes.
+//
+// The API of this package is not stable: see docs/api.md.
 package node
 
 import (

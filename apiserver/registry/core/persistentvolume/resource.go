@@ -1,4 +1,6 @@
 // Package persistentvolume serves core/v1 PersistentVolumes.
+//
+// The API of this package is not stable: see docs/api.md.
 package persistentvolume
 
 import (

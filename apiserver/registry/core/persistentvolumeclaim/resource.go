@@ -1,4 +1,6 @@
 // Package persistentvolumeclaim serves core/v1 PersistentVolumeClaims.
+//
+// The API of this package is not stable: see docs/api.md.
 package persistentvolumeclaim
 
 import (

@@ -1,4 +1,6 @@
 // Package pod serves core/v1 Pods and everything one can do to a running one.
+//
+// The API of this package is not stable: see docs/api.md.
 package pod
 
 import (

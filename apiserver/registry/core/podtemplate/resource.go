@@ -1,4 +1,6 @@
 // Package podtemplate serves core/v1 PodTemplates.
+//
+// The API of this package is not stable: see docs/api.md.
 package podtemplate
 
 import (

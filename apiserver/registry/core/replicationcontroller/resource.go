@@ -1,4 +1,6 @@
 // Package replicationcontroller serves core/v1 ReplicationControllers.
+//
+// The API of this package is not stable: see docs/api.md.
 package replicationcontroller
 
 import (

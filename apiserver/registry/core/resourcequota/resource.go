@@ -1,4 +1,6 @@
 // Package resourcequota serves core/v1 ResourceQuotas.
+//
+// The API of this package is not stable: see docs/api.md.
 package resourcequota
 
 import (

@@ -1,4 +1,6 @@
 // Package secret serves core/v1 Secrets.
+//
+// The API of this package is not stable: see docs/api.md.
 package secret
 
 import (

@@ -1,5 +1,7 @@
 // Package service serves core/v1 Services and gives them their ClusterIPs and
 // node ports.
+//
+// The API of this package is not stable: see docs/api.md.
 package service
 
 import (

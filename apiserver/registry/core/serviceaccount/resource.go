@@ -1,4 +1,6 @@
 // Package serviceaccount serves core/v1 ServiceAccounts and issues their tokens.
+//
+// The API of this package is not stable: see docs/api.md.
 package serviceaccount
 
 import (

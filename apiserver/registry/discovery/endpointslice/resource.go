@@ -1,4 +1,6 @@
 // Package endpointslice serves discovery.k8s.io/v1 EndpointSlices.
+//
+// The API of this package is not stable: see docs/api.md.
 package endpointslice
 
 import (

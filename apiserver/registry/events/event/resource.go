@@ -1,5 +1,7 @@
 // Package event serves events.k8s.io/v1 Events: the stored Events of core/v1
 // by their newer name.
+//
+// The API of this package is not stable: see docs/api.md.
 package event
 
 import (

@@ -1,4 +1,6 @@
 // Package flowschema serves flowcontrol.apiserver.k8s.io/v1 FlowSchemas.
+//
+// The API of this package is not stable: see docs/api.md.
 package flowschema
 
 import (

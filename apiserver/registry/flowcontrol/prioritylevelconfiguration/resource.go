@@ -1,5 +1,7 @@
 // Package prioritylevelconfiguration serves flowcontrol.apiserver.k8s.io/v1
 // PriorityLevelConfigurations.
+//
+// The API of this package is not stable: see docs/api.md.
 package prioritylevelconfiguration
 
 import (

@@ -1,4 +1,6 @@
 // Package ingress serves networking.k8s.io/v1 Ingresses.
+//
+// The API of this package is not stable: see docs/api.md.
 package ingress
 
 import (

@@ -1,4 +1,6 @@
 // Package ingressclass serves networking.k8s.io/v1 IngressClasses.
+//
+// The API of this package is not stable: see docs/api.md.
 package ingressclass
 
 import (

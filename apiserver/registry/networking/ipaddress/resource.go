@@ -1,4 +1,6 @@
 // Package ipaddress serves networking.k8s.io/v1 IPAddresses.
+//
+// The API of this package is not stable: see docs/api.md.
 package ipaddress
 
 import (

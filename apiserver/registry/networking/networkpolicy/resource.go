@@ -1,4 +1,6 @@
 // Package networkpolicy serves networking.k8s.io/v1 NetworkPolicies.
+//
+// The API of this package is not stable: see docs/api.md.
 package networkpolicy
 
 import (

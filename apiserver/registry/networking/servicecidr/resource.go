@@ -1,4 +1,6 @@
 // Package servicecidr serves networking.k8s.io/v1 ServiceCIDRs.
+//
+// The API of this package is not stable: see docs/api.md.
 package servicecidr
 
 import (

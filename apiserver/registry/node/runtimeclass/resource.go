@@ -1,4 +1,6 @@
 // Package runtimeclass serves node.k8s.io/v1 RuntimeClasses.
+//
+// The API of this package is not stable: see docs/api.md.
 package runtimeclass
 
 import (

@@ -1,4 +1,6 @@
 // Package poddisruptionbudget serves policy/v1 PodDisruptionBudgets.
+//
+// The API of this package is not stable: see docs/api.md.
 package poddisruptionbudget
 
 import (

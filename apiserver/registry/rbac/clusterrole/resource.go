@@ -1,4 +1,6 @@
 // Package clusterrole serves rbac.authorization.k8s.io/v1 ClusterRoles.
+//
+// The API of this package is not stable: see docs/api.md.
 package clusterrole
 
 import (

@@ -1,4 +1,6 @@
 // Package clusterrolebinding serves rbac.authorization.k8s.io/v1 ClusterRoleBindings.
+//
+// The API of this package is not stable: see docs/api.md.
 package clusterrolebinding
 
 import (

@@ -1,5 +1,7 @@
 // Package escalation guards the stores of roles and bindings: users grant only
 // permissions that they hold themselves.
+//
+// The API of this package is not stable: see docs/api.md.
 package escalation
 
 import (

@@ -1,4 +1,6 @@
 // Package role serves rbac.authorization.k8s.io/v1 Roles.
+//
+// The API of this package is not stable: see docs/api.md.
 package role
 
 import (

@@ -1,4 +1,6 @@
 // Package rolebinding serves rbac.authorization.k8s.io/v1 RoleBindings.
+//
+// The API of this package is not stable: see docs/api.md.
 package rolebinding
 
 import (

@@ -2,6 +2,8 @@
 // namespace for administrators' access, by rights on resourceclaims/binding for
 // allocating and on resourceclaims/driver for a driver's status. See
 // https://kubernetes.io/docs/concepts/scheduling-eviction/dynamic-resource-allocation/.
+//
+// The API of this package is not stable: see docs/api.md.
 package access
 
 import (

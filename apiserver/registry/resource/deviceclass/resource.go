@@ -1,4 +1,6 @@
 // Package deviceclass serves resource.k8s.io/v1 DeviceClasses.
+//
+// The API of this package is not stable: see docs/api.md.
 package deviceclass
 
 import (

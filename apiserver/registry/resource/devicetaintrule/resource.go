@@ -1,4 +1,6 @@
 // Package devicetaintrule serves resource.k8s.io/v1 DeviceTaintRules.
+//
+// The API of this package is not stable: see docs/api.md.
 package devicetaintrule
 
 import (

@@ -1,4 +1,6 @@
 // Package resourceclaim serves resource.k8s.io/v1 ResourceClaims.
+//
+// The API of this package is not stable: see docs/api.md.
 package resourceclaim
 
 import (

@@ -1,4 +1,6 @@
 // Package resourceclaimtemplate serves resource.k8s.io/v1 ResourceClaimTemplates.
+//
+// The API of this package is not stable: see docs/api.md.
 package resourceclaimtemplate
 
 import (

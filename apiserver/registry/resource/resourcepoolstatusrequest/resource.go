@@ -1,5 +1,7 @@
 // Package resourcepoolstatusrequest serves resource.k8s.io/v1alpha3
 // ResourcePoolStatusRequests.
+//
+// The API of this package is not stable: see docs/api.md.
 package resourcepoolstatusrequest
 
 import (

@@ -1,4 +1,6 @@
 // Package resourceslice serves resource.k8s.io/v1 ResourceSlices.
+//
+// The API of this package is not stable: see docs/api.md.
 package resourceslice
 
 import (

@@ -1,4 +1,6 @@
 // Package priorityclass serves scheduling.k8s.io/v1 PriorityClasses.
+//
+// The API of this package is not stable: see docs/api.md.
 package priorityclass
 
 import (

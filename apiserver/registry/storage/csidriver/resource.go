@@ -1,4 +1,6 @@
 // Package csidriver serves storage.k8s.io/v1 CSIDrivers.
+//
+// The API of this package is not stable: see docs/api.md.
 package csidriver
 
 import (

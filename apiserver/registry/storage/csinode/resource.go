@@ -1,4 +1,6 @@
 // Package csinode serves storage.k8s.io/v1 CSINodes.
+//
+// The API of this package is not stable: see docs/api.md.
 package csinode
 
 import (

@@ -1,4 +1,6 @@
 // Package csistoragecapacity serves storage.k8s.io/v1 CSIStorageCapacities.
+//
+// The API of this package is not stable: see docs/api.md.
 package csistoragecapacity
 
 import (

@@ -1,4 +1,6 @@
 // Package storageclass serves storage.k8s.io/v1 StorageClasses.
+//
+// The API of this package is not stable: see docs/api.md.
 package storageclass
 
 import (

@@ -1,4 +1,6 @@
 // Package volumeattachment serves storage.k8s.io/v1 VolumeAttachments.
+//
+// The API of this package is not stable: see docs/api.md.
 package volumeattachment
 
 import (

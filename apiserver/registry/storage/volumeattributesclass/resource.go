@@ -1,4 +1,6 @@
 // Package volumeattributesclass serves storage.k8s.io/v1 VolumeAttributesClasses.
+//
+// The API of this package is not stable: see docs/api.md.
 package volumeattributesclass
 
 import (

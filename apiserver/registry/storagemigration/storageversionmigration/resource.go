@@ -1,5 +1,7 @@
 // Package storageversionmigration serves storagemigration.k8s.io/v1
 // StorageVersionMigrations.
+//
+// The API of this package is not stable: see docs/api.md.
 package storageversionmigration
 
 import (
