@@ -13,6 +13,7 @@ CARRIED  := $(PROGRAMS:%=carried/bin/%.gz)
 NODEBIN  := build/node/bin
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 DEADCODE := golang.org/x/tools/cmd/deadcode@v0.51.0
+APIDIFF  := golang.org/x/exp/cmd/apidiff@v0.0.0-20261113113407-e3970619a1a4
 DEEPCOPYGEN := k8s.io/code-generator/cmd/deepcopy-gen@v0.37.2
 TIMEOUT  ?= 25m
 ROUNDS   ?= 50
@@ -27,7 +28,7 @@ KUBECTL  := -X k8s.io/component-base/version.gitVersion=$(KUBEVER) -X k8s.io/com
 RACE     := ./apiserver ./apiserver/etcd ./apiserver/inprocess ./apiserver/connections ./apiserver/dispatch ./apiserver/auth/... ./apiserver/admission/... \
 	./controllers/... ./scheduler/... ./nodeagent/simulated ./nodeagent/objects ./nodeagent/probes ./nodeagent/pods ./proxy/model
 
-.PHONY: help up build test race lint bench crash fuzz verify generate generate-config features clean packages
+.PHONY: help up build test race lint apidiff bench crash fuzz verify generate generate-config features clean packages
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t12
@@ -74,12 +75,16 @@ test: build ## Run every test, as root with real containers.
 race: ## Run the tests of the parts that share memory under the race detector.
 	CGO_ENABLED=1 $(GO) test -race -vet=off -timeout $(TIMEOUT) $(RACE)
 
-lint: ## Check format, imports between parts, other systems' types, and that nothing is dead.
+lint: ## Check format, imports between parts, other systems' types, that nothing is dead, and the stable API.
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt"; exit 1; }
 	$(GO) vet ./...
 	$(GO) run ./hack/typecheck ./cmd/coracle
 	hack/deadcode.sh $(DEADCODE)
+	GO="$(GO)" hack/apidiff.sh $(APIDIFF)
 	$(GO) run $(LINT) run
+
+apidiff: ## Compare the API of the stable Go packages with the last tag's (docs/api.md).
+	GO="$(GO)" hack/apidiff.sh $(APIDIFF)
 
 bench: build ## Measure start, memory, throughput; JSON lines.
 	$(GO) run ./test/bench $(ARGS)
