@@ -18,7 +18,7 @@ func newEffectiveVersion() compatibility.EffectiveVersion {
 	return effectiveVersion{compatibility.NewEffectiveVersionFromString(apis.KubernetesMinor(), "", "")}
 }
 
-// Info implements compatibility.EffectiveVersion; it is what /version answers.
+// Info implements compatibility.EffectiveVersion; /version serves it.
 func (v effectiveVersion) Info() *apiversion.Info {
 	binary, emulated, least := v.BinaryVersion(), v.EmulationVersion(), v.MinCompatibilityVersion()
 	return &apiversion.Info{

@@ -117,8 +117,8 @@ func (c *Cluster) Kubeconfig() string { return c.kubeconfig }
 // Config returns the configuration in force.
 func (c *Cluster) Config() *v1alpha1.Cluster { return c.config.DeepCopy() }
 
-// WaitForNodes waits until all nodes of this process are Ready. The error says how many are not,
-// if ctx ends first.
+// WaitForNodes waits until all nodes of this process are Ready. If ctx ends first, the error
+// has the number of ready ones.
 func (c *Cluster) WaitForNodes(ctx context.Context) error {
 	return c.waitForNodes(ctx, c.Cache(), func(int, int) {})
 }

@@ -36,7 +36,7 @@ type controlPlane struct {
 	scheduler atomic.Pointer[scheduler.Scheduler]
 }
 
-// front is what a server has before it runs.
+// front holds the parts of a server that are made before it runs.
 type front struct {
 	addresses   *addresses.Addresses
 	credentials *credentials.Credentials

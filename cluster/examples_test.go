@@ -212,7 +212,7 @@ func ExampleStart_several() {
 	// Output: namespaces "only-one" not found
 }
 
-// Without controllers and scheduler a cluster is what envtest runs: an API server, for suites
+// Without controllers and scheduler a cluster is an API server, as with envtest, for suites
 // that write statuses themselves.
 func ExampleStart_withoutControllers() {
 	c, _, stop := small(func(config *v1alpha1.Cluster) {

@@ -16,11 +16,11 @@ import (
 // or another server has it.
 var ErrNoScheduler = errors.New("the scheduler does not run in this process")
 
-// Explanation says why a pod has no node yet.
+// Explanation has the reasons why a pod has no node yet.
 type Explanation struct {
 	// Node is the pod's node. All else is empty then.
 	Node string
-	// Queue is where the pod waits: active, backoff, unschedulable, gated or in-flight; empty if
+	// Queue is the queue that the pod waits in: active, backoff, unschedulable, gated or in-flight; empty if
 	// the scheduler has not seen the pod yet.
 	Queue string
 	// Gate is the reason that keeps the pod out of the queue, empty if none does.

@@ -25,7 +25,7 @@ type parts struct {
 	manager manager.Manager
 	// duties are the controllers and the scheduler.
 	duties *leader.Duties
-	// done is closed when the manager has ended; err says why, if not by a stop.
+	// done is closed when the manager has ended; err is the reason, unless it was stopped.
 	done chan struct{}
 	err  error
 }

@@ -15,7 +15,7 @@ import (
 
 const sampleFile = "../config/samples/cluster.yaml"
 
-// The sample shows the defaults: strictly decoded it is what an empty file means.
+// The sample shows the defaults: strictly decoded it equals an empty file.
 func TestSampleIsTheDefaults(t *testing.T) {
 	sample, err := v1alpha1.Load(sampleFile)
 	if err != nil {

@@ -145,7 +145,7 @@ func (s *Scheduler) refused(ctx context.Context, state *framework.CycleState, p 
 	var fit *framework.FitError
 	switch {
 	case errors.Is(err, framework.ErrNoNodes):
-		// Any new node may do, which is what NodeName waits for.
+		// Any new node may do; NodeName waits for new nodes.
 		f.unschedulable, f.plugins, f.clearNomination = true, sets.New(nodename.Name), true
 	case errors.As(err, &fit):
 		f.unschedulable = true

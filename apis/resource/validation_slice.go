@@ -101,7 +101,7 @@ type places struct {
 	oneTerm  bool // of the selector
 }
 
-// validate returns which are set; nodeless is what is wrong with a node without a name.
+// validate returns which are set; nodeless is the message for a node without a name.
 func (p places) validate(nodeless string, path *field.Path) (set []string, errs field.ErrorList) {
 	if p.node != nil && *p.node == "" {
 		errs = append(errs, field.Invalid(path.Child("nodeName"), "", nodeless))

@@ -145,7 +145,7 @@ func answers(s *discoveryv1.EndpointSlice, port string) bool {
 		})
 }
 
-// passed and failed are what asking the server led to.
+// passed and failed are results of asking the server.
 func passed() apiregistration.APIServiceCondition {
 	return apiregistration.APIServiceCondition{Type: apiregistration.Available, Status: apiregistration.ConditionTrue, Reason: "Passed", Message: "all checks passed"}
 }

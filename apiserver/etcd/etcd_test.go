@@ -48,7 +48,7 @@ func TestUnusableDirectoryIsAnError(t *testing.T) {
 	NewWithT(t).Expect(err).To(MatchError(ContainSubstring("/proc/none")))
 }
 
-// A log of more than a hundred entries is where etcd drops applied ones from
+// A log of more than a hundred entries makes etcd drop applied ones from
 // memory while raft may still look at them.
 func TestRestartsOnALongLog(t *testing.T) {
 	g := NewWithT(t)

@@ -5,6 +5,6 @@ import (
 	"time"
 )
 
-// Round and Leave are what Start does, once.
+// Round and Leave run the steps of Start once.
 func (m *Member) Round(ctx context.Context) (time.Duration, error) { return m.round(ctx) }
 func (m *Member) Leave(ctx context.Context) error                  { return m.leave(ctx) }

@@ -163,7 +163,7 @@ func makeAuthority(dir string, now time.Time) error {
 type Request struct {
 	// Name of the files in the directory, without ending.
 	Name string
-	// User and Groups are what a client is authenticated as.
+	// User and Groups identify the client.
 	User   string
 	Groups []string
 	// Hosts are the names and IP addresses of a server; without any the

@@ -47,7 +47,7 @@ type Resource struct {
 	Hidden bool
 	// Plural is the resource's name in URLs; Singular defaults to the kind in lower case.
 	Plural, Singular string
-	// ShortNames and Categories are what kubectl accepts instead of Plural.
+	// ShortNames and Categories are names that kubectl accepts instead of Plural.
 	ShortNames, Categories []string
 	// ClusterScoped resources have no namespace.
 	ClusterScoped bool

@@ -117,7 +117,7 @@ func forward(ctx context.Context, store *genericregistry.Store, in watch.Interfa
 func own(ctx context.Context, store *genericregistry.Store, e watch.Event) runtime.Object {
 	if e.Type == watch.Added || e.Type == watch.Modified {
 		if o, err := meta.Accessor(e.Object); err == nil {
-			// Version 0 is what the watch cache has.
+			// At version 0 the watch cache answers.
 			cached, err := store.Get(request.WithNamespace(ctx, o.GetNamespace()), o.GetName(), &metav1.GetOptions{ResourceVersion: "0"})
 			if err == nil && same(cached, o) {
 				return cached

@@ -1,4 +1,4 @@
-// Package host is what real nodes need of the machine, and what they leave on it
+// Package host checks what real nodes need of the machine, and removes what they leave on it
 // outside of their data directory.
 //
 // The API of this package is not stable: see docs/api.md.

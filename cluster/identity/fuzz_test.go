@@ -11,7 +11,7 @@ import (
 )
 
 // FuzzIdentity reads the file of a data directory that identifies its cluster. One
-// that is accepted is what would be written for it.
+// that is accepted equals the one that would be written for it.
 func FuzzIdentity(f *testing.F) {
 	whole := record{fingerprints: map[string]string{keys.Files()[0]: "abc"}, complete: true}.encode()
 	for _, text := range []string{string(whole), "", "\n", identityHead, string(whole[:len(whole)-2]), identityHead + "\n" + sumPrefix + keys.Fingerprint([]byte(identityHead+"\n")) + "\n", strings.Replace(string(whole), "abc", "abd", 1)} {

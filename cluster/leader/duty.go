@@ -21,7 +21,7 @@ type Config struct {
 	Manager manager.Manager
 	// Server connects to the API server, which has the Leases.
 	Server *rest.Config
-	// Election says whether servers are elected, and how often a Lease is renewed.
+	// Election configures whether servers are elected, and how often a Lease is renewed.
 	Election v1alpha1.LeaderElection
 	Clock    clock.WithTicker
 	Logger   logr.Logger

@@ -152,7 +152,7 @@ func plan(c *batchv1.CronJob, status *batchv1.CronJobStatus, now time.Time) Deci
 		return note(warning("UnparseableSchedule", "unparseable schedule: %q : %s", c.Spec.Schedule, err))
 	}
 	from, deadline := since(c, status), podapi.Seconds(ptr.Deref(c.Spec.StartingDeadlineSeconds, 0))
-	// The times of @every count from the last one, so that is where to begin.
+	// The times of @every count from the last one, so the search begins there.
 	_, every := s.(cron.ConstantDelaySchedule)
 	if limit := now.Add(-deadline); c.Spec.StartingDeadlineSeconds != nil && limit.After(from) && !every {
 		from = limit

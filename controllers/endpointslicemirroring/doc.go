@@ -1,5 +1,5 @@
 // Package endpointslicemirroring mirrors Endpoints that users write into
-// EndpointSlices, which is where proxies look.
+// EndpointSlices, which proxies read.
 //
 // It promises:
 //

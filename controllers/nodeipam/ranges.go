@@ -38,8 +38,8 @@ func NewRanges(reserved map[string][]netip.Prefix, ranges ...Range) (*Ranges, er
 const reservedFor = "\x00"
 
 // Reserve returns the ranges of a node that is about to register with them.
-// nodes are all that there are now, and pending is what others that are about to
-// register have. A node that was to register and is in neither is given up.
+// nodes are all that there are now, and pending has the ranges of those that are about to
+// register. A node that was to register and is in neither is given up.
 func (r *Ranges) Reserve(node string, nodes []corev1.Node, pending map[string][]netip.Prefix) ([]netip.Prefix, error) {
 	r.observeAll(nodes)
 	r.mu.Lock()

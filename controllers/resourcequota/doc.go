@@ -3,7 +3,7 @@
 //
 // It promises:
 //
-//  1. status.used is what package apis/quota measures over the objects in the
+//  1. status.used is the sum that package apis/quota measures over the objects in the
 //     cache, for exactly the resources that spec.hard limits and that exist.
 //  2. A change that gives something back (a deletion, a pod that finished, a
 //     Service that is no NodePort any more) is in the status within about

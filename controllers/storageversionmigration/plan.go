@@ -25,7 +25,7 @@ func ended(m *storagemigrationv1.StorageVersionMigration) bool {
 		meta.IsStatusConditionTrue(m.Status.Conditions, string(storagemigrationv1.MigrationFailed))
 }
 
-// running sets the condition with a migration's progress; err is what made it stop for now.
+// running sets the condition with a migration's progress; err is the reason why it stopped for now.
 func running(m *storagemigrationv1.StorageVersionMigration, left, total int, now time.Time, err error) {
 	message := "The migration is running"
 	switch {

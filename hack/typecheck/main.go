@@ -1,4 +1,4 @@
-// Command typecheck tells whether packages, and all that they import, would build on
+// Command typecheck checks whether packages, and all that they import, would build on
 // other systems. It checks types from source, which takes a small part of the time of a
 // build; of other modules' packages it reads declarations only.
 package main

@@ -1,5 +1,5 @@
 // Package model decides, without touching anything, which endpoints serve each
-// port of a Service as seen from one node. Its output is what proxy/nft renders.
+// port of a Service as seen from one node. proxy/nft renders its output.
 //
 // Contract: https://kubernetes.io/docs/reference/networking/virtual-ips/
 //

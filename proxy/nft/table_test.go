@@ -230,7 +230,7 @@ func (f *failing) Run(ctx context.Context, tx *knftables.Transaction) error {
 }
 
 // TestIncrementalEqualsFull is the oracle: after any history, with failures in
-// it, the table is what a fresh one would be.
+// it, the table equals a fresh one.
 func TestIncrementalEqualsFull(t *testing.T) {
 	for seed := range uint64(30) {
 		rnd := rand.New(rand.NewPCG(seed, 1))

@@ -1,4 +1,4 @@
-// Package boundpod is what admission plugins share that look at changes of pods
+// Package boundpod has code of admission plugins that look at changes of pods
 // which have a node already.
 //
 // The API of this package is not stable: see docs/api.md.

@@ -11,7 +11,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 )
 
-// Default returns the resources of a server whose configuration says nothing of versions,
+// Default returns the resources of a server whose configuration does not mention versions,
 // in the order in which discovery shows them: those of stable versions, and hidden what
 // stores one of these in a beta version.
 func Default() []*registry.Resource {

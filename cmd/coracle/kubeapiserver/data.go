@@ -1,6 +1,6 @@
 // Package kubeapiserver has the flags of upstream's kube-apiserver over the
 // configuration of a cluster. flags.csv lists them, as test/conformance/flags writes
-// it; decisions.txt is what was decided about each.
+// it; decisions.txt has the decision about each.
 package kubeapiserver
 
 import (

@@ -69,7 +69,7 @@ type Claimer struct {
 	// Finalizer, when set, is given to what is adopted and taken from what is
 	// released.
 	Finalizer string
-	// Member, when set, is what an object must be beside matching the selector.
+	// Member, when set, must hold for an object besides the selector.
 	Member func(metav1.Object) bool
 
 	rechecked bool

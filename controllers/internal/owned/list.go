@@ -3,7 +3,7 @@
 //
 // Its contract:
 //
-//  1. What belongs to an owner is what its UID is indexed for, and orphans that
+//  1. The objects of an owner are those indexed under its UID, and orphans that
 //     its selector matches; package claim decides and makes it so.
 //  2. A creation or deletion is expected (package expect) before the server is
 //     asked, and taken back if the server refuses: until the cache shows it,
@@ -31,7 +31,7 @@ import (
 )
 
 // List reads a list from the cache and points at its items, which are shared:
-// they must not be changed. items is where list has them.
+// they must not be changed. items points to the field Items of list.
 func List[T any](ctx context.Context, r client.Reader, list client.ObjectList, items *[]T, opts ...client.ListOption) ([]*T, error) {
 	if err := r.List(ctx, list, append(opts, client.UnsafeDisableDeepCopy)...); err != nil {
 		return nil, fmt.Errorf("listing %T: %w", list, err)

@@ -21,7 +21,7 @@ type Config struct {
 	// SandboxImage is the full name of the image of sandboxes, such as
 	// coracle.dev/pause:1.
 	SandboxImage string
-	// CNIConfDir and CNIBinDir are where network plugins are configured and found.
+	// CNIConfDir and CNIBinDir have the configuration of network plugins and their programs.
 	// Defaults: Dir/cni/net.d and BinDir.
 	CNIConfDir, CNIBinDir string
 	// Netns is the path of a network namespace to run in; empty is this process's own.

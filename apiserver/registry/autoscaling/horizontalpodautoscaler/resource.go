@@ -1,5 +1,5 @@
 // Package horizontalpodautoscaler serves HorizontalPodAutoscalers of
-// autoscaling/v2, which is what is stored, and autoscaling/v1.
+// autoscaling/v2, the stored version, and autoscaling/v1.
 //
 // The API of this package is not stable: see docs/api.md.
 package horizontalpodautoscaler
