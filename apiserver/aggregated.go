@@ -33,13 +33,13 @@ func (s *Server) buildAggregator() error {
 		Store:       func() (*genericregistry.Store, error) { return s.dispatcher.Store(apiServices()) },
 		WriteStatus: s.writeAPIServiceStatus,
 		Watch:       s.access.watch,
-		Locals:      s.locals, LocalsChanged: s.changes.channel,
+		Locals:      s.locals, LocalsChanged: s.changes.Next,
 		Service: func(ctx context.Context, namespace, name string) (*corev1.Service, error) {
 			return get[*corev1.Service](ctx, s, "services", namespace, name)
 		},
 		Endpoints: s.endpointSlices, Network: s.services, Certificate: s.config.Proxy,
 		Discovery: s.generic.AggregatedDiscoveryGroupManager.WithSource(aggregated.AggregatorSource), Groups: s.groups.from(ofAggregator),
-		Clock: s.config.Clock, Changed: s.changes.announce, Unavailable: unavailable, Report: s.config.Report,
+		Clock: s.config.Clock, Changed: s.changes.Announce, Unavailable: unavailable, Report: s.config.Report,
 	})
 	if len(s.config.Etcd.Endpoints) > 0 {
 		s.aggregator.Demand()

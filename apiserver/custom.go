@@ -25,7 +25,7 @@ func (s *Server) buildCustom(c *genericapiserver.Config) error {
 		Admission: s.access.chain, Authorizer: s.access.authorizer, MaxRequestBodyBytes: c.MaxRequestBodyBytes, MinRequestTimeout: s.config.Settings.MinRequestTimeout.Duration,
 		Services: s.services, Clock: s.config.Clock,
 		Discovery: s.generic.AggregatedDiscoveryGroupManager.WithSource(aggregated.CRDSource), Groups: s.groups.from(ofDefinitions),
-		Changed: s.changes.announce,
+		Changed: s.changes.Announce,
 	})
 	if err != nil {
 		return err

@@ -21,33 +21,9 @@ type Served struct {
 	Alternative bool
 }
 
-// changes notifies of changes to the set of served resources.
-type changes struct {
-	mu   sync.Mutex
-	next chan struct{}
-}
-
-func (c *changes) announce() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.next != nil {
-		close(c.next)
-		c.next = nil
-	}
-}
-
-func (c *changes) channel() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.next == nil {
-		c.next = make(chan struct{})
-	}
-	return c.next
-}
-
 // ServedChanged is closed when Served changes. Ask for it before Served, or a
 // change may be missed.
-func (s *Server) ServedChanged() <-chan struct{} { return s.changes.channel() }
+func (s *Server) ServedChanged() <-chan struct{} { return s.changes.Next() }
 
 // Served lists the resources that are served now: built-in and custom ones,
 // and those of other servers.

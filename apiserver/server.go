@@ -39,6 +39,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/encryption"
 	"github.com/coracle-k8s/coracle/apiserver/etcd"
 	"github.com/coracle-k8s/coracle/apiserver/fairness"
+	"github.com/coracle-k8s/coracle/apiserver/ondemand"
 	"github.com/coracle-k8s/coracle/apiserver/openapi"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/apiserver/services"
@@ -64,8 +65,9 @@ type Server struct {
 	custom      *customresources.Server
 	aggregator  *aggregator.Server
 	groups      *groups
-	changes     changes
-	health      health
+	// changes are those of the set of served resources.
+	changes ondemand.Changes
+	health  health
 
 	ctx      context.Context // ends with the server
 	cancel   context.CancelFunc

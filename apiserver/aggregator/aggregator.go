@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -18,6 +17,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apiserver/pkg/endpoints/discovery"
 	"k8s.io/apiserver/pkg/endpoints/discovery/aggregated"
 	"k8s.io/apiserver/pkg/endpoints/request"
@@ -29,6 +29,8 @@ import (
 
 	statusmetrics "k8s.io/kube-aggregator/pkg/controllers/status/metrics"
 
+	"github.com/coracle-k8s/coracle/apis/listwatch"
+	"github.com/coracle-k8s/coracle/apiserver/ondemand"
 	"github.com/coracle-k8s/coracle/apiserver/services"
 )
 
@@ -67,10 +69,9 @@ type Config struct {
 type Server struct {
 	config Config
 
-	demand  sync.Once
-	demands chan struct{} // closed by Demand
+	// locals is complete when the APIServices of what is served here are stored.
+	locals  *ondemand.Work
 	listed  chan struct{} // closed when all stored APIServices are known
-	synced  chan struct{} // closed when those of what is served here are stored
 	once    sync.Once     // for listed
 	queue   workqueue.TypedRateLimitingInterface[string]
 	running sync.WaitGroup
@@ -82,77 +83,50 @@ type Server struct {
 	byName  map[string]*apiService
 	remotes map[string]*remote
 	groups  map[string]bool // announced
-	changed chan struct{}   // closed at the next change
+	changes ondemand.Changes
 }
 
 // New makes a server; it does nothing before Run and Demand.
 func New(c Config) *Server {
-	return &Server{config: c, demands: make(chan struct{}), listed: make(chan struct{}), synced: make(chan struct{}), followed: make(chan struct{}), changed: make(chan struct{}),
+	return &Server{config: c, locals: ondemand.New(), listed: make(chan struct{}), followed: make(chan struct{}),
 		byName: map[string]*apiService{}, remotes: map[string]*remote{}, groups: map[string]bool{}}
 }
 
 // Demand starts the server if it was not started yet, and does not wait.
-func (s *Server) Demand() { s.demand.Do(func() { close(s.demands) }) }
+func (s *Server) Demand() { s.locals.Demand() }
 
 // Demanded reports whether it was started.
-func (s *Server) Demanded() bool {
-	select {
-	case <-s.demands:
-		return true
-	default:
-		return false
-	}
-}
+func (s *Server) Demanded() bool { return s.locals.IsDemanded() }
 
 // Sync calls Demand, and returns when the APIServices of all that is served here are stored.
 func (s *Server) Sync(ctx context.Context) error {
-	s.Demand()
-	select {
-	case <-s.synced:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for the APIServices: %w", ctx.Err())
+	if err := s.locals.Await(ctx); err != nil {
+		return fmt.Errorf("waiting for the APIServices: %w", err)
 	}
+	return nil
 }
 
 // Ready fails while the APIServices of what is served here are wanted and not stored.
 func (s *Server) Ready() error {
-	if !s.Demanded() {
-		return nil
-	}
-	select {
-	case <-s.synced:
-		return nil
-	default:
+	if s.locals.Pending() {
 		return errors.New("missing APIServices of what is served here")
 	}
+	return nil
 }
 
 // Settle returns when an APIService is known as of that resource version, or
 // after a second.
 func (s *Server) Settle(ctx context.Context, name, resourceVersion string) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	for {
+	s.changes.Wait(ctx, time.Second, func() bool {
 		s.mu.RLock()
-		known, changed := s.byName[name], s.changed
-		s.mu.RUnlock()
-		if known != nil && !newer(resourceVersion, known.ResourceVersion) {
-			return
+		defer s.mu.RUnlock()
+		known := s.byName[name]
+		if known == nil {
+			return false
 		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-changed:
-		}
-	}
-}
-
-// newer compares resource versions of one server.
-func newer(a, b string) bool {
-	x, errX := strconv.ParseUint(a, 10, 64)
-	y, errY := strconv.ParseUint(b, 10, 64)
-	return errX != nil || errY != nil || x > y
+		order, err := resourceversion.CompareResourceVersion(known.ResourceVersion, resourceVersion)
+		return err == nil && order >= 0
+	})
 }
 
 const (
@@ -167,7 +141,7 @@ func (s *Server) Run(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 		return
-	case <-s.demands:
+	case <-s.locals.Demanded():
 	}
 	// Stores want to know that there is no namespace.
 	ctx = request.WithNamespace(ctx, metav1.NamespaceNone)
@@ -180,7 +154,7 @@ func (s *Server) Run(ctx context.Context) {
 		s.running.Go(func() { s.followBackends(ctx, resource) })
 	}
 	lw := s.config.Watch(schema.GroupResource{Group: "apiregistration.k8s.io", Resource: "apiservices"})
-	cache.NewReflectorWithOptions(listing{lw}, &apiService{}, &feed{s}, cache.ReflectorOptions{}).RunWithContext(ctx)
+	cache.NewReflectorWithOptions(listwatch.Listing(cache.ToListerWatcherWithContext(lw)), &apiService{}, &feed{s}, cache.ReflectorOptions{}).RunWithContext(ctx)
 	s.queue.ShutDown()
 	s.running.Wait()
 	s.mu.Lock()
@@ -192,12 +166,11 @@ func (s *Server) Run(ctx context.Context) {
 
 // followLocals stores the APIServices of what is served here.
 func (s *Server) followLocals(ctx context.Context) {
-	stored := sync.OnceFunc(func() { close(s.synced) })
 	for {
 		changed := s.config.LocalsChanged()
 		var retry <-chan time.Time
 		if err := s.writeLocals(ctx); err == nil {
-			stored()
+			s.locals.Complete()
 		} else if ctx.Err() == nil {
 			s.config.Report(err)
 			retry = s.config.Clock.After(time.Second)
@@ -218,7 +191,7 @@ func (s *Server) followBackends(ctx context.Context, resource schema.GroupResour
 		return
 	case <-s.followed:
 	}
-	cache.NewReflectorWithOptions(listing{s.config.Watch(resource)}, nil, backends{s}, cache.ReflectorOptions{}).RunWithContext(ctx)
+	cache.NewReflectorWithOptions(listwatch.Listing(cache.ToListerWatcherWithContext(s.config.Watch(resource))), nil, backends{s}, cache.ReflectorOptions{}).RunWithContext(ctx)
 }
 
 // backendChanged looks again at the APIServices of a Service.
@@ -252,8 +225,7 @@ func (s *Server) set(all bool, list ...*apiService) {
 		s.route(a)
 	}
 	s.announce()
-	close(s.changed)
-	s.changed = make(chan struct{})
+	s.changes.Announce()
 	s.mu.Unlock()
 	s.config.Changed()
 }
@@ -262,8 +234,7 @@ func (s *Server) unset(name string) {
 	s.mu.Lock()
 	s.drop(name)
 	s.announce()
-	close(s.changed)
-	s.changed = make(chan struct{})
+	s.changes.Announce()
 	s.mu.Unlock()
 	s.config.Changed()
 }

@@ -15,11 +15,6 @@ import (
 	"k8s.io/kube-aggregator/pkg/apis/apiregistration"
 )
 
-// listing makes the reflector take a plain list, which is as good here as a streamed one.
-type listing struct{ cache.ListerWatcher }
-
-func (listing) IsWatchListSemanticsUnSupported() bool { return true }
-
 // feed is the store that the reflector of APIServices writes into.
 type feed struct{ server *Server }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apiserver/pkg/admission"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/endpoints/discovery"
@@ -26,6 +26,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 
+	"github.com/coracle-k8s/coracle/apiserver/ondemand"
 	"github.com/coracle-k8s/coracle/apiserver/services"
 )
 
@@ -60,9 +61,8 @@ type Server struct {
 	codecs     serializer.CodecFactory
 	converters *conversion.CRConverterFactory
 
-	demand  sync.Once
-	demands chan struct{} // closed by Demand
-	synced  chan struct{} // closed when every stored definition is served
+	// stored is complete when every stored definition is served.
+	stored  *ondemand.Work
 	queue   workqueue.TypedRateLimitingInterface[string]
 	running sync.WaitGroup
 
@@ -71,7 +71,7 @@ type Server struct {
 	byName  map[string]*definition
 	// announced are the versions of each group that discovery shows.
 	announced map[string][]string
-	changed   chan struct{} // closed at the next change
+	changes   ondemand.Changes
 }
 
 // definition holds what is known of one CustomResourceDefinition. Requests read
@@ -97,60 +97,33 @@ func New(c Config) (*Server, error) {
 	scheme := newScheme()
 	return &Server{
 		config: c, scheme: scheme, codecs: serializer.NewCodecFactory(scheme), converters: converters,
-		demands: make(chan struct{}), synced: make(chan struct{}), changed: make(chan struct{}),
+		stored: ondemand.New(),
 		byName: map[string]*definition{}, announced: map[string][]string{},
 	}, nil
 }
 
 // Demand starts the machinery if it was not started yet, and does not wait.
 // Before that the server has no definitions.
-func (s *Server) Demand() { s.demand.Do(func() { close(s.demands) }) }
+func (s *Server) Demand() { s.stored.Demand() }
 
 // Sync calls Demand, and returns when every stored definition is served.
 func (s *Server) Sync(ctx context.Context) error {
-	s.Demand()
-	select {
-	case <-s.synced:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("reading the definitions of custom resources: %w", ctx.Err())
+	if err := s.stored.Await(ctx); err != nil {
+		return fmt.Errorf("reading the definitions of custom resources: %w", err)
 	}
+	return nil
 }
 
 // Demanded reports whether the machinery was started.
-func (s *Server) Demanded() bool {
-	select {
-	case <-s.demands:
-		return true
-	default:
-		return false
-	}
-}
+func (s *Server) Demanded() bool { return s.stored.IsDemanded() }
 
 // Ready reports whether no stored definitions are being read.
-func (s *Server) Ready() bool {
-	select {
-	case <-s.demands:
-	default:
-		return true
-	}
-	select {
-	case <-s.synced:
-		return true
-	default:
-		return false
-	}
-}
+func (s *Server) Ready() bool { return !s.stored.Pending() }
 
 // wait waits for the stored definitions, if any were demanded, and reports
 // whether they are known.
 func (s *Server) wait(ctx context.Context) bool {
-	select {
-	case <-s.demands:
-	default:
-		return true
-	}
-	return s.Sync(ctx) == nil
+	return !s.Demanded() || s.Sync(ctx) == nil
 }
 
 // Run follows the definitions, from Demand on until ctx is done, and leaves
@@ -159,7 +132,7 @@ func (s *Server) Run(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 		return
-	case <-s.demands:
+	case <-s.stored.Demanded():
 	}
 	s.queue = workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[string](minRetry, maxRetry))
 	for range writers {
@@ -192,28 +165,18 @@ const settleLimit = time.Second
 // Settle returns when the definition is served as of that resource version, so
 // that its writer finds the effect, or after a second.
 func (s *Server) Settle(ctx context.Context, name, resourceVersion string) {
-	ctx, cancel := context.WithTimeout(ctx, settleLimit)
-	defer cancel()
-	for {
+	s.changes.Wait(ctx, settleLimit, func() bool {
 		s.mu.RLock()
-		d, changed := s.byName[name], s.changed
-		s.mu.RUnlock()
-		if d != nil && !newer(resourceVersion, d.crd.ResourceVersion) {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-changed:
-		}
-	}
+		defer s.mu.RUnlock()
+		d := s.byName[name]
+		return d != nil && !newer(resourceVersion, d.crd.ResourceVersion)
+	})
 }
 
 // newer compares resource versions of one server.
 func newer(a, b string) bool {
-	x, errX := strconv.ParseUint(a, 10, 64)
-	y, errY := strconv.ParseUint(b, 10, 64)
-	return errX != nil || errY != nil || x > y
+	order, err := resourceversion.CompareResourceVersion(a, b)
+	return err != nil || order > 0
 }
 
 // lookup finds the definition that serves a resource, nil if none does.
@@ -252,8 +215,7 @@ func (s *Server) settle(groups map[string]bool) {
 		s.reconsider(group)
 		s.announce(group)
 	}
-	close(s.changed)
-	s.changed = make(chan struct{})
+	s.changes.Announce()
 	s.mu.Unlock()
 	if len(groups) > 0 {
 		s.config.Changed()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/coracle-k8s/coracle/apis/listwatch"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -23,19 +24,11 @@ func (s *Server) follow(ctx context.Context) {
 			return client.Watch(ctx, o)
 		},
 	}
-	cache.NewReflectorWithOptions(listing{source}, &definitionCRD{}, &feed{server: s}, cache.ReflectorOptions{}).RunWithContext(ctx)
+	cache.NewReflectorWithOptions(listwatch.Listing(source), &definitionCRD{}, &feed{server: s}, cache.ReflectorOptions{}).RunWithContext(ctx)
 }
-
-// listing makes the reflector take a plain list, which is as good here as a streamed one.
-type listing struct{ cache.ListerWatcher }
-
-func (listing) IsWatchListSemanticsUnSupported() bool { return true }
 
 // feed is the store that the reflector writes into.
-type feed struct {
-	server *Server
-	listed bool
-}
+type feed struct{ server *Server }
 
 var _ cache.ReflectorStore = &feed{}
 
@@ -74,10 +67,7 @@ func (f *feed) Replace(list []any, _ string) error {
 		}
 	}
 	f.server.take(false, crds...)
-	if !f.listed {
-		f.listed = true
-		close(f.server.synced)
-	}
+	f.server.stored.Complete()
 	return nil
 }
 

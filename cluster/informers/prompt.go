@@ -5,9 +5,8 @@ import (
 	"sync"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"github.com/coracle-k8s/coracle/apis/listwatch"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -46,25 +45,7 @@ func newPromptCache(config *rest.Config, options cache.Options, share Sharing) (
 // opened, and is sent object by object; an informer needs neither.
 func (s Sharing) newInformer(lw toolscache.ListerWatcher, example runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
 	source := s(example, draining{toolscache.ToListerWatcherWithContext(lw)})
-	return toolscache.NewSharedIndexInformer(listing{source}, example, resync, indexers)
-}
-
-// listing is a source of lists, see k8s.io/client-go/util/watchlist.
-type listing struct {
-	toolscache.ListerWatcherWithContext
-}
-
-// IsWatchListSemanticsUnSupported makes the reflector list.
-func (listing) IsWatchListSemanticsUnSupported() bool { return true }
-
-// List implements toolscache.ListerWatcher.
-func (l listing) List(options metav1.ListOptions) (runtime.Object, error) {
-	return l.ListWithContext(context.Background(), options)
-}
-
-// Watch implements toolscache.ListerWatcher.
-func (l listing) Watch(options metav1.ListOptions) (watch.Interface, error) {
-	return l.WatchWithContext(context.Background(), options)
+	return toolscache.NewSharedIndexInformer(listwatch.Listing(source), example, resync, indexers)
 }
 
 // Start implements cache.Informers.

@@ -3,6 +3,7 @@ package objects
 import (
 	"context"
 
+	"github.com/coracle-k8s/coracle/apis/listwatch"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -41,7 +42,7 @@ func (s *Store) listWatch(key Key, e *entry) cache.ListerWatcher {
 			s.mu.Unlock()
 		}
 	}
-	return plainListWatch{&cache.ListWatch{
+	return listwatch.Listing(&cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, o metav1.ListOptions) (runtime.Object, error) {
 			// A list at 0 may predate a ConfigMap created just before its pod.
 			if o.ResourceVersion == "0" {
@@ -57,15 +58,8 @@ func (s *Store) listWatch(key Key, e *entry) cache.ListerWatcher {
 			failed(err)
 			return w, err
 		},
-	}}
+	})
 }
-
-// plainListWatch asks for one list and then a watch, not for a streamed list:
-// of a single object that is the quicker way to a first answer.
-type plainListWatch struct{ *cache.ListWatch }
-
-// IsWatchListSemanticsUnSupported is asked for by the reflector.
-func (plainListWatch) IsWatchListSemanticsUnSupported() bool { return true }
 
 func newList(kind Kind) client.ObjectList {
 	if kind == Secret {

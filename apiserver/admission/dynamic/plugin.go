@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coracle-k8s/coracle/apiserver/ondemand"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/admission"
 )
@@ -26,18 +27,18 @@ type plugin[T admission.Interface] struct {
 	running   sync.WaitGroup // what build started, which ends with its ctx
 
 	checked chan struct{} // closed when the storage was asked
-	wanted  chan struct{} // closed when there is an object, or soon may be
-	want    sync.Once
-	made    chan struct{} // closed when inner or err is set
-	inner   T
-	err     error
+	// making is demanded when there is an object, or soon may be, and complete when inner or
+	// err is set.
+	making *ondemand.Work
+	inner  T
+	err    error
 }
 
 func newPlugin[T admission.Interface](c Config, build func(context.Context, *sync.WaitGroup) (T, error), resources ...string) *plugin[T] {
 	p := &plugin[T]{
 		Handler: admission.NewHandler(admission.Connect, admission.Create, admission.Delete, admission.Update),
 		config:  c, build: build,
-		checked: make(chan struct{}), wanted: make(chan struct{}), made: make(chan struct{}),
+		checked: make(chan struct{}), making: ondemand.New(),
 	}
 	for _, r := range resources {
 		p.resources = append(p.resources, resource(r))
@@ -45,25 +46,23 @@ func newPlugin[T admission.Interface](c Config, build func(context.Context, *syn
 	return p
 }
 
-func (p *plugin[T]) demand() { p.want.Do(func() { close(p.wanted) }) }
-
 // Run asks the storage, waits for the first object and then makes the plugin,
 // which runs until ctx is done. A plugin runs once.
 func (p *plugin[T]) Run(ctx context.Context) error {
 	for _, r := range p.resources {
 		// After an error it is not known whether there are objects: the plugin is made.
 		if kept, err := p.config.Kept(ctx, r); kept || err != nil {
-			p.demand()
+			p.making.Demand()
 		}
 	}
 	close(p.checked)
 	select {
 	case <-ctx.Done():
 		return nil
-	case <-p.wanted:
+	case <-p.making.Demanded():
 	}
 	p.inner, p.err = p.build(ctx, &p.running)
-	close(p.made)
+	p.making.Complete()
 	<-ctx.Done()
 	p.running.Wait()
 	return nil
@@ -74,17 +73,15 @@ var errNotReady = errors.New("not yet ready to handle request") // upstream's wo
 // awake gives the plugin that a request has to pass, nil if there is none.
 func (p *plugin[T]) awake(ctx context.Context, a admission.Attributes) (inner T, err error) {
 	if a.GetOperation() == admission.Create && slices.Contains(p.resources, a.GetResource().GroupResource()) {
-		p.demand()
+		p.making.Demand()
 	}
 	if exempt(a) {
 		return inner, nil
 	}
-	select {
-	case <-p.made:
+	if p.making.IsComplete() {
 		return p.result(a)
-	default:
-		return p.wait(ctx, a)
 	}
+	return p.wait(ctx, a)
 }
 
 func (p *plugin[T]) wait(ctx context.Context, a admission.Attributes) (inner T, err error) {
@@ -95,14 +92,10 @@ func (p *plugin[T]) wait(ctx context.Context, a admission.Attributes) (inner T, 
 	case <-ctx.Done():
 		return inner, admission.NewForbidden(a, errNotReady)
 	}
-	select {
-	case <-p.wanted:
-	default:
+	if !p.making.IsDemanded() {
 		return inner, nil
 	}
-	select {
-	case <-p.made:
-	case <-ctx.Done():
+	if p.making.Await(ctx) != nil {
 		return inner, admission.NewForbidden(a, errNotReady)
 	}
 	return p.result(a)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/coracle-k8s/coracle/apis/listwatch"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/admission"
@@ -82,7 +83,7 @@ type informer struct {
 }
 
 func newInformer(lw cache.ListerWatcher, of runtime.Object) *informer {
-	return &informer{SharedIndexInformer: cache.NewSharedIndexInformer(listed{lw}, of, 0, cache.Indexers{})}
+	return &informer{SharedIndexInformer: cache.NewSharedIndexInformer(listwatch.Listing(cache.ToListerWatcherWithContext(lw)), of, 0, cache.Indexers{})}
 }
 
 // AddEventHandler implements cache.SharedInformer. The plugins call it once.
@@ -95,8 +96,3 @@ func (i *informer) AddEventHandler(h cache.ResourceEventHandler) (cache.Resource
 func (i *informer) handled() <-chan struct{} {
 	return i.registration.HasSyncedChecker().Done()
 }
-
-// listed reports that the source does not stream lists.
-type listed struct{ cache.ListerWatcher }
-
-func (listed) IsWatchListSemanticsUnSupported() bool { return true }

@@ -36,7 +36,7 @@ func (f *feed[T]) change(obj any, do func(*Mirror[T], T)) error {
 	f.m.mu.Lock()
 	defer f.m.mu.Unlock()
 	do(f.m, o)
-	f.m.announce()
+	f.m.changes.Announce()
 	return nil
 }
 
@@ -51,18 +51,12 @@ func (f *feed[T]) Replace(list []any, _ string) error {
 		}
 		f.m.set(o)
 	}
-	f.m.synced = true
-	f.m.announce()
+	f.m.list.Complete()
+	f.m.changes.Announce()
 	return nil
 }
 
 func (f *feed[T]) Resync() error { return nil }
-
-// plainListWatch makes the reflector list instead of streaming the list from a
-// watch: not every source here streams, and a list from memory is as good.
-type plainListWatch struct{ cache.ListerWatcher }
-
-func (plainListWatch) IsWatchListSemanticsUnSupported() bool { return true }
 
 // FromStorage lists and watches all namespaces of a resource in the API
 // server's own storage, without a request.

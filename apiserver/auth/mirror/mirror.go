@@ -13,6 +13,8 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/coracle-k8s/coracle/apis/listwatch"
+	"github.com/coracle-k8s/coracle/apiserver/ondemand"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/cache"
@@ -34,16 +36,15 @@ type Mirror[T Object] struct {
 	indexes map[string]Index[T]
 	trim    func(T) T
 
-	demand     chan struct{} // closed by the first Sync
-	demandOnce sync.Once
+	// list is demanded by the first Sync, and complete when a whole list was seen.
+	list    *ondemand.Work
+	changes ondemand.Changes
 
 	mu      sync.RWMutex
-	synced  bool
 	stopped bool
 	objects map[string]T
 	values  map[string]map[string][]string     // by object, index: what it is found by
 	byIndex map[string]map[string]map[string]T // by index, value, object
-	changed chan struct{}                      // closed at the next change; nil without waiters
 }
 
 // New makes a mirror of what lw lists, with the given indexes. It does nothing
@@ -56,7 +57,7 @@ func New[T Object](lw cache.ListerWatcher, indexes map[string]Index[T]) *Mirror[
 // to keep of each, after the indexes were computed. It must keep name, namespace
 // and resource version, and may reuse parts but not change them.
 func NewTrimmed[T Object](lw cache.ListerWatcher, indexes map[string]Index[T], trim func(T) T) *Mirror[T] {
-	m := &Mirror[T]{lw: lw, indexes: indexes, trim: trim, demand: make(chan struct{})}
+	m := &Mirror[T]{lw: lw, indexes: indexes, trim: trim, list: ondemand.New()}
 	m.reset(0)
 	return m
 }
@@ -68,10 +69,10 @@ func (m *Mirror[T]) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case <-m.demand:
+	case <-m.list.Demanded():
 	}
 	var zero T
-	cache.NewReflectorWithOptions(plainListWatch{m.lw}, zero, &feed[T]{m}, cache.ReflectorOptions{}).RunWithContext(ctx)
+	cache.NewReflectorWithOptions(listwatch.Listing(cache.ToListerWatcherWithContext(m.lw)), zero, &feed[T]{m}, cache.ReflectorOptions{}).RunWithContext(ctx)
 	return nil
 }
 
@@ -83,11 +84,11 @@ func (m *Mirror[T]) stop() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.stopped = true
-	m.announce()
+	m.changes.Announce()
 }
 
 // Demand starts the mirror if it was not started yet, and does not wait.
-func (m *Mirror[T]) Demand() { m.demandOnce.Do(func() { close(m.demand) }) }
+func (m *Mirror[T]) Demand() { m.list.Demand() }
 
 // Sync starts the mirror if it was not started yet, and returns when it has
 // seen a whole list, or with ctx's error.
@@ -97,11 +98,7 @@ func (m *Mirror[T]) Sync(ctx context.Context) error {
 }
 
 // Synced reports whether the mirror has seen a whole list.
-func (m *Mirror[T]) Synced() bool {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.synced
-}
+func (m *Mirror[T]) Synced() bool { return m.list.IsComplete() }
 
 // Wait returns when the mirror is synced and holds is true (nil is always
 // true), asking again after every change, or with ctx's error or ErrStopped.
@@ -111,11 +108,11 @@ func (m *Mirror[T]) Wait(ctx context.Context, holds func() bool) error {
 		return nil
 	}
 	for {
-		synced, stopped, changed := m.next()
-		if synced && (holds == nil || holds()) {
+		changed := m.changes.Next()
+		if m.Synced() && (holds == nil || holds()) {
 			return nil
 		}
-		if stopped {
+		if m.hasStopped() {
 			return ErrStopped
 		}
 		select {
@@ -126,21 +123,14 @@ func (m *Mirror[T]) Wait(ctx context.Context, holds func() bool) error {
 	}
 }
 
-// next gives the state and a channel that closes at the next change after it.
-func (m *Mirror[T]) next() (synced, stopped bool, changed <-chan struct{}) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.changed == nil {
-		m.changed = make(chan struct{})
-	}
-	return m.synced, m.stopped, m.changed
+func (m *Mirror[T]) hasStopped() bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.stopped
 }
 
 // Changed gives a channel that closes at the next change after this call.
-func (m *Mirror[T]) Changed() <-chan struct{} {
-	_, _, changed := m.next()
-	return changed
-}
+func (m *Mirror[T]) Changed() <-chan struct{} { return m.changes.Next() }
 
 // Get finds an object; namespace is empty for cluster-scoped kinds.
 func (m *Mirror[T]) Get(namespace, name string) (T, bool) {
@@ -237,11 +227,4 @@ func (m *Mirror[T]) unset(k string) {
 	}
 	delete(m.values, k)
 	delete(m.objects, k)
-}
-
-func (m *Mirror[T]) announce() {
-	if m.changed != nil {
-		close(m.changed)
-		m.changed = nil
-	}
 }
