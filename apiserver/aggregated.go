@@ -17,6 +17,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apiserver/aggregator"
 	"github.com/coracle-k8s/coracle/apiserver/registry"
+	"github.com/coracle-k8s/coracle/apiserver/stores"
 )
 
 func apiServices() schema.GroupResource { return apiregistration.Resource("apiservices") }
@@ -26,16 +27,16 @@ func apiServices() schema.GroupResource { return apiregistration.Resource("apise
 // stored while this server runs.
 func (s *Server) buildAggregator() error {
 	unavailable := statusmetrics.New()
-	if err := unavailable.Register(s.access.metrics.Register, s.access.metrics.CustomRegister); err != nil {
+	if err := unavailable.Register(s.access.Metrics.Register, s.access.Metrics.CustomRegister); err != nil {
 		return fmt.Errorf("registering metrics of APIServices: %w", err)
 	}
 	s.aggregator = aggregator.New(aggregator.Config{
-		Store:       func() (*genericregistry.Store, error) { return s.dispatcher.Store(apiServices()) },
+		Store:       func() (*genericregistry.Store, error) { return s.stores.Store(apiServices()) },
 		WriteStatus: s.writeAPIServiceStatus,
-		Watch:       s.access.watch,
+		Watch:       s.stores.Watch,
 		Locals:      s.locals, LocalsChanged: s.changes.Next,
 		Service: func(ctx context.Context, namespace, name string) (*corev1.Service, error) {
-			return get[*corev1.Service](ctx, s, "services", namespace, name)
+			return stores.GetCached[*corev1.Service](ctx, s.stores, "services", namespace, name)
 		},
 		Endpoints: s.endpointSlices, Network: s.services, Certificate: s.config.Proxy,
 		Discovery: s.generic.AggregatedDiscoveryGroupManager.WithSource(aggregated.AggregatorSource), Groups: s.groups.from(ofAggregator),
@@ -81,7 +82,7 @@ func (s *Server) locals() []aggregator.Local {
 }
 
 func (s *Server) writeAPIServiceStatus(ctx context.Context, a *apiregistration.APIService) error {
-	store, err := s.dispatcher.Store(apiServices())
+	store, err := s.stores.Store(apiServices())
 	if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ func (s *Server) buildCustom(c *genericapiserver.Config) error {
 	}
 	s.custom, err = customresources.New(customresources.Config{
 		RESTOptions: s.getter.CustomResources(), Stored: s.getter.Stored, Definitions: definitions,
-		Admission: s.access.chain, Authorizer: s.access.authorizer, MaxRequestBodyBytes: c.MaxRequestBodyBytes, MinRequestTimeout: s.config.Settings.MinRequestTimeout.Duration,
+		Admission: s.access.Chain, Authorizer: s.access.Authorizer, MaxRequestBodyBytes: c.MaxRequestBodyBytes, MinRequestTimeout: s.config.Settings.MinRequestTimeout.Duration,
 		Services: s.services, Clock: s.config.Clock,
 		Discovery: s.generic.AggregatedDiscoveryGroupManager.WithSource(aggregated.CRDSource), Groups: s.groups.from(ofDefinitions),
 		Changed: s.changes.Announce,

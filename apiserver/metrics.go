@@ -35,7 +35,7 @@ func (s *Server) installMetrics(m *mux.PathRecorderMux) {
 	} {
 		register()
 	}
-	gatherers := slices.Concat([]prometheus.Gatherer{legacyregistry.DefaultGatherer, s.ownMetrics(), s.access.metrics}, s.config.Metrics)
+	gatherers := slices.Concat([]prometheus.Gatherer{legacyregistry.DefaultGatherer, s.ownMetrics(), s.access.Metrics}, s.config.Metrics)
 	answer := promhttp.HandlerFor(merged(gatherers), promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})
 	m.Handle("/metrics", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.observeSizes(r.Context())

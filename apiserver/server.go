@@ -31,6 +31,7 @@ import (
 	apistorage "k8s.io/apiserver/pkg/storage"
 	"k8s.io/client-go/rest"
 
+	"github.com/coracle-k8s/coracle/apiserver/access"
 	"github.com/coracle-k8s/coracle/apiserver/aggregator"
 	"github.com/coracle-k8s/coracle/apiserver/audit"
 	"github.com/coracle-k8s/coracle/apiserver/connections"
@@ -44,6 +45,7 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/registry"
 	"github.com/coracle-k8s/coracle/apiserver/services"
 	"github.com/coracle-k8s/coracle/apiserver/storage"
+	"github.com/coracle-k8s/coracle/apiserver/stores"
 )
 
 // Server is a running API server.
@@ -56,7 +58,8 @@ type Server struct {
 	frontend   *frontend
 	// connections are those of the frontend.
 	connections *connections.Pool
-	access      *access
+	access      *access.Access
+	stores      *stores.Stores
 	fairness    *fairness.Filter
 	services    *services.Network
 	docs        *openapi.Documents
@@ -69,14 +72,16 @@ type Server struct {
 	changes ondemand.Changes
 	health  health
 
-	ctx      context.Context // ends with the server
-	cancel   context.CancelFunc
-	running  sync.WaitGroup // what ends with ctx
-	stopOnce sync.Once
-	serving  bool
-	stopping chan struct{} // closed by Stop
-	done     chan struct{} // closed when the frontend has ended
-	err      error         // why, to be read after done
+	ctx     context.Context // ends with the server
+	cancel  context.CancelFunc
+	running sync.WaitGroup // custom resources and aggregation, which end with ctx
+	// controlling are the parts of access control that run, and end with ctx.
+	controlling sync.WaitGroup
+	stopOnce    sync.Once
+	serving     bool
+	stopping    chan struct{} // closed by Stop
+	done        chan struct{} // closed when the frontend has ended
+	err         error         // why, to be read after done
 }
 
 // Start runs a server and returns when it answers. It runs until Stop; ctx
@@ -88,7 +93,7 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	if err := nativeHistograms(); err != nil {
 		return nil, err
 	}
-	s := &Server{config: c, done: make(chan struct{}), stopping: make(chan struct{}), docs: openapi.New(served(c.Resources)), connections: connections.New(c.Connections, c.Clock, c.Report)}
+	s := &Server{config: c, done: make(chan struct{}), stopping: make(chan struct{}), docs: openapi.New(served(c.Resources)), stores: stores.New(), connections: connections.New(c.Connections, c.Clock, c.Report)}
 	s.services = s.newServices()
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	started := make(chan error, 1)
@@ -233,15 +238,14 @@ func (s *Server) build(c *genericapiserver.Config) error {
 	if err := s.openFiles(c); err != nil {
 		return err
 	}
-	access, err := newAccess(s.ctx, s)
-	if err != nil {
+	var err error
+	if s.access, err = access.New(s.ctx, s.accessConfig()); err != nil {
 		return err
 	}
-	s.access = access
-	c.Authentication.RequestHeaderConfig = access.requestHeader
-	c.Authentication.Authenticator, c.Authentication.APIAudiences = access.authenticator, access.audiences
-	c.Authorization.Authorizer, c.RuleResolver = access.authorizer, access.rules
-	c.AdmissionControl = access.chain
+	c.Authentication.RequestHeaderConfig = s.access.RequestHeader
+	c.Authentication.Authenticator, c.Authentication.APIAudiences = s.access.Authenticator, s.access.Audiences
+	c.Authorization.Authorizer, c.RuleResolver = s.access.Authorizer, s.access.Rules
+	c.AdmissionControl = s.access.Chain
 	completed := c.Complete(nil)
 	s.generic, err = completed.New("coracle", genericapiserver.NewEmptyDelegate())
 	if err != nil {
@@ -258,13 +262,14 @@ func (s *Server) build(c *genericapiserver.Config) error {
 	s.docs.AddSource(s.custom)
 	s.docs.AddSource(s.aggregator)
 	s.dispatcher, err = dispatch.New(dispatch.Config{
-		Scheme: s.config.Scheme, Resources: s.config.Resources, Env: s.env(), Admission: access.chain,
-		TypeConverter: s.docs.TypeConverter(), Authorizer: access.authorizer,
+		Scheme: s.config.Scheme, Resources: s.config.Resources, Env: s.env(), Admission: s.access.Chain,
+		TypeConverter: s.docs.TypeConverter(), Authorizer: s.access.Authorizer,
 		Equivalents: s.generic.EquivalentResourceRegistry, MaxRequestBodyBytes: c.MaxRequestBodyBytes, MinRequestTimeout: s.config.Settings.MinRequestTimeout.Duration,
 	})
 	if err != nil {
 		return err
 	}
+	s.stores.Use(s.dispatcher)
 	if err := s.dispatcher.Install(s.generic, discovery.DefaultAddresses{DefaultAddress: c.ExternalAddress}, aggregator.BuiltIn); err != nil {
 		return fmt.Errorf("installing the API: %w", err)
 	}
@@ -273,7 +278,7 @@ func (s *Server) build(c *genericapiserver.Config) error {
 	mux.NotFoundHandler(http.NotFoundHandler())
 	mux.HandlePrefix("/apis/", s.custom)
 	s.docs.Install(mux)
-	access.install(mux)
+	s.access.Discovery.Install(mux.Handle)
 	s.installMetrics(mux)
 	for path, h := range s.config.Extra {
 		mux.Handle(path, h)
@@ -318,23 +323,16 @@ func (s *Server) env() registry.Env {
 	maps.Copy(components, s.config.Components)
 	return registry.Env{
 		Scheme: s.config.Scheme, RESTOptions: s.getter, Clock: s.config.Clock, Nodes: s.config.Nodes,
-		Tokens: s.access.tokens, Authenticator: s.access.authenticator, APIAudiences: s.access.audiences,
-		Authorizer: s.access.authorizer, Rules: s.access.rules, Escalation: s.access.escalation, Services: s.config.Services, Mapper: s.Mapper(), Components: components,
-		Definitions: s.custom, APIServices: s.aggregator, EventTTL: s.config.Settings.EventTTL.Duration, RegisterMetrics: s.access.metrics.MustRegister,
+		Tokens: s.access.Tokens, Authenticator: s.access.Authenticator, APIAudiences: s.access.Audiences,
+		Authorizer: s.access.Authorizer, Rules: s.access.Rules, Escalation: s.access.Escalation, Services: s.config.Services, Mapper: s.Mapper(), Components: components,
+		Definitions: s.custom, APIServices: s.aggregator, EventTTL: s.config.Settings.EventTTL.Duration, RegisterMetrics: s.access.Metrics.MustRegister,
 		MaxTokenExpiration: s.config.Settings.ServiceAccounts.MaxTokenExpiration.Duration, ExtendTokens: *s.config.Settings.ServiceAccounts.ExtendTokenExpiration,
 	}
 }
 
 func (s *Server) run() {
 	s.generic.RunPostStartHooks(s.ctx)
-	if s.encryption != nil {
-		s.access.runners = append(s.access.runners, s.encryption.Run)
-	}
-	s.access.runners = append(s.access.runners, func(ctx context.Context) (err error) {
-		s.health.fairness.during(func() { err = s.fairness.Run(ctx) })
-		return err
-	})
-	s.access.start(s.ctx)
+	s.runAccess()
 	s.running.Go(func() { s.health.custom.during(func() { s.custom.Run(s.ctx) }) })
 	s.running.Go(func() { s.health.aggregator.during(func() { s.aggregator.Run(s.ctx) }) })
 	s.serving = true
@@ -367,5 +365,5 @@ func (s *Server) Err() error { return s.err }
 // LegacyToken signs a token without an end, bound to a Secret, for the
 // controller that fills such Secrets.
 func (s *Server) LegacyToken(sa *corev1.ServiceAccount, secret *corev1.Secret) (string, error) {
-	return s.access.signer.IssueLegacy(sa.Namespace, *ref(sa), secret.Name)
+	return s.access.Signer.IssueLegacy(sa.Namespace, *access.Ref(sa), secret.Name)
 }

@@ -10,13 +10,14 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 
 	"github.com/coracle-k8s/coracle/apiserver/services"
+	"github.com/coracle-k8s/coracle/apiserver/stores"
 )
 
 // newServices finds Services in the server's own watch caches.
 func (s *Server) newServices() *services.Network {
 	return services.New(services.Config{
 		Service: func(ctx context.Context, namespace, name string) (*corev1.Service, error) {
-			return get[*corev1.Service](ctx, s, "services", namespace, name)
+			return stores.GetCached[*corev1.Service](ctx, s.stores, "services", namespace, name)
 		},
 		Endpoints: s.endpointSlices,
 		Self:      s.config.Listeners[0].Addr().String(),
@@ -24,7 +25,7 @@ func (s *Server) newServices() *services.Network {
 }
 
 func (s *Server) endpointSlices(ctx context.Context, namespace, service string) ([]*discoveryv1.EndpointSlice, error) {
-	store, err := s.dispatcher.Store(discoveryv1.Resource("endpointslices"))
+	store, err := s.stores.Store(discoveryv1.Resource("endpointslices"))
 	if err != nil {
 		return nil, err
 	}

@@ -26,9 +26,7 @@ func (s *Server) stop() {
 	s.end("requests of this process", s.config.Loopback.transport.Stop)
 	s.services.Stop()
 	s.end("custom resources and aggregation", s.running.Wait)
-	if s.access != nil {
-		s.end("access control", s.access.stop)
-	}
+	s.end("access control", s.controlling.Wait)
 	if s.audit != nil {
 		s.end("the audit log", func() {
 			if err := s.audit.Close(); err != nil {

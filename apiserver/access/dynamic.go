@@ -1,4 +1,4 @@
-package apiserver
+package access
 
 import (
 	"context"
@@ -24,35 +24,36 @@ import (
 	"github.com/coracle-k8s/coracle/apiserver/admission/dynamic"
 )
 
-// dynamicAdmission connects webhooks and policies to this server.
-func (a *access) dynamicAdmission() *dynamic.Config {
-	s := a.server
+// Schemas returns the merge schema of any kind that is served, nil of others.
+type Schemas func(schema.GroupVersionKind) managedfields.TypeConverter
+
+// dynamicAdmission connects webhooks and policies to the server.
+func (a *Access) dynamicAdmission() *dynamic.Config {
 	c := &dynamic.Config{
-		Watch: a.watch, Kept: s.kept, Namespaces: a.live, Params: &params{server: s},
-		Mapper: &mapper{RESTMapper: s.Mapper(), server: s}, TypeConverter: s.typeConverter,
-		Schemas: schemas{s}, WriteStatus: s.writePolicyStatus, Clock: s.config.Clock,
-		Authorizer: a.authorizer, Services: s.services, Wrap: s.services.Wrap,
+		Watch: a.config.Stores.Watch, Kept: a.config.Kept, Namespaces: a.Live, Params: &params{a.config},
+		Mapper: &mapper{RESTMapper: a.config.Mapper, self: a.config.json()}, TypeConverter: a.config.Schemas,
+		Schemas: schemas{a.config.json()}, WriteStatus: a.config.writePolicyStatus, Clock: a.config.Clock,
+		Authorizer: a.Authorizer, Services: a.config.Services, Wrap: a.config.Services.Wrap,
 	}
-	if s.config.UncheckedPolicies {
+	if a.config.UncheckedPolicies {
 		c.WriteStatus = nil
 	}
 	return c
 }
 
-// typeConverter has the merge schema of any kind that is served, nil of others.
-func (s *Server) typeConverter(gvk schema.GroupVersionKind) managedfields.TypeConverter {
-	if s.config.Scheme.Recognizes(gvk) {
-		return s.docs.TypeConverter()
-	}
-	return s.custom.TypeConverter(gvk.GroupKind())
+// json connects clients of objects without Go types.
+func (c Config) json() *rest.Config {
+	self := rest.CopyConfig(c.Self)
+	self.ContentConfig = rest.ContentConfig{}
+	return self
 }
 
 // schemas asks the server's own OpenAPI, which custom resources are part of.
-type schemas struct{ server *Server }
+type schemas struct{ self *rest.Config }
 
 // ResolveSchema implements resolver.SchemaResolver.
 func (s schemas) ResolveSchema(gvk schema.GroupVersionKind) (*spec.Schema, error) {
-	client, err := discovery.NewDiscoveryClientForConfig(s.server.jsonConfig())
+	client, err := discovery.NewDiscoveryClientForConfig(s.self)
 	if err != nil {
 		return nil, err
 	}
@@ -62,8 +63,8 @@ func (s schemas) ResolveSchema(gvk schema.GroupVersionKind) (*spec.Schema, error
 // policyStatusManager owns what is written into policies' status, as upstream.
 const policyStatusManager = "validatingadmissionpolicy-status"
 
-func (s *Server) writePolicyStatus(ctx context.Context, name string, status admissionv1.ValidatingAdmissionPolicyStatus) error {
-	client, err := admissionclient.NewForConfig(s.RESTConfig())
+func (c Config) writePolicyStatus(ctx context.Context, name string, status admissionv1.ValidatingAdmissionPolicyStatus) error {
+	client, err := admissionclient.NewForConfig(c.Self)
 	if err != nil {
 		return err
 	}
@@ -77,35 +78,14 @@ func (s *Server) writePolicyStatus(ctx context.Context, name string, status admi
 	return err
 }
 
-// kept counts keys, which opens no watch cache. Another server on the same etcd
-// may store objects at any time, so there the answer is yes.
-func (s *Server) kept(ctx context.Context, gr schema.GroupResource) (bool, error) {
-	if len(s.config.Etcd.Endpoints) > 0 {
-		return true, nil
-	}
-	n, err := s.getter.Stored(ctx, gr)
-	return n > 0, err
-}
-
-// jsonConfig returns RESTConfig for clients of objects without Go types.
-func (s *Server) jsonConfig() *rest.Config {
-	c := s.RESTConfig()
-	c.ContentConfig = rest.ContentConfig{}
-	return c
-}
-
 // params reads built-in kinds from their storages, other kinds by request.
-type params struct{ server *Server }
+type params struct{ config Config }
 
 func (p *params) Get(ctx context.Context, gvr schema.GroupVersionResource, namespace, name string) (runtime.Object, error) {
-	if p.server.dispatcher.Stores(gvr) {
-		store, err := p.server.dispatcher.Store(gvr.GroupResource())
-		if err != nil {
-			return nil, err
-		}
-		return store.Get(reading(ctx, gvr.GroupResource(), namespace), name, &metav1.GetOptions{})
+	if p.config.Stores.Has(gvr) {
+		return p.config.Stores.Get(ctx, gvr.GroupResource(), namespace, name)
 	}
-	c, err := dynamicclient.NewForConfig(p.server.jsonConfig())
+	c, err := dynamicclient.NewForConfig(p.config.json())
 	if err != nil {
 		return nil, err
 	}
@@ -124,14 +104,14 @@ func (p *params) List(ctx context.Context, gvr schema.GroupVersionResource, name
 }
 
 func (p *params) list(ctx context.Context, gvr schema.GroupVersionResource, namespace string, selector labels.Selector) (runtime.Object, error) {
-	if p.server.dispatcher.Stores(gvr) {
-		store, err := p.server.dispatcher.Store(gvr.GroupResource())
+	if p.config.Stores.Has(gvr) {
+		store, err := p.config.Stores.Store(gvr.GroupResource())
 		if err != nil {
 			return nil, err
 		}
 		return store.List(request.WithNamespace(ctx, namespace), &metainternalversion.ListOptions{LabelSelector: selector})
 	}
-	c, err := dynamicclient.NewForConfig(p.server.jsonConfig())
+	c, err := dynamicclient.NewForConfig(p.config.json())
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +125,7 @@ func (p *params) list(ctx context.Context, gvr schema.GroupVersionResource, name
 // mapper maps the built-in kinds itself, and uses discovery for others.
 type mapper struct {
 	meta.RESTMapper
-	server *Server
+	self *rest.Config
 
 	mu        sync.Mutex
 	discovery *discovery.DiscoveryClient
@@ -206,7 +186,7 @@ func (m *mapper) client() (*discovery.DiscoveryClient, error) {
 	defer m.mu.Unlock()
 	var err error
 	if m.discovery == nil {
-		m.discovery, err = discovery.NewDiscoveryClientForConfig(m.server.jsonConfig())
+		m.discovery, err = discovery.NewDiscoveryClientForConfig(m.self)
 	}
 	return m.discovery, err
 }
