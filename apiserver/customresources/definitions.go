@@ -26,6 +26,7 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 
+	"github.com/coracle-k8s/coracle/apiserver/customresources/codec"
 	"github.com/coracle-k8s/coracle/apiserver/ondemand"
 	"github.com/coracle-k8s/coracle/apiserver/services"
 )
@@ -94,7 +95,7 @@ func New(c Config) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the converters of custom resources: %w", err)
 	}
-	scheme := newScheme()
+	scheme := codec.NewScheme()
 	return &Server{
 		config: c, scheme: scheme, codecs: serializer.NewCodecFactory(scheme), converters: converters,
 		stored: ondemand.New(),

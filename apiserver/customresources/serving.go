@@ -25,6 +25,7 @@ import (
 	"k8s.io/client-go/scale/scheme/autoscalingv1"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 
+	"github.com/coracle-k8s/coracle/apiserver/customresources/codec"
 	"github.com/coracle-k8s/coracle/apiserver/storage"
 )
 
@@ -37,7 +38,7 @@ type serving struct {
 	shared struct {
 		once         sync.Once
 		err          error
-		schemas      *schemas
+		schemas      *codec.Schemas
 		safe, unsafe runtime.ObjectConvertor
 		types        managedfields.TypeConverter
 		equivalents  runtime.EquivalentResourceRegistry
@@ -142,9 +143,9 @@ func (s *serving) close() {
 // share makes what all versions have in common.
 func (s *serving) share() error {
 	sh := &s.shared
-	sh.schemas = &schemas{
-		kind:      schema.GroupKind{Group: s.crd.Spec.Group, Kind: s.crd.Status.AcceptedNames.Kind},
-		byVersion: map[string]*structuralschema.Structural{}, preserveUnknownFields: s.crd.Spec.PreserveUnknownFields, scheme: s.server.scheme,
+	sh.schemas = &codec.Schemas{
+		Kind:      schema.GroupKind{Group: s.crd.Spec.Group, Kind: s.crd.Status.AcceptedNames.Kind},
+		ByVersion: map[string]*structuralschema.Structural{}, PreserveUnknownFields: s.crd.Spec.PreserveUnknownFields, Scheme: s.server.scheme,
 	}
 	sh.equivalents, sh.replicas = runtime.NewEquivalentResourceRegistry(), managedfields.ResourcePathMappings{}
 	for i := range s.crd.Spec.Versions {
@@ -154,7 +155,7 @@ func (s *serving) share() error {
 			return fmt.Errorf("reading the schema of version %s: %w", v.Name, err)
 		}
 		if structural != nil {
-			sh.schemas.byVersion[v.Name] = structural
+			sh.schemas.ByVersion[v.Name] = structural
 		}
 		s.register(v)
 	}
@@ -213,8 +214,8 @@ func (s *serving) register(v *apiextensionsv1.CustomResourceDefinitionVersion) {
 }
 
 func (s *serving) build(spec *apiextensionsv1.CustomResourceDefinitionVersion) (*endpoint, error) {
-	options := optionsScheme(s.gv(spec.Name))
-	t := newTyper(options)
+	options := codec.OptionsScheme(s.gv(spec.Name))
+	t := codec.NewTyper(options)
 	v := &endpoint{deprecated: spec.Deprecated, ready: func(context.Context) error { return nil }}
 	if spec.Deprecated {
 		v.warnings = []string{deprecation(s.crd, spec)}
@@ -233,7 +234,7 @@ func (s *serving) build(spec *apiextensionsv1.CustomResourceDefinitionVersion) (
 	return v, nil
 }
 
-func (s *serving) openStorage(v *endpoint, spec *apiextensionsv1.CustomResourceDefinitionVersion, t typer) error {
+func (s *serving) openStorage(v *endpoint, spec *apiextensionsv1.CustomResourceDefinitionVersion, t codec.Typer) error {
 	names, gv := s.crd.Status.AcceptedNames, s.gv(spec.Name)
 	props, err := internalSchema(spec)
 	if err != nil {
@@ -267,24 +268,24 @@ func (s *serving) openStorage(v *endpoint, spec *apiextensionsv1.CustomResourceD
 	// A column that does not parse leaves the table with those before it.
 	table, _ := tableconvertor.New(columns(spec))
 	strategy := customresource.NewStrategy(t, s.crd.Spec.Scope == apiextensionsv1.NamespaceScoped, gv.WithKind(names.Kind),
-		validator, statusValidator, s.shared.schemas.byVersion[spec.Name], status, scaled, spec.SelectableFields)
+		validator, statusValidator, s.shared.schemas.ByVersion[spec.Name], status, scaled, spec.SelectableFields)
 	v.storage, err = customresource.NewStorage(
 		gv.WithResource(names.Plural).GroupResource(), gv.WithResource(names.Singular).GroupResource(), gv.WithKind(names.Kind), gv.WithKind(names.ListKind),
 		strategy,
-		restOptions{RESTOptionsGetter: s.server.config.RESTOptions, schemas: s.shared.schemas, converter: s.shared.safe, stored: s.gv(stored), decoded: gv},
+		codec.RESTOptions{RESTOptionsGetter: s.server.config.RESTOptions, Schemas: s.shared.schemas, Converter: s.shared.safe, Stored: s.gv(stored), Decoded: gv},
 		names.Categories, table, s.shared.replicas)
 	return err
 }
 
-func (s *serving) makeScopes(v *endpoint, spec *apiextensionsv1.CustomResourceDefinitionVersion, t typer, options *runtime.Scheme) error {
+func (s *serving) makeScopes(v *endpoint, spec *apiextensionsv1.CustomResourceDefinitionVersion, t codec.Typer, options *runtime.Scheme) error {
 	gv := s.gv(spec.Name)
-	media := mediaTypes(t)
+	media := codec.MediaTypes(t)
 	main := handlers.RequestScope{
 		Namer:               handlers.ContextBasedNaming{Namer: meta.NewAccessor(), ClusterScoped: s.crd.Spec.Scope == apiextensionsv1.ClusterScoped},
-		Serializer:          negotiated{schemas: s.shared.schemas, converter: s.shared.safe, media: media},
+		Serializer:          codec.Negotiated{Schemas: s.shared.schemas, Converter: s.shared.safe, Media: media},
 		StandardSerializers: media[:len(media)-1], // without protobuf
 		ParameterCodec:      runtime.NewParameterCodec(options),
-		Creater:             creator{}, Convertor: s.shared.safe, UnsafeConvertor: s.shared.unsafe, Typer: t,
+		Creater:             codec.Creator{}, Convertor: s.shared.safe, UnsafeConvertor: s.shared.unsafe, Typer: t,
 		Defaulter:                optionsDefaulter{schemas: s.shared.schemas, options: options},
 		EquivalentResourceMapper: s.shared.equivalents,
 		Resource:                 gv.WithResource(s.crd.Status.AcceptedNames.Plural),
@@ -341,7 +342,7 @@ func (s *serving) statusResets() map[fieldpath.APIVersion]*fieldpath.Set {
 // optionsDefaulter defaults objects by their schema and options by the scheme
 // of their version.
 type optionsDefaulter struct {
-	schemas *schemas
+	schemas *codec.Schemas
 	options *runtime.Scheme
 }
 

@@ -1,4 +1,4 @@
-package customresources
+package codec
 
 import (
 	"encoding/json"
@@ -34,7 +34,7 @@ func FuzzObjects(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	s := &schemas{kind: schema.GroupKind{Group: "a.b", Kind: "C"}, byVersion: map[string]*structuralschema.Structural{"v1": structural}, scheme: newScheme()}
+	s := &Schemas{Kind: schema.GroupKind{Group: "a.b", Kind: "C"}, ByVersion: map[string]*structuralschema.Structural{"v1": structural}, Scheme: NewScheme()}
 	const head = `{"apiVersion":"a.b/v1","kind":"C",`
 	for _, text := range []string{
 		head + `"metadata":{"name":"x","labels":{"a":1}},"spec":{"size":null,"name":null,"list":[{"a":"1","b":2},null]}}`, head + `"metadata":null,"spec":[]}`, head + `"metadata":{"creationTimestamp":"x","generation":-1,"x":1},"spec":{"any":{"a":[{}]},"x":1}}`,

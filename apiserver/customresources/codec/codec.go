@@ -1,4 +1,8 @@
-package customresources
+// Package codec decodes, converts, defaults and encodes custom resources: by the structural schemas
+// of their definition, where Go's types do it for others.
+//
+// The API of this package is not stable: see docs/api.md.
+package codec
 
 import (
 	"fmt"
@@ -18,21 +22,21 @@ import (
 	"k8s.io/apiserver/pkg/registry/generic"
 )
 
-// schemas prune and default the objects of one definition. Go's decoder does
+// Schemas prune and default the objects of one definition. Go's decoder does
 // the same for typed objects.
-type schemas struct {
-	kind schema.GroupKind
-	// byVersion has the structural schema of each version that has one.
-	byVersion             map[string]*structuralschema.Structural
-	preserveUnknownFields bool
-	// scheme decodes and defaults what is not an object of the kind, such as
+type Schemas struct {
+	Kind schema.GroupKind
+	// ByVersion has the structural schema of each version that has one.
+	ByVersion             map[string]*structuralschema.Structural
+	PreserveUnknownFields bool
+	// Scheme decodes and defaults what is not an object of the kind, such as
 	// DeleteOptions.
-	scheme *runtime.Scheme
+	Scheme *runtime.Scheme
 }
 
-// newScheme has what answers besides objects are made of; such kinds are the
+// NewScheme has what answers besides objects are made of; such kinds are the
 // same in every version.
-func newScheme() *runtime.Scheme {
+func NewScheme() *runtime.Scheme {
 	s := runtime.NewScheme()
 	v1 := schema.GroupVersion{Version: "v1"}
 	metav1.AddToGroupVersion(s, v1)
@@ -51,7 +55,7 @@ type strictness struct {
 
 // coerce checks metadata, drops unknown fields, and nulls where there is
 // neither a default nor nullable; it returns what it dropped.
-func (s *schemas) coerce(u *unstructured.Unstructured, how strictness) (unknown []string, err error) {
+func (s *Schemas) coerce(u *unstructured.Unstructured, how strictness) (unknown []string, err error) {
 	kind, hasKind, err := unstructured.NestedString(u.Object, "kind")
 	if err != nil {
 		return nil, err
@@ -70,7 +74,7 @@ func (s *schemas) coerce(u *unstructured.Unstructured, how strictness) (unknown 
 	if err != nil {
 		return nil, err
 	}
-	if gv.WithKind(kind).GroupKind() == s.kind {
+	if gv.WithKind(kind).GroupKind() == s.Kind {
 		more, err := s.prune(u, gv.Version, how)
 		if err != nil {
 			return nil, err
@@ -95,10 +99,10 @@ func (s *schemas) coerce(u *unstructured.Unstructured, how strictness) (unknown 
 	return unknown, nil
 }
 
-func (s *schemas) prune(u *unstructured.Unstructured, version string, how strictness) ([]string, error) {
+func (s *Schemas) prune(u *unstructured.Unstructured, version string, how strictness) ([]string, error) {
 	var unknown []string
-	structural := s.byVersion[version]
-	if !s.preserveUnknownFields {
+	structural := s.ByVersion[version]
+	if !s.PreserveUnknownFields {
 		unknown = pruning.PruneWithOptions(u.Object, structural, true, structuralschema.UnknownFieldPathOptions{TrackUnknownFieldPaths: how.report})
 		defaulting.PruneNonNullableNullsWithoutDefaults(u.Object, structural)
 	}
@@ -112,19 +116,19 @@ func (s *schemas) prune(u *unstructured.Unstructured, version string, how strict
 }
 
 // Default implements runtime.ObjectDefaulter.
-func (s *schemas) Default(obj runtime.Object) {
+func (s *Schemas) Default(obj runtime.Object) {
 	u, ok := obj.(runtime.Unstructured)
-	if !ok || u.GetObjectKind().GroupVersionKind().GroupKind() != s.kind {
-		s.scheme.Default(obj)
+	if !ok || u.GetObjectKind().GroupVersionKind().GroupKind() != s.Kind {
+		s.Scheme.Default(obj)
 		return
 	}
-	defaulting.Default(u.UnstructuredContent(), s.byVersion[u.GetObjectKind().GroupVersionKind().Version])
+	defaulting.Default(u.UnstructuredContent(), s.ByVersion[u.GetObjectKind().GroupVersionKind().Version])
 }
 
 // decoder coerces what another decodes.
 type decoder struct {
 	runtime.Decoder
-	schemas *schemas
+	schemas *Schemas
 	how     strictness
 }
 
@@ -158,7 +162,7 @@ func (d decoder) Decode(data []byte, defaults *schema.GroupVersionKind, into run
 // converter coerces what another converts.
 type converter struct {
 	runtime.ObjectConvertor
-	schemas *schemas
+	schemas *Schemas
 }
 
 func (c converter) Convert(in, out, context any) error {
@@ -185,69 +189,76 @@ func (c converter) coerce(obj any) error {
 	return err
 }
 
-// creator makes every object unstructured.
-type creator struct{}
+// Creator makes every object unstructured.
+type Creator struct{}
 
-func (creator) New(kind schema.GroupVersionKind) (runtime.Object, error) {
+// New implements runtime.ObjectCreater.
+func (Creator) New(kind schema.GroupVersionKind) (runtime.Object, error) {
 	u := &unstructured.Unstructured{}
 	u.SetGroupVersionKind(kind)
 	return u, nil
 }
 
-// typer recognizes unstructured objects and the option kinds of a version.
-type typer struct {
+// Typer recognizes unstructured objects and the option kinds of a version.
+type Typer struct {
 	options      *runtime.Scheme
 	unstructured runtime.ObjectTyper
 }
 
-// optionsScheme has what a request to a version may bring besides objects.
-func optionsScheme(gv schema.GroupVersion) *runtime.Scheme {
+// OptionsScheme has what a request to a version may bring besides objects.
+func OptionsScheme(gv schema.GroupVersion) *runtime.Scheme {
 	s := runtime.NewScheme()
 	s.AddUnversionedTypes(gv, &metav1.ListOptions{}, &metav1.GetOptions{}, &metav1.DeleteOptions{})
 	return s
 }
 
-func newTyper(options *runtime.Scheme) typer {
-	return typer{options: options, unstructured: crdserverscheme.NewUnstructuredObjectTyper()}
+// NewTyper returns a Typer of unstructured objects and of the options.
+func NewTyper(options *runtime.Scheme) Typer {
+	return Typer{options: options, unstructured: crdserverscheme.NewUnstructuredObjectTyper()}
 }
 
-func (t typer) ObjectKinds(obj runtime.Object) ([]schema.GroupVersionKind, bool, error) {
+// ObjectKinds implements runtime.ObjectTyper.
+func (t Typer) ObjectKinds(obj runtime.Object) ([]schema.GroupVersionKind, bool, error) {
 	if _, ok := obj.(runtime.Unstructured); ok {
 		return t.unstructured.ObjectKinds(obj)
 	}
 	return t.options.ObjectKinds(obj)
 }
 
-func (t typer) Recognizes(gvk schema.GroupVersionKind) bool { return t.options.Recognizes(gvk) }
+// Recognizes implements runtime.ObjectTyper.
+func (t Typer) Recognizes(gvk schema.GroupVersionKind) bool { return t.options.Recognizes(gvk) }
 
-// negotiated is the serializer of requests to one version.
-type negotiated struct {
-	schemas   *schemas
-	converter runtime.ObjectConvertor
-	media     []runtime.SerializerInfo
+// Negotiated is the serializer of requests to one version.
+type Negotiated struct {
+	Schemas   *Schemas
+	Converter runtime.ObjectConvertor
+	Media     []runtime.SerializerInfo
 }
 
-func (n negotiated) SupportedMediaTypes() []runtime.SerializerInfo { return n.media }
+// SupportedMediaTypes implements runtime.NegotiatedSerializer.
+func (n Negotiated) SupportedMediaTypes() []runtime.SerializerInfo { return n.Media }
 
-func (n negotiated) EncoderForVersion(e runtime.Encoder, gv runtime.GroupVersioner) runtime.Encoder {
-	s := n.schemas.scheme
-	return versioning.NewCodec(e, nil, n.converter, s, s, s, gv, nil, "customResources")
+// EncoderForVersion implements runtime.NegotiatedSerializer.
+func (n Negotiated) EncoderForVersion(e runtime.Encoder, gv runtime.GroupVersioner) runtime.Encoder {
+	s := n.Schemas.Scheme
+	return versioning.NewCodec(e, nil, n.Converter, s, s, s, gv, nil, "customResources")
 }
 
-func (n negotiated) DecoderToVersion(d runtime.Decoder, gv runtime.GroupVersioner) runtime.Decoder {
-	s := n.schemas.scheme
+// DecoderToVersion implements runtime.NegotiatedSerializer.
+func (n Negotiated) DecoderToVersion(d runtime.Decoder, gv runtime.GroupVersioner) runtime.Decoder {
+	s := n.Schemas.Scheme
 	var how strictness
 	if j, ok := d.(*json.Serializer); ok {
 		how.report = j.IsStrict()
 	}
-	return versioning.NewCodec(nil, decoder{Decoder: d, schemas: n.schemas, how: how}, runtime.UnsafeObjectConvertor(s), s, s, n.schemas, nil, gv, "customResources")
+	return versioning.NewCodec(nil, decoder{Decoder: d, schemas: n.Schemas, how: how}, runtime.UnsafeObjectConvertor(s), s, s, n.Schemas, nil, gv, "customResources")
 }
 
-// mediaTypes returns JSON and YAML for objects; protobuf only for what the
+// MediaTypes returns JSON and YAML for objects; protobuf only for what the
 // server itself answers with: metadata, tables and statuses.
-func mediaTypes(t runtime.ObjectTyper) []runtime.SerializerInfo {
+func MediaTypes(t runtime.ObjectTyper) []runtime.SerializerInfo {
 	encoder := func(o json.SerializerOptions) *json.Serializer {
-		return json.NewSerializerWithOptions(json.DefaultMetaFactory, creator{}, t, o)
+		return json.NewSerializerWithOptions(json.DefaultMetaFactory, Creator{}, t, o)
 	}
 	return []runtime.SerializerInfo{
 		{
@@ -264,32 +275,33 @@ func mediaTypes(t runtime.ObjectTyper) []runtime.SerializerInfo {
 		},
 		{
 			MediaType: runtime.ContentTypeProtobuf, MediaTypeType: "application", MediaTypeSubType: "vnd.kubernetes.protobuf",
-			Serializer: protobuf.NewSerializerWithOptions(creator{}, t, protobuf.SerializerOptions{StreamingCollectionsEncoding: true}),
+			Serializer: protobuf.NewSerializerWithOptions(Creator{}, t, protobuf.SerializerOptions{StreamingCollectionsEncoding: true}),
 			StreamSerializer: &runtime.StreamSerializerInfo{
-				Serializer: protobuf.NewRawSerializer(creator{}, t), Framer: protobuf.LengthDelimitedFramer,
+				Serializer: protobuf.NewRawSerializer(Creator{}, t), Framer: protobuf.LengthDelimitedFramer,
 			},
 		},
 	}
 }
 
-// restOptions opens the storage of one version: kept as the storage version,
-// in memory as its own.
-type restOptions struct {
+// RESTOptions opens the storage of one version: kept as the version Stored,
+// in memory as its own, Decoded.
+type RESTOptions struct {
 	generic.RESTOptionsGetter
-	schemas         *schemas
-	converter       runtime.ObjectConvertor
-	stored, decoded schema.GroupVersion
+	Schemas         *Schemas
+	Converter       runtime.ObjectConvertor
+	Stored, Decoded schema.GroupVersion
 }
 
-func (r restOptions) GetRESTOptions(gr schema.GroupResource, _ runtime.Object) (generic.RESTOptions, error) {
+// GetRESTOptions implements generic.RESTOptionsGetter.
+func (r RESTOptions) GetRESTOptions(gr schema.GroupResource, _ runtime.Object) (generic.RESTOptions, error) {
 	options, err := r.RESTOptionsGetter.GetRESTOptions(gr, nil)
 	if err != nil {
 		return options, err
 	}
 	raw := options.StorageConfig.Codec
 	options.StorageConfig.Codec = versioning.NewCodec(raw,
-		decoder{Decoder: raw, schemas: r.schemas, how: strictness{stored: true}},
-		converter{ObjectConvertor: r.converter, schemas: r.schemas},
-		creator{}, crdserverscheme.NewUnstructuredObjectTyper(), r.schemas, r.stored, r.decoded, "customResourceStorage")
+		decoder{Decoder: raw, schemas: r.Schemas, how: strictness{stored: true}},
+		converter{ObjectConvertor: r.Converter, schemas: r.Schemas},
+		Creator{}, crdserverscheme.NewUnstructuredObjectTyper(), r.Schemas, r.Stored, r.Decoded, "customResourceStorage")
 	return options, nil
 }
