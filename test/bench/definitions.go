@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/coracle-k8s/coracle/test/bench/process"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -45,10 +46,10 @@ func benchDefinitions(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	if err := wait(ctx, memoryAfter); err != nil {
+	if err := process.Wait(ctx, memoryAfter); err != nil {
 		return err
 	}
-	bare, _, err := memory(t.command.Process.Pid)
+	bare, _, err := process.Memory(t.command.Process.Pid)
 	if err != nil {
 		return err
 	}
@@ -66,10 +67,10 @@ func benchDefinitions(ctx context.Context, b *bench) error {
 	}
 	b.report("crds.500 established", "s", 0.1, established...)
 	b.report("crds.500 usable", "s", 0.1, usable...)
-	if err := wait(ctx, memoryAfter); err != nil {
+	if err := process.Wait(ctx, memoryAfter); err != nil {
 		return err
 	}
-	with, _, err := memory(t.command.Process.Pid)
+	with, _, err := process.Memory(t.command.Process.Pid)
 	if err != nil {
 		return err
 	}
@@ -79,10 +80,10 @@ func benchDefinitions(ctx context.Context, b *bench) error {
 			return err
 		}
 	}
-	if err := wait(ctx, memoryAfter); err != nil {
+	if err := process.Wait(ctx, memoryAfter); err != nil {
 		return err
 	}
-	if with, _, err = memory(t.command.Process.Pid); err != nil {
+	if with, _, err = process.Memory(t.command.Process.Pid); err != nil {
 		return err
 	}
 	b.report("crds.500 RSS per CRD, each listed", "MB", 3, (with-bare)/definitions)

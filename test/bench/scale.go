@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/coracle-k8s/coracle/test/bench/process"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,7 +36,7 @@ func benchScale(ctx context.Context, b *bench) error {
 		return err
 	}
 	b.report(name("nodes Ready"), "s", none, time.Since(t.started).Seconds())
-	idle, err := cpuTime(t.command.Process.Pid)
+	idle, err := process.CPUTime(t.command.Process.Pid)
 	if err != nil {
 		return err
 	}
@@ -43,7 +44,7 @@ func benchScale(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
-	busy, err := cpuTime(t.command.Process.Pid)
+	busy, err := process.CPUTime(t.command.Process.Pid)
 	if err != nil {
 		return err
 	}
@@ -104,14 +105,14 @@ func (t *target) quiet(ctx context.Context) (time.Time, error) {
 	defer cancel()
 	for {
 		since := time.Now()
-		before, err := cpuTime(t.command.Process.Pid)
+		before, err := process.CPUTime(t.command.Process.Pid)
 		if err != nil {
 			return since, err
 		}
-		if err := wait(ctx, quietFor); err != nil {
+		if err := process.Wait(ctx, quietFor); err != nil {
 			return since, fmt.Errorf("waiting for the cluster to become quiet: %w", err)
 		}
-		after, err := cpuTime(t.command.Process.Pid)
+		after, err := process.CPUTime(t.command.Process.Pid)
 		if err != nil {
 			return since, err
 		}
@@ -124,18 +125,18 @@ func (t *target) quiet(ctx context.Context) (time.Time, error) {
 // footprint reports the cost of an unused cluster.
 func (b *bench) footprint(ctx context.Context, t *target, name func(string) string) error {
 	pid := t.command.Process.Pid
-	use, err := idle(ctx, pid)
+	use, err := process.Idle(ctx, pid, idleFor)
 	if err != nil {
 		return err
 	}
-	peak, err := peakMemory(pid)
+	peak, err := process.PeakMemory(pid)
 	if err != nil {
 		return err
 	}
-	b.report(name("RSS"), "MB", none, use.rss)
-	b.report(name("anonymous memory"), "MB", none, use.anonymous)
+	b.report(name("RSS"), "MB", none, use.RSS)
+	b.report(name("anonymous memory"), "MB", none, use.Anonymous)
 	b.report(name("peak RSS"), "MB", none, peak)
-	b.report(name("idle CPU"), "% of a core", none, use.cpu)
+	b.report(name("idle CPU"), "% of a core", none, use.CPU)
 	return nil
 }
 
@@ -168,7 +169,7 @@ func (b *bench) restarted(ctx context.Context, t *target, name func(string) stri
 		return err
 	}
 	b.report(name("restart converged"), "s", none, at.Sub(t.started).Seconds())
-	peak, err := peakMemory(t.command.Process.Pid)
+	peak, err := process.PeakMemory(t.command.Process.Pid)
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/test/differential/answer"
 	"github.com/coracle-k8s/coracle/test/differential/plan"
+	"github.com/coracle-k8s/coracle/test/differential/samples"
 	"github.com/coracle-k8s/coracle/test/differential/sides"
 )
 
@@ -62,7 +63,7 @@ func (o *options) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	samples, err := plan.ReadSamples(strings.Split(o.samples, ",")...)
+	known, err := samples.Read(strings.Split(o.samples, ",")...)
 	if err != nil {
 		return err
 	}
@@ -87,7 +88,7 @@ func (o *options) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	kinds, err := discovered(ctx, upstream, d, samples)
+	kinds, err := discovered(ctx, upstream, d, known)
 	if err != nil {
 		return err
 	}
@@ -144,7 +145,7 @@ func (o *options) workersRun(ctx context.Context, both [2]*sides.Side, d *decode
 }
 
 // discovered asks upstream for its kinds.
-func discovered(ctx context.Context, upstream *sides.Side, d *decoder, samples []plan.Sample) ([]*plan.Kind, error) {
+func discovered(ctx context.Context, upstream *sides.Side, d *decoder, from []samples.Sample) ([]*plan.Kind, error) {
 	p := &pair{sides: [2]*sides.Side{upstream, upstream}, clients: [2]*http.Client{upstream.Client(), upstream.Client()}, symbols: answer.NewSymbols(time.Now()), decoder: d}
 	var groups metav1.APIGroupList
 	if err := into(p.one(ctx, 0, plan.Request{Method: http.MethodGet, Path: "/apis"}, ""), &groups); err != nil {
@@ -164,7 +165,7 @@ func discovered(ctx context.Context, upstream *sides.Side, d *decoder, samples [
 		}
 		lists = append(lists, list)
 	}
-	return plan.Kinds(lists, samples)
+	return plan.Kinds(lists, from)
 }
 
 // keepParameters makes a policy with parameters that lasts. Upstream stops its informer

@@ -48,7 +48,7 @@ func (g *Generator) sample(k *Kind, name string) map[string]any {
 		}
 		body = map[string]any{}
 		if err := json.Unmarshal(s.Body, &body); err != nil {
-			panic(err) // ReadSamples has read it
+			panic(err) // samples.Read has read it
 		}
 		if meta, ok := body["metadata"].(map[string]any); ok {
 			delete(meta, "creationTimestamp")

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/coracle-k8s/coracle/test/differential/samples"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
@@ -20,7 +21,7 @@ type Kind struct {
 	Namespaced bool
 	// Subresources by name, with their own kinds.
 	Subresources []Subresource
-	Samples      []Sample
+	Samples      []samples.Sample
 	verbs        []string
 }
 
@@ -48,7 +49,7 @@ func (k *Kind) Path(namespace string) string {
 }
 
 // Kinds returns what discovery lists: a list for each version of each group.
-func Kinds(lists []*metav1.APIResourceList, samples []Sample) ([]*Kind, error) {
+func Kinds(lists []*metav1.APIResourceList, from []samples.Sample) ([]*Kind, error) {
 	var out []*Kind
 	byPath := map[string]*Kind{}
 	for _, list := range lists {
@@ -74,7 +75,7 @@ func Kinds(lists []*metav1.APIResourceList, samples []Sample) ([]*Kind, error) {
 		}
 	}
 	for _, k := range out {
-		for _, s := range samples {
+		for _, s := range from {
 			if s.GroupVersionKind == k.GroupVersionKind {
 				k.Samples = append(k.Samples, s)
 			}

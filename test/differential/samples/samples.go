@@ -1,4 +1,5 @@
-package plan
+// Package samples reads the objects that the plan of requests begins with.
+package samples
 
 import (
 	"bytes"
@@ -22,15 +23,15 @@ type Sample struct {
 	Bad bool
 }
 
-// ReadSamples reads the objects of YAML files, and those of recorded exchanges
+// Read reads the objects of YAML files, and those of recorded exchanges
 // from files whose names end in .json.gz.
-func ReadSamples(files ...string) (out []Sample, err error) {
+func Read(files ...string) (out []Sample, err error) {
 	for _, file := range files {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			return nil, fmt.Errorf("reading samples: %w", err)
 		}
-		read := documents
+		read := Documents
 		if strings.HasSuffix(file, ".json.gz") {
 			read = exchanges
 		}
@@ -43,7 +44,8 @@ func ReadSamples(files ...string) (out []Sample, err error) {
 	return out, nil
 }
 
-func documents(data []byte) (out []Sample, err error) {
+// Documents reads the objects of a YAML file.
+func Documents(data []byte) (out []Sample, err error) {
 	for _, doc := range strings.Split(string(data), "\n---\n") {
 		body, err := yaml.YAMLToJSON([]byte(doc))
 		if err != nil {
