@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/coracle-k8s/coracle/apis"
+	"github.com/coracle-k8s/coracle/nodeagent/admission"
 	"github.com/coracle-k8s/coracle/nodeagent/cgroups"
 	"github.com/coracle-k8s/coracle/nodeagent/images"
 	"github.com/coracle-k8s/coracle/nodeagent/nodestatus"
@@ -52,6 +53,9 @@ type Agent struct {
 
 	// ready is closed when pods left on the node by an earlier agent are known.
 	ready chan struct{}
+
+	// ledger has what pods hold of the node.
+	ledger admission.Ledger
 
 	mu      sync.Mutex
 	workers map[types.UID]*worker
@@ -243,7 +247,7 @@ func (a *Agent) podGone(o any) {
 	}
 	if pod, ok := o.(*corev1.Pod); ok && pod.Spec.NodeName == a.config.NodeName {
 		// The scheduler counts it no longer: the next pod may be its successor.
-		a.poke(pod.UID, func(w *worker) { w.letGo(); w.gone(pod) })
+		a.poke(pod.UID, func(w *worker) { w.releaseShare(); w.gone(pod) })
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/coracle-k8s/coracle/apis"
+	"github.com/coracle-k8s/coracle/nodeagent/host"
 )
 
 // Config holds the dependencies and settings of an Agent. Fields without a
@@ -76,11 +77,11 @@ type Config struct {
 
 	// Volumes, Env and Network reach into the host. Volumes and Env are required;
 	// without Network the agent does not write the node's CNI configuration.
-	Volumes Volumes
-	Env     Env
-	Network Network
+	Volumes host.Volumes
+	Env     host.Env
+	Network host.Network
 	// Dial opens probes' connections. Default: a net.Dialer.
-	Dial DialFunc
+	Dial host.DialFunc
 
 	// SeccompDir holds localhost seccomp profiles. Default: RootDir/seccomp.
 	SeccompDir string

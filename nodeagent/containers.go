@@ -15,6 +15,7 @@ import (
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
+	"github.com/coracle-k8s/coracle/nodeagent/host"
 	"github.com/coracle-k8s/coracle/nodeagent/podconfig"
 	"github.com/coracle-k8s/coracle/nodeagent/pods"
 	"github.com/coracle-k8s/coracle/nodeagent/probes"
@@ -38,7 +39,7 @@ type start struct {
 	imageRef  string
 	user      podconfig.User
 	resources corev1.ResourceRequirements
-	volumes   map[string]HostVolume
+	volumes   map[string]host.Volume
 	imageRefs map[string]imageRef // by volume
 	groups    []int64
 	target    string

@@ -14,8 +14,9 @@
 //   - images: import, pull with backoff, garbage collection.
 //   - probes, logs, cgroups, nodestatus, server: by their names.
 //   - simulated: thousands of nodes whose pods run without containers.
-//   - volumes, env, network: implementations of the interfaces in this package
-//     that reach into the host.
+//   - admission: whether the node takes a pod, and the ledger of what pods hold.
+//   - host: the interfaces by which the agent reaches into the machine, which volumes, env
+//     and network implement.
 //
 // # Invariants
 //

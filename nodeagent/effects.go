@@ -18,6 +18,7 @@ import (
 
 	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/nodeagent/cgroups"
+	"github.com/coracle-k8s/coracle/nodeagent/host"
 	"github.com/coracle-k8s/coracle/nodeagent/podconfig"
 	"github.com/coracle-k8s/coracle/nodeagent/pods"
 	"github.com/coracle-k8s/coracle/nodeagent/runtime"
@@ -130,7 +131,7 @@ func (a *Agent) cgroup(pod *corev1.Pod) string {
 // prepare makes the pod's directories and cgroup and mounts its volumes.
 func (w *worker) prepare(pod *corev1.Pod) func() {
 	a := w.agent
-	volumes, err := func() (map[string]HostVolume, error) {
+	volumes, err := func() (map[string]host.Volume, error) {
 		for _, dir := range []string{filepath.Join(a.podDir(pod), "containers"), podconfig.LogDir(a.config.PodLogDir, pod)} {
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				return nil, fmt.Errorf("creating directories of pod: %w", err)

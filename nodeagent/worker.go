@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
+	"github.com/coracle-k8s/coracle/nodeagent/admission"
+	"github.com/coracle-k8s/coracle/nodeagent/host"
 	"github.com/coracle-k8s/coracle/nodeagent/images"
 	"github.com/coracle-k8s/coracle/nodeagent/podconfig"
 	"github.com/coracle-k8s/coracle/nodeagent/pods"
@@ -39,12 +41,10 @@ type worker struct {
 	unseen time.Time
 	// admitted is set once the node decided about the pod.
 	admitted bool
-	// holds is the pod as far as it takes up the node's resources; agent.mu guards it.
-	holds *corev1.Pod
-	// left is set once the pod gave its share back, for good; agent.mu guards it.
-	left bool
+	// share is what the pod holds of the node's resources.
+	share *admission.Share
 
-	volumes map[string]HostVolume
+	volumes map[string]host.Volume
 	// retried is set when what a mount misses may have come since it began.
 	retried bool
 	users   map[string]podconfig.User // by container, of its image
@@ -71,10 +71,10 @@ type inbox struct {
 
 func newWorker(a *Agent, pod *corev1.Pod) *worker {
 	return &worker{
-		agent: a, uid: pod.UID, wake: make(chan struct{}, 1), pod: pod, status: *pod.Status.DeepCopy(),
+		agent: a, share: a.ledger.NewShare(), uid: pod.UID, wake: make(chan struct{}, 1), pod: pod, status: *pod.Status.DeepCopy(),
 		state:    pods.NewState(a.config.NodeIPs, a.config.MaxContainerBackoff),
 		observer: runtime.NewObserver(a.runtime),
-		volumes:  map[string]HostVolume{}, users: map[string]podconfig.User{}, imageRefs: map[string]imageRef{},
+		volumes:  map[string]host.Volume{}, users: map[string]podconfig.User{}, imageRefs: map[string]imageRef{},
 		probes: map[probeKey]context.CancelFunc{}, resized: map[string]corev1.ResourceRequirements{},
 	}
 }
@@ -241,7 +241,7 @@ func (w *worker) step(ctx context.Context) (time.Time, bool) {
 	w.tellChanges(plan)
 	w.status = plan.Status
 	if pods.Terminal(plan.Status.Phase) || plan.Done {
-		w.letGo()
+		w.releaseShare()
 	}
 	pod := w.planned()
 	w.mu.Lock()

@@ -10,7 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/coracle-k8s/coracle/nodeagent"
+	"github.com/coracle-k8s/coracle/nodeagent/host"
 )
 
 // Volumes makes a directory per volume below Dir.
@@ -25,10 +25,10 @@ type Volumes struct {
 	retry atomic.Pointer[func(types.UID)]
 }
 
-var _ nodeagent.Volumes = &Volumes{}
+var _ host.Volumes = &Volumes{}
 
 // Mount makes the directories.
-func (v *Volumes) Mount(_ context.Context, pod *corev1.Pod) (map[string]nodeagent.HostVolume, error) {
+func (v *Volumes) Mount(_ context.Context, pod *corev1.Pod) (map[string]host.Volume, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.Fail != nil {
@@ -36,7 +36,7 @@ func (v *Volumes) Mount(_ context.Context, pod *corev1.Pod) (map[string]nodeagen
 			return nil, err
 		}
 	}
-	out := map[string]nodeagent.HostVolume{}
+	out := map[string]host.Volume{}
 	for _, volume := range pod.Spec.Volumes {
 		dir := filepath.Join(v.Dir, string(pod.UID), volume.Name)
 		if volume.HostPath != nil {
@@ -45,7 +45,7 @@ func (v *Volumes) Mount(_ context.Context, pod *corev1.Pod) (map[string]nodeagen
 		if err := os.MkdirAll(dir, 0o777); err != nil {
 			return nil, err
 		}
-		out[volume.Name] = nodeagent.HostVolume{Path: dir}
+		out[volume.Name] = host.Volume{Path: dir}
 	}
 	if v.mounted == nil {
 		v.mounted = map[types.UID]bool{}
@@ -65,7 +65,7 @@ func (v *Volumes) SetFail(fail func(*corev1.Pod) error) {
 func (v *Volumes) Update(*corev1.Pod) {}
 
 // SubPath returns a directory in the volume.
-func (v *Volumes) SubPath(_ context.Context, _ *corev1.Pod, _ string, _ int, volume nodeagent.HostVolume, subPath string) (string, error) {
+func (v *Volumes) SubPath(_ context.Context, _ *corev1.Pod, _ string, _ int, volume host.Volume, subPath string) (string, error) {
 	dir := filepath.Join(volume.Path, subPath)
 	return dir, os.MkdirAll(dir, 0o777)
 }
@@ -99,10 +99,10 @@ func (v *Volumes) Retry(pod types.UID) { (*v.retry.Load())(pod) }
 type Env struct{}
 
 // Environment returns the container's plain variables.
-func (Env) Environment(_ context.Context, _ *corev1.Pod, c *corev1.Container) ([]nodeagent.EnvVar, error) {
-	var out []nodeagent.EnvVar
+func (Env) Environment(_ context.Context, _ *corev1.Pod, c *corev1.Container) ([]host.EnvVar, error) {
+	var out []host.EnvVar
 	for _, e := range c.Env {
-		out = append(out, nodeagent.EnvVar{Name: e.Name, Value: e.Value})
+		out = append(out, host.EnvVar{Name: e.Name, Value: e.Value})
 	}
 	return out, nil
 }

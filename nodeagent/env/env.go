@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/client-go/tools/record"
 
-	"github.com/coracle-k8s/coracle/nodeagent"
+	"github.com/coracle-k8s/coracle/nodeagent/host"
 	"github.com/coracle-k8s/coracle/nodeagent/podconfig"
 )
 
@@ -43,14 +43,14 @@ type Config struct {
 // Maker resolves environments; it holds no state and may be shared.
 type Maker struct{ cfg Config }
 
-var _ nodeagent.Env = (*Maker)(nil)
+var _ host.Env = (*Maker)(nil)
 
 // New returns a Maker.
 func New(cfg Config) *Maker { return &Maker{cfg: cfg} }
 
-// Environment implements nodeagent.Env.
-func (m *Maker) Environment(ctx context.Context, pod *corev1.Pod, c *corev1.Container) ([]nodeagent.EnvVar, error) {
-	var services []nodeagent.EnvVar
+// Environment implements host.Env.
+func (m *Maker) Environment(ctx context.Context, pod *corev1.Pod, c *corev1.Container) ([]host.EnvVar, error) {
+	var services []host.EnvVar
 	if m.cfg.Services != nil {
 		list, err := m.cfg.Services(ctx, pod.Namespace)
 		if err != nil {
@@ -71,7 +71,7 @@ func (m *Maker) Environment(ctx context.Context, pod *corev1.Pod, c *corev1.Cont
 }
 
 // lastWins keeps the last of each name, at that place.
-func lastWins(vars []nodeagent.EnvVar) []nodeagent.EnvVar {
+func lastWins(vars []host.EnvVar) []host.EnvVar {
 	last := make(map[string]int, len(vars))
 	for i, v := range vars {
 		last[v.Name] = i
@@ -86,8 +86,8 @@ func lastWins(vars []nodeagent.EnvVar) []nodeagent.EnvVar {
 }
 
 // from resolves envFrom.
-func (m *Maker) from(ctx context.Context, pod *corev1.Pod, c *corev1.Container) ([]nodeagent.EnvVar, error) {
-	var vars []nodeagent.EnvVar
+func (m *Maker) from(ctx context.Context, pod *corev1.Pod, c *corev1.Container) ([]host.EnvVar, error) {
+	var vars []host.EnvVar
 	for _, source := range c.EnvFrom {
 		data, what, err := m.sourceData(ctx, pod.Namespace, source)
 		if err != nil {
@@ -100,7 +100,7 @@ func (m *Maker) from(ctx context.Context, pod *corev1.Pod, c *corev1.Container) 
 				invalid = append(invalid, name)
 				continue
 			}
-			vars = append(vars, nodeagent.EnvVar{Name: name, Value: data[key]})
+			vars = append(vars, host.EnvVar{Name: name, Value: data[key]})
 		}
 		if len(invalid) > 0 && m.cfg.Recorder != nil {
 			m.cfg.Recorder.Eventf(pod, corev1.EventTypeWarning, "InvalidEnvironmentVariableNames",
@@ -143,7 +143,7 @@ func unlessOptional(err error, optional *bool) error {
 }
 
 // own resolves the env list.
-func (m *Maker) own(ctx context.Context, pod *corev1.Pod, c *corev1.Container, services []nodeagent.EnvVar) ([]nodeagent.EnvVar, error) {
+func (m *Maker) own(ctx context.Context, pod *corev1.Pod, c *corev1.Container, services []host.EnvVar) ([]host.EnvVar, error) {
 	known := make(map[string]string, len(services)+len(c.Env))
 	for _, v := range services {
 		known[v.Name] = v.Value
@@ -152,7 +152,7 @@ func (m *Maker) own(ctx context.Context, pod *corev1.Pod, c *corev1.Container, s
 		value, ok := known[name]
 		return value, ok
 	}
-	vars := make([]nodeagent.EnvVar, 0, len(c.Env))
+	vars := make([]host.EnvVar, 0, len(c.Env))
 	for i := range c.Env {
 		e := &c.Env[i]
 		value, present := podconfig.Expand(e.Value, lookup), true
@@ -164,7 +164,7 @@ func (m *Maker) own(ctx context.Context, pod *corev1.Pod, c *corev1.Container, s
 		}
 		if present {
 			known[e.Name] = value
-			vars = append(vars, nodeagent.EnvVar{Name: e.Name, Value: value})
+			vars = append(vars, host.EnvVar{Name: e.Name, Value: value})
 		}
 	}
 	return vars, nil

@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/record"
 
-	"github.com/coracle-k8s/coracle/nodeagent"
+	"github.com/coracle-k8s/coracle/nodeagent/host"
 )
 
 type objects map[string]any
@@ -50,7 +50,7 @@ func testPod() *corev1.Pod {
 	}
 }
 
-func render(vars []nodeagent.EnvVar) string {
+func render(vars []host.EnvVar) string {
 	var lines []string
 	for _, v := range vars {
 		lines = append(lines, v.Name+"="+v.Value)
@@ -158,7 +158,7 @@ func TestEmptyValues(t *testing.T) {
 		{Name: "SECRET", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: "s"}, Key: "k"}}},
 	}})
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(vars).To(ContainElements(nodeagent.EnvVar{Name: "CM"}, nodeagent.EnvVar{Name: "SECRET"}))
+	g.Expect(vars).To(ContainElements(host.EnvVar{Name: "CM"}, host.EnvVar{Name: "SECRET"}))
 }
 
 func TestFields(t *testing.T) {

@@ -10,14 +10,14 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/coracle-k8s/coracle/nodeagent"
+	"github.com/coracle-k8s/coracle/nodeagent/host"
 )
 
 // serviceVars returns the variables of a namespace's services, in the form of Docker links, sorted
 // by service. With links off there are only those of the API server's own service.
 //
 // Contract: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
-func serviceVars(services []corev1.Service, namespace string, links bool) []nodeagent.EnvVar {
+func serviceVars(services []corev1.Service, namespace string, links bool) []host.EnvVar {
 	chosen := map[string]*corev1.Service{}
 	for i := range services {
 		s := &services[i]
@@ -37,23 +37,23 @@ func serviceVars(services []corev1.Service, namespace string, links bool) []node
 		ordered = append(ordered, s)
 	}
 	slices.SortFunc(ordered, func(a, b *corev1.Service) int { return cmp.Compare(a.Name, b.Name) })
-	var vars []nodeagent.EnvVar
+	var vars []host.EnvVar
 	for _, s := range ordered {
 		vars = append(vars, linksOf(s)...)
 	}
 	return vars
 }
 
-func linksOf(s *corev1.Service) []nodeagent.EnvVar {
+func linksOf(s *corev1.Service) []host.EnvVar {
 	prefix := varName(s.Name)
 	ip, first := s.Spec.ClusterIP, s.Spec.Ports[0]
-	vars := []nodeagent.EnvVar{
+	vars := []host.EnvVar{
 		{Name: prefix + "_SERVICE_HOST", Value: ip},
 		{Name: prefix + "_SERVICE_PORT", Value: strconv.Itoa(int(first.Port))},
 	}
 	for _, p := range s.Spec.Ports {
 		if p.Name != "" {
-			vars = append(vars, nodeagent.EnvVar{Name: prefix + "_SERVICE_PORT_" + varName(p.Name), Value: strconv.Itoa(int(p.Port))})
+			vars = append(vars, host.EnvVar{Name: prefix + "_SERVICE_PORT_" + varName(p.Name), Value: strconv.Itoa(int(p.Port))})
 		}
 	}
 	for i, p := range s.Spec.Ports {
@@ -64,14 +64,14 @@ func linksOf(s *corev1.Service) []nodeagent.EnvVar {
 		port := strconv.Itoa(int(p.Port))
 		url := fmt.Sprintf("%s://%s", strings.ToLower(protocol), net.JoinHostPort(ip, port))
 		if i == 0 {
-			vars = append(vars, nodeagent.EnvVar{Name: prefix + "_PORT", Value: url})
+			vars = append(vars, host.EnvVar{Name: prefix + "_PORT", Value: url})
 		}
 		portPrefix := fmt.Sprintf("%s_PORT_%s_%s", prefix, port, strings.ToUpper(protocol))
 		vars = append(vars,
-			nodeagent.EnvVar{Name: portPrefix, Value: url},
-			nodeagent.EnvVar{Name: portPrefix + "_PROTO", Value: strings.ToLower(protocol)},
-			nodeagent.EnvVar{Name: portPrefix + "_PORT", Value: port},
-			nodeagent.EnvVar{Name: portPrefix + "_ADDR", Value: ip})
+			host.EnvVar{Name: portPrefix, Value: url},
+			host.EnvVar{Name: portPrefix + "_PROTO", Value: strings.ToLower(protocol)},
+			host.EnvVar{Name: portPrefix + "_PORT", Value: port},
+			host.EnvVar{Name: portPrefix + "_ADDR", Value: ip})
 	}
 	return vars
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/vishvananda/netlink"
 
-	"github.com/coracle-k8s/coracle/nodeagent"
+	"github.com/coracle-k8s/coracle/nodeagent/host"
 )
 
 // NodeNet holds the node's namespace, addresses and bridge.
@@ -29,7 +29,7 @@ type NodeNet struct {
 	Bridge string
 }
 
-// Network makes one node's network. It implements nodeagent.Network.
+// Network makes one node's network. It implements host.Network.
 type Network struct {
 	cfg *parsed
 
@@ -37,7 +37,7 @@ type Network struct {
 	node *NodeNet // nil before Setup
 }
 
-var _ nodeagent.Network = (*Network)(nil)
+var _ host.Network = (*Network)(nil)
 
 // New checks the Config and returns a Network. Nothing is made before Setup.
 func New(cfg Config) (*Network, error) {
@@ -147,7 +147,7 @@ func (n *Network) setupOwn(ctx context.Context, machine *netlink.Handle, node *N
 	return nil
 }
 
-// Configure implements nodeagent.Network.
+// Configure implements host.Network.
 func (n *Network) Configure(ctx context.Context, podCIDRs []string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"strings"
 
+	"time"
+
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
-	"time"
 )
 
 // Service is a container runtime with its images: the CRI services as generated.

@@ -14,7 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/coracle-k8s/coracle/nodeagent"
+	"github.com/coracle-k8s/coracle/nodeagent/host"
 )
 
 // errUnbound is waited out: the volume controller binds claims.
@@ -40,14 +40,14 @@ const gidAnnotation = "pv.beta.kubernetes.io/gid"
 
 // setUpClaim finds the persistent volume behind a claim and makes it available.
 // owner is the pod that an ephemeral claim must belong to, else nil.
-func (m *Manager) setUpClaim(ctx context.Context, pod *corev1.Pod, v *corev1.Volume, name string, readOnly bool, owner *corev1.Pod) (nodeagent.HostVolume, error) {
+func (m *Manager) setUpClaim(ctx context.Context, pod *corev1.Pod, v *corev1.Volume, name string, readOnly bool, owner *corev1.Pod) (host.Volume, error) {
 	key := client.ObjectKey{Namespace: pod.Namespace, Name: name}
 	pv, err := m.claimed(ctx, key, owner)
 	if err != nil {
-		return nodeagent.HostVolume{}, &claimError{key, err}
+		return host.Volume{}, &claimError{key, err}
 	}
 	if err := usedAs(pod, v.Name, pv); err != nil {
-		return nodeagent.HostVolume{}, &claimError{key, err}
+		return host.Volume{}, &claimError{key, err}
 	}
 	return setUpPersistent(pod, pv, readOnly)
 }
@@ -102,8 +102,8 @@ func usedAs(pod *corev1.Pod, volume string, pv *corev1.PersistentVolume) error {
 	return nil
 }
 
-func setUpPersistent(pod *corev1.Pod, pv *corev1.PersistentVolume, readOnly bool) (nodeagent.HostVolume, error) {
-	host := nodeagent.HostVolume{ReadOnly: readOnly}
+func setUpPersistent(pod *corev1.Pod, pv *corev1.PersistentVolume, readOnly bool) (host.Volume, error) {
+	host := host.Volume{ReadOnly: readOnly}
 	host.Block = pv.Spec.VolumeMode != nil && *pv.Spec.VolumeMode == corev1.PersistentVolumeBlock
 	if gid, err := strconv.ParseInt(pv.Annotations[gidAnnotation], 10, 64); err == nil && gid >= 0 {
 		host.SupplementalGroups = []int64{gid}

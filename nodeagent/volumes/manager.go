@@ -17,8 +17,8 @@ import (
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/coracle-k8s/coracle/nodeagent"
 	"github.com/coracle-k8s/coracle/nodeagent/credentials"
+	"github.com/coracle-k8s/coracle/nodeagent/host"
 	"github.com/coracle-k8s/coracle/nodeagent/objects"
 )
 
@@ -44,7 +44,7 @@ type Config struct {
 	Allocatable func() corev1.ResourceList
 }
 
-// Manager implements nodeagent.Volumes.
+// Manager implements host.Volumes.
 type Manager struct {
 	cfg   Config
 	queue *queue
@@ -54,7 +54,7 @@ type Manager struct {
 	retry func(types.UID)
 }
 
-var _ nodeagent.Volumes = (*Manager)(nil)
+var _ host.Volumes = (*Manager)(nil)
 
 // podState is the state of a pod between Mount and Unmount.
 type podState struct {
@@ -102,7 +102,7 @@ func (m *Manager) Start(ctx context.Context) error {
 	return nil
 }
 
-// OnRetry implements nodeagent.Volumes.
+// OnRetry implements host.Volumes.
 func (m *Manager) OnRetry(fn func(pod types.UID)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -122,7 +122,7 @@ func (m *Manager) sourcesChanged(pods []types.UID) {
 	}
 }
 
-// Update implements nodeagent.Volumes.
+// Update implements host.Volumes.
 func (m *Manager) Update(pod *corev1.Pod) {
 	m.mu.Lock()
 	state := m.pods[pod.UID]
@@ -165,8 +165,8 @@ func namesItself(pod *corev1.Pod) bool {
 	return false
 }
 
-// Mount implements nodeagent.Volumes.
-func (m *Manager) Mount(ctx context.Context, pod *corev1.Pod) (map[string]nodeagent.HostVolume, error) {
+// Mount implements host.Volumes.
+func (m *Manager) Mount(ctx context.Context, pod *corev1.Pod) (map[string]host.Volume, error) {
 	m.mu.Lock()
 	state := m.pods[pod.UID]
 	if state == nil {
@@ -179,7 +179,7 @@ func (m *Manager) Mount(ctx context.Context, pod *corev1.Pod) (map[string]nodeag
 
 	state.mu.Lock()
 	defer state.mu.Unlock()
-	mounted := make(map[string]nodeagent.HostVolume, len(pod.Spec.Volumes))
+	mounted := make(map[string]host.Volume, len(pod.Spec.Volumes))
 	var failures, unprocessed []error
 	var unmounted, unclaimed []string
 	for i := range pod.Spec.Volumes {
@@ -241,7 +241,7 @@ func (m *Manager) refresh(ctx context.Context, uid types.UID) error {
 	return errors.Join(failures...)
 }
 
-// Unmount implements nodeagent.Volumes.
+// Unmount implements host.Volumes.
 func (m *Manager) Unmount(ctx context.Context, uid types.UID) error {
 	if uid == "" || filepath.Base(string(uid)) != string(uid) {
 		return fmt.Errorf("unmounting volumes: %q is not a pod's UID", uid)
@@ -271,7 +271,7 @@ func (m *Manager) Unmount(ctx context.Context, uid types.UID) error {
 	return nil
 }
 
-// Mounted implements nodeagent.Volumes.
+// Mounted implements host.Volumes.
 func (m *Manager) Mounted() ([]types.UID, error) {
 	entries, err := os.ReadDir(filepath.Join(m.cfg.RootDir, "pods"))
 	if errors.Is(err, os.ErrNotExist) {

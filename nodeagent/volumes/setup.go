@@ -12,14 +12,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/coracle-k8s/coracle/nodeagent"
+	"github.com/coracle-k8s/coracle/nodeagent/host"
 )
 
 // ErrUnsupported is wrapped by the error of a volume type that this node cannot provide.
 var ErrUnsupported = errors.New("no volume plugin matched")
 
 // setUp makes one volume exist. The caller holds state.mu.
-func (m *Manager) setUp(ctx context.Context, state *podState, pod *corev1.Pod, v *corev1.Volume) (nodeagent.HostVolume, error) {
+func (m *Manager) setUp(ctx context.Context, state *podState, pod *corev1.Pod, v *corev1.Volume) (host.Volume, error) {
 	if _, isContent := contentPlugin(v); isContent {
 		return m.setUpContent(ctx, state, pod, v)
 	}
@@ -28,9 +28,9 @@ func (m *Manager) setUp(ctx context.Context, state *podState, pod *corev1.Pod, v
 		return m.setUpEmptyDir(pod, v)
 	case v.HostPath != nil:
 		if err := checkHostPath(v.HostPath); err != nil {
-			return nodeagent.HostVolume{}, err
+			return host.Volume{}, err
 		}
-		return nodeagent.HostVolume{Path: v.HostPath.Path}, nil
+		return host.Volume{Path: v.HostPath.Path}, nil
 	case v.PersistentVolumeClaim != nil:
 		return m.setUpClaim(ctx, pod, v, v.PersistentVolumeClaim.ClaimName, v.PersistentVolumeClaim.ReadOnly, nil)
 	case v.Ephemeral != nil:
@@ -40,42 +40,42 @@ func (m *Manager) setUp(ctx context.Context, state *podState, pod *corev1.Pod, v
 		implied := &corev1.Volume{Name: v.Name, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}
 		return m.setUpEmptyDir(pod, implied)
 	}
-	return nodeagent.HostVolume{}, fmt.Errorf("setting up volume %s: %w", v.Name, ErrUnsupported)
+	return host.Volume{}, fmt.Errorf("setting up volume %s: %w", v.Name, ErrUnsupported)
 }
 
 // emptyDirMode lets containers of any user write, as Kubernetes promises.
 const emptyDirMode = 0o777
 
-func (m *Manager) setUpEmptyDir(pod *corev1.Pod, v *corev1.Volume) (nodeagent.HostVolume, error) {
+func (m *Manager) setUpEmptyDir(pod *corev1.Pod, v *corev1.Volume) (host.Volume, error) {
 	dir := m.VolumePath(pod.UID, "empty-dir", v.Name)
 	created, err := makeDir(dir, emptyDirMode)
 	if err != nil {
-		return nodeagent.HostVolume{}, err
+		return host.Volume{}, err
 	}
 	switch medium := v.EmptyDir.Medium; {
 	case medium == corev1.StorageMediumMemory:
 		mounted, err := mountTmpfs(dir, memoryLimit(pod, v.EmptyDir))
 		if err != nil {
-			return nodeagent.HostVolume{}, err
+			return host.Volume{}, err
 		}
 		created = created || mounted
 	case medium != corev1.StorageMediumDefault:
 		size, err := hugePageSize(pod, medium)
 		if err != nil {
-			return nodeagent.HostVolume{}, err
+			return host.Volume{}, err
 		}
 		mounted, err := mountHugePages(dir, size)
 		if err != nil {
-			return nodeagent.HostVolume{}, err
+			return host.Volume{}, err
 		}
 		created = created || mounted
 	}
 	if group := fsGroup(pod); group != nil && created {
 		if err := ownTree(dir, *group, false, changeAlways); err != nil {
-			return nodeagent.HostVolume{}, err
+			return host.Volume{}, err
 		}
 	}
-	return nodeagent.HostVolume{Path: dir}, nil
+	return host.Volume{Path: dir}, nil
 }
 
 // memoryLimit returns the size of a Memory emptyDir in bytes: its own limit or
@@ -115,25 +115,25 @@ func contentPlugin(v *corev1.Volume) (string, bool) {
 }
 
 // setUpContent writes the volume's current content. The caller holds state.mu.
-func (m *Manager) setUpContent(ctx context.Context, state *podState, pod *corev1.Pod, v *corev1.Volume) (nodeagent.HostVolume, error) {
+func (m *Manager) setUpContent(ctx context.Context, state *podState, pod *corev1.Pod, v *corev1.Volume) (host.Volume, error) {
 	content, err := m.content(ctx, state, pod, v)
 	if err != nil {
-		return nodeagent.HostVolume{}, err
+		return host.Volume{}, err
 	}
 	plugin, _ := contentPlugin(v)
 	dir := m.VolumePath(pod.UID, plugin, v.Name)
 	if _, err := makeDir(dir, emptyDirMode); err != nil {
-		return nodeagent.HostVolume{}, err
+		return host.Volume{}, err
 	}
 	if v.ConfigMap == nil {
 		if _, err := mountTmpfs(dir, 0); err != nil {
-			return nodeagent.HostVolume{}, err
+			return host.Volume{}, err
 		}
 	}
 	if err := writeAtomic(dir, content, fsGroup(pod), m.cfg.Clock.Now()); err != nil {
-		return nodeagent.HostVolume{}, err
+		return host.Volume{}, err
 	}
-	return nodeagent.HostVolume{Path: dir, ReadOnly: true}, nil
+	return host.Volume{Path: dir, ReadOnly: true}, nil
 }
 
 func (m *Manager) content(ctx context.Context, state *podState, pod *corev1.Pod, v *corev1.Volume) (payload, error) {

@@ -13,12 +13,12 @@ import (
 	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/coracle-k8s/coracle/nodeagent"
+	"github.com/coracle-k8s/coracle/nodeagent/host"
 )
 
-// SubPath implements nodeagent.Volumes. It returns a bind mount of the file or directory that
+// SubPath implements host.Volumes. It returns a bind mount of the file or directory that
 // the kernel found beneath the volume, so that no later change of a symlink redirects it.
-func (m *Manager) SubPath(_ context.Context, pod *corev1.Pod, container string, mountIndex int, volume nodeagent.HostVolume, subPath string) (string, error) {
+func (m *Manager) SubPath(_ context.Context, pod *corev1.Pod, container string, mountIndex int, volume host.Volume, subPath string) (string, error) {
 	if !filepath.IsLocal(subPath) {
 		return "", fmt.Errorf("subPath %q must be inside the volume", subPath)
 	}

@@ -228,7 +228,7 @@ func (w *worker) compare(r plan.Request, replies [2]reply) (any, []answer.Differ
 	if u.Type != o.Type {
 		differences = append(differences, answer.Difference{At: "content type", Upstream: u.Type, Ours: o.Type})
 	}
-	_, warnings := w.pair.symbols.Compare(list(u.Warnings), list(o.Warnings), r.Generated)
+	_, warnings := w.pair.symbols.Compare(answer.Warnings(u.Warnings), answer.Warnings(o.Warnings), r.Generated)
 	for _, d := range warnings {
 		d.At = "warnings" + d.At
 		differences = append(differences, d)
@@ -246,14 +246,6 @@ func expired(body any) bool {
 	event, _ := events[len(events)-1].(map[string]any)
 	object, _ := event["object"].(map[string]any)
 	return event["type"] == "ERROR" && object["reason"] == string(metav1.StatusReasonExpired)
-}
-
-func list(texts []string) []any {
-	out := make([]any, len(texts))
-	for i, text := range texts {
-		out[i] = text
-	}
-	return out
 }
 
 // message returns the message of a Status, or the kind of another answer.

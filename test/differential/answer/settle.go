@@ -69,6 +69,22 @@ func settled(message string) string {
 	return head + ": [" + strings.Join(parts, ", ") + "]"
 }
 
+// Warnings returns warnings in the order of the answer, but those of unknown formats, which
+// come from walks over maps, sorted.
+func Warnings(texts []string) []any {
+	format := func(text string) bool { return strings.Contains(text, "unrecognized format") }
+	formats := slices.DeleteFunc(slices.Clone(texts), func(text string) bool { return !format(text) })
+	slices.Sort(formats)
+	out := make([]any, len(texts))
+	for i, text := range texts {
+		if format(text) {
+			text, formats = formats[0], formats[1:]
+		}
+		out[i] = text
+	}
+	return out
+}
+
 // owned sorts the words of a message that shows an object with its owners of fields,
 // whose order depends on times; it returns others as they are.
 func owned(message string) string {

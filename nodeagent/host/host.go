@@ -1,4 +1,8 @@
-package nodeagent
+// Package host has the interfaces by which the agent reaches into the machine, and what goes
+// through them.
+//
+// The API of this package is not stable: see docs/api.md.
+package host
 
 import (
 	"context"
@@ -8,8 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// HostVolume describes a pod's volume on the host.
-type HostVolume struct {
+// Volume describes a pod's volume on the host.
+type Volume struct {
 	// Path is the absolute path of the directory or file to bind into containers,
 	// or of the device when Block is set.
 	Path string
@@ -35,7 +39,7 @@ type Volumes interface {
 	// downwardAPI contents current on its own. The pod passed in carries the
 	// newest spec, metadata and status.podIPs known; it is shared and must
 	// not be changed.
-	Mount(ctx context.Context, pod *corev1.Pod) (map[string]HostVolume, error)
+	Mount(ctx context.Context, pod *corev1.Pod) (map[string]Volume, error)
 
 	// Update passes on a newer version of a pod that is mounted (its labels and
 	// annotations may be in downwardAPI files). It must not block.
@@ -45,7 +49,7 @@ type Volumes interface {
 	// (subPathExpr is expanded by then), created as a directory if nothing is
 	// there, and safe from symlinks that lead out of the volume. mountIndex is the
 	// mount's index in the container; what SubPath makes lives until Unmount.
-	SubPath(ctx context.Context, pod *corev1.Pod, container string, mountIndex int, volume HostVolume, subPath string) (string, error)
+	SubPath(ctx context.Context, pod *corev1.Pod, container string, mountIndex int, volume Volume, subPath string) (string, error)
 
 	// Unmount undoes Mount after the pod's last container is gone and removes
 	// RootDir/pods/<uid>/volumes and its kin. It is idempotent, needs no pod object
