@@ -24,9 +24,13 @@ import (
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/nodeagent/admission"
 	"github.com/coracle-k8s/coracle/nodeagent/cgroups"
+	"github.com/coracle-k8s/coracle/nodeagent/containers"
+	"github.com/coracle-k8s/coracle/nodeagent/garbage"
 	"github.com/coracle-k8s/coracle/nodeagent/images"
+	"github.com/coracle-k8s/coracle/nodeagent/logs"
 	"github.com/coracle-k8s/coracle/nodeagent/nodestatus"
 	"github.com/coracle-k8s/coracle/nodeagent/podconfig"
+	"github.com/coracle-k8s/coracle/nodeagent/pods"
 	"github.com/coracle-k8s/coracle/nodeagent/probes"
 	"github.com/coracle-k8s/coracle/nodeagent/runtime"
 	"github.com/coracle-k8s/coracle/nodeagent/server"
@@ -42,10 +46,10 @@ type Agent struct {
 	runtime runtime.Service
 	close   func() error
 	prober  *probes.Prober
+	starter *containers.Starter
 	puller  *images.Puller
 	// cgroups is nil where they cannot be written or are switched off.
 	cgroups    *cgroups.Manager
-	appArmor   bool
 	machine    nodestatus.Machine
 	nodeStatus *nodestatus.Node
 	// diskPressure is set when image garbage collection cannot free enough.
@@ -85,10 +89,12 @@ func newAgent(config Config, service runtime.Service, close func() error) (*Agen
 	a := &Agent{
 		config: config, runtime: service, close: close,
 		ready: make(chan struct{}), workers: map[types.UID]*worker{},
-		appArmor: hasAppArmor(),
 	}
 	a.nodeStatus = a.newNodeStatus()
-	a.prober = &probes.Prober{Exec: a.exec, Dial: config.Dial, UserAgent: "kube-probe/" + apis.KubernetesMinor()}
+	exec := func(ctx context.Context, id string, command []string, timeout time.Duration) (string, int32, error) {
+		return runtime.Exec(ctx, service, id, command, timeout)
+	}
+	a.prober = &probes.Prober{Exec: exec, Dial: config.Dial, UserAgent: "kube-probe/" + apis.KubernetesMinor()}
 	a.puller = images.NewPuller(service, config.Client, filepath.Join(config.RootDir, "image-pulls"))
 	if config.NodeCgroups == nil || *config.NodeCgroups {
 		manager, err := cgroups.New()
@@ -105,6 +111,12 @@ func newAgent(config Config, service runtime.Service, close func() error) (*Agen
 			return nil, err
 		}
 	}
+	a.starter = containers.New(containers.Config{
+		Runtime: service, Volumes: config.Volumes, Env: config.Env, Recorder: config.Recorder,
+		RootDir: config.RootDir, PodLogDir: config.PodLogDir, SeccompDir: config.SeccompDir,
+		ClusterDNS: config.ClusterDNS, ClusterDomain: config.ClusterDomain, ResolvConf: config.ResolvConf, Hostname: config.Hostname,
+		Cgroup: a.cgroup, CgroupV2: a.cgroups != nil && a.cgroups.V2(), AppArmor: containers.HasAppArmor(), Memory: a.memory,
+	})
 	return a, nil
 }
 
@@ -129,7 +141,7 @@ func (a *Agent) Start(ctx context.Context) error {
 	group.Go(func() error { return a.watchRuntime(ctx) })
 	group.Go(func() error { return a.watchPods(ctx) })
 	group.Go(func() error { return a.runNode(ctx) })
-	group.Go(func() error { return a.collectGarbage(ctx) })
+	group.Go(func() error { return a.garbage().Run(ctx) })
 	err = group.Wait()
 	a.running.Wait()
 	if errors.Is(err, context.Canceled) {
@@ -358,4 +370,47 @@ func (a *Agent) Shutdown(ctx context.Context) error {
 		a.cgroups.Prune(filepath.Dir(a.config.CgroupRoot))
 	}
 	return errors.Join(errs...)
+}
+
+func (a *Agent) garbage() *garbage.Collector {
+	c := a.config
+	return &garbage.Collector{
+		Clock: c.Clock, Runtime: a.runtime, Puller: a.puller,
+		Logs: a.openLogs, Policy: logs.Policy{MaxSize: c.ContainerLogMaxSize, MaxFiles: c.ContainerLogMaxFiles},
+		HighPercent: c.ImageGCHighPercent, LowPercent: c.ImageGCLowPercent, MinimumAge: c.ImageMinimumAge,
+		Pressure: func(pressure bool) {
+			if a.diskPressure.Swap(pressure) != pressure {
+				a.nodeStatus.Kick()
+			}
+		},
+	}
+}
+
+// openLogs returns the log files of running containers, with the containers' IDs.
+func (a *Agent) openLogs() map[string]string {
+	out := map[string]string{}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, w := range a.workers {
+		w.mu.Lock()
+		for _, l := range w.logs {
+			out[l.file] = l.id
+		}
+		w.mu.Unlock()
+	}
+	return out
+}
+
+// containerLog is the log file of a running container.
+type containerLog struct{ id, file string }
+
+// logsOf returns the logs of the pod's running containers.
+func (w *worker) logsOf(dir string) []containerLog {
+	var out []containerLog
+	for i := range w.observed.Containers {
+		if c := &w.observed.Containers[i]; c.State == pods.Running {
+			out = append(out, containerLog{id: c.ID, file: filepath.Join(dir, podconfig.LogFile(c.Name, c.Attempt))})
+		}
+	}
+	return out
 }

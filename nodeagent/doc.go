@@ -15,6 +15,8 @@
 //   - probes, logs, cgroups, nodestatus, server: by their names.
 //   - simulated: thousands of nodes whose pods run without containers.
 //   - admission: whether the node takes a pod, and the ledger of what pods hold.
+//   - containers: creates and starts containers. podstatus: writes the status of a pod.
+//     garbage: rotates logs and removes images.
 //   - host: the interfaces by which the agent reaches into the machine, which volumes, env
 //     and network implement.
 //

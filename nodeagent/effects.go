@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -18,6 +17,7 @@ import (
 
 	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/nodeagent/cgroups"
+	"github.com/coracle-k8s/coracle/nodeagent/containers"
 	"github.com/coracle-k8s/coracle/nodeagent/host"
 	"github.com/coracle-k8s/coracle/nodeagent/podconfig"
 	"github.com/coracle-k8s/coracle/nodeagent/pods"
@@ -78,8 +78,8 @@ func (w *worker) effect(pod *corev1.Pod, a pods.Action) func(ctx context.Context
 	case pods.Release:
 		return func(ctx context.Context) func() { return w.release(ctx, pod) }
 	case pods.Remove:
-		sandboxes, containers := w.observed.Sandboxes, w.observed.Containers
-		return func(ctx context.Context) func() { return w.remove(ctx, pod, sandboxes, containers) }
+		observed := w.observed
+		return func(ctx context.Context) func() { return w.remove(ctx, pod, observed.Sandboxes, observed.Containers) }
 	case pods.Finalize:
 		return func(ctx context.Context) func() { return w.finalize(ctx, pod) }
 	}
@@ -117,10 +117,6 @@ func (w *worker) retryLater(key string) {
 	})
 }
 
-func (a *Agent) podDir(pod *corev1.Pod) string {
-	return filepath.Join(a.config.RootDir, "pods", string(pod.UID))
-}
-
 func (a *Agent) cgroup(pod *corev1.Pod) string {
 	if a.cgroups == nil {
 		return ""
@@ -132,7 +128,7 @@ func (a *Agent) cgroup(pod *corev1.Pod) string {
 func (w *worker) prepare(pod *corev1.Pod) func() {
 	a := w.agent
 	volumes, err := func() (map[string]host.Volume, error) {
-		for _, dir := range []string{filepath.Join(a.podDir(pod), "containers"), podconfig.LogDir(a.config.PodLogDir, pod)} {
+		for _, dir := range []string{filepath.Join(containers.PodDir(a.config.RootDir, pod), "containers"), podconfig.LogDir(a.config.PodLogDir, pod)} {
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				return nil, fmt.Errorf("creating directories of pod: %w", err)
 			}
@@ -169,7 +165,7 @@ func (w *worker) extraGroups() []int64 {
 
 func (w *worker) createSandbox(ctx context.Context, pod *corev1.Pod, action pods.Action, groups []int64) func() {
 	a := w.agent
-	config, err := a.sandboxConfig(pod, action.Attempt, groups)
+	config, err := a.starter.Sandbox(pod, action.Attempt, groups)
 	if err == nil {
 		ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
 		defer cancel()
@@ -189,23 +185,6 @@ func (w *worker) createSandbox(ctx context.Context, pod *corev1.Pod, action pods
 		}
 		w.state.SandboxFailure = nil
 	}
-}
-
-// sandboxConfig returns the config of the pod's sandbox, with the host's resolver.
-func (a *Agent) sandboxConfig(pod *corev1.Pod, attempt uint32, groups []int64) (*runtimeapi.PodSandboxConfig, error) {
-	text, err := os.ReadFile(a.config.ResolvConf)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("reading the host's resolver settings: %w", err)
-	}
-	dns, missing := podconfig.DNS(pod, a.config.ClusterDNS, a.config.ClusterDomain, podconfig.ParseResolvConf(text))
-	if missing && attempt == 0 {
-		a.warn(pod, eventMissingClusterDNS, "pod: %q. kubelet does not have ClusterDNS IP configured and cannot create Pod using %q policy. Falling back to %q policy.",
-			pod.Name+"_"+pod.Namespace+"("+string(pod.UID)+")", pod.Spec.DNSPolicy, corev1.DNSDefault)
-	}
-	return podconfig.Sandbox(podconfig.SandboxInput{
-		Pod: pod, Attempt: attempt, LogRoot: a.config.PodLogDir, CgroupParent: a.cgroup(pod),
-		Hostname: a.config.Hostname, ClusterDomain: a.config.ClusterDomain, DNS: dns, ExtraGroups: groups,
-	})
 }
 
 func (w *worker) pullImage(pod *corev1.Pod, action pods.Action) func(ctx context.Context) func() {
@@ -281,11 +260,11 @@ func (w *worker) release(ctx context.Context, pod *corev1.Pod) func() {
 }
 
 // remove takes everything else of the pod off the node.
-func (w *worker) remove(ctx context.Context, pod *corev1.Pod, sandboxes []pods.Sandbox, containers []pods.Container) func() {
+func (w *worker) remove(ctx context.Context, pod *corev1.Pod, sandboxes []pods.Sandbox, left []pods.Container) func() {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	err := func() error {
-		for _, c := range containers {
+		for _, c := range left {
 			_, err := w.agent.runtime.RemoveContainer(ctx, &runtimeapi.RemoveContainerRequest{ContainerId: c.ID})
 			if ignoreNotFound(err) != nil {
 				return fmt.Errorf("removing container %s: %w", c.ID, err)
@@ -297,7 +276,7 @@ func (w *worker) remove(ctx context.Context, pod *corev1.Pod, sandboxes []pods.S
 				return fmt.Errorf("removing sandbox %s: %w", s.ID, err)
 			}
 		}
-		return errors.Join(os.RemoveAll(w.agent.podDir(pod)), os.RemoveAll(podconfig.LogDir(w.agent.config.PodLogDir, pod)))
+		return errors.Join(os.RemoveAll(containers.PodDir(w.agent.config.RootDir, pod)), os.RemoveAll(podconfig.LogDir(w.agent.config.PodLogDir, pod)))
 	}()
 	return func() {
 		w.looked = false

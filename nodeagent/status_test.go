@@ -3,6 +3,7 @@ package nodeagent
 import (
 	"testing"
 
+	"github.com/coracle-k8s/coracle/nodeagent/podstatus"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,7 +26,7 @@ func TestStatusOfOthersIsLeft(t *testing.T) {
 	after.Status.NodeAllocatableResourceClaimStatuses = []corev1.NodeAllocatableResourceClaimStatus{{ResourceClaimName: "x"}}
 	w.accept(after)
 	w.status.Phase = corev1.PodRunning
-	patch, err := statusPatch(w.pod, w.planned())
+	patch, err := podstatus.Patch(w.pod, w.planned())
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(string(patch)).To(MatchJSON(`{"metadata":{"uid":"u"},"status":{"phase":"Running"}}`))
 }

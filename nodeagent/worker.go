@@ -11,10 +11,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/coracle-k8s/coracle/nodeagent/admission"
+	"github.com/coracle-k8s/coracle/nodeagent/containers"
 	"github.com/coracle-k8s/coracle/nodeagent/host"
 	"github.com/coracle-k8s/coracle/nodeagent/images"
 	"github.com/coracle-k8s/coracle/nodeagent/podconfig"
 	"github.com/coracle-k8s/coracle/nodeagent/pods"
+	"github.com/coracle-k8s/coracle/nodeagent/podstatus"
 	"github.com/coracle-k8s/coracle/nodeagent/runtime"
 )
 
@@ -49,14 +51,14 @@ type worker struct {
 	retried bool
 	users   map[string]podconfig.User // by container, of its image
 	// imageRefs are the images that are volumes, by volume.
-	imageRefs map[string]imageRef
+	imageRefs map[string]containers.ImageRef
 	probes    map[probeKey]context.CancelFunc
 	resized   map[string]corev1.ResourceRequirements // by container ID
 	// cancelSetup ends pulls, mounts and postStart hooks when the pod is to end.
 	setup       context.Context
 	cancelSetup context.CancelFunc
 	effects     sync.WaitGroup
-	writer      statusWriter
+	writer      podstatus.Writer
 }
 
 // inbox collects what happened since the worker last looked.
@@ -74,7 +76,7 @@ func newWorker(a *Agent, pod *corev1.Pod) *worker {
 		agent: a, share: a.ledger.NewShare(), uid: pod.UID, wake: make(chan struct{}, 1), pod: pod, status: *pod.Status.DeepCopy(),
 		state:    pods.NewState(a.config.NodeIPs, a.config.MaxContainerBackoff),
 		observer: runtime.NewObserver(a.runtime),
-		volumes:  map[string]host.Volume{}, users: map[string]podconfig.User{}, imageRefs: map[string]imageRef{},
+		volumes:  map[string]host.Volume{}, users: map[string]podconfig.User{}, imageRefs: map[string]containers.ImageRef{},
 		probes: map[probeKey]context.CancelFunc{}, resized: map[string]corev1.ResourceRequirements{},
 	}
 }
@@ -255,7 +257,7 @@ func (w *worker) step(ctx context.Context) (time.Time, bool) {
 		w.begin(ctx, pod, a)
 	}
 	w.syncProbes(plan.Probes)
-	return earlier(plan.Next, w.writer.retryAt), plan.Done && !w.writer.busy
+	return earlier(plan.Next, w.writer.RetryAt()), plan.Done && !w.writer.Busy()
 }
 
 func earlier(a, b time.Time) time.Time {
@@ -337,4 +339,27 @@ func (w *worker) tellChanges(plan pods.Plan) {
 	if plan.Status.Reason == "DeadlineExceeded" && w.status.Reason == "" {
 		w.agent.normal(w.pod, eventDeadlineExceeded, "%s", plan.Status.Message)
 	}
+}
+
+// writeStatus makes the API's status that of the pod and reports whether it is so
+// already. Otherwise a write is begun, whose end wakes the worker.
+func (w *worker) writeStatus(ctx context.Context, pod *corev1.Pod) bool {
+	if w.state.Gone {
+		return true
+	}
+	written, begun := w.writer.Begin(w.pod, pod, w.agent.config.Clock.Now())
+	if !begun {
+		return written
+	}
+	base := w.pod
+	w.effects.Go(func() {
+		object, err := podstatus.Write(ctx, w.agent.config.Client, base, pod)
+		w.result(func() {
+			w.writer.Ended(ctx, pod, object, err, w.agent.config.Clock.Now())
+			if err == nil {
+				w.accept(object)
+			}
+		})
+	})
+	return false
 }

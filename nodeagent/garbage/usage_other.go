@@ -1,16 +1,15 @@
 //go:build !linux
 
-package nodeagent
+package garbage
 
 import (
 	"context"
 	"errors"
 
 	"github.com/coracle-k8s/coracle/nodeagent/images"
+	"github.com/coracle-k8s/coracle/nodeagent/runtime"
 )
 
-func hasAppArmor() bool { return false }
-
-func (a *Agent) imageUsage(context.Context) (images.Usage, error) {
+func imageUsage(context.Context, runtime.Service) (images.Usage, error) {
 	return images.Usage{}, errors.New("looking at the image file system: this is not Linux")
 }

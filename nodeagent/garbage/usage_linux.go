@@ -1,26 +1,19 @@
-package nodeagent
+package garbage
 
 import (
 	"context"
 	"fmt"
-	"os"
-	"strings"
 
 	"golang.org/x/sys/unix"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/coracle-k8s/coracle/nodeagent/images"
+	"github.com/coracle-k8s/coracle/nodeagent/runtime"
 )
 
-// hasAppArmor reports whether the kernel enforces AppArmor profiles.
-func hasAppArmor() bool {
-	b, err := os.ReadFile("/sys/module/apparmor/parameters/enabled")
-	return err == nil && strings.HasPrefix(string(b), "Y")
-}
-
 // imageUsage returns the usage of the images' file system.
-func (a *Agent) imageUsage(ctx context.Context) (images.Usage, error) {
-	info, err := a.runtime.ImageFsInfo(ctx, &runtimeapi.ImageFsInfoRequest{})
+func imageUsage(ctx context.Context, service runtime.Service) (images.Usage, error) {
+	info, err := service.ImageFsInfo(ctx, &runtimeapi.ImageFsInfoRequest{})
 	if err != nil {
 		return images.Usage{}, fmt.Errorf("asking for the image file system: %w", err)
 	}
