@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -47,6 +49,9 @@ type worker struct {
 	report    *report
 	history   map[string][]sent
 	printing  bool // steps and their codes
+	// refused are the UIDs of objects that one server created and the other refused, and that
+	// heal removed.
+	refused []string
 }
 
 // run sends requests as long as there are more; from is the first to print.
@@ -223,6 +228,8 @@ func (w *worker) compare(r plan.Request, replies [2]reply) (any, []answer.Differ
 	}
 	if r.Until == "" {
 		stripList(w.pair.symbols, u.Body, o.Body)
+	} else {
+		u.Body, o.Body = w.withoutRefused(u.Body), w.withoutRefused(o.Body)
 	}
 	out, differences := w.pair.symbols.Compare(u.Body, o.Body, r.Generated)
 	if u.Type != o.Type {
@@ -297,9 +304,12 @@ func (w *worker) note(step int, r plan.Request, code int) {
 // gave its name.
 func (w *worker) heal(ctx context.Context, r plan.Request, replies [2]reply) error {
 	var names []string
-	for _, reply := range replies {
-		if name := nameOf(reply.Body); name != "" && !slices.Contains(names, name) {
+	for side, reply := range replies {
+		if name := nested(reply.Body, "name"); name != "" && !slices.Contains(names, name) {
 			names = append(names, name)
+		}
+		if uid := nested(reply.Body, "uid"); uid != "" && reply.Code == http.StatusCreated && replies[1-side].Code >= http.StatusBadRequest {
+			w.refused = append(w.refused, uid)
 		}
 	}
 	requests := w.generator.Heal(r, names)
@@ -312,9 +322,22 @@ func (w *worker) heal(ctx context.Context, r plan.Request, replies [2]reply) err
 	return wait(ctx, lag) // until the caches know that it is gone
 }
 
-func nameOf(body any) string {
+// nested returns a field of an object's metadata, empty if there is none.
+func nested(body any, field string) string {
 	object, _ := body.(map[string]any)
 	meta, _ := object["metadata"].(map[string]any)
-	name, _ := meta["name"].(string)
-	return name
+	value, _ := meta[field].(string)
+	return value
+}
+
+// withoutRefused returns the events of a watch but those of objects that only one server created.
+func (w *worker) withoutRefused(events any) any {
+	list, ok := events.([]any)
+	if !ok || len(w.refused) == 0 {
+		return events
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(event any) bool {
+		text, err := json.Marshal(event)
+		return err == nil && slices.ContainsFunc(w.refused, func(uid string) bool { return bytes.Contains(text, []byte(`"uid":"`+uid+`"`)) })
+	})
 }

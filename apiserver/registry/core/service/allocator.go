@@ -341,6 +341,9 @@ func (t *transaction) takePort(port int32) (err error) {
 	t.a.mu.Lock()
 	defer t.a.mu.Unlock()
 	n, ok := t.a.port(port)
+	if !ok && t.dryRun { // upstream's dry run asks only whether it is taken
+		return nil
+	}
 	if !ok {
 		return fmt.Errorf("provided port is not in the valid range. The range of valid ports is %d-%d", t.a.portBase, t.a.portBase+t.a.ports.size-1)
 	}

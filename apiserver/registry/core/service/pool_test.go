@@ -255,6 +255,28 @@ func TestAllocateWords(t *testing.T) {
 	}
 }
 
+// TestForeignPortsOfDryRuns are let through, as by upstream, whose dry run asks only whether a port
+// is taken.
+func TestForeignPortsOfDryRuns(t *testing.T) {
+	a, err := newAllocator(registry.ServiceNetwork{CIDR: "10.0.0.0/24", NodePortBase: 30000, NodePortSize: 2768}, func(int) int { return 0 }, newLedger(),
+		func(context.Context) ([]corev1.Service, error) { return nil, nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, port := range []int32{80, 30080} {
+		s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "x"}, Spec: corev1.ServiceSpec{Type: corev1.ServiceTypeNodePort, Ports: []corev1.ServicePort{{Port: 80, NodePort: port}}}}
+		core.SetServiceDefaults(s)
+		finish, err := a.beginCreate(context.Background(), s, &metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		if err != nil {
+			t.Fatalf("port %d: %v", port, err)
+		}
+		finish(context.Background(), true)
+		if a.ports.has(80) {
+			t.Errorf("port %d is taken after a dry run", port)
+		}
+	}
+}
+
 // TestAnotherFirstAddress allocates nothing: validation refuses it, whether the other
 // address is free, taken or foreign.
 func TestAnotherFirstAddress(t *testing.T) {
