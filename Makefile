@@ -98,7 +98,7 @@ fuzz: ## Fuzz every decoder, parser and validator in turn; go test runs the kept
 generate: generate-config ## Render the OpenAPI documents again, and what follows from the configuration's types.
 	hack/generate-openapi.sh
 
-generate-config: ## Write the configuration's deep copies and docs/configuration.md again.
+generate-config: ## Write the configuration's deep copies, document and sample again.
 	GO="$(GO)" hack/generate-config.sh $(DEEPCOPYGEN)
 
 features: ## List Kubernetes' feature gates and kube-apiserver's flags again, and write docs/features.md and docs/kube-apiserver.md.

@@ -11,18 +11,20 @@ import (
 
 const types = "../../apis/config/v1alpha1"
 
-// TestDocument fails as well for a field without a comment.
-func TestDocument(t *testing.T) {
-	want, err := document(types)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := os.ReadFile("../../docs/configuration.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if string(got) != want {
-		t.Error("docs/configuration.md is not what the comments render to: run make generate-config")
+// TestDocuments fails as well for a field without a comment.
+func TestDocuments(t *testing.T) {
+	for file, render := range map[string]func(string) (string, error){"docs/configuration.md": document, "config/samples/cluster.yaml": sample} {
+		want, err := render(types)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile("../../" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if string(got) != want {
+			t.Errorf("%s is not what the comments and defaults render to: run make generate-config", file)
+		}
 	}
 }
 
