@@ -103,25 +103,25 @@ func usedAs(pod *corev1.Pod, volume string, pv *corev1.PersistentVolume) error {
 }
 
 func setUpPersistent(pod *corev1.Pod, pv *corev1.PersistentVolume, readOnly bool) (host.Volume, error) {
-	host := host.Volume{ReadOnly: readOnly}
-	host.Block = pv.Spec.VolumeMode != nil && *pv.Spec.VolumeMode == corev1.PersistentVolumeBlock
+	v := host.Volume{ReadOnly: readOnly}
+	v.Block = pv.Spec.VolumeMode != nil && *pv.Spec.VolumeMode == corev1.PersistentVolumeBlock
 	if gid, err := strconv.ParseInt(pv.Annotations[gidAnnotation], 10, 64); err == nil && gid >= 0 {
-		host.SupplementalGroups = []int64{gid}
+		v.SupplementalGroups = []int64{gid}
 	}
 	switch {
 	case pv.Spec.HostPath != nil:
-		host.Path = pv.Spec.HostPath.Path
-		return host, checkHostPath(pv.Spec.HostPath)
+		v.Path = pv.Spec.HostPath.Path
+		return v, checkHostPath(pv.Spec.HostPath)
 	case pv.Spec.Local != nil:
-		host.Path = pv.Spec.Local.Path
-		info, err := os.Stat(host.Path)
+		v.Path = pv.Spec.Local.Path
+		info, err := os.Stat(v.Path)
 		if err != nil {
-			return host, fmt.Errorf("path %q does not exist: %w", host.Path, err)
+			return v, fmt.Errorf("path %q does not exist: %w", v.Path, err)
 		}
 		if group := fsGroup(pod); group != nil && info.IsDir() && !readOnly {
-			return host, ownTree(host.Path, *group, false, changePolicyOf(pod))
+			return v, ownTree(v.Path, *group, false, changePolicyOf(pod))
 		}
-		return host, nil
+		return v, nil
 	}
-	return host, fmt.Errorf("persistent volume %s: %w", pv.Name, ErrUnsupported)
+	return v, fmt.Errorf("persistent volume %s: %w", pv.Name, ErrUnsupported)
 }
