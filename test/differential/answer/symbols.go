@@ -47,7 +47,7 @@ var (
 	inRecord = regexp.MustCompile(`in record \(\d+\)`) // which a controller may have changed
 	current  = regexp.MustCompile(`current: \d+`)
 	// A changed request may have its version under the key x.
-	version  = regexp.MustCompile(`(?i)(resource ?version(?: in [a-z ]+)?[^0-9a-z]{0,20}|\bmap\[x:|\\"x\\*":\\*")(\d+)\b`)
+	version  = regexp.MustCompile(`(?i)(resource ?version(?: in [a-z ]+)?[^0-9a-z]{0,20}|\bmap\[x:|\\"x\\*":\\*")(\d+)((?:\.\d+)*)\b`)
 	number   = regexp.MustCompile(`\b\d{3,}\b`)
 	port     = regexp.MustCompile(`\b3[0-2]\d{3}\b`)
 	zero     = time.Date(2101, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -183,6 +183,9 @@ func (s *Symbols) abstract(side int, text string) string {
 	text = port.ReplaceAllStringFunc(text, known("p", ""))
 	return version.ReplaceAllStringFunc(text, func(found string) string {
 		parts := version.FindStringSubmatch(found)
+		if parts[3] != "" { // a client's own
+			return found
+		}
 		return parts[1] + known("v", "VERSION")(parts[2]) // a controller's, if no answer had it
 	})
 }
