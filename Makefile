@@ -28,7 +28,7 @@ KUBECTL  := -X k8s.io/component-base/version.gitVersion=$(KUBEVER) -X k8s.io/com
 RACE     := ./apiserver ./apiserver/etcd ./apiserver/inprocess ./apiserver/connections ./apiserver/dispatch ./apiserver/auth/... ./apiserver/admission/... \
 	./controllers/... ./scheduler/... ./nodeagent/simulated ./nodeagent/objects ./nodeagent/probes ./nodeagent/pods ./proxy/model
 
-.PHONY: help up build test race lint apidiff bench crash fuzz verify generate generate-config features clean packages
+.PHONY: help up build test race lint apidiff coverage bench bench-compare crash fuzz verify generate generate-config features clean packages
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t12
@@ -88,6 +88,12 @@ apidiff: ## Compare the API of the stable Go packages with the last tag's (docs/
 
 bench: build ## Measure start, memory, throughput; JSON lines.
 	$(GO) run ./test/bench $(ARGS)
+
+bench-compare: build ## Measure bin/coracle and another binary in turn, and print ratios: OLD=path ARGS="-run start".
+	$(GO) run ./test/bench -with $(OLD) $(ARGS)
+
+coverage: ## Measure how much of each part the tests run, and write it into docs/testing.md.
+	GO="$(GO)" hack/coverage.sh
 
 crash: ## Kill the process at random points of everything and compare the end: ROUNDS=50 PAIRS=0 SEED=0 (by the time).
 	$(GO) test -count 1 -timeout 0 ./test/crash -args -rounds $(ROUNDS) -pairs $(PAIRS) -seed $(SEED)

@@ -13,6 +13,7 @@
 //	go run ./test/bench -run 'start|idle'
 //	go run ./test/bench -run scale -nodes 1000 -pods 10000
 //	go run ./test/bench -run deployment -library -cpuprofile /tmp/cpu
+//	go run ./test/bench -with bin/coracle.old -rounds 3
 package main
 
 import (
@@ -80,6 +81,8 @@ type bench struct {
 	// nodes and pods of the scenario scale.
 	nodes, pods int
 	out         *json.Encoder
+	// keep takes figures in place of out, if it is set.
+	keep func(name, unit string, values []float64)
 }
 
 // figure is one line of output.
@@ -98,6 +101,10 @@ const none = 0
 
 // report prints the median of the values.
 func (b *bench) report(name, unit string, goal float64, values ...float64) {
+	if b.keep != nil {
+		b.keep(name, unit, values)
+		return
+	}
 	slices.Sort(values)
 	f := figure{Name: name, Value: round(values[len(values)/2]), Unit: unit, Min: round(values[0]), Max: round(values[len(values)-1]), Runs: len(values)}
 	if goal != none {
@@ -130,6 +137,8 @@ func run() error {
 	flag.StringVar(&b.binary, "coracle", "bin/coracle", "the built binary")
 	flag.BoolVar(&b.library, "library", false, "run workloads on cluster.Start in this process, for profiles")
 	flag.StringVar(&b.kubeconfig, "running", "", "measure requests, watch and fairness of the server that this kubeconfig leads to, such as upstream's, instead of -coracle")
+	with := flag.String("with", "", "another binary: run each scenario with both in turn, and print ratios")
+	rounds := flag.Int("rounds", 3, "how often in turn, with -with")
 	cpu := flag.String("cpuprofile", "", "write a CPU profile of this process")
 	flag.Parse()
 	match, err := regexp.Compile(*only)
@@ -163,7 +172,11 @@ func run() error {
 		if !match.MatchString(s.name) || s.large && *only == "" || ctx.Err() != nil {
 			continue
 		}
-		if err := s.run(ctx, b); err != nil {
+		run := s.run
+		if *with != "" {
+			run = func(ctx context.Context, b *bench) error { return b.compare(ctx, s, *with, *rounds) }
+		}
+		if err := run(ctx, b); err != nil {
 			_ = b.out.Encode(map[string]string{"name": s.name, "error": err.Error()})
 		}
 	}
