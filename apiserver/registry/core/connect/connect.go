@@ -39,8 +39,23 @@ func Agent(ctx context.Context, nodes registry.NodeConnector, node string) (*url
 	return nodes.Connect(ctx, node)
 }
 
+// misplaced returns a handler that refuses requests for a location that is no URL, nil for others. A
+// node's address and port are free text and a free number, and the library panics over them.
+func misplaced(location *url.URL, responder rest.Responder) http.Handler {
+	_, err := url.Parse(location.String())
+	if err == nil {
+		return nil
+	}
+	return http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		responder.Error(apierrors.NewBadRequest("connecting: " + err.Error()))
+	})
+}
+
 // Proxy passes any request on to location; it upgrades when the client asks to.
 func Proxy(location *url.URL, transport http.RoundTripper, responder rest.Responder) http.Handler {
+	if h := misplaced(location, responder); h != nil {
+		return h
+	}
 	return proxy.NewUpgradeAwareHandler(location, transport, true, false, proxy.NewErrorResponder(refusals{responder}))
 }
 
@@ -67,6 +82,9 @@ type Streams struct{ Stdin, Stdout, Stderr, TTY bool }
 // Remote connects to a command or a container: SPDY is passed on, websocket
 // version 5 is translated to SPDY, as agents speak it.
 func Remote(location *url.URL, transport http.RoundTripper, s Streams, responder rest.Responder) http.Handler {
+	if h := misplaced(location, responder); h != nil {
+		return h
+	}
 	translate := utilproxy.NewStreamTranslatorHandler(location, transport, 0, utilproxy.Options{Stdin: s.Stdin, Stdout: s.Stdout, Stderr: s.Stderr, Tty: s.TTY})
 	return utilproxy.NewTranslatingHandler(upgrade(location, transport, responder), translate, wsstream.IsWebSocketRequestWithStreamCloseProtocol)
 }
@@ -74,6 +92,9 @@ func Remote(location *url.URL, transport http.RoundTripper, s Streams, responder
 // PortForward connects to ports of a pod: SPDY is passed on, and tunneled
 // through a websocket for clients that ask for that.
 func PortForward(location *url.URL, transport http.RoundTripper, responder rest.Responder) http.Handler {
+	if h := misplaced(location, responder); h != nil {
+		return h
+	}
 	h := upgrade(location, transport, responder)
 	return utilproxy.NewTranslatingHandler(h, utilproxy.NewTunnelingHandler(h), wsstream.IsWebSocketRequestWithTunnelingProtocol)
 }
