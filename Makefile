@@ -25,8 +25,8 @@ KUBEVER  := $(shell sed -n 's/^const KubernetesVersion = "\(.*\)"/\1/p' apis/ver
 KUBECTL  := -X k8s.io/component-base/version.gitVersion=$(KUBEVER) -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=$(word 2,$(subst ., ,$(KUBEVER)))
 # Where goroutines share memory; the race detector's own build of everything
 # would not fit into CI's time.
-RACE     := ./apiserver ./apiserver/etcd ./apiserver/inprocess ./apiserver/connections ./apiserver/dispatch ./apiserver/auth/... ./apiserver/admission/... \
-	./controllers/... ./scheduler/... ./nodeagent/simulated ./nodeagent/objects ./nodeagent/probes ./nodeagent/pods ./proxy/model
+RACE     := ./apiserver ./apiserver/ondemand ./apiserver/etcd ./apiserver/inprocess ./apiserver/connections ./apiserver/dispatch ./apiserver/auth/... ./apiserver/admission/... \
+	./controllers/... ./scheduler/... ./nodeagent/simulated ./nodeagent/objects ./nodeagent/probes ./nodeagent/pods ./nodeagent/admission ./cluster/leader ./proxy/model
 
 .PHONY: help up build test race lint apidiff coverage bench bench-compare crash fuzz verify generate generate-config features clean packages
 

@@ -104,8 +104,8 @@ func (c *Cluster) Cache() cache.Cache { return c.parts.manager.GetCache() }
 // Manager runs the parts; more may be added to it.
 func (c *Cluster) Manager() manager.Manager { return c.parts.manager }
 
-// Scheme returns a scheme with every type that the cluster serves but custom resources, for
-// clients. It is the Manager's; types may be added.
+// Scheme returns a scheme with every type that the cluster serves but custom resources, and those
+// of WithTypes, for clients. It is the Manager's, and must not be changed.
 func (c *Cluster) Scheme() *runtime.Scheme { return c.clientScheme }
 
 // URL returns the URL of the API server.

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -81,6 +82,11 @@ func (p *plan) startControlPlane(ctx context.Context) (*controlPlane, error) {
 	config := p.serverConfig(f, loopback, c.state)
 	if c.clientScheme, err = shared.NewScheme(config.Scheme, p.resources); err != nil {
 		return nil, err
+	}
+	for _, add := range p.options.types {
+		if err := add(c.clientScheme); err != nil {
+			return nil, fmt.Errorf("adding types to the scheme: %w", err)
+		}
 	}
 	if c.server, err = apiserver.Start(ctx, config); err != nil {
 		return nil, err

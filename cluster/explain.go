@@ -8,8 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/coracle-k8s/coracle/scheduler"
 )
 
 // ErrNoScheduler is returned if the scheduler does not run in this process: it is turned off,
@@ -76,14 +74,4 @@ func (c *Cluster) Explain(ctx context.Context, pod types.NamespacedName) (Explan
 		e.Reasons = append(e.Reasons, NodesRefused{Plugin: r.Plugin, Text: r.Text, Count: r.Nodes, Names: r.Names, Preemptible: r.Preemptible})
 	}
 	return e, nil
-}
-
-// whileRunning has Explain ask s as long as s runs.
-func (c *controlPlane) whileRunning(s *scheduler.Scheduler) func(context.Context) error {
-	return func(ctx context.Context) error {
-		c.scheduler.Store(s)
-		<-ctx.Done()
-		c.scheduler.CompareAndSwap(s, nil)
-		return nil
-	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -21,8 +23,15 @@ func (c *controlPlane) waitForNodes(ctx context.Context, objects cache.Cache, re
 	}
 	// The conditions in their objects may be from an earlier run: they must be up again.
 	c.nodes.Await(ctx, int(*c.config.Nodes))
-	own := func(n *corev1.Node) bool { return c.ownNode(n.Name) || n.Labels[simulated.Label] != "" }
+	own := func(n *corev1.Node) bool { return c.ownNode(n.Name) || c.simulates(n.Name) }
 	return node.WaitReady(ctx, objects, own, want, func(ready int) { report(ready, want) })
+}
+
+// simulates reports whether a simulated node of that name is this process's own.
+func (p *plan) simulates(name string) bool {
+	number, is := strings.CutPrefix(name, simulated.DefaultNamePrefix)
+	n, err := strconv.Atoi(number)
+	return is && err == nil && n >= 0 && n < int(p.config.SimulatedNodes)
 }
 
 // reportNodes reports each node that becomes ready, until all are.

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/runtime"
 	cloudprovider "k8s.io/cloud-provider"
 	"k8s.io/utils/clock"
 
@@ -19,6 +20,7 @@ type options struct {
 	clock    clock.WithTicker
 	logger   logr.Logger
 	cloud    cloudprovider.Interface // nil without a cloud
+	types    []func(*runtime.Scheme) error
 	// machine returns the addresses of this machine.
 	machine func() ([]netip.Addr, error)
 }
@@ -49,6 +51,12 @@ func WithClock(c clock.WithTicker) Option { return func(o *options) { o.clock = 
 
 // WithLogger sets the logger of the parts. Default: nothing is logged.
 func WithLogger(l logr.Logger) Option { return func(o *options) { o.logger = l } }
+
+// WithTypes adds types to the cluster's scheme, such as those of custom resources: the AddToScheme
+// of their packages. Clients and controllers of Cluster.Manager know them then.
+func WithTypes(add ...func(*runtime.Scheme) error) Option {
+	return func(o *options) { o.types = append(o.types, add...) }
+}
 
 // WithCloudProvider lets a cloud make the load balancers of Services, if it has
 // any, instead of the built-in one.

@@ -110,7 +110,12 @@ func (c *controlPlane) addScheduler(t *leader.Term) error {
 	if err != nil {
 		return err
 	}
-	return t.Add(manager.RunnableFunc(c.whileRunning(s)))
+	c.scheduler.Store(s)
+	return t.Add(manager.RunnableFunc(func(ctx context.Context) error {
+		<-ctx.Done()
+		c.scheduler.CompareAndSwap(s, nil)
+		return nil
+	}))
 }
 
 // addPeer makes this server known to the others of its cluster, and has it remove the volumes on

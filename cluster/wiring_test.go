@@ -80,9 +80,9 @@ var unset = map[string]string{
 // of its Config: a feature that is never configured does not exist for users. It
 // reads the source, so it holds for nodes of every kind and for agents.
 func TestEveryFieldIsWired(t *testing.T) {
-	// The API server composes its parts itself.
+	// The API server and the node agent compose their parts themselves.
 	files := map[string]*ast.File{}
-	for _, dir := range []string{".", "agent", "connector", "controllers", "credentials", "joinserver", "leader", "node", "shared", "../apiserver"} {
+	for _, dir := range []string{".", "agent", "connector", "controllers", "credentials", "joinserver", "leader", "node", "shared", "../apiserver", "../apiserver/access", "../nodeagent"} {
 		maps.Copy(files, parseDir(t, dir))
 	}
 	used := map[string]bool{}

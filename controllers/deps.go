@@ -2,7 +2,7 @@
 // package below it:
 //
 //   - New takes Deps, and a Config of the controller's own where it has settings;
-//   - Name is its name, as upstream's, and QueueName that of its queue in metrics;
+//   - Name is its name, as upstream's, and QueueName that of its queue in metrics, if upstream has one;
 //   - SetupWithManager, in watch.go, sets what triggers a reconcile;
 //   - Reconcile reads, has a pure function of plan.go decide, and writes.
 //

@@ -15,7 +15,8 @@ trap 'git worktree remove --force "$work/old" 2>/dev/null; rm -rf "$work"' EXIT
 git worktree add --quiet --detach "$work/old" "$tag"
 incompatible=
 for package in ./cluster ./apis/config/v1alpha1; do
-	(cd "$work/old" && [ -d "$package" ] && $go run "$1" -w "$work/api" "$package") || continue
+	[ -d "$work/old/$package" ] || continue # it is new
+	(cd "$work/old" && $go run "$1" -w "$work/api" "$package")
 	changes=$($go run "$1" -incompatible "$work/api" "$package")
 	[ -z "$changes" ] || incompatible+="$package since $tag:"$'\n'"$changes"$'\n'
 done

@@ -87,7 +87,7 @@ var places = map[string]string{
 	"cluster/agent/joiner.go net.Dialer":                              operator + ": an agent's server",
 	"cluster/agent/joiner.go http.Transport":                          operator + ": an agent's server",
 	"cluster/connector/connector.go http.Transport":                   "agents of other processes at whatever address their node wrote, for an agent may be on the server's machine, but the other side shows a certificate for the node's name, of the authority of agents, before anything is sent",
-	"cluster/connector/local.go http.Transport":                       memory + ": a pair of sockets that only this process has",
+	"cluster/connector/local.go http.Transport":                       "a connection in memory: opens none",
 	"cluster/connector/connector.go net.Dialer":                       "as its http.Transport; with configured authorities of agents, whose certificates bind no node, egress.Dial connects",
 	"cluster/shared/manager.go http.Client":                           "a type in a signature",
 	"cluster/controllers/metricsapi.go rest.UnversionedRESTClientFor": memory,

@@ -2,13 +2,10 @@ package connector
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"io"
 	"net"
 	"net/http"
-	"os"
 	"sync"
-	"syscall"
 )
 
 // localAgent serves an agent's API to this process.
@@ -38,8 +35,7 @@ func (a *localAgent) close() {
 	<-a.done
 }
 
-// pairListener accepts the other ends of the connections that dial makes: pairs of sockets
-// that only this process has.
+// pairListener accepts the other ends of the connections that dial makes.
 type pairListener struct {
 	accepted chan net.Conn
 	once     sync.Once
@@ -47,10 +43,8 @@ type pairListener struct {
 }
 
 func (l *pairListener) dial(ctx context.Context) (net.Conn, error) {
-	near, far, err := pair()
-	if err != nil {
-		return nil, err
-	}
+	near, far := pair()
+	var err error
 	select {
 	case l.accepted <- far:
 		return near, nil
@@ -81,40 +75,21 @@ func (l *pairListener) Close() error {
 }
 
 // Addr implements net.Listener.
-func (*pairListener) Addr() net.Addr { return &net.UnixAddr{Net: "unix"} }
+func (*pairListener) Addr() net.Addr { return &net.UnixAddr{Name: "agent", Net: "pipe"} }
 
-// pair returns the two ends of a connection.
-func pair() (near, far net.Conn, err error) {
-	syscall.ForkLock.RLock() // programs that this process starts must not get them
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
-	if err == nil {
-		syscall.CloseOnExec(fds[0])
-		syscall.CloseOnExec(fds[1])
-	}
-	syscall.ForkLock.RUnlock()
-	if err != nil {
-		return nil, nil, fmt.Errorf("making a pair of sockets: %w", err)
-	}
-	near, nearErr := conn(fds[0])
-	far, farErr := conn(fds[1])
-	if err := errors.Join(nearErr, farErr); err != nil {
-		for _, c := range []net.Conn{near, far} {
-			if c != nil {
-				c.Close()
-			}
-		}
-		return nil, nil, err
-	}
-	return near, far, nil
+// pair returns the two ends of a connection in memory. Between them each direction has a buffer, as
+// a socket has: both ends may write before either reads.
+func pair() (near, far net.Conn) {
+	near, a := net.Pipe()
+	b, far := net.Pipe()
+	go relay(a, b)
+	go relay(b, a)
+	return near, far
 }
 
-// conn returns the connection of a socket, which it takes over.
-func conn(fd int) (net.Conn, error) {
-	file := os.NewFile(uintptr(fd), "agent")
-	defer file.Close()
-	c, err := net.FileConn(file)
-	if err != nil {
-		return nil, fmt.Errorf("using a pair of sockets: %w", err)
-	}
-	return c, nil
+// relay copies until one of the ends is closed, and then closes both.
+func relay(to, from net.Conn) {
+	_, _ = io.Copy(to, from) // the ends report their own errors
+	to.Close()
+	from.Close()
 }

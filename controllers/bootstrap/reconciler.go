@@ -10,12 +10,8 @@ import (
 	api "k8s.io/cluster-bootstrap/token/api"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/coracle-k8s/coracle/controllers"
 )
@@ -79,21 +75,6 @@ type Cleaner struct {
 // NewCleaner returns a Cleaner.
 func NewCleaner(d controllers.Deps) *Cleaner {
 	return &Cleaner{client: d.Client, clock: d.Clock}
-}
-
-// SetupWithManager registers the controller. Tokens wake it when they change and
-// when they expire.
-func (c *Cleaner) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	opts.Reconciler = c
-	ctl, err := controller.New(CleanerName, mgr, opts)
-	if err != nil {
-		return fmt.Errorf("building %s: %w", CleanerName, err)
-	}
-	var secret client.Object = &corev1.Secret{}
-	if err := ctl.Watch(source.Kind(mgr.GetCache(), secret, handler.EventHandler(&handler.EnqueueRequestForObject{}), tokens())); err != nil {
-		return fmt.Errorf("watching Secrets: %w", err)
-	}
-	return nil
 }
 
 // Reconcile deletes one token if it has expired.

@@ -35,3 +35,18 @@ func (s *Signer) SetupWithManager(mgr manager.Manager, opts controller.Options) 
 	}
 	return nil
 }
+
+// SetupWithManager registers the controller. Tokens wake it when they change and
+// when they expire.
+func (c *Cleaner) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
+	opts.Reconciler = c
+	ctl, err := controller.New(CleanerName, mgr, opts)
+	if err != nil {
+		return fmt.Errorf("building %s: %w", CleanerName, err)
+	}
+	var secret client.Object = &corev1.Secret{}
+	if err := ctl.Watch(source.Kind(mgr.GetCache(), secret, handler.EventHandler(&handler.EnqueueRequestForObject{}), tokens())); err != nil {
+		return fmt.Errorf("watching Secrets: %w", err)
+	}
+	return nil
+}

@@ -43,7 +43,7 @@ func budget(minAvailable, maxUnavailable string) *policyv1.PodDisruptionBudget {
 	return b
 }
 
-func TestMakePlan(t *testing.T) {
+func TestPlan(t *testing.T) {
 	three := []*corev1.Pod{pod("a", "x", true), pod("b", "x", true), pod("c", "x", false)}
 	scales := map[types.UID]Scale{"x": {"x", 3}, "y": {"d", 10}, "z": {"d", 10}}
 	gone := pod("g", "x", true)

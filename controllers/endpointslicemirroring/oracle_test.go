@@ -11,9 +11,9 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 )
 
-// TestMakePlanAgainstOracle changes Endpoints again and again, applies the plans,
+// TestPlanAgainstOracle changes Endpoints again and again, applies the plans,
 // and compares the slices with the Endpoints, address by address.
-func TestMakePlanAgainstOracle(t *testing.T) {
+func TestPlanAgainstOracle(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 6))
 		slices := map[string]*discoveryv1.EndpointSlice{}

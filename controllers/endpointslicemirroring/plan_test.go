@@ -35,7 +35,7 @@ func made(p Plan) (out []*discoveryv1.EndpointSlice) {
 	return out
 }
 
-func TestMakePlan(t *testing.T) {
+func TestPlan(t *testing.T) {
 	e := endpoints(80, []string{"10.0.0.1", "fd00::1", "x"}, []string{"10.0.0.2"})
 	p := plan(e, nil)
 	if len(p.Create) != 2 || p.Invalid != 1 || p.Skipped != 0 {

@@ -84,7 +84,7 @@ func other(t autoscalingv2.MetricSourceType, target autoscalingv2.MetricTarget, 
 	}
 }
 
-func TestMakePlan(t *testing.T) {
+func TestPlan(t *testing.T) {
 	only := func(f func(*Observed)) func(*Observed) {
 		return func(o *Observed) {
 			o.Autoscaler.Spec.Metrics, o.Readings = nil, nil

@@ -46,7 +46,7 @@ func words(p Plan) []string {
 	return out
 }
 
-func TestMakePlan(t *testing.T) {
+func TestPlan(t *testing.T) {
 	nodes := map[string]*corev1.Node{"ok": node("ok", true, false), "out": node("out", false, true), "back": node("back", true, true)}
 	p := plan(Observed{Nodes: nodes, Pods: []*corev1.Pod{
 		pod("running", "ok", corev1.PodRunning, false),

@@ -68,7 +68,7 @@ func set(replicas int32) *appsv1.ReplicaSet {
 	}
 }
 
-func TestMakePlan(t *testing.T) {
+func TestPlan(t *testing.T) {
 	gone := set(5)
 	gone.DeletionTimestamp = ptr.To(metav1.NewTime(now))
 	for _, tc := range []struct {

@@ -11,14 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
-	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/manager"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/coracle-k8s/coracle/apis/index"
@@ -111,11 +105,6 @@ type Volumes struct{ client client.Client }
 // NewVolumes returns the controller that protects volumes.
 func NewVolumes(d controllers.Deps) *Volumes { return &Volumes{client: d.Client} }
 
-// SetupWithManager wakes the reconciler for volumes.
-func (r *Volumes) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	return ctrl.NewControllerManagedBy(mgr).Named(VolumesName).For(&corev1.PersistentVolume{}).WithOptions(opts).Complete(r)
-}
-
 // Reconcile implements reconcile.Reconciler.
 func (r *Volumes) Reconcile(ctx context.Context, req reconcile.Request) (reconcile.Result, error) {
 	var pv corev1.PersistentVolume
@@ -128,17 +117,6 @@ type AttributesClasses struct{ client client.Client }
 // NewAttributesClasses returns the controller that protects classes.
 func NewAttributesClasses(d controllers.Deps) *AttributesClasses {
 	return &AttributesClasses{client: d.Client}
-}
-
-// SetupWithManager wakes the reconciler for classes, and for those of claims
-// and volumes that change or go.
-func (r *AttributesClasses) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	notNew := builder.WithPredicates(predicate.Funcs{CreateFunc: func(event.CreateEvent) bool { return false }})
-	return ctrl.NewControllerManagedBy(mgr).Named(AttributesClassesName).
-		For(&storagev1.VolumeAttributesClass{}).
-		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.deleting), notNew).
-		Watches(&corev1.PersistentVolume{}, handler.EnqueueRequestsFromMapFunc(r.deleting), notNew).
-		WithOptions(opts).Complete(r)
 }
 
 // deleting returns the classes that are being deleted, few if any: the event

@@ -2,6 +2,7 @@ package volumeprotection
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
@@ -23,5 +24,21 @@ func (r *Claims) SetupWithManager(mgr manager.Manager, opts controller.Options) 
 				return ok1 && ok2 && (old.UID != pod.UID || pod.DeletionTimestamp != nil || over(old) != over(pod))
 			},
 		})).
+		WithOptions(opts).Complete(r)
+}
+
+// SetupWithManager wakes the reconciler for volumes.
+func (r *Volumes) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
+	return ctrl.NewControllerManagedBy(mgr).Named(VolumesName).For(&corev1.PersistentVolume{}).WithOptions(opts).Complete(r)
+}
+
+// SetupWithManager wakes the reconciler for classes, and for those of claims
+// and volumes that change or go.
+func (r *AttributesClasses) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
+	notNew := builder.WithPredicates(predicate.Funcs{CreateFunc: func(event.CreateEvent) bool { return false }})
+	return ctrl.NewControllerManagedBy(mgr).Named(AttributesClassesName).
+		For(&storagev1.VolumeAttributesClass{}).
+		Watches(&corev1.PersistentVolumeClaim{}, handler.EnqueueRequestsFromMapFunc(r.deleting), notNew).
+		Watches(&corev1.PersistentVolume{}, handler.EnqueueRequestsFromMapFunc(r.deleting), notNew).
 		WithOptions(opts).Complete(r)
 }

@@ -152,8 +152,8 @@ func (w *worker) once(ctx context.Context, r plan.Request, id string) (replies [
 		return replies, out, differences
 	}
 	events := w.audits(ctx, r, replies, audited)
-	if slices.ContainsFunc(raw, func(d answer.Difference) bool { return d.At == "code" }) {
-		events = nil // an answer of another kind has other events
+	if slices.ContainsFunc(raw, func(d answer.Difference) bool { return d.At == "code" || d.At == "error" }) {
+		events = nil // an answer of another kind, for a known reason, has other events
 	}
 	if len(raw) > 0 { // events have what is explained in the answer
 		events = slices.DeleteFunc(events, func(d answer.Difference) bool { return strings.Contains(d.At, "/response") })

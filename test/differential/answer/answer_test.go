@@ -65,7 +65,6 @@ func TestCompare(t *testing.T) {
 	}
 }
 
-// TestFor gives each server its own values of what both answered.
 func TestWarnings(t *testing.T) {
 	one, two := `299 - "unrecognized format \"double\""`, `299 - "unrecognized format \"int64\""`
 	if got := Warnings([]string{"b", two, "a", one}); !reflect.DeepEqual(got, []any{"b", one, "a", two}) {
@@ -73,6 +72,7 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// TestFor gives each server its own values of what both answered.
 func TestFor(t *testing.T) {
 	s := NewSymbols(time.Date(2026, 11, 29, 23, 0, 0, 0, time.UTC))
 	const u = `{"metadata":{"creationTimestamp":"2026-11-29T23:25:41Z","name":"gen-kgrvd","resourceVersion":"447","uid":"504b1405-6209-4fe8-85d0-211c5ac14071"},"spec":{"clusterIP":"10.0.3.4","ports":[{"nodePort":31000}],"renewTime":"2026-11-29T23:25:41.123456Z"}}`
