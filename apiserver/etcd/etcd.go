@@ -7,11 +7,8 @@ package etcd
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/url"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -67,18 +64,14 @@ func Start(ctx context.Context, c Config) (*Server, error) {
 	}
 	s := &Server{failure: newFailure(c.Dir)}
 	cfg := config(c, &s.failure)
-	_, err := os.Stat(filepath.Join(cfg.Dir, "member"))
-	fresh := errors.Is(err, fs.ErrNotExist)
-	if !fresh {
-		cfg.TickMs, cfg.ElectionMs = restartTick, restartElection
-	}
+	var err error
 	if s.etcd, err = s.failure.begin(cfg); err != nil {
 		return nil, fmt.Errorf("starting etcd in %s: %w", c.Dir, err)
 	}
 	go s.failure.forward(s.etcd.Err())
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	if err := s.elect(ctx, fresh); err != nil {
+	if err := s.elect(ctx); err != nil {
 		s.Stop()
 		return nil, fmt.Errorf("starting etcd in %s: %w", c.Dir, err)
 	}
@@ -125,20 +118,15 @@ func config(c Config, f *failure) *embed.Config {
 	return cfg
 }
 
-// A member that has a log elects itself by its own clock, in milliseconds: it
-// has no peers whose delays the usual second would allow for.
-const restartTick, restartElection = 20, 100
-
-// elect makes a new member its own leader now, instead of after an election
-// timeout: there is no other candidate. A member that replays a log must not
-// get this message: raft then looks at entries not yet applied, which etcd may
-// have dropped from memory the moment before, and panics.
-func (s *Server) elect(ctx context.Context, fresh bool) error {
+// elect makes the member its own leader now, instead of after an election
+// timeout: there is no other candidate.
+func (s *Server) elect(ctx context.Context) error {
 	id := uint64(s.etcd.Server.MemberID())
 	retry := time.NewTicker(500 * time.Microsecond)
 	defer retry.Stop()
-	for fresh && s.etcd.Server.Leader() == 0 {
-		// An error means that raft is not up yet: the next tick tries again.
+	for s.etcd.Server.Leader() == 0 {
+		// An error means that raft is not up yet. Raft refuses while changes of
+		// the membership wait to be applied. The next tick tries again.
 		_ = s.etcd.Server.Process(ctx, &raftpb.Message{Type: raftpb.MsgTimeoutNow.Enum(), To: &id, From: &id})
 		select {
 		case <-ctx.Done():

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -8,6 +9,9 @@ import (
 	. "github.com/onsi/gomega"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/client/v3/kubernetes"
+	"go.etcd.io/etcd/server/v3/etcdserver"
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
 	"go.uber.org/goleak"
 )
 
@@ -53,15 +57,56 @@ func TestUnusableDirectoryIsAnError(t *testing.T) {
 func TestRestartsOnALongLog(t *testing.T) {
 	g := NewWithT(t)
 	config := Config{Dir: t.TempDir(), UnsafeNoFsync: true}
-	for range 8 {
+	for round := range 8 {
 		s, err := Start(t.Context(), config)
 		g.Expect(err).NotTo(HaveOccurred())
-		for range 150 {
-			_, err = s.Client.Client.Put(t.Context(), "/a", "1")
+		got, err := s.Client.Client.Get(t.Context(), "/a")
+		g.Expect(err).NotTo(HaveOccurred())
+		if round > 0 {
+			g.Expect(string(got.Kvs[0].Value)).To(Equal(fmt.Sprint(round-1, " ", 149)))
+		}
+		for i := range 150 {
+			_, err = s.Client.Client.Put(t.Context(), "/a", fmt.Sprint(round, " ", i))
 			g.Expect(err).NotTo(HaveOccurred())
 		}
 		s.Stop()
 	}
+}
+
+// The moment that TestRestartsOnALongLog meets by chance, made on purpose: etcd
+// has applied the log and dropped its first entries, and raft does not know yet.
+func TestElectsOverDroppedEntries(t *testing.T) {
+	g := NewWithT(t)
+	f := newFailure("here")
+	log := raft.NewMemoryStorage()
+	var entries []*raftpb.Entry
+	for i := range uint64(10) {
+		entries = append(entries, &raftpb.Entry{Index: new(i + 1), Term: new(uint64(1)), Type: raftpb.EntryNormal.Enum()})
+	}
+	g.Expect(log.Append(entries)).To(Succeed())
+	g.Expect(log.SetHardState(&raftpb.HardState{Term: new(uint64(1)), Commit: new(uint64(10))})).To(Succeed())
+	node, err := raft.NewRawNode(&raft.Config{ID: 1, ElectionTick: 10, HeartbeatTick: 1, Storage: log,
+		MaxSizePerMsg: 1 << 20, MaxInflightMsgs: 1, Logger: etcdserver.NewRaftLoggerZap(logger(nil, &f))})
+	g.Expect(err).NotTo(HaveOccurred())
+	node.ApplyConfChange(&raftpb.ConfChange{Type: raftpb.ConfChangeAddNode.Enum(), NodeId: new(uint64(1))})
+	ready := node.Ready()
+	g.Expect(log.Compact(5)).To(Succeed())
+	elected := make(chan error, 1)
+	go func() {
+		defer close(elected)
+		elected <- node.Campaign()
+	}()
+	g.Eventually(elected).Should(Receive(Succeed()), "raft's goroutine ended")
+	node.Advance(ready)
+	g.Eventually(func() raft.StateType {
+		for node.HasReady() {
+			ready := node.Ready()
+			g.Expect(log.Append(ready.Entries)).To(Succeed())
+			node.Advance(ready)
+		}
+		return node.Status().RaftState
+	}).Should(Equal(raft.StateLeader))
+	g.Expect(f.err).NotTo(HaveOccurred())
 }
 
 // Watches that ask for previous values read them from the database, also when

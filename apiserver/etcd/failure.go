@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"go.etcd.io/etcd/server/v3/embed"
+	"go.etcd.io/raft/v3"
 	"go.uber.org/zap/zapcore"
 )
 
@@ -38,8 +39,21 @@ func (f *failure) report(err error) {
 
 // OnWrite implements zapcore.CheckWriteHook.
 func (f *failure) OnWrite(e *zapcore.CheckedEntry, fields []zapcore.Field) {
+	if alreadyApplied(e.Message) {
+		return
+	}
 	f.report(failed(e.Message, fields))
 	runtime.Goexit()
+}
+
+// alreadyApplied reports whether raft panics because the entries that it looks
+// through before an election have left memory. It looks for changes of the
+// membership not yet applied. While a member replays its log, etcd drops entries
+// as soon as it has applied them, a moment before it tells raft so. The
+// memberships of those are in force, so raft goes on as if it had found none.
+func alreadyApplied(message string) bool {
+	return strings.HasPrefix(message, "error scanning unapplied entries") &&
+		strings.HasSuffix(message, raft.ErrCompacted.Error())
 }
 
 // forward reports the errors with which the member ends.
