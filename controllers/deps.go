@@ -29,8 +29,3 @@ type Deps struct {
 	// Events returns a recorder of Events of events.k8s.io with a reporting controller.
 	Events func(reporter string) events.EventRecorder
 }
-
-// RecordTo is a Deps.Recorder that returns the same recorder for every source.
-func RecordTo(r record.EventRecorder) func(string) record.EventRecorder {
-	return func(string) record.EventRecorder { return r }
-}

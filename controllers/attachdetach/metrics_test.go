@@ -15,6 +15,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/controllers"
+	"github.com/coracle-k8s/coracle/controllers/internal/recorders"
 )
 
 // TestMetrics has two volumes: one attached and used by two pods of which one is
@@ -41,7 +42,7 @@ func TestMetrics(t *testing.T) {
 		objects = append(objects, pod)
 	}
 	c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(objects...).Build()
-	r := New(controllers.Deps{Client: c, Live: c, Clock: testingclock.NewFakeClock(now), Recorder: controllers.RecordTo(record.NewFakeRecorder(1))})
+	r := New(controllers.Deps{Client: c, Live: c, Clock: testingclock.NewFakeClock(now), Recorder: recorders.Always(record.NewFakeRecorder(1))})
 	r.forced.WithLabelValues(forcedTimeout).Inc()
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(r.Collectors()...)

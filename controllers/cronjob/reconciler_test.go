@@ -17,6 +17,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/index"
 	"github.com/coracle-k8s/coracle/controllers"
+	"github.com/coracle-k8s/coracle/controllers/internal/recorders"
 )
 
 func TestJobsByTheHour(t *testing.T) {
@@ -25,7 +26,7 @@ func TestJobsByTheHour(t *testing.T) {
 	c := fake.NewClientBuilder().WithScheme(clientgoscheme.Scheme).WithObjects(cron).WithStatusSubresource(cron, &batchv1.Job{}).
 		WithIndex(&batchv1.Job{}, index.Owner, index.ByOwner).Build()
 	clk := testingclock.NewFakeClock(created)
-	r := New(controllers.Deps{Client: c, Live: c, Clock: clk, Recorder: controllers.RecordTo(record.NewFakeRecorder(100))})
+	r := New(controllers.Deps{Client: c, Live: c, Clock: clk, Recorder: recorders.Always(record.NewFakeRecorder(100))})
 	step := func(by time.Duration) (*batchv1.CronJob, []batchv1.Job) {
 		t.Helper()
 		clk.Step(by)

@@ -23,6 +23,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/index"
 	"github.com/coracle-k8s/coracle/controllers"
+	"github.com/coracle-k8s/coracle/controllers/internal/recorders"
 )
 
 // bench is a reconciler on a fake API server.
@@ -67,7 +68,7 @@ func newBench(t *testing.T, objs ...client.Object) *bench {
 			},
 		}).Build()
 	w := newWorld(1, "1", "1")
-	b.r = New(controllers.Deps{Client: b.client, Live: b.client, Clock: testingclock.NewFakeClock(w.now), Recorder: controllers.RecordTo(b.recorder)})
+	b.r = New(controllers.Deps{Client: b.client, Live: b.client, Clock: testingclock.NewFakeClock(w.now), Recorder: recorders.Always(b.recorder)})
 	return b
 }
 

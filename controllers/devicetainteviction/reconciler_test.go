@@ -17,6 +17,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/controllers"
+	"github.com/coracle-k8s/coracle/controllers/internal/recorders"
 )
 
 func TestRulesEvictAndTell(t *testing.T) {
@@ -26,7 +27,7 @@ func TestRulesEvictAndTell(t *testing.T) {
 	c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).
 		WithObjects(now, later, u, claimed("c", "p", "x", []string{"now"}), claimed("patient", "p", "x", []string{"later"}, tolerated("broken", ptr.To(int64(60))))).
 		WithStatusSubresource(&corev1.Pod{}, &resourcev1.DeviceTaintRule{}).Build()
-	r := New(controllers.Deps{Client: c, Clock: clk, Recorder: controllers.RecordTo(rec)})
+	r := New(controllers.Deps{Client: c, Clock: clk, Recorder: recorders.Always(rec)})
 	r.devices.replace(nil, slice("s", "p", 1, "x"))
 	run := func(p *corev1.Pod) {
 		t.Helper()

@@ -16,6 +16,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/controllers"
+	"github.com/coracle-k8s/coracle/controllers/internal/recorders"
 )
 
 // TestPodBeforeItsController reconciles a budget before the cache has the
@@ -30,7 +31,7 @@ func TestPodBeforeItsController(t *testing.T) {
 	p.Namespace, p.Labels = "default", b.Spec.Selector.MatchLabels
 	p.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(rc, corev1.SchemeGroupVersion.WithKind("ReplicationController"))}
 	c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(b, p).WithStatusSubresource(&policyv1.PodDisruptionBudget{}).Build()
-	r := New(controllers.Deps{Client: c, Clock: clock.RealClock{}, Recorder: controllers.RecordTo(record.NewFakeRecorder(10))})
+	r := New(controllers.Deps{Client: c, Clock: clock.RealClock{}, Recorder: recorders.Always(record.NewFakeRecorder(10))})
 	request := reconcile.Request{NamespacedName: client.ObjectKeyFromObject(b)}
 	_, err := r.Reconcile(ctx, request)
 	g.Expect(err).To(MatchError(ContainSubstring(`found no controllers for pod "a"`)))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/coracle-k8s/coracle/controllers"
+	"github.com/coracle-k8s/coracle/controllers/internal/recorders"
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -153,7 +154,7 @@ func TestReconcile(t *testing.T) {
 		Annotations: map[string]string{"control-plane.alpha.kubernetes.io/leader": "{}"}}}
 	svc := service()
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(mine, leader, svc, pod(1, true)).Build()
-	r := New(controllers.Deps{Client: c, Clock: clocktesting.NewFakeClock(time.Unix(0, 0)), Recorder: controllers.RecordTo(record.NewFakeRecorder(10))})
+	r := New(controllers.Deps{Client: c, Clock: clocktesting.NewFakeClock(time.Unix(0, 0)), Recorder: recorders.Always(record.NewFakeRecorder(10))})
 	sync := func() {
 		t.Helper()
 		for _, name := range []string{"web", "by-hand", "leader"} {

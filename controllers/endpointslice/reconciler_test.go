@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/coracle-k8s/coracle/controllers"
+	"github.com/coracle-k8s/coracle/controllers/internal/recorders"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,7 +36,7 @@ func TestReconcile(t *testing.T) {
 	foreign := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "foreign",
 		Labels: map[string]string{discoveryv1.LabelServiceName: "web", discoveryv1.LabelManagedBy: "somebody"}}, AddressType: discoveryv1.AddressTypeIPv4}
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(svc, node, foreign, pod(1, true), pod(2, false)).Build()
-	r := New(controllers.Deps{Client: c, Clock: clocktesting.NewFakeClock(time.Unix(0, 0)), Recorder: controllers.RecordTo(record.NewFakeRecorder(10))}, Config{})
+	r := New(controllers.Deps{Client: c, Clock: clocktesting.NewFakeClock(time.Unix(0, 0)), Recorder: recorders.Always(record.NewFakeRecorder(10))}, Config{})
 	req := reconcile.Request{NamespacedName: client.ObjectKeyFromObject(svc)}
 	slices := func() []discoveryv1.EndpointSlice {
 		t.Helper()
@@ -107,7 +108,7 @@ func TestReconcileRefusedWrite(t *testing.T) {
 			return c.Create(ctx, o, opts...)
 		},
 	}).Build()
-	r := New(controllers.Deps{Client: c, Clock: clocktesting.NewFakeClock(time.Unix(0, 0)), Recorder: controllers.RecordTo(record.NewFakeRecorder(10))}, Config{MaxEndpointsPerSlice: each})
+	r := New(controllers.Deps{Client: c, Clock: clocktesting.NewFakeClock(time.Unix(0, 0)), Recorder: recorders.Always(record.NewFakeRecorder(10))}, Config{MaxEndpointsPerSlice: each})
 	endpoints := func() (slices int, names map[string]bool) {
 		t.Helper()
 		var list discoveryv1.EndpointSliceList

@@ -17,6 +17,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/controllers"
+	"github.com/coracle-k8s/coracle/controllers/internal/recorders"
 )
 
 func TestMetrics(t *testing.T) {
@@ -25,7 +26,7 @@ func TestMetrics(t *testing.T) {
 		Addresses: []corev1.EndpointAddress{{IP: "10.0.0.1"}, {IP: "10.0.0.2"}, {IP: "none"}}, Ports: []corev1.EndpointPort{{Port: 80}},
 	}}}
 	c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(e, &corev1.Service{ObjectMeta: meta}).Build()
-	r := New(controllers.Deps{Client: c, Clock: clock.RealClock{}, Recorder: controllers.RecordTo(record.NewFakeRecorder(10))})
+	r := New(controllers.Deps{Client: c, Clock: clock.RealClock{}, Recorder: recorders.Always(record.NewFakeRecorder(10))})
 	if _, err := r.Reconcile(t.Context(), reconcile.Request{NamespacedName: client.ObjectKeyFromObject(e)}); err != nil {
 		t.Fatal(err)
 	}

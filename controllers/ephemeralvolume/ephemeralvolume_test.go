@@ -14,6 +14,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/controllers"
+	"github.com/coracle-k8s/coracle/controllers/internal/recorders"
 )
 
 func TestClaimsOfPods(t *testing.T) {
@@ -26,7 +27,7 @@ func TestClaimsOfPods(t *testing.T) {
 	c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(pod).Build()
 	recorder := record.NewFakeRecorder(10)
 	run := func() error {
-		_, err := New(controllers.Deps{Client: c, Recorder: controllers.RecordTo(recorder)}).Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(pod)})
+		_, err := New(controllers.Deps{Client: c, Recorder: recorders.Always(recorder)}).Reconcile(ctx, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(pod)})
 		return err
 	}
 	g.Expect(run()).To(Succeed())

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/coracle-k8s/coracle/controllers"
+	"github.com/coracle-k8s/coracle/controllers/internal/recorders"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -37,7 +38,7 @@ func newFixture(t *testing.T, objects ...client.Object) *fixture {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(gvkConfigMap, meta.RESTScopeNamespace)
 	c := fake.NewClientBuilder().WithScheme(scheme).WithRESTMapper(mapper).WithObjects(objects...).Build()
-	r := New(controllers.Deps{Client: c, Live: c, Recorder: controllers.RecordTo(record.NewFakeRecorder(100))}, Config{})
+	r := New(controllers.Deps{Client: c, Live: c, Recorder: recorders.Always(record.NewFakeRecorder(100))}, Config{})
 	r.queue = workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[work]())
 	t.Cleanup(r.queue.ShutDown)
 	return &fixture{t: t, c: c, r: r}

@@ -28,6 +28,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/batch"
 	"github.com/coracle-k8s/coracle/controllers"
+	"github.com/coracle-k8s/coracle/controllers/internal/recorders"
 )
 
 var key = types.NamespacedName{Namespace: "ns", Name: "j"}
@@ -116,7 +117,7 @@ func (w *world) write(effect func() error) error {
 
 // restart makes a controller without memory and with a fresh cache.
 func (w *world) restart() {
-	w.r = New(controllers.Deps{Client: w, Live: w.server, Clock: w.clock, Recorder: controllers.RecordTo(w.recorder)})
+	w.r = New(controllers.Deps{Client: w, Live: w.server, Clock: w.clock, Recorder: recorders.Always(w.recorder)})
 	w.sync()
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/apis/index"
 	"github.com/coracle-k8s/coracle/controllers"
+	"github.com/coracle-k8s/coracle/controllers/internal/recorders"
 )
 
 // host is the directories by path; the node far is another process's.
@@ -46,7 +47,7 @@ func TestVolumesComeAndGo(t *testing.T) {
 		n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node, Labels: map[string]string{corev1.LabelHostname: node + ".example"}}}
 		c := fake.NewClientBuilder().WithIndex(&corev1.Pod{}, index.PodVolumeClaim, index.ByVolumeClaim).WithScheme(apis.NewClientScheme()).WithObjects(claim, n).WithStatusSubresource(&corev1.PersistentVolume{}).Build()
 		dirs := host{}
-		r := New(controllers.Deps{Client: c, Recorder: controllers.RecordTo(record.NewFakeRecorder(10)), Clock: clock.RealClock{}}, Config{Host: dirs, Dir: "/data/local-path"})
+		r := New(controllers.Deps{Client: c, Recorder: recorders.Always(record.NewFakeRecorder(10)), Clock: clock.RealClock{}}, Config{Host: dirs, Dir: "/data/local-path"})
 		g.Expect(r.makeClass(ctx)).To(Succeed())
 		run := func(namespace, name string) {
 			_, err := r.Reconcile(ctx, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: namespace, Name: name}})
@@ -137,7 +138,7 @@ func TestVolumesOfOtherServersNodes(t *testing.T) {
 		node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "far"}}
 		node.Status.DaemonEndpoints.KubeletEndpoint.Port = port
 		c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(removed("/data/local-path", "far"), node).WithStatusSubresource(&corev1.PersistentVolume{}).Build()
-		leader := New(controllers.Deps{Client: c, Recorder: controllers.RecordTo(record.NewFakeRecorder(10)), Clock: clock.RealClock{}}, Config{Host: host{}, Dir: "/data/local-path", Removers: true})
+		leader := New(controllers.Deps{Client: c, Recorder: recorders.Always(record.NewFakeRecorder(10)), Clock: clock.RealClock{}}, Config{Host: host{}, Dir: "/data/local-path", Removers: true})
 		_, err := leader.Reconcile(t.Context(), request)
 		g.Expect(err).NotTo(HaveOccurred())
 		var pv corev1.PersistentVolume
@@ -179,7 +180,7 @@ func TestClassWakesItsClaims(t *testing.T) {
 	}
 	g := NewWithT(t)
 	c := fake.NewClientBuilder().WithScheme(apis.NewClientScheme()).WithObjects(claim("mine", "late"), claim("other", "else")).Build()
-	r := New(controllers.Deps{Client: c, Recorder: controllers.RecordTo(record.NewFakeRecorder(1))}, Config{})
+	r := New(controllers.Deps{Client: c, Recorder: recorders.Always(record.NewFakeRecorder(1))}, Config{})
 	class := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "late"}, Provisioner: Provisioner}
 	g.Expect(r.claimsOfClass(t.Context(), class)).To(Equal([]reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: "default", Name: "mine"}}}))
 	class.Provisioner = "example.com/else"

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/coracle-k8s/coracle/controllers"
+	"github.com/coracle-k8s/coracle/controllers/internal/recorders"
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,7 +30,7 @@ func TestNodesGetRanges(t *testing.T) {
 	events := record.NewFakeRecorder(10)
 	ranges, err := NewRanges(map[string][]netip.Prefix{"own": prefixes("10.0.0.0/24")}, Range{netip.MustParsePrefix("10.0.0.0/22"), 24})
 	g.Expect(err).NotTo(HaveOccurred())
-	r := New(controllers.Deps{Client: c, Recorder: controllers.RecordTo(events)}, Config{
+	r := New(controllers.Deps{Client: c, Recorder: recorders.Always(events)}, Config{
 		Ranges:   ranges,
 		Optional: func(n *corev1.Node) bool { return n.Name == "simulated" },
 	})

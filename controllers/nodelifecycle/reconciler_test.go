@@ -23,6 +23,7 @@ import (
 	nodeapi "github.com/coracle-k8s/coracle/apis/core/node"
 	"github.com/coracle-k8s/coracle/apis/index"
 	"github.com/coracle-k8s/coracle/controllers"
+	"github.com/coracle-k8s/coracle/controllers/internal/recorders"
 )
 
 type fixture struct {
@@ -44,7 +45,7 @@ func newFixture(t *testing.T, objects ...client.Object) *fixture {
 	f.c = fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
 		WithStatusSubresource(&corev1.Node{}, &corev1.Pod{}).
 		WithIndex(&corev1.Pod{}, index.PodNode, index.ByNode).Build()
-	f.r = New(controllers.Deps{Client: f.c, Clock: f.clk, Recorder: controllers.RecordTo(f.rec)}, Config{GracePeriod: 40 * time.Second})
+	f.r = New(controllers.Deps{Client: f.c, Clock: f.clk, Recorder: recorders.Always(f.rec)}, Config{GracePeriod: 40 * time.Second})
 	f.r.watch.start(func(n string) { f.woken[n] = true })
 	return f
 }

@@ -26,6 +26,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/index"
 	"github.com/coracle-k8s/coracle/controllers"
+	"github.com/coracle-k8s/coracle/controllers/internal/recorders"
 	"github.com/coracle-k8s/coracle/controllers/replicas"
 )
 
@@ -70,7 +71,7 @@ func newBench(t *testing.T, objs ...client.Object) *bench {
 				return c.SubResource(sub).Update(ctx, o, opts...)
 			},
 		}).Build()
-	b.r = New(controllers.Deps{Client: b.client, Live: b.client, Clock: b.clock, Recorder: controllers.RecordTo(b.recorder)})
+	b.r = New(controllers.Deps{Client: b.client, Live: b.client, Clock: b.clock, Recorder: recorders.Always(b.recorder)})
 	b.pods = b.r.PodHandler()
 	return b
 }

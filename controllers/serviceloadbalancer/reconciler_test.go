@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/coracle-k8s/coracle/controllers"
+	"github.com/coracle-k8s/coracle/controllers/internal/recorders"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -73,7 +74,7 @@ func TestReconcile(t *testing.T) {
 	c := fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&corev1.Service{}).Build()
 	events := record.NewFakeRecorder(20)
 	balancer := &cloud{made: map[string][]string{}}
-	r := New(controllers.Deps{Client: c, Clock: clocktesting.NewFakeClock(time.Unix(0, 0)), Recorder: controllers.RecordTo(events)}, Config{Balancer: balancer})
+	r := New(controllers.Deps{Client: c, Clock: clocktesting.NewFakeClock(time.Unix(0, 0)), Recorder: recorders.Always(events)}, Config{Balancer: balancer})
 	svc := service()
 	key := client.ObjectKeyFromObject(svc)
 	update := func(change func(*corev1.Service)) error {
@@ -150,7 +151,7 @@ func TestForget(t *testing.T) {
 	c := fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&corev1.Service{}).Build()
 	events := record.NewFakeRecorder(20)
 	balancer := &cloud{made: map[string][]string{"1": nil}}
-	r := New(controllers.Deps{Client: c, Clock: clocktesting.NewFakeClock(time.Unix(0, 0)), Recorder: controllers.RecordTo(events)}, Config{Balancer: balancer})
+	r := New(controllers.Deps{Client: c, Clock: clocktesting.NewFakeClock(time.Unix(0, 0)), Recorder: recorders.Always(events)}, Config{Balancer: balancer})
 	key := client.ObjectKeyFromObject(service())
 	r.note(key, &memory{service: service(), ensured: true})
 	balancer.fails = errors.New("down")

@@ -25,6 +25,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/index"
 	"github.com/coracle-k8s/coracle/controllers"
+	"github.com/coracle-k8s/coracle/controllers/internal/recorders"
 )
 
 // bench is a reconciler on a fake API server whose pod events the test delivers.
@@ -62,7 +63,7 @@ func newBench(t *testing.T, objs ...client.Object) *bench {
 				return c.SubResource(sub).Update(ctx, o, opts...)
 			},
 		}).Build()
-	b.r = New(controllers.Deps{Client: b.client, Live: b.client, Clock: testingclock.NewFakeClock(time.Unix(1_700_000_000, 0)), Recorder: controllers.RecordTo(b.recorder)})
+	b.r = New(controllers.Deps{Client: b.client, Live: b.client, Clock: testingclock.NewFakeClock(time.Unix(1_700_000_000, 0)), Recorder: recorders.Always(b.recorder)})
 	b.pods = b.r.PodHandler()
 	return b
 }

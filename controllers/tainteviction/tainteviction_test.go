@@ -21,6 +21,7 @@ import (
 
 	"github.com/coracle-k8s/coracle/apis/index"
 	"github.com/coracle-k8s/coracle/controllers"
+	"github.com/coracle-k8s/coracle/controllers/internal/recorders"
 )
 
 var epoch = time.Unix(10000, 0)
@@ -79,7 +80,7 @@ func TestEvictAndCancel(t *testing.T) {
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(node, pod).WithStatusSubresource(pod).
 		WithIndex(&corev1.Pod{}, index.PodNode, index.ByNode).Build()
 	clk, rec := clocktesting.NewFakeClock(epoch), record.NewFakeRecorder(10)
-	r := New(controllers.Deps{Client: c, Clock: clk, Recorder: controllers.RecordTo(rec)})
+	r := New(controllers.Deps{Client: c, Clock: clk, Recorder: recorders.Always(rec)})
 	key := client.ObjectKeyFromObject(pod)
 	sync := func() {
 		t.Helper()
