@@ -92,8 +92,13 @@ func (c *Cluster) Failed() <-chan error { return c.failed }
 // called more than once.
 func (c *Cluster) Stop() { c.stop.Do(c.undo) }
 
-// RESTConfig connects clients of this process, as system:masters, without a socket.
-func (c *Cluster) RESTConfig() *rest.Config { return c.server.RESTConfig() }
+// RESTConfig connects clients of this process, as system:masters, without a socket. Clients choose
+// the encoding of what they write: types of custom resources have no protobuf.
+func (c *Cluster) RESTConfig() *rest.Config {
+	config := c.server.RESTConfig()
+	config.ContentType = ""
+	return config
+}
 
 // Client returns the client all parts share: it reads from Cache.
 func (c *Cluster) Client() client.Client { return c.parts.manager.GetClient() }

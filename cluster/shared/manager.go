@@ -42,6 +42,7 @@ type Config struct {
 func NewManager(ctx context.Context, c Config) (manager.Manager, error) {
 	yes := true
 	config := c.Server.RESTConfig()
+	config.ContentType = "" // clients write protobuf or JSON, by type
 	config.Wrap(newRequests(c.Metrics).wrap)
 	mgr, err := manager.New(config, manager.Options{
 		Scheme:         c.Scheme,
