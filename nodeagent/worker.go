@@ -43,7 +43,7 @@ type worker struct {
 	unseen time.Time
 	// admitted is set once the node decided about the pod.
 	admitted bool
-	// share is what the pod holds of the node's resources.
+	// share is the pod's part of the node's resources.
 	share *admission.Share
 
 	volumes map[string]host.Volume

@@ -2,12 +2,12 @@ package cronjob
 
 import (
 	"context"
-	"fmt"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -28,19 +28,11 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 // SetupWithManager registers the controller. A CronJob wakes it when it
 // changes, at its next scheduled time, and when one of its Jobs changes.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	opts.Reconciler = r
-	c, err := controller.New(Name, mgr, opts)
-	if err != nil {
-		return fmt.Errorf("building %s: %w", Name, err)
-	}
-	if err := c.Watch(source.Kind(mgr.GetCache(), &batchv1.CronJob{}, r.handler())); err != nil {
-		return fmt.Errorf("watching CronJobs: %w", err)
-	}
 	owned := handler.TypedEnqueueRequestForOwner[*batchv1.Job](mgr.GetScheme(), mgr.GetRESTMapper(), &batchv1.CronJob{}, handler.OnlyControllerOwner())
-	if err := c.Watch(source.Kind(mgr.GetCache(), &batchv1.Job{}, owned)); err != nil {
-		return fmt.Errorf("watching Jobs: %w", err)
-	}
-	return nil
+	return ctrl.NewControllerManagedBy(mgr).Named(Name).
+		WatchesRawSource(source.Kind(mgr.GetCache(), &batchv1.CronJob{}, r.handler())).
+		WatchesRawSource(source.Kind(mgr.GetCache(), &batchv1.Job{}, owned)).
+		WithOptions(opts).Complete(r)
 }
 
 // handler wakes a CronJob whose schedule changed only at the next time of the

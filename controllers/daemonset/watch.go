@@ -2,7 +2,6 @@ package daemonset
 
 import (
 	"context"
-	"fmt"
 	"maps"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -10,6 +9,7 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -28,22 +28,11 @@ type queue = podevents.Queue
 // by its pods, by orphans that it would adopt, and by nodes that begin or cease
 // to fit; by all but the first at a pace that its number of nodes sets.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	opts.Reconciler = r
-	c, err := controller.New(Name, mgr, opts)
-	if err != nil {
-		return fmt.Errorf("building %s: %w", Name, err)
-	}
-	var set, pod client.Object = &appsv1.DaemonSet{}, &corev1.Pod{}
-	if err := c.Watch(source.Kind(mgr.GetCache(), set, r.setHandler())); err != nil {
-		return fmt.Errorf("watching DaemonSets: %w", err)
-	}
-	if err := c.Watch(source.Kind(mgr.GetCache(), pod, r.PodHandler())); err != nil {
-		return fmt.Errorf("watching pods: %w", err)
-	}
-	if err := c.Watch(source.Kind(mgr.GetCache(), &corev1.Node{}, r.nodeHandler())); err != nil {
-		return fmt.Errorf("watching nodes: %w", err)
-	}
-	return nil
+	return ctrl.NewControllerManagedBy(mgr).Named(Name).
+		Watches(&appsv1.DaemonSet{}, r.setHandler()).
+		Watches(&corev1.Pod{}, r.PodHandler()).
+		WatchesRawSource(source.Kind(mgr.GetCache(), &corev1.Node{}, r.nodeHandler())).
+		WithOptions(opts).Complete(r)
 }
 
 func (r *Reconciler) setHandler() handler.EventHandler {

@@ -2,13 +2,13 @@ package deployment
 
 import (
 	"context"
-	"fmt"
 
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -16,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
@@ -26,19 +25,10 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 // paces them; orphaned ReplicaSets wake the Deployments that would adopt them.
 // Pods wake nothing: all that matters of them is in their ReplicaSet's status.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	opts.Reconciler = r
-	c, err := controller.New(Name, mgr, opts)
-	if err != nil {
-		return fmt.Errorf("building %s: %w", Name, err)
-	}
-	var d, s client.Object = &appsv1.Deployment{}, &appsv1.ReplicaSet{}
-	if err := c.Watch(source.Kind(mgr.GetCache(), d, handler.EventHandler(&handler.EnqueueRequestForObject{}))); err != nil {
-		return fmt.Errorf("watching Deployments: %w", err)
-	}
-	if err := c.Watch(source.Kind(mgr.GetCache(), s, r.setHandler())); err != nil {
-		return fmt.Errorf("watching ReplicaSets: %w", err)
-	}
-	return nil
+	return ctrl.NewControllerManagedBy(mgr).Named(Name).
+		Watches(&appsv1.Deployment{}, &handler.EnqueueRequestForObject{}).
+		Watches(&appsv1.ReplicaSet{}, r.setHandler()).
+		WithOptions(opts).Complete(r)
 }
 
 func (r *Reconciler) setHandler() handler.EventHandler {

@@ -3,6 +3,7 @@ package disruption
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -28,28 +30,15 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 // after stale conditions. A budget is woken by its own changes and by the pods
 // that it selects, at most once per podEventInterval.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	conditions := opts
-	conditions.Reconciler = reconcile.Func(r.reconcilePod)
-	opts.Reconciler = r
-	c, err := controller.New(Name, mgr, opts)
-	if err != nil {
-		return fmt.Errorf("building %s: %w", Name, err)
-	}
-	var budget client.Object = &policyv1.PodDisruptionBudget{}
-	if err := c.Watch(source.Kind(mgr.GetCache(), budget, handler.EventHandler(&handler.EnqueueRequestForObject{}))); err != nil {
-		return fmt.Errorf("watching budgets: %w", err)
-	}
-	if err := c.Watch(source.Kind(mgr.GetCache(), &corev1.Pod{}, r.podHandler())); err != nil {
-		return fmt.Errorf("watching pods: %w", err)
-	}
-	stale, err := controller.New(StalePodsName, mgr, conditions)
-	if err != nil {
-		return fmt.Errorf("building the controller of stale conditions: %w", err)
-	}
-	if err := stale.Watch(source.Kind(mgr.GetCache(), &corev1.Pod{}, r.targetHandler())); err != nil {
-		return fmt.Errorf("watching pods: %w", err)
-	}
-	return nil
+	return errors.Join(
+		ctrl.NewControllerManagedBy(mgr).Named(Name).
+			Watches(&policyv1.PodDisruptionBudget{}, &handler.EnqueueRequestForObject{}).
+			WatchesRawSource(source.Kind(mgr.GetCache(), &corev1.Pod{}, r.podHandler())).
+			WithOptions(opts).Complete(r),
+		ctrl.NewControllerManagedBy(mgr).Named(StalePodsName).
+			WatchesRawSource(source.Kind(mgr.GetCache(), &corev1.Pod{}, r.targetHandler())).
+			WithOptions(opts).Complete(reconcile.Func(r.reconcilePod)),
+	)
 }
 
 func (r *Reconciler) podHandler() handler.TypedEventHandler[*corev1.Pod, reconcile.Request] {

@@ -2,12 +2,13 @@ package job
 
 import (
 	"context"
-	"fmt"
+	"errors"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -15,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/coracle-k8s/coracle/apis/index"
 	"github.com/coracle-k8s/coracle/controllers/internal/owned"
@@ -38,27 +38,16 @@ type queue = podevents.Queue
 // finalizer of pods that will not be counted. Jobs wake it when they change,
 // pods their Job, at most once per podEventInterval.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	mine, orphaned := opts, opts
-	mine.Reconciler, orphaned.Reconciler = r, &orphans{client: r.client}
-	jobs, err := controller.New(Name, mgr, mine)
-	if err != nil {
-		return fmt.Errorf("building %s: %w", Name, err)
-	}
-	rest, err := controller.New(OrphansName, mgr, orphaned)
-	if err != nil {
-		return fmt.Errorf("building the controller of orphaned pods: %w", err)
-	}
-	var job, pod client.Object = &batchv1.Job{}, &corev1.Pod{}
-	for _, w := range []struct {
-		c   controller.Controller
-		obj client.Object
-		h   handler.EventHandler
-	}{{jobs, job, r.jobHandler()}, {jobs, pod, r.PodHandler()}, {rest, job, r.endHandler()}, {rest, pod, handler.EnqueueRequestsFromMapFunc(abandoned)}} {
-		if err := w.c.Watch(source.Kind(mgr.GetCache(), w.obj, w.h)); err != nil {
-			return fmt.Errorf("watching %T: %w", w.obj, err)
-		}
-	}
-	return nil
+	return errors.Join(
+		ctrl.NewControllerManagedBy(mgr).Named(Name).
+			Watches(&batchv1.Job{}, r.jobHandler()).
+			Watches(&corev1.Pod{}, r.PodHandler()).
+			WithOptions(opts).Complete(r),
+		ctrl.NewControllerManagedBy(mgr).Named(OrphansName).
+			Watches(&batchv1.Job{}, r.endHandler()).
+			Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(abandoned)).
+			WithOptions(opts).Complete(&orphans{client: r.client}),
+	)
 }
 
 func requestFor(o client.Object) reconcile.Request {

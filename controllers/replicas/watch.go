@@ -2,11 +2,11 @@ package replicas
 
 import (
 	"context"
-	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -14,7 +14,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/coracle-k8s/coracle/controllers/internal/podevents"
 )
@@ -26,19 +25,10 @@ type queue = podevents.Queue
 // most once per podEventInterval; orphans wake every object that would adopt
 // them.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	opts.Reconciler = r
-	c, err := controller.New(r.kind.Controller, mgr, opts)
-	if err != nil {
-		return fmt.Errorf("building %s: %w", r.kind.Controller, err)
-	}
-	if err := c.Watch(source.Kind(mgr.GetCache(), r.kind.New(), r.objectHandler())); err != nil {
-		return fmt.Errorf("watching %s: %w", r.kind.GVK.Kind, err)
-	}
-	var pods client.Object = &corev1.Pod{}
-	if err := c.Watch(source.Kind(mgr.GetCache(), pods, r.PodHandler())); err != nil {
-		return fmt.Errorf("watching pods: %w", err)
-	}
-	return nil
+	return ctrl.NewControllerManagedBy(mgr).Named(r.kind.Controller).
+		Watches(r.kind.New(), r.objectHandler()).
+		Watches(&corev1.Pod{}, r.PodHandler()).
+		WithOptions(opts).Complete(r)
 }
 
 // objectHandler wakes an object for every change of it, and for those of its

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	quotav1 "k8s.io/apiserver/pkg/quota/v1"
 	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -31,16 +32,13 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 // its spec changes; objects of the kinds that quotas limit do when they give
 // something back.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	opts.Reconciler = r
-	c, err := controller.New(Name, mgr, opts)
+	c, err := ctrl.NewControllerManagedBy(mgr).Named(Name).
+		Watches(&corev1.ResourceQuota{}, quotaHandler()).
+		WithOptions(opts).Build(r)
 	if err != nil {
 		return fmt.Errorf("building %s: %w", Name, err)
 	}
 	r.controller, r.cache = c, mgr.GetCache()
-	var q client.Object = &corev1.ResourceQuota{}
-	if err := c.Watch(source.Kind(mgr.GetCache(), q, quotaHandler())); err != nil {
-		return fmt.Errorf("watching ResourceQuotas: %w", err)
-	}
 	return nil
 }
 

@@ -2,13 +2,13 @@ package statefulset
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -16,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/coracle-k8s/coracle/controllers/internal/podevents"
 )
@@ -27,22 +26,11 @@ type queue = podevents.Queue
 // by its pods, at most once per podEventInterval, by orphans that it would
 // adopt, and by the end of a claim whose name is that of one of its pods'.
 func (r *Reconciler) SetupWithManager(mgr manager.Manager, opts controller.Options) error {
-	opts.Reconciler = r
-	c, err := controller.New(Name, mgr, opts)
-	if err != nil {
-		return fmt.Errorf("building %s: %w", Name, err)
-	}
-	var set, pod, pvc client.Object = &appsv1.StatefulSet{}, &corev1.Pod{}, &corev1.PersistentVolumeClaim{}
-	if err := c.Watch(source.Kind(mgr.GetCache(), set, r.setHandler())); err != nil {
-		return fmt.Errorf("watching StatefulSets: %w", err)
-	}
-	if err := c.Watch(source.Kind(mgr.GetCache(), pod, r.PodHandler())); err != nil {
-		return fmt.Errorf("watching pods: %w", err)
-	}
-	if err := c.Watch(source.Kind(mgr.GetCache(), pvc, r.claimHandler())); err != nil {
-		return fmt.Errorf("watching claims: %w", err)
-	}
-	return nil
+	return ctrl.NewControllerManagedBy(mgr).Named(Name).
+		Watches(&appsv1.StatefulSet{}, r.setHandler()).
+		Watches(&corev1.Pod{}, r.PodHandler()).
+		Watches(&corev1.PersistentVolumeClaim{}, r.claimHandler()).
+		WithOptions(opts).Complete(r)
 }
 
 func (r *Reconciler) setHandler() handler.EventHandler {

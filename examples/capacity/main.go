@@ -22,7 +22,7 @@ import (
 	"github.com/coracle-k8s/coracle/cluster"
 )
 
-// question is what is asked.
+// question has the number and sizes of nodes and pods.
 type question struct {
 	nodes, pods       int
 	nodeCPU, cpu      string

@@ -16,8 +16,8 @@ type Ledger struct {
 	shares map[*Share]struct{}
 }
 
-// Share is what one pod holds. It begins with nothing, and a pod has one from its first
-// appearance on the node to its end.
+// Share is the part of the node's resources that one pod holds. It begins empty. A pod has one
+// from its first appearance on the node to its end.
 type Share struct {
 	ledger *Ledger
 	// pod has what is held; nil if nothing is.
