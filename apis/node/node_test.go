@@ -18,7 +18,7 @@ func TestRuntimeClass(t *testing.T) {
 	class := func(handler string) *nodev1.RuntimeClass {
 		return &nodev1.RuntimeClass{ObjectMeta: metav1.ObjectMeta{Name: "c", ResourceVersion: "1"}, Handler: handler}
 	}
-	twice, negative := class("h"), class("h")
+	twice, negative, long := class("h"), class("h"), strings.Repeat("a", 64)
 	twice.Scheduling = &nodev1.Scheduling{Tolerations: []corev1.Toleration{{Key: "a", Operator: corev1.TolerationOpExists}, {Key: "a", Operator: corev1.TolerationOpExists}}}
 	negative.Overhead = &nodev1.Overhead{PodFixed: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("-1")}}
 	for name, c := range map[string]struct {
@@ -28,6 +28,7 @@ func TestRuntimeClass(t *testing.T) {
 		"good":       {class("h"), ""},
 		"no handler": {class(""), "handler: Required value"},
 		"upper case": {class("H"), `handler: Invalid value: "H"`},
+		"too long":   {class(long), `handler: Invalid value: "` + long + `": must be no more than 63 bytes`},
 		"twice":      {twice, "scheduling.tolerations[1]: Duplicate value"},
 		"negative":   {negative, `overhead.limits[cpu]: Invalid value: "-1"`},
 	} {

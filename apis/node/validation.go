@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	nodev1 "k8s.io/api/node/v1"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -21,13 +22,14 @@ func ValidateRuntimeClass(c *nodev1.RuntimeClass) field.ErrorList {
 	return append(validateRuntimeClass(c), validateHandler(c.Handler)...)
 }
 
+// validateHandler uses the declarative rules' words, as upstream: format=k8s-short-name.
 func validateHandler(handler string) field.ErrorList {
 	at := field.NewPath("handler")
 	if handler == "" {
 		return field.ErrorList{field.Required(at, "")}
 	}
 	var errs field.ErrorList
-	for _, msg := range validation.NameIsDNSLabel(handler, false) {
+	for _, msg := range content.IsDNS1123Label(handler) {
 		errs = append(errs, field.Invalid(at, handler, msg))
 	}
 	return errs

@@ -153,9 +153,12 @@ func TestOtherMessages(t *testing.T) {
 		core.SetReplicationControllerDefaults(r)
 		return r
 	}
+	long := strings.Repeat("a", 254)
 	say(t, rc, validation.ValidateReplicationController, []verbatim[corev1.ReplicationController]{
 		{"declared rules come last", func(r *corev1.ReplicationController) { r.Spec.MinReadySeconds, r.Spec.Selector = -1, nil },
 			[]string{"spec.selector: Required value", "spec.minReadySeconds: Invalid value: -1: must be greater than or equal to 0"}},
+		{"a long name, in the declared rules' words", func(r *corev1.ReplicationController) { r.Name = long },
+			[]string{`metadata.name: Invalid value: "` + long + `": must be no more than 253 bytes`}},
 	})
 }
 

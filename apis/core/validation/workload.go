@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -35,7 +36,7 @@ func ValidateReplicationController(rc *corev1.ReplicationController) field.Error
 	errs := check.ObjectMeta(&rc.ObjectMeta, true, anyName)
 	errs = append(errs, replicationControllerSpec(rc, nil)...)
 	if name := rc.Name; name != "" {
-		errs = append(errs, check.Invalid(field.NewPath("metadata", "name"), name, check.IsSubdomain(name))...)
+		errs = append(errs, check.Invalid(field.NewPath("metadata", "name"), name, content.IsDNS1123Subdomain(name))...)
 	}
 	return append(errs, replicationControllerNumbers(&rc.Spec)...)
 }
