@@ -7,12 +7,14 @@ export CGO_ENABLED := 0
 # How long tests wait for what must come, where they do not say: a second is too
 # short beside a compiler.
 export GOMEGA_DEFAULT_EVENTUALLY_TIMEOUT := 20s
+GOOS     ?= $(shell $(GO) env GOOS)
 BIN      := bin/coracle
 PROGRAMS := containerd containerd-shim-runc-v2 runc bridge host-local loopback portmap pause sample
 CARRIED  := $(PROGRAMS:%=carried/bin/%.gz)
 NODEBIN  := build/node/bin
 LINT     := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 DEADCODE := golang.org/x/tools/cmd/deadcode@v0.51.0
+SBOM     := github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 APIDIFF  := golang.org/x/exp/cmd/apidiff@v0.0.0-20261113113407-e3970619a1a4
 DEEPCOPYGEN := k8s.io/code-generator/cmd/deepcopy-gen@v0.37.2
 TIMEOUT  ?= 25m
@@ -28,7 +30,7 @@ KUBECTL  := -X k8s.io/component-base/version.gitVersion=$(KUBEVER) -X k8s.io/com
 RACE     := ./apiserver ./apiserver/ondemand ./apiserver/etcd ./apiserver/inprocess ./apiserver/connections ./apiserver/dispatch ./apiserver/auth/... ./apiserver/admission/... \
 	./controllers/... ./scheduler/... ./nodeagent/simulated ./nodeagent/objects ./nodeagent/probes ./nodeagent/pods ./nodeagent/admission ./cluster/leader ./proxy/model
 
-.PHONY: help up build test race lint apidiff coverage bench bench-compare crash fuzz verify generate generate-config features clean packages
+.PHONY: help up build test race lint apidiff coverage bench bench-compare crash fuzz verify release generate generate-config features clean packages
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t12
@@ -36,8 +38,9 @@ help: ## Show the targets.
 up: build ## Install what is missing, build bin/coracle and run a cluster here.
 	$(BIN) up $(ARGS)
 
-build: packages $(CARRIED) ## Build bin/coracle with everything a node needs inside.
-	$(GO) build -tags carry -ldflags "-s -w $(KUBECTL)" -o $(BIN) ./cmd/coracle
+# Real nodes run on Linux alone.
+build: $(if $(filter linux,$(GOOS)),packages $(CARRIED)) ## Build bin/coracle with everything a node needs inside.
+	$(GO) build $(if $(filter linux,$(GOOS)),-tags carry) -ldflags "-s -w $(KUBECTL)" -o $(BIN) ./cmd/coracle
 
 packages: # Debian packages that nodes and the build of runc need.
 	@hack/packages.sh
@@ -114,6 +117,9 @@ features: ## List Kubernetes' feature gates and kube-apiserver's flags again, an
 	$(GO) run ./test/flags docs/kube-apiserver.md
 
 include test/conformance/conformance.mk test/differential/differential.mk
+
+release: ## Build the archives of a release into build/release: linux amd64 and arm64, darwin arm64, SBOMs, checksums.
+	GO="$(GO)" hack/release.sh $(SBOM)
 
 verify: test conformance-ci differential lint ## What CI runs.
 

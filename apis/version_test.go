@@ -3,7 +3,6 @@ package apis_test
 import (
 	"os"
 	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/coracle-k8s/coracle/apis"
@@ -19,7 +18,7 @@ func TestKubernetesVersion(t *testing.T) {
 	if api == nil || "v1"+string(api[1]) != apis.KubernetesVersion {
 		t.Errorf("Kubernetes is %s, but go.mod has %q", apis.KubernetesVersion, api)
 	}
-	if got := apis.KubernetesMinor(); !strings.HasPrefix(apis.KubernetesVersion, "v"+got+".") || strings.Count(got, ".") != 1 {
+	if got := apis.KubernetesMinor(); !regexp.MustCompile(`^v` + regexp.QuoteMeta(got) + `\.\d+$`).MatchString(apis.KubernetesVersion) {
 		t.Errorf("the minor version of %s is %s", apis.KubernetesVersion, got)
 	}
 }

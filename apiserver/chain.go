@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -98,7 +99,7 @@ func withReportedPanics(h http.Handler, report func(error)) http.Handler {
 			if v == nil {
 				return
 			}
-			if v != http.ErrAbortHandler {
+			if err, ok := v.(error); !ok || !errors.Is(err, http.ErrAbortHandler) {
 				report(fmt.Errorf("%s %s panicked: %v\n%s", r.Method, r.URL.Path, v, debug.Stack()))
 			}
 			panic(v)

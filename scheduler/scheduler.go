@@ -80,7 +80,7 @@ func (c Config) complete() (Config, error) {
 		c.Binders = 16
 	}
 	if c.Seed == 0 {
-		c.Seed = rand.Uint64()
+		c.Seed = rand.Uint64() //nolint:gosec // breaks ties
 	}
 	return c, errors.Join(errs...)
 }

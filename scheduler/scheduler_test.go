@@ -369,11 +369,11 @@ func (i *informers) GetInformer(_ context.Context, obj client.Object, _ ...ctrlc
 		return nil, fmt.Errorf("no informer for %T", obj)
 	}
 	lw := &toolscache.ListWatch{
-		ListFunc: func(metav1.ListOptions) (runtime.Object, error) {
+		ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {
 			l := list.DeepCopyObject().(client.ObjectList)
 			return l, i.client.List(i.ctx, l)
 		},
-		WatchFunc: func(metav1.ListOptions) (watch.Interface, error) {
+		WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) {
 			defer func() { i.watching <- struct{}{} }()
 			return i.client.Watch(i.ctx, list.DeepCopyObject().(client.ObjectList))
 		},

@@ -27,7 +27,7 @@ type search struct {
 }
 
 func newSearch(seed uint64, percentage int) search {
-	return search{percentage: percentage, rand: rand.New(rand.NewPCG(seed, seed))}
+	return search{percentage: percentage, rand: rand.New(rand.NewPCG(seed, seed))} //nolint:gosec // breaks ties, the same with the same seed
 }
 
 // enough returns how many feasible nodes end the search: all of a small cluster,

@@ -96,7 +96,7 @@ func TestTemplateGetsLess(t *testing.T) {
 func TestDefaultsOfOtherKinds(t *testing.T) {
 	one, ttl, tru, mode := int32(1), int32(10800), true, corev1.PersistentVolumeFilesystem
 	internal, vip := corev1.ServiceInternalTrafficPolicyCluster, corev1.LoadBalancerIPModeVIP
-	q := func(s string) resource.Quantity { return resource.MustParse(s) }
+	q := resource.MustParse
 	cpu := func(s string) corev1.ResourceList { return corev1.ResourceList{corev1.ResourceCPU: q(s)} }
 	meta := metav1.ObjectMeta{Labels: map[string]string{"a": "b"}}
 	for name, c := range map[string]struct{ in, want runtime.Object }{

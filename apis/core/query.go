@@ -84,7 +84,7 @@ func (q *query) bools(pairs ...any) {
 	for i := 0; i < len(pairs); i += 2 {
 		if name := pairs[i].(string); q.Has(name) {
 			v := q.Get(name)
-			*pairs[i+1].(*bool) = v != "false" && v != "0"
+			*pairs[i+1].(*bool) = v != "false" && v != "0" //nolint:gosec // callers give pairs
 		}
 	}
 }

@@ -166,9 +166,7 @@ func validateDevice(d, old *resourcev1.Device, spec *resourcev1.ResourceSliceSpe
 		}
 	}
 	if old == nil || !equality.Semantic.DeepEqual(old.Taints, d.Taints) {
-		errs = append(errs, each(d.Taints, resourcev1.DeviceTaintsMaxLength, path.Child("taints"), func(t *resourcev1.DeviceTaint, at *field.Path) field.ErrorList {
-			return validateTaint(t, at)
-		})...)
+		errs = append(errs, each(d.Taints, resourcev1.DeviceTaintsMaxLength, path.Child("taints"), validateTaint)...)
 	}
 	errs = append(errs, upTo(d.ConsumesCounters, resourcev1.ResourceSliceMaxDeviceCounterConsumptionsPerDevice, path.Child("consumesCounters"),
 		func(c *resourcev1.DeviceCounterConsumption, at *field.Path) field.ErrorList {

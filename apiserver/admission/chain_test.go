@@ -42,7 +42,7 @@ func newStore() *store {
 
 func (s *store) watch(gr schema.GroupResource) cache.ListerWatcher {
 	return &cache.ListWatch{
-		ListFunc: func(metav1.ListOptions) (runtime.Object, error) {
+		ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.listed[gr.Resource]++
@@ -52,7 +52,7 @@ func (s *store) watch(gr schema.GroupResource) cache.ListerWatcher {
 				"serviceaccounts": &corev1.ServiceAccountList{ListMeta: m}, "resourcequotas": &corev1.ResourceQuotaList{ListMeta: m},
 			}[gr.Resource], nil
 		},
-		WatchFunc: func(metav1.ListOptions) (watch.Interface, error) { return s.watches[gr.Resource], nil },
+		WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) { return s.watches[gr.Resource], nil },
 	}
 }
 

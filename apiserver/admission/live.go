@@ -12,7 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/cache"
@@ -62,7 +62,7 @@ const byNamespace = "namespace"
 func NewLive(c LiveConfig) *Live {
 	get := c.Get
 	c.Get = func(ctx context.Context, gr schema.GroupResource, namespace, name string) (runtime.Object, error) {
-		if name == "" || len(path.IsValidPathSegmentName(name)) > 0 {
+		if name == "" || len(content.IsPathSegmentName(name)) > 0 {
 			// Admission comes before validation: objects refer to what no object can be called.
 			return nil, apierrors.NewNotFound(gr, name)
 		}

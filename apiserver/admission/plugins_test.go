@@ -383,17 +383,18 @@ func TestPodSecurity(t *testing.T) {
 	}})
 	g.Expect(err).NotTo(HaveOccurred())
 	pod := &corev1.Pod{Spec: corev1.PodSpec{HostNetwork: true, Containers: []corev1.Container{{Name: "c"}}}}
-	create := func(ns string) (error, []string) {
+	create := func(ns string) ([]string, error) {
 		r := &recorded{}
 		attrs := ask{op: admission.Create, obj: pod, resource: "pods", ns: ns, name: "p"}.attributes()
-		return p.Validate(warning.WithWarningRecorder(t.Context(), r), attrs, nil), r.texts
+		err := p.Validate(warning.WithWarningRecorder(t.Context(), r), attrs, nil)
+		return r.texts, err
 	}
-	err, _ = create("free")
+	_, err = create("free")
 	wants(t, "free", err, "")
-	err, _ = create("strict")
+	_, err = create("strict")
 	wants(t, "strict", err, `pods "p" is forbidden: violates PodSecurity "baseline:latest": host namespaces (hostNetwork=true)`)
 	g.Expect(apierrors.IsForbidden(err)).To(BeTrue())
-	err, texts := create("warning")
+	texts, err := create("warning")
 	wants(t, "warning", err, "")
 	g.Expect(texts).To(ConsistOf(ContainSubstring(`would violate PodSecurity "restricted:latest"`)))
 }

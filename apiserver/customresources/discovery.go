@@ -16,8 +16,11 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/request"
 )
 
-// Priorities of the groups and versions of definitions among all, upstream's.
-const GroupPriority, VersionPriority = 1000, 100
+// The priorities of the groups and versions of definitions among all, upstream's.
+const (
+	GroupPriority   = 1000
+	VersionPriority = 100
+)
 
 // servedVersions returns the served versions of a definition, the preferred one first.
 func servedVersions(crd *definitionCRD) []string {

@@ -88,7 +88,7 @@ func records(t *testing.T, path string) []string {
 	decoder, record := wal.NewDecoder(fileutil.NewFileReader(f)), &walpb.Record{}
 	var all []string
 	for decoder.Decode(record) == nil {
-		all = append(all, fmt.Sprint(record.GetType(), record.Data))
+		all = append(all, fmt.Sprint(record.GetType(), string(record.Data)))
 		if record.GetType() == wal.CrcType {
 			decoder.UpdateCRC(record.GetCrc())
 		}

@@ -153,7 +153,7 @@ func TestLargeListsComputeOneByOne(t *testing.T) {
 				computing++
 				most = max(most, computing)
 				mu.Unlock()
-				time.Sleep(time.Millisecond) // the time that computing takes, in the bubble
+				time.Sleep(time.Millisecond) //nolint:forbidigo // in a bubble of synctest
 				mu.Lock()
 				computing--
 				mu.Unlock()
@@ -223,7 +223,7 @@ func TestTooManyLists(t *testing.T) {
 		if len(codes) != 1 || codes[http.StatusTooManyRequests] != 1 {
 			t.Errorf("another user may wait: %v", codes)
 		}
-		time.Sleep(turnLimit / 2)
+		time.Sleep(turnLimit / 2) //nolint:forbidigo // in a bubble of synctest
 		synctest.Wait()
 		if n := codes[http.StatusTooManyRequests]; n != 1+maxWaiting+1 {
 			t.Errorf("%d of those that waited in vain were rejected", n)

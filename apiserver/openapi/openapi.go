@@ -155,7 +155,7 @@ func (d *Documents) serveV3(w http.ResponseWriter, r *http.Request) {
 	}
 	if hash := r.URL.Query().Get("hash"); hash != "" {
 		if hash != e.Hash {
-			http.Redirect(w, r, "/openapi/v3/"+path+"?hash="+e.Hash, http.StatusMovedPermanently)
+			http.Redirect(w, r, "/openapi/v3/"+path+"?hash="+e.Hash, http.StatusMovedPermanently) //nolint:gosec // path is one of the documents'
 			return
 		}
 		w.Header().Set("Cache-Control", "public, immutable")

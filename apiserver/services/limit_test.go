@@ -2,6 +2,7 @@ package services
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/http"
 	"testing"
@@ -57,7 +58,7 @@ func FuzzLimit(f *testing.F) {
 			n, err = in.Read(b)
 			got = append(got, b[:n]...)
 		}
-		if whole := int64(len(body)) <= most; whole != (err == io.EOF) || whole && !bytes.Equal(got, body) || int64(len(got)) > most {
+		if whole := int64(len(body)) <= most; whole != errors.Is(err, io.EOF) || whole && !bytes.Equal(got, body) || int64(len(got)) > most {
 			t.Errorf("read %d of %d bytes with a limit of %d, %v", len(got), len(body), most, err)
 		}
 	})

@@ -74,7 +74,7 @@ func TestCandidates(t *testing.T) {
 // that is never closed.
 func TestIdleConnectionsEndWithTheNetwork(t *testing.T) {
 	g := NewWithT(t)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "hello") }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }))
 	before := goleak.IgnoreCurrent()
 	n := New(world(server, ""))
 	client := &http.Client{Transport: &http.Transport{DialContext: n.DialService("default", "kubernetes", 443)}}

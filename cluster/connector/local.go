@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"time"
 )
 
 // localAgent serves an agent's API to this process.
@@ -18,7 +19,7 @@ type localAgent struct {
 
 func serve(h http.Handler) *localAgent {
 	l := &pairListener{accepted: make(chan net.Conn), closed: make(chan struct{})}
-	a := &localAgent{listener: l, server: &http.Server{Handler: h}, done: make(chan struct{})}
+	a := &localAgent{listener: l, server: &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}, done: make(chan struct{})}
 	a.transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return l.dial(ctx) }, DisableCompression: true}
 	go func() {
 		defer close(a.done)

@@ -31,7 +31,7 @@ type drainedWatch struct{ watch.Interface }
 func (w drainedWatch) Stop() {
 	w.Interface.Stop()
 	go func() {
-		for range w.ResultChan() { //nolint:revive // the remaining events have no reader
+		for range w.ResultChan() { // the remaining events have no reader
 		}
 	}()
 }

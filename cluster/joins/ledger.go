@@ -8,9 +8,12 @@ import (
 	"time"
 )
 
-// Name is that of the ConfigMap with the ledger, in kube-system, and Key the one
-// in its data.
-const Name, Key = "coracle-joins", "ledger"
+const (
+	// Name is that of the ConfigMap with the ledger, in kube-system.
+	Name = "coracle-joins"
+	// Key is that of the ledger in the ConfigMap's data.
+	Key = "ledger"
+)
 
 // Bound is how long a name and a range of pod addresses are kept for an agent
 // that joined and has not registered its Node.
@@ -19,8 +22,10 @@ const Bound = 5 * time.Minute
 // The bounds of joins per time. At most 76 names are reserved for one token, and
 // 132 in all, which is about half of the ranges that the default pod range has.
 const (
-	Burst, Refill       = 16, 5 * time.Second
-	AllBurst, AllRefill = 32, 3 * time.Second
+	Burst     = 16
+	Refill    = 5 * time.Second
+	AllBurst  = 32
+	AllRefill = 3 * time.Second
 )
 
 // Ledger holds what servers remember of joins.

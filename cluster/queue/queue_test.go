@@ -122,7 +122,7 @@ func TestOtherClock(t *testing.T) {
 		q.AddAfter("by the clock", time.Minute)
 		q.AddAfter("pause", time.Second/2)
 		q.AddRateLimited("retry")
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) //nolint:forbidigo // in a bubble of synctest
 		synctest.Wait()
 		g.Expect([]string{take(t, q), take(t, q)}).To(ConsistOf("retry", "pause"), "pauses and retries are real")
 		g.Expect(q.Len()).To(BeZero())
@@ -172,7 +172,7 @@ func TestHistogram(t *testing.T) {
 		for _, d := range []time.Duration{time.Millisecond, 2 * time.Millisecond, time.Minute} {
 			q.Add("a")
 			q.Get()
-			time.Sleep(d)
+			time.Sleep(d) //nolint:forbidigo // in a bubble of synctest
 			n := q.Numbers()
 			g.Expect([]time.Duration{n.Unfinished, n.Longest}).To(Equal([]time.Duration{d, d}))
 			q.Done("a")

@@ -46,7 +46,7 @@ func main() {
 func serve(port int, drain time.Duration) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	server := &http.Server{Addr: fmt.Sprintf(":%d", port), Handler: handler()}
+	server := &http.Server{Addr: fmt.Sprintf(":%d", port), Handler: handler(), ReadHeaderTimeout: time.Minute}
 	datagrams, err := net.ListenPacket("udp", server.Addr)
 	if err != nil {
 		return err

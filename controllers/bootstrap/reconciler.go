@@ -18,8 +18,11 @@ import (
 
 // Names of the controllers and of their queues in metrics, as upstream's.
 const (
-	SignerName, SignerQueueName   = "bootstrap-signer-controller", "bootstrap_signer_queue"
-	CleanerName, CleanerQueueName = "token-cleaner-controller", "token_cleaner"
+	SignerName  = "bootstrap-signer-controller"
+	CleanerName = "token-cleaner-controller"
+
+	SignerQueueName  = "bootstrap_signer_queue"
+	CleanerQueueName = "token_cleaner"
 )
 
 // Signer keeps the signatures of cluster-info. Make it with NewSigner.

@@ -21,7 +21,8 @@ const (
 	SignerName   = "certificatesigningrequest-signing-controller"
 	CleanerName  = "certificatesigningrequest-cleaner-controller"
 
-	ApproverQueueName, SignerQueueName = "certificate", "certificate"
+	ApproverQueueName = "certificate"
+	SignerQueueName   = "certificate"
 )
 
 // Approver approves requests of agents for client certificates.

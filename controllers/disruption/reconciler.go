@@ -25,9 +25,12 @@ const Name = "disruption-controller"
 // QueueName is the name of its queue in metrics, as upstream's.
 const QueueName = "disruption"
 
-// StalePodsName is the name of the controller that resets stale conditions of pods, and
-// StalePodsQueueName that of its queue in metrics, as upstream's.
-const StalePodsName, StalePodsQueueName = Name + "-stale-pods", "stale_pod_disruption"
+// Names of the controller that resets stale conditions of pods, and of its queue in
+// metrics, as upstream's.
+const (
+	StalePodsName      = Name + "-stale-pods"
+	StalePodsQueueName = "stale_pod_disruption"
+)
 
 // podEventInterval is how often the events of its pods may wake a budget.
 const podEventInterval = 40 * time.Millisecond

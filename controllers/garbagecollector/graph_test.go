@@ -321,12 +321,11 @@ func TestGraphAgainstOracle(t *testing.T) {
 }
 
 func TestInvalidNamespaceIsReported(t *testing.T) {
-	g := newGraph()
 	owner := Object{Identity: Identity{APIVersion: "v1", Kind: "Thing", Namespace: "a", Name: "o", UID: "o"}}
 	dependent := Object{Identity: Identity{APIVersion: "v1", Kind: "Thing", Namespace: "b", Name: "d", UID: "d"},
 		Owners: []metav1.OwnerReference{ref(&owner, false)}}
 	for _, order := range [][]Object{{owner, dependent}, {dependent, owner}} {
-		g = newGraph()
+		g := newGraph()
 		var reports []invalidRef
 		for _, o := range order {
 			reports = append(reports, g.observe(o).invalid...)

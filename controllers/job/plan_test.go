@@ -50,7 +50,7 @@ func pods(j *batchv1.Job, specs ...string) []*corev1.Pod {
 		state, at, indexed := strings.Cut(spec, "@")
 		b := Birth{Index: unknown}
 		if indexed {
-			fmt.Sscan(at, &b.Index)
+			_, _ = fmt.Sscan(at, &b.Index)
 		}
 		p := NewPod(j, b)
 		p.Name = fmt.Sprintf("p%d", i)
@@ -60,7 +60,7 @@ func pods(j *batchv1.Job, specs ...string) []*corev1.Pod {
 		p.Status.Phase = corev1.PodPhase(strings.ToUpper(state[:1]) + state[1:])
 		if exited {
 			c := corev1.ContainerStatus{Name: "c", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{FinishedAt: metav1.NewTime(start)}}}
-			fmt.Sscan(code, &c.State.Terminated.ExitCode)
+			_, _ = fmt.Sscan(code, &c.State.Terminated.ExitCode)
 			p.Status.ContainerStatuses = []corev1.ContainerStatus{c}
 		}
 		out = append(out, p)

@@ -28,9 +28,12 @@ const Name = "job-controller"
 // QueueName is the name of its queue in metrics, as upstream's.
 const QueueName = "job"
 
-// OrphansName is the name of the controller that removes the finalizer from pods without a Job,
-// and OrphansQueueName that of its queue in metrics, as upstream's.
-const OrphansName, OrphansQueueName = "job-orphan-pods", "job_orphan_pod"
+// Names of the controller that removes the finalizer from pods without a Job, and of its
+// queue in metrics, as upstream's.
+const (
+	OrphansName      = "job-orphan-pods"
+	OrphansQueueName = "job_orphan_pod"
+)
 
 type queue = podevents.Queue
 

@@ -27,9 +27,9 @@ const (
 type Step int
 
 const (
-	// Nothing: it lives, or has been finalized.
+	// Nothing is left to do: it lives, or has been finalized.
 	Nothing Step = iota
-	// Empty: its content has to be deleted.
+	// Empty deletes its content.
 	Empty
 )
 
@@ -145,11 +145,11 @@ func counts[K comparable](m map[K]int, word func(K, int) string) string {
 type ConditionChange int
 
 const (
-	// Same: there is nothing to write.
+	// Same means that there is nothing to write.
 	Same ConditionChange = iota
-	// Reworded: only messages differ.
+	// Reworded means that only messages differ.
 	Reworded
-	// Different: a status or reason differs.
+	// Different means that a status or reason differs.
 	Different
 )
 

@@ -192,7 +192,7 @@ func oracleBefore(a, b *corev1.Pod, all []*corev1.Pod) bool {
 			readyFor = bits(now.Sub(p.Status.Conditions[0].LastTransitionTime.Time))
 		}
 		var c int
-		fmt.Sscan(p.Annotations[corev1.PodDeletionCost], &c)
+		_, _ = fmt.Sscan(p.Annotations[corev1.PodDeletionCost], &c)
 		phases := map[corev1.PodPhase]int{corev1.PodPending: 0, corev1.PodUnknown: 1, corev1.PodRunning: 2}
 		return []int{
 			bool2int(p.Spec.NodeName == ""), phases[p.Status.Phase], bool2int(!isReady), c, -neighbours,

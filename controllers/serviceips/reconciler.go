@@ -140,11 +140,11 @@ func inRange(ranges []networkingv1.ServiceCIDR, ip netip.Addr) bool {
 }
 
 func (r *Reconciler) reconcileIP(ctx context.Context, name string) (reconcile.Result, error) {
-	ip, remove, again, err := r.lookIP(ctx, r.client, name)
-	if err != nil || remove == nil {
+	if _, remove, again, err := r.lookIP(ctx, r.client, name); err != nil || remove == nil {
 		return reconcile.Result{RequeueAfter: again}, err
 	}
-	if ip, remove, again, err = r.lookIP(ctx, r.live, name); err != nil || remove == nil {
+	ip, remove, again, err := r.lookIP(ctx, r.live, name)
+	if err != nil || remove == nil {
 		return reconcile.Result{RequeueAfter: again}, err
 	}
 	r.emit(ip, remove)

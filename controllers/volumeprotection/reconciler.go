@@ -21,9 +21,13 @@ import (
 
 // Names of the controllers and of their queues in metrics, as upstream's.
 const (
-	ClaimsName, ClaimsQueueName                       = "persistentvolumeclaim-protection-controller", "pvcprotection"
-	VolumesName, VolumesQueueName                     = "persistentvolume-protection-controller", "pvprotection"
-	AttributesClassesName, AttributesClassesQueueName = "volumeattributesclass-protection-controller", "vacprotection"
+	ClaimsName            = "persistentvolumeclaim-protection-controller"
+	VolumesName           = "persistentvolume-protection-controller"
+	AttributesClassesName = "volumeattributesclass-protection-controller"
+
+	ClaimsQueueName            = "pvcprotection"
+	VolumesQueueName           = "pvprotection"
+	AttributesClassesQueueName = "vacprotection"
 )
 
 // conflictRetry is how long the cache gets to learn of a write.

@@ -119,12 +119,12 @@ func (a *API) GetInformer(_ context.Context, o client.Object, _ ...cache.Informe
 		return &corev1.PodList{}
 	}
 	informer := toolscache.NewSharedIndexInformer(toolscache.ToListWatcherWithWatchListSemantics(&toolscache.ListWatch{
-		ListFunc: func(metav1.ListOptions) (runtime.Object, error) {
+		ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {
 			l := list()
 			err := a.WithWatch.List(a.ctx, l)
 			return l, err
 		},
-		WatchFunc: func(metav1.ListOptions) (watch.Interface, error) { return a.watch(list) },
+		WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) { return a.watch(list) },
 	}, a), o, 0, nil)
 	a.informers[key] = informer
 	go informer.RunWithContext(a.ctx)

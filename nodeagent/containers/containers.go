@@ -227,7 +227,7 @@ func (s *Starter) hostsFile(pod *corev1.Pod) (string, error) {
 	if old, err := os.ReadFile(file); err == nil && string(old) == string(content) {
 		return file, nil
 	}
-	if err := os.WriteFile(file, content, 0o644); err != nil {
+	if err := os.WriteFile(file, content, 0o644); err != nil { //nolint:gosec // below the pod's directory
 		return "", fmt.Errorf("writing hosts file: %w", err)
 	}
 	return file, nil

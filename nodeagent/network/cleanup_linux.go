@@ -26,11 +26,11 @@ func Cleanup(ctx context.Context, prefix string) (removed []string, err error) {
 	n := names{prefix}
 	var failures []error
 	for _, step := range []func() ([]string, error){
-		func() ([]string, error) { return n.removeNamespaces() },
-		func() ([]string, error) { return n.removeLinks() },
+		n.removeNamespaces,
+		n.removeLinks,
 		func() ([]string, error) { return n.removeTables(ctx) },
 		func() ([]string, error) { return n.removeSandboxes(ctx, resultsDir) },
-		func() ([]string, error) { return n.removeState() },
+		n.removeState,
 	} {
 		done, err := step()
 		removed = append(removed, done...)

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -27,6 +28,6 @@ func Exec(ctx context.Context, s Service, id string, command []string, timeout t
 		return "", 0, errors.New(Text(err))
 	}
 	const most = 10 << 10
-	out := append(response.Stdout, response.Stderr...)
+	out := slices.Concat(response.Stdout, response.Stderr)
 	return string(out[:min(len(out), most)]), response.ExitCode, nil
 }

@@ -238,7 +238,7 @@ func (s *Nodes) renewDue(ctx context.Context, until time.Time) {
 				return
 			}
 			n.failures = 0
-			jitter := time.Duration(rand.Int64N(int64(interval)/25 + 1))
+			jitter := time.Duration(rand.Int64N(int64(interval)/25 + 1)) //nolint:gosec // spreads load
 			n.due = s.config.Clock.Now().Add(interval - jitter)
 		})
 	}

@@ -231,7 +231,7 @@ func BenchmarkPods(b *testing.B) {
 	ctx, cancel := context.WithCancel(b.Context())
 	done := make(chan error)
 	go func() { done <- s.Start(ctx) }()
-	defer func() { cancel(); <-done }()
+	defer func() { cancel(); _ = <-done }()
 	probe := pod("probe")
 	for c.writes.Load() == 0 {
 		informer.Add(probe)
@@ -246,6 +246,6 @@ func BenchmarkPods(b *testing.B) {
 		informer.Add(p)
 	}
 	for c.writes.Load()-base < int64(b.N) {
-		time.Sleep(time.Millisecond)
+		time.Sleep(time.Millisecond) //nolint:forbidigo // between looks, which the benchmark bounds
 	}
 }

@@ -160,20 +160,21 @@ func removeOld(dir, current string) error {
 
 // sameContent compares what is on disk; an unreadable file differs.
 func sameContent(dir string, content payload) bool {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return false
+	}
+	defer root.Close()
 	seen := 0
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
-			return err
-		}
-		name, err := filepath.Rel(dir, path)
-		if err != nil {
 			return err
 		}
 		f, ok := content[name]
 		if !ok {
 			return fs.ErrNotExist
 		}
-		data, err := os.ReadFile(path)
+		data, err := root.ReadFile(name)
 		if err != nil {
 			return err
 		}

@@ -27,12 +27,12 @@ func ep(s string) discoveryv1.Endpoint {
 	e := discoveryv1.Endpoint{Addresses: []string{f[0]}, NodeName: new(f[1]),
 		Conditions: discoveryv1.EndpointConditions{Ready: new(false), Serving: new(false), Terminating: new(false)}}
 	for _, flag := range f[2:] {
-		switch {
-		case flag == "r":
+		switch flag {
+		case "r":
 			e.Conditions.Ready, e.Conditions.Serving = new(true), new(true)
-		case flag == "s":
+		case "s":
 			e.Conditions.Serving = new(true)
-		case flag == "t":
+		case "t":
 			e.Conditions.Terminating = new(true)
 		default:
 			if e.Hints == nil {

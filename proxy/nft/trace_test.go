@@ -157,11 +157,12 @@ func (tr *tracer) rule(w []string) (verdict string, stop bool) {
 			return "", false
 		case w[0] == "numgen":
 			n, _ := strconv.Atoi(w[3])
-			choices := strings.Split(strings.Trim(text[strings.Index(text, "{"):], "{} "), " , ")
-			if len(choices) != n {
-				tr.t.Fatalf("%d choices in %s", len(choices), text)
+			_, choices, _ := strings.Cut(text, "{")
+			targets := strings.Split(strings.Trim(choices, "{} "), " , ")
+			if len(targets) != n {
+				tr.t.Fatalf("%d choices in %s", len(targets), text)
 			}
-			_, verdict, _ := strings.Cut(choices[tr.pick%n], " : ")
+			_, verdict, _ := strings.Cut(targets[tr.pick%n], " : ")
 			w = strings.Fields(verdict)
 		case w[0] == "dnat":
 			to := netip.MustParseAddrPort(w[2])

@@ -96,7 +96,7 @@ func TestPopsByPriorityThenAge(t *testing.T) {
 	run(t, func(ctx context.Context, g *WithT, q *Queue) {
 		for _, p := range []*v1.Pod{testPod("old", 0), testPod("young", 0), testPod("high", 9)} {
 			q.Add(ctx, p)
-			time.Sleep(time.Millisecond)
+			time.Sleep(time.Millisecond) //nolint:forbidigo // in a bubble of synctest
 		}
 		for _, want := range []string{"high", "old", "young"} {
 			g.Expect(pop(g, q).GetPod().Name).To(Equal(want))
@@ -140,7 +140,7 @@ func TestBackoffKeepsOrderWhenBusy(t *testing.T) {
 		q.Happened(ctx, podDelete, testPod("x", 0), nil)
 		g.Expect(pop(g, q).GetPod().Name).To(Equal("busy"), "in backoff, the other goes first")
 		q.Add(ctx, testPod("busy2", 0))
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) //nolint:forbidigo // in a bubble of synctest
 		synctest.Wait()
 		g.Expect(pop(g, q).GetPod().Name).To(Equal("refused"), "after backoff, priority counts")
 	})

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -25,7 +26,7 @@ func main() {
 
 func run(args []string, out io.Writer) error {
 	if len(args) == 0 {
-		return fmt.Errorf("usage: coverage PROFILE...")
+		return errors.New("which profiles? give their files")
 	}
 	blocks := map[string]block{}
 	for _, name := range args {

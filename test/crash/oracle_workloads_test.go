@@ -247,10 +247,10 @@ func compressed(n int, some []string, in bool) string {
 		for last+1 < n && set.Has(strconv.Itoa(last+1)) == in {
 			last++
 		}
-		switch {
-		case last == i:
+		switch last {
+		case i:
 			parts = append(parts, strconv.Itoa(i))
-		case last == i+1:
+		case i + 1:
 			parts = append(parts, strconv.Itoa(i), strconv.Itoa(last))
 		default:
 			parts = append(parts, fmt.Sprintf("%d-%d", i, last))

@@ -296,7 +296,8 @@ func stripList(symbols *answer.Symbols, upstream, ours any) {
 }
 
 func (w *worker) note(step int, r plan.Request, code int) {
-	h := append(w.history[r.About], sent{step, r, code})
+	h := w.history[r.About]
+	h = append(h, sent{step, r, code})
 	if len(h) > remembered {
 		h = h[len(h)-remembered:]
 	}

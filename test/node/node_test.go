@@ -270,7 +270,7 @@ func (n *node) await(what string, name string, want func(*corev1.Pod) bool) time
 		if want(n.get(name)) {
 			return time.Since(began)
 		}
-		time.Sleep(2 * time.Millisecond)
+		time.Sleep(2 * time.Millisecond) //nolint:forbidigo // between looks, for 30 seconds at most
 	}
 	n.t.Fatalf("%s: pod is %+v\nevents: %v", what, n.get(name).Status, n.drain())
 	return 0

@@ -3,6 +3,7 @@
 package session
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -35,13 +36,11 @@ func script(line string) string { return fmt.Sprintf(`command: [sh, -c, %q]`, li
 
 // last returns the last termination of a pod's container.
 func last(pod *corev1.Pod) *corev1.ContainerStateTerminated {
-	for _, s := range pod.Status.ContainerStatuses {
-		if s.State.Terminated != nil {
-			return s.State.Terminated
-		}
-		return s.LastTerminationState.Terminated
+	if len(pod.Status.ContainerStatuses) == 0 {
+		return nil
 	}
-	return nil
+	s := pod.Status.ContainerStatuses[0]
+	return cmp.Or(s.State.Terminated, s.LastTerminationState.Terminated)
 }
 
 const never = `restartPolicy: Never`

@@ -6,8 +6,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// APIVersion and Kind of a configuration file.
 const (
-	// APIVersion and Kind of a configuration file.
 	APIVersion = "config.coracle.dev/v1alpha1"
 	Kind       = "Cluster"
 )

@@ -126,7 +126,7 @@ func podCIDRs(n *corev1.Node) field.ErrorList {
 	}
 	dual, err := netutils.IsDualStackCIDRStrings(list)
 	if err != nil {
-		errs = append(errs, field.InternalError(at, fmt.Errorf("invalid PodCIDRs. failed to check with dual stack with error:%v", err)))
+		errs = append(errs, field.InternalError(at, fmt.Errorf("invalid PodCIDRs. failed to check with dual stack with error:%w", err)))
 	}
 	if !dual || len(list) > 2 {
 		errs = append(errs, field.Invalid(at, list, "may specify no more than one CIDR for each IP family"))

@@ -213,7 +213,7 @@ func addressFamilies(fldPath *field.Path, s *corev1.ServiceSpec) field.ErrorList
 	var errs field.ErrorList
 	if len(s.ClusterIPs) > 1 {
 		if dual, err := netutils.IsDualStackIPStrings(s.ClusterIPs); err != nil {
-			errs = append(errs, field.InternalError(fldPath, fmt.Errorf("failed to check for dual stack with error:%v", err)))
+			errs = append(errs, field.InternalError(fldPath, fmt.Errorf("failed to check for dual stack with error:%w", err)))
 		} else if !dual {
 			errs = append(errs, field.Invalid(fldPath, s.ClusterIPs, "may specify no more than one IP for each IP family"))
 		}

@@ -34,7 +34,7 @@ func (Plugin) Validate(_ context.Context, a admission.Attributes, _ admission.Ob
 	}
 	for _, ip := range service.Spec.ExternalIPs {
 		if !slices.Contains(had, ip) {
-			return admission.NewForbidden(a, errors.New("Use of external IPs is denied by admission control")) //nolint:staticcheck // upstream's words
+			return admission.NewForbidden(a, errors.New("Use of external IPs is denied by admission control"))
 		}
 	}
 	return nil

@@ -157,7 +157,7 @@ func TestMirrorPodsReferToNothing(t *testing.T) {
 		}
 		expect(t, name, ask{op: admission.Create, resource: core("pods"), obj: pod}, want)
 	}
-	for prefix, kind := range map[string]reflect.Type{"": reflect.TypeFor[corev1.VolumeSource](), "Projected ": reflect.TypeFor[corev1.VolumeProjection]()} {
+	for kind, prefix := range map[reflect.Type]string{reflect.TypeFor[corev1.VolumeSource](): "", reflect.TypeFor[corev1.VolumeProjection](): "Projected "} {
 		for field := range kind.Fields() {
 			if _, ok := sources[prefix+field.Name]; !ok {
 				t.Errorf("no case for %s%s", prefix, field.Name)

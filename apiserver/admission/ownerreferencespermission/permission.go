@@ -53,7 +53,7 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 	// the creator only.
 	if a.GetOperation() != admission.Create {
 		if ok, reason, err := p.allowed(ctx, a, "delete", a.GetResource().GroupResource(), "", a.GetNamespace(), a.GetName()); !ok {
-			return admission.NewForbidden(a, fmt.Errorf("cannot set an ownerRef on a resource you can't delete: %v, %v", reason, err))
+			return admission.NewForbidden(a, fmt.Errorf("cannot set an ownerRef on a resource you can't delete: %v, %v", reason, err)) //nolint:errorlint // without an error, "<nil>" is upstream's message
 		}
 	}
 	for _, ref := range newlyBlocking(after, before) {
@@ -101,7 +101,7 @@ func (p *Plugin) mayBlock(ctx context.Context, a admission.Attributes, ref metav
 			namespace = ""
 		}
 		if ok, reason, err := p.allowed(ctx, a, "update", m.Resource.GroupResource(), "finalizers", namespace, ref.Name); !ok {
-			return admission.NewForbidden(a, fmt.Errorf("cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on: %v, %v", reason, err))
+			return admission.NewForbidden(a, fmt.Errorf("cannot set blockOwnerDeletion if an ownerReference refers to a resource you can't set finalizers on: %v, %v", reason, err)) //nolint:errorlint // without an error, "<nil>" is upstream's message
 		}
 	}
 	return nil

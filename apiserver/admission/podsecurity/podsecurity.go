@@ -109,7 +109,7 @@ func (p *Plugin) Validate(ctx context.Context, a admission.Attributes, _ admissi
 
 // refused returns a Forbidden with the library's message, reason and code.
 func refused(a admission.Attributes, result *admissionv1.AdmissionResponse) error {
-	err := admission.NewForbidden(a, errors.New("Not allowed by PodSecurity")) //nolint:staticcheck // upstream's words
+	err := admission.NewForbidden(a, errors.New("Not allowed by PodSecurity"))
 	var status *apierrors.StatusError
 	if result.Result == nil || !errors.As(err, &status) {
 		return err

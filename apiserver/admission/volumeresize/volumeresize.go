@@ -34,7 +34,7 @@ func New(classes Classes) *Plugin {
 
 // The words are upstream's.
 var (
-	errUnbound = errors.New("Only bound persistent volume claims can be expanded") //nolint:staticcheck // upstream's capital
+	errUnbound = errors.New("Only bound persistent volume claims can be expanded")
 	errClass   = errors.New("only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize")
 )
 

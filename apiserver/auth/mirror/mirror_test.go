@@ -27,11 +27,11 @@ func TestMirror(t *testing.T) {
 	watcher := watch.NewFake()
 	lists := 0
 	lw := &cache.ListWatch{
-		ListFunc: func(metav1.ListOptions) (runtime.Object, error) {
+		ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {
 			lists++
 			return &corev1.PodList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}, Items: []corev1.Pod{*pod("a", "one", "n1")}}, nil
 		},
-		WatchFunc: func(metav1.ListOptions) (watch.Interface, error) { return watcher, nil },
+		WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) { return watcher, nil },
 	}
 	m := mirror.New(lw, map[string]mirror.Index[*corev1.Pod]{"node": func(p *corev1.Pod) []string { return []string{p.Spec.NodeName} }})
 

@@ -28,16 +28,16 @@ func start(t *testing.T, pods []corev1.Pod, volumes []corev1.PersistentVolume) (
 	events := watch.NewFake()
 	still := func(list runtime.Object) cache.ListerWatcher {
 		return &cache.ListWatch{
-			ListFunc:  func(metav1.ListOptions) (runtime.Object, error) { return list, nil },
-			WatchFunc: func(metav1.ListOptions) (watch.Interface, error) { return watch.NewFake(), nil },
+			ListWithContextFunc:  func(context.Context, metav1.ListOptions) (runtime.Object, error) { return list, nil },
+			WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) { return watch.NewFake(), nil },
 		}
 	}
 	n1, n2, first := "n1", "n2", metav1.ListMeta{ResourceVersion: "1"}
 	g := node.NewGraph(node.Watches{Pods: &cache.ListWatch{
-		ListFunc: func(metav1.ListOptions) (runtime.Object, error) {
+		ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {
 			return &corev1.PodList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}, Items: pods}, nil
 		},
-		WatchFunc: func(metav1.ListOptions) (watch.Interface, error) { return events, nil },
+		WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) { return events, nil },
 	}, PersistentVolumes: still(&corev1.PersistentVolumeList{ListMeta: first, Items: volumes}),
 		VolumeAttachments: still(&storagev1.VolumeAttachmentList{ListMeta: first, Items: []storagev1.VolumeAttachment{
 			{ObjectMeta: metav1.ObjectMeta{Name: "one"}, Spec: storagev1.VolumeAttachmentSpec{NodeName: n1}},
@@ -52,7 +52,7 @@ func start(t *testing.T, pods []corev1.Pod, volumes []corev1.PersistentVolume) (
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- g.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-done })
+	t.Cleanup(func() { cancel(); _ = <-done })
 	return g, events
 }
 

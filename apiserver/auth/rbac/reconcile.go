@@ -173,9 +173,9 @@ func addSelectors(role *rbacv1.ClusterRole, wanted *rbacv1.AggregationRule) bool
 		if role.AggregationRule == nil {
 			role.AggregationRule = &rbacv1.AggregationRule{}
 		}
-		have := role.AggregationRule.ClusterRoleSelectors
-		if !slices.ContainsFunc(have, func(h metav1.LabelSelector) bool { return equality.Semantic.DeepEqual(h, s) }) {
-			role.AggregationRule.ClusterRoleSelectors = append(have, s)
+		have := &role.AggregationRule.ClusterRoleSelectors
+		if !slices.ContainsFunc(*have, func(h metav1.LabelSelector) bool { return equality.Semantic.DeepEqual(h, s) }) {
+			*have = append(*have, s)
 			changed = true
 		}
 	}

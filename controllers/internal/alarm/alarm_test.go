@@ -41,7 +41,7 @@ func TestRun(t *testing.T) {
 			t.Errorf("moved goes off at %s, %t", at, ok)
 		}
 		c.Set("past", start.Add(-time.Second))
-		time.Sleep(10 * time.Second)
+		time.Sleep(10 * time.Second) //nolint:forbidigo // in a bubble of synctest
 		synctest.Wait()
 		cancel()
 		<-done

@@ -24,13 +24,13 @@ import (
 type Verdict int
 
 const (
-	// Ignore: the object is none of the controller's business.
+	// Ignore means that the object is none of the controller's business.
 	Ignore Verdict = iota
-	// Keep: the object is the controller's already.
+	// Keep means that the object is the controller's already.
 	Keep
-	// Adopt: the object is an orphan that matches.
+	// Adopt means that the object is an orphan that matches.
 	Adopt
-	// Release: the object is the controller's but no longer matches.
+	// Release means that the object is the controller's but no longer matches.
 	Release
 )
 

@@ -62,7 +62,7 @@ func selectVictims(priority int32, pods []fwk.PodInfo, budgets []budget, try fun
 	if err != nil {
 		return nil, 0, fwk.AsStatus(err)
 	}
-	victims = append(protected, rest...)
+	victims = slices.Concat(protected, rest)
 	slices.SortStableFunc(victims, byImportance)
 	return victims, len(protected), nil
 }

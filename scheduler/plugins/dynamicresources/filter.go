@@ -244,6 +244,6 @@ func (p *DynamicResources) ScoreExtensions() fwk.ScoreExtensions { return p }
 
 // NormalizeScore implements fwk.ScoreExtensions.
 func (*DynamicResources) NormalizeScore(_ context.Context, _ fwk.CycleState, _ *v1.Pod, scores fwk.NodeScoreList) *fwk.Status {
-	framework.NormalizeScores(fwk.MaxNodeScore, false, scores)
+	framework.NormalizeScores(fwk.MaxScore, false, scores)
 	return nil
 }

@@ -28,12 +28,17 @@ import (
 const (
 	// Name is the plugin's name in Kubernetes.
 	Name = "VolumeBinding"
-	// The messages for refused nodes.
+)
+
+// The messages for refused nodes.
+const (
 	ErrReasonNodeConflict   = "node(s) didn't match PersistentVolume's node affinity"
 	ErrReasonBindConflict   = "node(s) didn't find available persistent volumes to bind"
 	ErrReasonNotEnoughSpace = "node(s) did not have enough free storage"
 	ErrReasonPVNotExist     = "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)"
+)
 
+const (
 	stateKey fwk.StateKey = Name
 
 	// bindTimeout is how long claims may take to be bound, as upstream's default.

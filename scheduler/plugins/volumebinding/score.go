@@ -67,7 +67,7 @@ func score(uses map[string]use) int64 {
 	var sum int64
 	for _, u := range uses {
 		if u.capacity > 0 && u.requested <= u.capacity {
-			sum += fwk.MaxNodeScore - u.requested*100/u.capacity
+			sum += fwk.MaxScore - u.requested*100/u.capacity
 		}
 	}
 	return int64(math.Round(float64(sum) / float64(len(uses))))

@@ -22,11 +22,14 @@ import (
 const (
 	// Name is the plugin's name in Kubernetes.
 	Name = "VolumeRestrictions"
-	// The messages for refused nodes.
-	ErrReasonDiskConflict             = "node(s) had no available disk"
-	ErrReasonReadWriteOncePodConflict = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
 
 	stateKey fwk.StateKey = "PreFilter" + Name
+)
+
+// The messages for refused nodes.
+const (
+	ErrReasonDiskConflict             = "node(s) had no available disk"
+	ErrReasonReadWriteOncePodConflict = "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod"
 )
 
 // VolumeRestrictions is the plugin.

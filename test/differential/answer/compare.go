@@ -26,6 +26,8 @@ type Comparison struct {
 	Differences []Difference
 	// prefix of a generated name, "" if the request asked for none.
 	generated string
+	// managed reports whether the object in hand has fields of several managers.
+	managed bool
 }
 
 // Compare returns upstream's answer with symbols, and where Coracle's differs.
@@ -92,6 +94,7 @@ func (c *Comparison) walk(at string, u, o any) any {
 
 func (c *Comparison) object(at string, u, o map[string]any) any {
 	keys := slices.Sorted(maps.Keys(u))
+	managers, _ := u["managedFields"].([]any)
 	for k := range o {
 		if _, ok := u[k]; !ok {
 			c.differ(at+"/"+k, absent{}, o[k])
@@ -105,6 +108,7 @@ func (c *Comparison) object(at string, u, o map[string]any) any {
 			out[k] = u[k]
 			continue
 		}
+		c.managed = len(managers) > 1
 		out[k] = c.walk(at+"/"+k, u[k], other)
 	}
 	return out
@@ -192,6 +196,16 @@ func (c *Comparison) name(side int, v any) string {
 	return c.symbols.abstract(side, text)
 }
 
+// unchanged describes a write that changed an object on one side only. An object whose
+// managers wrote within a second has them in the order of their names, and another one once
+// their times differ: a write that changes nothing else is stored then.
+func (c *Comparison) unchanged() string {
+	if c.managed {
+		return "resource version: changed or not, of several managers"
+	}
+	return "resource version: changed or not"
+}
+
 func (c *Comparison) text(at, u, o string) any {
 	key := at[strings.LastIndexByte(at, '/')+1:]
 	switch {
@@ -204,7 +218,7 @@ func (c *Comparison) text(at, u, o string) any {
 		}
 		sym, agree := c.symbols.version(Pair{u, o})
 		if !agree {
-			c.differ(at, "resource version: changed or not", u+" "+o)
+			c.differ(at, c.unchanged(), u+" "+o)
 		}
 		return sym
 	case u == o, strings.HasSuffix(at, "/status/token"):

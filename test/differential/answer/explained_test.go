@@ -4,6 +4,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestRulesAreNarrow reads the list of explained differences. No rule about status
@@ -26,6 +27,27 @@ func TestRulesAreNarrow(t *testing.T) {
 			if left := rules.Unexplained(request, "", []Difference{d}); len(left) != 1 {
 				t.Errorf("%s: %v is explained", request, d)
 			}
+		}
+	}
+}
+
+// TestNoChangeOfSeveralManagers explains a write that changed an object on one side only if
+// several managers have fields of it.
+func TestNoChangeOfSeveralManagers(t *testing.T) {
+	rules, err := ReadExplained("../testdata/explained.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const one = `{"manager":"a"}`
+	for managers, want := range map[string]int{one: 1, one + `,{"manager":"b","fieldsV1":{"f:a":{}}}`: 0} {
+		s := NewSymbols(time.Now())
+		object := func(version string) any {
+			return decode(t, `{"metadata":{"managedFields":[`+managers+`],"resourceVersion":"`+version+`"}}`)
+		}
+		s.Compare(object("1"), object("1"), "")
+		_, differences := s.Compare(object("1"), object("2"), "")
+		if left := rules.Unexplained("PUT /api/v1/namespaces/n/pods/x", "", differences); len(differences) != 1 || len(left) != want {
+			t.Errorf("with %s: %v, %v unexplained", managers, differences, left)
 		}
 	}
 }

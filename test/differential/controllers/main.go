@@ -52,8 +52,9 @@ func main() {
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard) // messages of watches when the servers end
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx); err != nil {
+	err := run(ctx)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "Error:", err)
 		os.Exit(1)
 	}

@@ -188,7 +188,11 @@ func (g *Generator) directed(patch map[string]any) map[string]any {
 	case 2:
 		at["$setElementOrder/"+key] = []any{map[string]any{"name": "c"}}
 	default:
-		at["$deleteFromPrimitiveList/"+key] = []any{"x"}
+		gone := "x"
+		if list, _ := at[key].([]any); slices.Contains(list, any(gone)) {
+			gone = "y" // what a patch both adds and deletes goes by the order of a map
+		}
+		at["$deleteFromPrimitiveList/"+key] = []any{gone}
 	}
 	return patch
 }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,7 +15,7 @@ import (
 )
 
 func main() {
-	args := append(os.Args[1:], "pause")
+	args := slices.Concat(os.Args[1:], []string{"pause"})
 	switch args[0] {
 	case "pause":
 		pause()
@@ -26,7 +27,7 @@ func main() {
 		os.Exit(code)
 	case "sleep":
 		d, _ := time.ParseDuration(os.Args[2])
-		time.Sleep(d)
+		time.Sleep(d) //nolint:forbidigo // as it was told
 	case "write":
 		if err := os.WriteFile(os.Args[2], []byte(strings.Join(os.Args[3:], " ")), 0o644); err != nil {
 			fmt.Fprintln(os.Stderr, err)

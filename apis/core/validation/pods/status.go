@@ -246,7 +246,7 @@ func dualStack(fldPath *field.Path, list, old []string, value any) field.ErrorLi
 	}
 	dual, err := netutils.IsDualStackIPStrings(list)
 	if err != nil {
-		errs = append(errs, field.InternalError(fldPath, fmt.Errorf("failed to check for dual stack with error:%v", err)))
+		errs = append(errs, field.InternalError(fldPath, fmt.Errorf("failed to check for dual stack with error:%w", err)))
 	}
 	if !dual || len(list) > 2 {
 		errs = append(errs, field.Invalid(fldPath, value, "may specify no more than one IP for each IP family"))

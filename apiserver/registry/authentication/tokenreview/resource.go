@@ -34,19 +34,19 @@ func New() *registry.Resource {
 	}.Resource()
 }
 
-func answer(_ context.Context, env registry.Env, review *authenticationv1.TokenReview) (*authenticationv1.TokenReview, error) {
+func answer(ctx context.Context, env registry.Env, review *authenticationv1.TokenReview) (*authenticationv1.TokenReview, error) {
 	if env.Authenticator == nil {
 		return review, nil
 	}
 	// The request holds nothing but the token: what the asker shows of itself
 	// must not count.
-	req := &http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/"}, Header: http.Header{"Authorization": {"Bearer " + review.Spec.Token}}}
+	req := (&http.Request{Method: http.MethodGet, URL: &url.URL{Path: "/"}, Header: http.Header{"Authorization": {"Bearer " + review.Spec.Token}}}).WithContext(ctx)
 	audiences := authenticator.Audiences(review.Spec.Audiences)
 	if len(audiences) == 0 {
 		audiences = env.APIAudiences
 	}
 	if len(audiences) > 0 {
-		req = req.WithContext(authenticator.WithAudiences(context.Background(), audiences))
+		req = req.WithContext(authenticator.WithAudiences(ctx, audiences))
 	}
 	resp, ok, err := env.Authenticator.AuthenticateRequest(req)
 	review.Status.Authenticated = ok

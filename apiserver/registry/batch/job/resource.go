@@ -116,7 +116,6 @@ func warnOfOrphans(_ registry.Env, store *genericregistry.Store, storages map[st
 type orphaning struct{ registry.Wrapped }
 
 func (o orphaning) warn(ctx context.Context, options *metav1.DeleteOptions) {
-	//nolint:staticcheck // OrphanDependents is deprecated and still there.
 	if options != nil && options.PropagationPolicy == nil && options.OrphanDependents == nil {
 		warning.AddWarning(ctx, "", orphanWarning)
 	}

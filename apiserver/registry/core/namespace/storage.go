@@ -62,10 +62,10 @@ func (s *namespaceStorage) Delete(ctx context.Context, name string, validate res
 // upstream's words.
 func precondition(ns *corev1.Namespace, p *metav1.Preconditions) error {
 	if *p.UID != ns.UID {
-		return fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", *p.UID, ns.UID) //nolint:staticcheck // upstream's words
+		return fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", *p.UID, ns.UID)
 	}
 	if p.ResourceVersion != nil && *p.ResourceVersion != ns.ResourceVersion {
-		return fmt.Errorf("Precondition failed: ResourceVersion in precondition: %v, ResourceVersion in object meta: %v", *p.ResourceVersion, ns.ResourceVersion) //nolint:staticcheck // upstream's words
+		return fmt.Errorf("Precondition failed: ResourceVersion in precondition: %v, ResourceVersion in object meta: %v", *p.ResourceVersion, ns.ResourceVersion)
 	}
 	return nil
 }
@@ -118,7 +118,7 @@ func markTerminating(ns *corev1.Namespace, now metav1.Time, o *metav1.DeleteOpti
 }
 
 func orphans(o *metav1.DeleteOptions, has bool) bool {
-	if o.OrphanDependents != nil { //nolint:staticcheck // the field is deprecated, but still API
+	if o.OrphanDependents != nil {
 		return *o.OrphanDependents
 	}
 	if o.PropagationPolicy != nil {
@@ -128,7 +128,7 @@ func orphans(o *metav1.DeleteOptions, has bool) bool {
 }
 
 func foreground(o *metav1.DeleteOptions, has bool) bool {
-	if o.OrphanDependents != nil { //nolint:staticcheck // see above
+	if o.OrphanDependents != nil {
 		return !*o.OrphanDependents
 	}
 	if o.PropagationPolicy != nil {

@@ -1,6 +1,7 @@
 package pod
 
 import (
+	"errors"
 	"io"
 	"net/url"
 	"strings"
@@ -58,7 +59,7 @@ func TestEndAlone(t *testing.T) {
 	if n, err := stream.Read(b); n != 4 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
-	if n, err := stream.Read(b); n != 0 || err != io.EOF {
+	if n, err := stream.Read(b); n != 0 || !errors.Is(err, io.EOF) {
 		t.Errorf("%d, %v", n, err)
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -19,7 +19,7 @@ import (
 func (a *allocator) beginCreate(ctx context.Context, obj runtime.Object, o *metav1.CreateOptions) (genericregistry.FinishFunc, error) {
 	s := obj.(*corev1.Service)
 	// Nothing can be booked for such a name, which validation refuses.
-	nameless := s.Name == "" || len(path.IsValidPathSegmentName(s.Name)) > 0
+	nameless := s.Name == "" || len(content.IsPathSegmentName(s.Name)) > 0
 	return a.allocate(ctx, s, nil, nameless || dryrun.IsDryRun(o.DryRun))
 }
 
