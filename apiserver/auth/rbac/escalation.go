@@ -9,6 +9,7 @@ import (
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/endpoints/request"
@@ -69,6 +70,9 @@ func (c *EscalationChecker) checkBinding(ctx context.Context, resource, namespac
 	if c.privileged(ctx) || (bound != "" && c.holds(ctx, "bind", bound, namespace, ref.Name)) {
 		return nil
 	}
+	if err := addressable(ref.Name); bound != "" && err != nil {
+		return err
+	}
 	rules, err := c.Resolver.RoleRules(ctx, ref, namespace)
 	if apierrors.IsNotFound(err) {
 		// Upstream reads the role in the name of the request, so it is called after that.
@@ -78,6 +82,18 @@ func (c *EscalationChecker) checkBinding(ctx context.Context, resource, namespac
 		return err
 	}
 	return forbid(resource, name, c.ConfirmNoEscalation(ctx, namespace, rules))
+}
+
+// addressable returns an error for a name that no path can have: upstream reads the role
+// by it, and its storage refuses the name before validation does.
+func addressable(name string) error {
+	if name == "" {
+		return apierrors.NewBadRequest("Name parameter required.")
+	}
+	if faults := content.IsPathSegmentName(name); len(faults) > 0 {
+		return apierrors.NewBadRequest(fmt.Sprintf("Name parameter invalid: %q: %s", name, strings.Join(faults, ";")))
+	}
+	return nil
 }
 
 // privileged reports whether the request may grant anything.

@@ -195,6 +195,13 @@ func TestEscalation(t *testing.T) {
 	g.Expect(apierrors.IsForbidden(check.CheckClusterRoleBinding(dev, binding))).To(BeTrue())
 	binding.RoleRef.Name = "gone"
 	g.Expect(check.CheckClusterRoleBinding(dev, binding)).To(MatchError(`clusterrolebindings.rbac.authorization.k8s.io "gone" not found`))
+	for name, want := range map[string]string{"": "Name parameter required.", "..": `Name parameter invalid: "..": may not be '..'`, "a/b%": `Name parameter invalid: "a/b%": may not contain '/';may not contain '%'`} {
+		binding := binding.DeepCopy()
+		binding.RoleRef.Name = name
+		err := check.CheckClusterRoleBinding(dev, binding)
+		g.Expect(err).To(MatchError(want))
+		g.Expect(apierrors.IsBadRequest(err)).To(BeTrue())
+	}
 }
 
 var rewrite = flag.Bool("rewrite", false, "write the golden file anew")

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // options returns the query of a write.
@@ -49,6 +50,10 @@ func (g *Generator) create() (Request, bool) {
 		body["kind"] = g.pick("Pod", "", "Unknown", "ConfigMap")
 	}
 	if prefix, ok := meta["generateName"].(string); ok && r.Generated == "" && meta["name"] == nil {
+		if strings.ContainsFunc(prefix, unicode.IsControl) {
+			prefix = "gen-" // messages quote a name, which is no name then
+			meta["generateName"] = prefix
+		}
 		r.Generated = prefix[:min(len(prefix), 58)]
 	}
 	if g.chance(12) {
