@@ -69,7 +69,7 @@ func TestTokenFileAndNobodyAnonymous(t *testing.T) {
 	})
 	defer s.Stop()
 	response, _ := s.do(t, http.MethodGet, "/livez", "", "")
-	g.Expect(response.StatusCode).To(Equal(http.StatusUnauthorized), "nobody is anonymous")
+	g.Expect(response.StatusCode).To(Equal(http.StatusUnauthorized), "anonymous requests are off")
 	response, body := s.do(t, http.MethodPost, "/apis/authentication.k8s.io/v1/selfsubjectreviews", "abc", `{"kind":"SelfSubjectReview","apiVersion":"authentication.k8s.io/v1"}`)
 	g.Expect(response.StatusCode).To(Equal(http.StatusCreated), body)
 	g.Expect(body).To(And(ContainSubstring(`"alice"`), ContainSubstring(`"devs"`), ContainSubstring(`"ops"`)))

@@ -103,7 +103,7 @@ func TestAgentJoins(t *testing.T) {
 
 	t.Run("it sees what is its own", func(t *testing.T) { seesItsOwn(t, c, first) })
 	t.Run("its API is the server's alone", func(t *testing.T) { servesTheServer(t, c, first) })
-	t.Run("the server takes nobody else for it", func(t *testing.T) { isItself(t, c, first, second) })
+	t.Run("the server takes no other agent for it", func(t *testing.T) { isItself(t, c, first, second) })
 }
 
 // isItself has the node write the addresses of other servers, which have certificates

@@ -71,7 +71,7 @@ func TestNameBelongsToItsAgent(t *testing.T) {
 
 	g.Expect(nodes.Delete(t.Context(), "one", metav1.DeleteOptions{})).To(Succeed())
 	_, err = c.joiner(t, "one").Join(t.Context())
-	g.Expect(err).NotTo(HaveOccurred(), "nobody has it")
+	g.Expect(err).NotTo(HaveOccurred(), "no agent has it")
 }
 
 // An answer that got lost is asked for again, with the key that the name was

@@ -60,7 +60,7 @@ var unset = map[string]string{
 	"nodeagent/simulated.Config.NamePrefix":    "the prefix is refused to joining agents, so it is one",
 	"nodeagent/simulated.Config.Names":         "instead of Nodes",
 	"nodeagent/simulated.Config.NodeCIDR":      tuned,
-	"nodeagent/simulated.Config.PodCIDR":       "pods of simulated nodes share one range, because nobody can reach them",
+	"nodeagent/simulated.Config.PodCIDR":       "pods of simulated nodes share one range, because nothing can reach them",
 	"nodeagent/simulated.Config.Taints":        "the configuration has labels and capacity of simulated nodes only",
 	"nodeagent/simulated.Config.Writers":       tuned,
 

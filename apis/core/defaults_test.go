@@ -19,7 +19,7 @@ import (
 	"github.com/coracle-k8s/coracle/apis/core"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write the golden files anew")
+var rewrite = flag.Bool("rewrite", false, "write the golden files again")
 
 func scheme(t testing.TB) *runtime.Scheme {
 	t.Helper()

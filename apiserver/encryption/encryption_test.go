@@ -159,13 +159,13 @@ func TestRotation(t *testing.T) {
 			text, stale, err := w.read([]byte("zero"))
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(text).To(Equal("zero"))
-			g.Expect(stale).To(BeTrue(), "what is in the clear is written anew")
+			g.Expect(stale).To(BeTrue(), "what is in the clear is written again")
 
 			wait(providers(keyed(provider, "new", "old")), new)
 			text, stale, err = w.read(first)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(text).To(Equal("first"))
-			g.Expect(stale).To(BeTrue(), "what an old key has hidden is written anew")
+			g.Expect(stale).To(BeTrue(), "what an old key has hidden is written again")
 
 			second := w.store("second")
 			w.write(providers(keyed(provider, "new")))

@@ -49,7 +49,7 @@ func (f *failure) OnWrite(e *zapcore.CheckedEntry, fields []zapcore.Field) {
 // alreadyApplied reports whether raft panics because the entries that it looks
 // through before an election have left memory. It looks for changes of the
 // membership not yet applied. While a member replays its log, etcd drops entries
-// as soon as it has applied them, a moment before it tells raft so. The
+// as soon as it has applied them, a moment before it reports that to raft. The
 // memberships of those are in force, so raft goes on as if it had found none.
 func alreadyApplied(message string) bool {
 	return strings.HasPrefix(message, "error scanning unapplied entries") &&

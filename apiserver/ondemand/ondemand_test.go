@@ -12,7 +12,7 @@ import (
 func TestWork(t *testing.T) {
 	g := NewWithT(t)
 	w := New()
-	g.Expect(w.IsDemanded() || w.Pending()).To(BeFalse(), "nobody needed it")
+	g.Expect(w.IsDemanded() || w.Pending()).To(BeFalse(), "no caller needed it")
 	ended, end := context.WithCancel(t.Context())
 	end()
 	g.Expect(w.Await(ended)).To(MatchError(context.Canceled))

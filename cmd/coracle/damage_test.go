@@ -139,7 +139,7 @@ func TestDamage(t *testing.T) {
 	for name := range prepared {
 		made, known := decide(name)
 		if !known {
-			t.Errorf("nobody has decided what happens when %s is damaged", name)
+			t.Errorf("there is no decision about what happens when %s is damaged", name)
 			continue
 		}
 		for _, damage := range damages() {

@@ -57,7 +57,7 @@ func TestVolumesComeAndGo(t *testing.T) {
 
 		run("default", "c")
 		read()
-		g.Expect(claim.Annotations).NotTo(HaveKey(volumes.AnnSelectedNode), "nobody uses it")
+		g.Expect(claim.Annotations).NotTo(HaveKey(volumes.AnnSelectedNode), "no pod uses it")
 		g.Expect(c.Create(ctx, pod)).To(Succeed())
 		run("default", "c")
 		read()

@@ -166,7 +166,7 @@ func TestEverythingDown(t *testing.T) {
 	f.sync("a", "b")
 	for _, n := range []string{"a", "b"} {
 		if got := f.taints(n); strings.Contains(got, "NoExecute") {
-			t.Errorf("%s has %s though nobody can be heard", n, got)
+			t.Errorf("%s has %s though no node reports", n, got)
 		}
 	}
 	// One is heard again: the other's silence counts from now.

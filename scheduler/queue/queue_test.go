@@ -159,7 +159,7 @@ func TestEventsInFlightAreNotLost(t *testing.T) {
 		q.Happened(ctx, nodeAdd, nil, testNode("b"))
 		refuse(ctx, q, b, "picky")
 		g.Expect(q.Find("b").Place).To(Equal(Backoff))
-		g.Expect(q.inFlight.log).To(BeEmpty(), "nobody waits for the event any more")
+		g.Expect(q.inFlight.log).To(BeEmpty(), "no pod waits for the event any more")
 		g.Expect(q.inFlight.pods).To(BeEmpty())
 	})
 }

@@ -144,7 +144,7 @@ var _ = Describe("access", Ordered, func() {
 		Expect(jane.ok("auth", "can-i", "--list")).To(MatchRegexp(`pods +\[\] +\[\] +\[get list watch\]`))
 	})
 
-	It("lets nobody give away more than he has", func() {
+	It("lets no user grant more than he has", func() {
 		w.ok("create", "rolebinding", "edit", "--clusterrole=admin", "--user=joe", "-n", "viewed")
 		joe := newKubectl(userKubeconfig(w, "joe")).in("viewed")
 		Eventually(func() string {

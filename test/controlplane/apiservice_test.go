@@ -211,7 +211,7 @@ func (w world) registrations() client.WithWatch {
 }
 
 var _ = Describe("APIServices", func() {
-	It("list what is served here, as soon as somebody asks", func(ctx SpecContext) {
+	It("list what is served here, at the first request", func(ctx SpecContext) {
 		w := begin()
 		Expect(w.ok("get", "apiservices")).To(And(MatchRegexp(`v1\.\s+Local\s+True`), MatchRegexp(`v1\.apps\s+Local\s+True`)))
 		Expect(w.definitions().Create(ctx, boats("example.com", nil))).To(Succeed())

@@ -210,7 +210,7 @@ authorizers:
 		Expect(apierrors.IsUnauthorized(err)).To(BeTrue(), "%v", err)
 	}, SpecTimeout(time.Minute))
 
-	It("believes the headers of its front proxy, and of nobody else", func(ctx SpecContext) {
+	It("trusts the headers of its front proxy only", func(ctx SpecContext) {
 		ask := func(name string, by *authority) (int, authenticationv1.UserInfo) {
 			GinkgoHelper()
 			certificate, key := issue(pkix.Name{CommonName: name}, by)
@@ -291,7 +291,7 @@ authorizers:
 		Expect(secret.Labels).To(HaveKeyWithValue("kubernetes.io/legacy-token-last-used", time.Now().UTC().Format(time.DateOnly)))
 	}, SpecTimeout(time.Minute))
 
-	It("lets who may act as somebody else", func(ctx SpecContext) {
+	It("lets users impersonate who may", func(ctx SpecContext) {
 		as := func(c rest.ImpersonationConfig, token string) (authenticationv1.UserInfo, error) {
 			GinkgoHelper()
 			config := rest.CopyConfig(strangers.config)
@@ -494,7 +494,7 @@ rules:
 	}, SpecTimeout(time.Minute))
 })
 
-var _ = Describe("what the API server says of itself", Ordered, func() {
+var _ = Describe("what the API server reports of itself", Ordered, func() {
 	var w world
 	var admin *kubernetes.Clientset
 	BeforeAll(func() {

@@ -138,7 +138,7 @@ defaults:
 		Expect(w.ok("get", "--raw", "/metrics")).To(ContainSubstring("apiserver_request_total"))
 	})
 
-	It("says what is not there as ever", func() {
+	It("reports a missing object in kubectl's words", func() {
 		Expect(w.fails("", "get", "pod", "nobody")).To(Equal("Error from server (NotFound): pods \"nobody\" not found\n"))
 		Expect(w.fails("", "get", "boats")).To(Equal("error: the server doesn't have a resource type \"boats\"\n"))
 		w.apply(pod("twice"))

@@ -45,7 +45,7 @@ var _ = Describe("manifests", Ordered, func() {
 			`the namespace from the provided object "no-such" does not match`),
 	)
 
-	It("says which namespace is missing", func() {
+	It("reports which namespace is missing", func() {
 		for _, kind := range []string{"pods", "configmaps"} {
 			path := "/api/v1/namespaces/no-such/" + kind
 			Expect(w.fails(`{"metadata":{"name":"a"},"spec":{"containers":[{"name":"a","image":"b"}]}}`, "create", "--raw", path, "-f", "-")).To(
@@ -53,7 +53,7 @@ var _ = Describe("manifests", Ordered, func() {
 		}
 	})
 
-	It("says what a token cannot be bound to", func() {
+	It("reports what a token cannot be bound to", func() {
 		Expect(w.fails("", "create", "token", "default", "--bound-object-kind=Pod", "--bound-object-name=no-such")).To(
 			ContainSubstring(`pods "no-such" not found`))
 	})

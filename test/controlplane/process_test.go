@@ -170,7 +170,7 @@ var _ = Describe("a process", func() {
 		Expect(complaint(upArgs(dir)...)).To(And(ContainSubstring(dir), ContainSubstring("in use"), ContainSubstring(fmt.Sprint(u.cmd.Process.Pid))))
 	})
 
-	It("says which port is busy, and leaves nothing half made", func() {
+	It("reports which port is busy, and leaves nothing half made", func() {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		Expect(err).NotTo(HaveOccurred())
 		defer l.Close()
@@ -180,7 +180,7 @@ var _ = Describe("a process", func() {
 		Expect(os.IsNotExist(err)).To(BeTrue(), "the data directory was not there before")
 	})
 
-	DescribeTable("says what is wrong with its configuration", func(content string, want ...string) {
+	DescribeTable("reports what is wrong with its configuration", func(content string, want ...string) {
 		file := filepath.Join(GinkgoTB().TempDir(), "config.yaml")
 		Expect(os.WriteFile(file, []byte(content), 0o600)).To(Succeed())
 		said := complaint("up", "--nodes", "0", "--data-dir", filepath.Join(GinkgoTB().TempDir(), "d"), "--config", file)
@@ -195,13 +195,13 @@ var _ = Describe("a process", func() {
 		Entry("a wrong value", "{apiVersion: config.coracle.dev/v1alpha1, kind: Cluster, network: {serviceCIDR: ten}}", "network.serviceCIDR"),
 	)
 
-	It("says which file is not there and which flag it does not know", func() {
+	It("reports which file is not there and which flag it does not know", func() {
 		Expect(complaint("up", "--config", "/no/such/file")).To(ContainSubstring("/no/such/file"))
 		Expect(complaint("up", "--colour", "red")).To(ContainSubstring("--colour"))
 		Expect(complaint("sail")).To(ContainSubstring("sail"))
 	})
 
-	It("says what is wrong with its data", func() {
+	It("reports what is wrong with its data", func() {
 		dir := GinkgoTB().TempDir()
 		u := startUp(dir)
 		Expect(u.cmd.Process.Signal(syscall.SIGTERM)).To(Succeed())

@@ -152,7 +152,7 @@ var _ = Describe("a rollout", Ordered, func() {
 		w.ok("rollout", "status", "deployment/slow", "--timeout=30s")
 	})
 
-	It("says that it does not progress", func() {
+	It("reports that it does not progress", func() {
 		w.apply(deployment("stuck", 1, "progressDeadlineSeconds: 1"))
 		w.ok("rollout", "status", "deployment/stuck", "--timeout=30s")
 		w.ok("patch", "deployment", "stuck", "-p", `{"spec":{"template":{"spec":{"nodeSelector":{"no":"where"}}}}}`)

@@ -48,7 +48,7 @@ var _ = Describe("scheduling", Ordered, func() {
 		}
 	}
 
-	It("says why a pod cannot be scheduled, per node", func() {
+	It("reports why a pod cannot be scheduled, per node", func() {
 		w.ok("taint", "node", nodes[0], "dedicated=infra:NoSchedule")
 		w.ok("cordon", nodes[1])
 		w.apply(pod("nowhere", "nodeSelector: {disk: ssd}"))
@@ -70,7 +70,7 @@ var _ = Describe("scheduling", Ordered, func() {
 		Expect(w.ok("get", "pod", "nowhere", "-o", "jsonpath={.spec.nodeName}")).To(Equal(nodes[2]))
 	})
 
-	It("says which resource is short", func() {
+	It("reports which resource is short", func() {
 		w.apply(strings.Replace(pod("huge"), `image: "example.test/main:1"`, `image: x, resources: {requests: {cpu: "1000", memory: 9Ti}}`, 1))
 		Eventually(failure("huge")).Should(And(ContainSubstring("3 Insufficient cpu"), ContainSubstring("3 Insufficient memory")))
 		w.ok("delete", "pod", "huge")
@@ -127,7 +127,7 @@ var _ = Describe("scheduling", Ordered, func() {
 		w.ok("delete", "deployment", "guarded")
 	})
 
-	It("preempts for an extended resource that somebody advertised on a node", func() {
+	It("preempts for an extended resource that a node advertises", func() {
 		w.ok("patch", "node", nodes[1], "--subresource=status", "--type=merge", `-p={"status":{"capacity":{"example.test/foo":"5"},"allocatable":{"example.test/foo":"5"}}}`)
 		for name, value := range map[string]int{"low": 1, "high": 1000} {
 			w.ok("create", "priorityclass", name, fmt.Sprint("--value=", value))

@@ -63,7 +63,7 @@ var _ = Describe("a user's session", Ordered, func() {
 		Eventually(func() string { return w.ok("get", "endpoints", "hello") }).Should(MatchRegexp(`hello +10\.\S+:8080,10\.\S+:8080,10\.\S+:8080`), "its Endpoints, too")
 	})
 
-	It("describes and tells the story in events", func() {
+	It("describes objects with their events", func() {
 		pod := pods("hello")[0].Name
 		Expect(w.ok("describe", "pod", pod)).To(And(
 			ContainSubstring("Controlled By:  ReplicaSet/hello-"),

@@ -151,7 +151,7 @@ var _ = Describe("probes and hooks", Ordered, ContinueOnFailure, func() {
 			HaveField("ContainerID", Not(Equal(before))), HaveField("RestartCount", BeNumerically(">=", 1))))
 	})
 
-	It("restart what says that it is not alive", func() {
+	It("restart a container whose liveness probe fails", func() {
 		w.apply(one("dead", `livenessProbe: {exec: {command: ["false"]}, periodSeconds: 1, failureThreshold: 1}`, ""))
 		Eventually(func() int32 {
 			if s := w.pod("dead").Status.ContainerStatuses; len(s) > 0 {

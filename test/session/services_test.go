@@ -180,7 +180,7 @@ var _ = Describe("Services", Ordered, ContinueOnFailure, func() {
 		Eventually(func() []corev1.LoadBalancerIngress { return w.service("second").Status.LoadBalancer.Ingress }).ShouldNot(BeEmpty())
 		Eventually(func() error { _, err := get(url); return err }).WithTimeout(15 * time.Second).Should(Succeed())
 		w.do("delete", "service", "second")
-		Eventually(func() error { _, err := get(url); return err }).WithTimeout(15*time.Second).ShouldNot(Succeed(), "nobody answers there any more")
+		Eventually(func() error { _, err := get(url); return err }).WithTimeout(15*time.Second).ShouldNot(Succeed(), "nothing answers there any more")
 	})
 
 	It("hold clients to one pod with session affinity ClientIP", func() {

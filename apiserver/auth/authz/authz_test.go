@@ -68,7 +68,7 @@ func TestDefaultPolicyBeforeReconciling(t *testing.T) {
 
 	live.Reconciled()
 	d, _ = ask(t.Context(), scheduler, "list", "", "pods")
-	g.Expect(d).To(Equal(authorizer.DecisionNoOpinion), "somebody deleted it")
+	g.Expect(d).To(Equal(authorizer.DecisionNoOpinion), "it was deleted")
 	stop()
 	g.Expect(<-done).To(Succeed())
 }

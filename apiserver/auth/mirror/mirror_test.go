@@ -38,7 +38,7 @@ func TestMirror(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() { done <- m.Run(ctx) }()
-	g.Expect(m.Synced()).To(BeFalse(), "nobody asked yet")
+	g.Expect(m.Synced()).To(BeFalse(), "no request came yet")
 
 	g.Expect(m.Sync(ctx)).To(Succeed())
 	g.Expect(lists).To(Equal(1))

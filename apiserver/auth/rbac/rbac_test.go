@@ -204,7 +204,7 @@ func TestEscalation(t *testing.T) {
 	}
 }
 
-var rewrite = flag.Bool("rewrite", false, "write the golden file anew")
+var rewrite = flag.Bool("rewrite", false, "write the golden file again")
 
 func TestDefaultPolicyGolden(t *testing.T) {
 	var out strings.Builder

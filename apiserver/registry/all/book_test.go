@@ -42,7 +42,7 @@ func TestServicesAreInTheBook(t *testing.T) {
 	w.mustCreate("ipaddresses.networking.k8s.io", other)
 	w.mustCreate("services", service("mine", "10.96.0.11", 80))
 	if _, err := w.create("services", service("t", "10.96.0.12", 80)); err == nil || !strings.Contains(err.Error(), "provided IP is already allocated") {
-		t.Fatalf("somebody else's address: %v", err)
+		t.Fatalf("another Service's address: %v", err)
 	}
 	if _, _, err := w.delete("services", "default", "s", nil); err != nil {
 		t.Fatal(err)

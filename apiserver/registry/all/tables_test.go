@@ -18,7 +18,7 @@ import (
 	"k8s.io/apiserver/pkg/registry/rest"
 )
 
-var update = flag.Bool("update", false, "write testdata/tables.golden anew")
+var update = flag.Bool("update", false, "write testdata/tables.golden again")
 
 // TestTables renders every object of testdata/objects.yaml as its resource
 // does for kubectl get -o wide.

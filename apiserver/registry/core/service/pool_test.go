@@ -429,6 +429,6 @@ func TestMoreRanges(t *testing.T) {
 	}
 	delete(l.owners, netip.MustParseAddr("10.0.0.1"))
 	if ip, err := create("d", ""); err != nil || ip != "10.0.0.1" {
-		t.Fatalf("what somebody gave back: %s, %v", ip, err)
+		t.Fatalf("a released address: %s, %v", ip, err)
 	}
 }
