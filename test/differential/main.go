@@ -7,18 +7,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/klog/v2"
 
 	"github.com/coracle-k8s/coracle/apis"
 	"github.com/coracle-k8s/coracle/test/differential/answer"
@@ -48,15 +44,7 @@ func main() {
 	flag.StringVar(&o.out, "out", "build/differential", "directory for descriptions of differences")
 	flag.StringVar(&o.replay, "replay", "", "WORKER:FROM-TO: run one worker alone up to a step, and print its requests from a step on")
 	flag.Parse()
-	klog.LogToStderr(false)
-	klog.SetOutput(io.Discard)
-	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := o.run(ctx)
-	cancel()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "differential:", err)
-		os.Exit(1)
-	}
+	os.Exit(sides.Main(o.run))
 }
 
 func (o *options) run(ctx context.Context) error {

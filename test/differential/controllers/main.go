@@ -14,18 +14,15 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
+	"github.com/coracle-k8s/coracle/test/differential/sides"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/klog/v2"
 )
 
 var (
@@ -49,15 +46,7 @@ func nodeNames() []string { return []string{"-a", "-b"} }
 
 func main() {
 	flag.Parse()
-	klog.LogToStderr(false)
-	klog.SetOutput(io.Discard) // messages of watches when the servers end
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "Error:", err)
-		os.Exit(1)
-	}
+	os.Exit(sides.Main(run))
 }
 
 func run(ctx context.Context) error {

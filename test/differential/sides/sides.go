@@ -46,7 +46,7 @@ type Side struct {
 var flags = []string{
 	"--service-cluster-ip-range=10.0.0.0/16", "--service-account-issuer=https://differential.example", "--authorization-mode=Node,RBAC",
 	"--max-requests-inflight=2000", "--max-mutating-requests-inflight=2000", "--service-node-port-range=30000-32767", "--allow-privileged=true",
-	"--bind-address=127.0.0.1",
+	"--bind-address=127.0.0.1", "--advertise-address=192.0.2.1",
 	// Both delete a collection in the order of its names; Coracle's default is sixteen side by side.
 	"--delete-collection-workers=1",
 }
