@@ -84,7 +84,7 @@ func start(t *testing.T, dir string, then ...func()) *process {
 	ended := make(chan error, 1)
 	go func() { ended <- p.cmd.Wait() }()
 	select {
-	case _ = <-ended:
+	case <-ended:
 	case <-out.ready:
 		p.ready = true
 		for _, f := range then {
@@ -93,12 +93,12 @@ func start(t *testing.T, dir string, then ...func()) *process {
 		_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	case <-time.After(startPatience):
 		_ = p.cmd.Process.Kill()
-		_ = <-ended
+		<-ended
 		t.Fatalf("neither ready nor ended after %v:\n%s", startPatience, out)
 	}
 	if p.ready {
 		select {
-		case _ = <-ended:
+		case <-ended:
 		case <-time.After(startPatience):
 			_ = p.cmd.Process.Kill()
 			t.Fatalf("not stopped after %v", startPatience)

@@ -24,7 +24,7 @@ func TestDialTakesRelativePaths(t *testing.T) {
 	server := grpc.NewServer()
 	served := make(chan error)
 	go func() { served <- server.Serve(socket) }()
-	defer func() { server.Stop(); _ = <-served }()
+	defer func() { server.Stop(); <-served }()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	for _, path := range []string{"containerd.sock", "./containerd.sock", "unix://" + socket.Addr().String()} {

@@ -231,7 +231,7 @@ func BenchmarkPods(b *testing.B) {
 	ctx, cancel := context.WithCancel(b.Context())
 	done := make(chan error)
 	go func() { done <- s.Start(ctx) }()
-	defer func() { cancel(); _ = <-done }()
+	defer func() { cancel(); <-done }()
 	probe := pod("probe")
 	for c.writes.Load() == 0 {
 		informer.Add(probe)

@@ -145,7 +145,7 @@ func TestBadDays(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	watching := make(chan error)
 	go func() { watching <- n.daemon.Start(ctx) }()
-	defer func() { cancel(); _ = <-watching }()
+	defer func() { cancel(); <-watching }()
 	n.create(pod("stays", "serve", ":8080"), pod("orphan", "serve", ":8080"))
 	n.await("ready", "stays", ready)
 	n.await("ready", "orphan", ready)

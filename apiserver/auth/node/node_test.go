@@ -52,7 +52,7 @@ func start(t *testing.T, pods []corev1.Pod, volumes []corev1.PersistentVolume) (
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- g.Run(ctx) }()
-	t.Cleanup(func() { cancel(); _ = <-done })
+	t.Cleanup(func() { cancel(); <-done })
 	return g, events
 }
 
