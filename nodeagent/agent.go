@@ -34,6 +34,7 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/probes"
 	"github.com/coracle-k8s/coracle/nodeagent/runtime"
 	"github.com/coracle-k8s/coracle/nodeagent/server"
+	"github.com/go-logr/logr"
 )
 
 // relistInterval is the interval at which the runtime is listed although
@@ -60,6 +61,9 @@ type Agent struct {
 
 	// ledger has what pods hold of the node.
 	ledger admission.Ledger
+	// classes guards burstable, the CPU shares that the class of such pods has.
+	classes   sync.Mutex
+	burstable int64
 
 	mu      sync.Mutex
 	workers map[types.UID]*worker
@@ -178,6 +182,28 @@ func (a *Agent) pause(ctx context.Context, d time.Duration) {
 	}
 }
 
+// wakeAll has every pod's worker plan again: new pods are admitted now.
+func (a *Agent) wakeAll() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, w := range a.workers {
+		w.tell(func(*inbox) {})
+	}
+}
+
+// log returns the agent's logger, once it has started.
+func (a *Agent) log() logr.Logger { return log.FromContext(a.ctx) }
+
+// isReady reports whether all pods that were here before are known.
+func (a *Agent) isReady() bool {
+	select {
+	case <-a.ready:
+		return true
+	default:
+		return false
+	}
+}
+
 func (a *Agent) lookAtAll() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -233,6 +259,7 @@ func (a *Agent) watchPods(ctx context.Context) error {
 	}
 	a.endOrphans(left)
 	close(a.ready)
+	a.wakeAll()
 	<-ctx.Done()
 	return nil
 }

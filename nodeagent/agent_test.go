@@ -33,6 +33,8 @@ type node struct {
 	clock   *clocktesting.FakeClock
 	volumes *agenttest.Volumes
 	events  *record.FakeRecorder
+	config  nodeagent.Config
+	stop    func()
 }
 
 // run starts an agent until the test ends.
@@ -45,27 +47,34 @@ func run(t *testing.T, change ...func(*nodeagent.Config)) *node {
 	}
 	n.runtime = fake.New(n.clock, image)
 	no := false
-	config := nodeagent.Config{
+	n.config = nodeagent.Config{
 		NodeName: "node", Client: n.api, Cache: n.api, Recorder: n.events, Clock: n.clock, RootDir: t.TempDir(),
 		RuntimeEndpoint: "fake", NodeIPs: []string{"192.0.2.1"}, Volumes: n.volumes, Env: agenttest.Env{}, NodeCgroups: &no,
 		Capacity: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2")},
 	}
 	for _, c := range change {
-		c(&config)
+		c(&n.config)
 	}
-	agent, err := nodeagent.NewWithRuntime(config, n.runtime)
+	n.start()
+	t.Cleanup(func() { n.stop(); cancel() })
+	return n
+}
+
+// start starts an agent, which n.stop stops.
+func (n *node) start() {
+	agent, err := nodeagent.NewWithRuntime(n.config, n.runtime)
 	if err != nil {
-		t.Fatal(err)
+		n.t.Fatal(err)
 	}
+	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- agent.Start(ctx) }()
-	t.Cleanup(func() {
+	n.stop = func() {
 		cancel()
 		if err := <-done; err != nil {
-			t.Errorf("Start: %v", err)
+			n.t.Errorf("Start: %v", err)
 		}
-	})
-	return n
+	}
 }
 
 func pod(name string, change ...func(*corev1.Pod)) *corev1.Pod {

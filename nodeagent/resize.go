@@ -51,6 +51,9 @@ func (w *worker) resizeContainer(pod *corev1.Pod, action pods.Action) func(ctx c
 			}
 			m.ResizeFailure = nil
 			w.resized[action.ContainerID] = granted
+			if err := w.record(); err != nil {
+				a.log().Error(err, "A resize does not outlive this agent", "pod", pod.Name)
+			}
 			a.normal(pod, eventResizeCompleted, "Pod resize completed: %s", resizeSummary(&sized, ""))
 			w.looked = false
 		}

@@ -53,7 +53,8 @@ type worker struct {
 	// imageRefs are the images that are volumes, by volume.
 	imageRefs map[string]containers.ImageRef
 	probes    map[probeKey]context.CancelFunc
-	resized   map[string]corev1.ResourceRequirements // by container ID
+	// resized has what containers were given since they began, by ID.
+	resized map[string]corev1.ResourceRequirements
 	// cancelSetup ends pulls, mounts and postStart hooks when the pod is to end.
 	setup       context.Context
 	cancelSetup context.CancelFunc
@@ -72,13 +73,15 @@ type inbox struct {
 }
 
 func newWorker(a *Agent, pod *corev1.Pod) *worker {
-	return &worker{
+	w := &worker{
 		agent: a, share: a.ledger.NewShare(), uid: pod.UID, wake: make(chan struct{}, 1), pod: pod, status: *pod.Status.DeepCopy(),
 		state:    pods.NewState(a.config.NodeIPs, a.config.MaxContainerBackoff),
 		observer: runtime.NewObserver(a.runtime),
 		volumes:  map[string]host.Volume{}, users: map[string]podconfig.User{}, imageRefs: map[string]containers.ImageRef{},
 		probes: map[probeKey]context.CancelFunc{}, resized: map[string]corev1.ResourceRequirements{},
 	}
+	w.recall()
+	return w
 }
 
 // tell changes the inbox by fn and wakes the worker.
@@ -161,7 +164,7 @@ func (w *worker) receive() {
 	for _, fn := range in.results {
 		fn()
 	}
-	if in.resize {
+	if in.resize && w.admitted {
 		w.grantResize()
 	}
 }
@@ -230,8 +233,8 @@ func (w *worker) step(ctx context.Context) (time.Time, bool) {
 			return w.unseen, false
 		}
 	}
-	if !w.admitted {
-		w.admit(ctx)
+	if !w.admitted && !w.admit(ctx) {
+		return time.Time{}, false
 	}
 	plan := pods.Make(pods.Input{Pod: w.planned(), Observed: w.observed, State: w.state, Now: now})
 	if plan.Terminating {

@@ -26,6 +26,17 @@ type Share struct {
 	released bool
 }
 
+// Pods returns the pods that hold something, in no order.
+func (l *Ledger) Pods() []*corev1.Pod {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out := make([]*corev1.Pod, 0, len(l.shares))
+	for s := range l.shares {
+		out = append(out, s.pod)
+	}
+	return out
+}
+
 // NewShare returns a share that holds nothing.
 func (l *Ledger) NewShare() *Share { return &Share{ledger: l} }
 
@@ -66,6 +77,13 @@ func (s *Share) Take(pod *corev1.Pod, node Node) *pods.Failure {
 	}
 	s.hold(pod)
 	return nil
+}
+
+// Hold holds what a pod that the node took before requests, whatever else is held.
+func (s *Share) Hold(pod *corev1.Pod) {
+	s.ledger.mu.Lock()
+	defer s.ledger.mu.Unlock()
+	s.hold(pod)
 }
 
 // Resize holds what a pod with changed requests asks for if it fits. Otherwise the share stays as it

@@ -39,6 +39,14 @@ func TestLedger(t *testing.T) {
 	g.Expect(three.Take(asking("3"), node)).NotTo(BeNil())
 	g.Expect(three.Take(asking("2"), node)).To(BeNil())
 
+	// A pod that was here before holds what it has, even if that is too much.
+	adopted := ledger.NewShare()
+	adopted.Hold(asking("6"))
+	g.Expect(ledger.Pods()).To(HaveLen(3))
+	why, _ = two.Resize(asking("1"), node)
+	g.Expect(why).To(HavePrefix("Node didn't have enough resource: cpu, requested: 1000, used: 8000"))
+	g.Expect(adopted.Release()).To(BeTrue())
+
 	// A pod that has ended takes nothing, however late its worker decides.
 	g.Expect(one.Take(asking("100"), node)).To(BeNil())
 	g.Expect(two.Release()).To(BeTrue())

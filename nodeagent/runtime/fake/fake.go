@@ -351,6 +351,18 @@ func (r *Runtime) ListContainers(_ context.Context, in *runtimeapi.ListContainer
 	return out, nil
 }
 
+// UpdateContainerResources implements CRI.
+func (r *Runtime) UpdateContainerResources(_ context.Context, in *runtimeapi.UpdateContainerResourcesRequest, _ ...grpc.CallOption) (*runtimeapi.UpdateContainerResourcesResponse, error) {
+	defer r.mu.Unlock()
+	if err := r.begin("UpdateContainerResources"); err != nil {
+		return nil, err
+	}
+	if r.containers[in.ContainerId] == nil {
+		return nil, notFound(in.ContainerId)
+	}
+	return &runtimeapi.UpdateContainerResourcesResponse{}, nil
+}
+
 // ReopenContainerLog implements CRI. Containers here write no logs.
 func (r *Runtime) ReopenContainerLog(_ context.Context, in *runtimeapi.ReopenContainerLogRequest, _ ...grpc.CallOption) (*runtimeapi.ReopenContainerLogResponse, error) {
 	defer r.mu.Unlock()
