@@ -403,7 +403,8 @@ func (a *Agent) garbage() *garbage.Collector {
 	c := a.config
 	return &garbage.Collector{
 		Clock: c.Clock, Runtime: a.runtime, Puller: a.puller,
-		Logs: a.openLogs, Policy: logs.Policy{MaxSize: c.ContainerLogMaxSize, MaxFiles: c.ContainerLogMaxFiles},
+		VolumeImages: a.volumeImages,
+		Logs:         a.openLogs, Policy: logs.Policy{MaxSize: c.ContainerLogMaxSize, MaxFiles: c.ContainerLogMaxFiles},
 		HighPercent: c.ImageGCHighPercent, LowPercent: c.ImageGCLowPercent, MinimumAge: c.ImageMinimumAge,
 		Pressure: func(pressure bool) {
 			if a.diskPressure.Swap(pressure) != pressure {
@@ -411,6 +412,22 @@ func (a *Agent) garbage() *garbage.Collector {
 			}
 		},
 	}
+}
+
+// volumeImages returns the references of images that pods have as volumes.
+func (a *Agent) volumeImages() []string {
+	var out []string
+	for _, pod := range a.Pods() {
+		if pods.Terminal(pod.Status.Phase) {
+			continue
+		}
+		for i := range pod.Spec.Volumes {
+			if image := pod.Spec.Volumes[i].Image; image != nil && image.Reference != "" {
+				out = append(out, image.Reference)
+			}
+		}
+	}
+	return out
 }
 
 // openLogs returns the log files of running containers, with the containers' IDs.
@@ -430,6 +447,16 @@ func (a *Agent) openLogs() map[string]string {
 
 // containerLog is the log file of a running container.
 type containerLog struct{ id, file string }
+
+// logFile returns the log of a container that was observed, empty for others.
+func (w *worker) logFile(id string) string {
+	for i := range w.observed.Containers {
+		if c := &w.observed.Containers[i]; c.ID == id {
+			return filepath.Join(podconfig.LogDir(w.agent.config.PodLogDir, w.pod), podconfig.LogFile(c.Name, c.Attempt))
+		}
+	}
+	return ""
+}
 
 // logsOf returns the logs of the pod's running containers.
 func (w *worker) logsOf(dir string) []containerLog {

@@ -5,6 +5,9 @@ package nodeagent_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -48,7 +51,7 @@ func run(t *testing.T, change ...func(*nodeagent.Config)) *node {
 	n.runtime = fake.New(n.clock, image)
 	no := false
 	n.config = nodeagent.Config{
-		NodeName: "node", Client: n.api, Cache: n.api, Recorder: n.events, Clock: n.clock, RootDir: t.TempDir(),
+		NodeName: "node", Client: n.api, Cache: n.api, Recorder: n.events, Clock: n.clock, RootDir: t.TempDir(), PodLogDir: t.TempDir(),
 		RuntimeEndpoint: "fake", NodeIPs: []string{"192.0.2.1"}, Volumes: n.volumes, Env: agenttest.Env{}, NodeCgroups: &no,
 		Capacity: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("2")},
 	}
@@ -346,6 +349,31 @@ func TestImageVolumes(t *testing.T) {
 		g.Expect(mounts[i].Image.Image).NotTo(BeEmpty())
 		g.Expect(mounts[i].ImageSubPath).To(Equal(sub))
 	}
+}
+
+// A container that crashed leaves the logs of its newest two runs.
+func TestLogsOfRemovedContainersGo(t *testing.T) {
+	g := NewWithT(t)
+	n := run(t)
+	n.create(pod("a"))
+	n.becomesReady("a")
+	dir := filepath.Join(n.config.PodLogDir, "default_a_uid-a", "a")
+	g.Expect(os.MkdirAll(dir, 0o755)).To(Succeed())
+	for attempt := range 4 {
+		g.Expect(os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.log", attempt)), nil, 0o600)).To(Succeed())
+		g.Expect(n.runtime.Exit("a", 1)).To(BeTrue())
+		n.eventually(func(g Gomega) {
+			n.clock.Step(time.Minute)
+			s := n.get(g, "a").Status.ContainerStatuses[0]
+			g.Expect(s.RestartCount).To(BeEquivalentTo(attempt + 1))
+			g.Expect(s.State.Running).NotTo(BeNil())
+		})
+	}
+	n.eventually(func(g Gomega) {
+		left, err := filepath.Glob(filepath.Join(dir, "*"))
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(left).To(Equal([]string{filepath.Join(dir, "3.log")}))
+	})
 }
 
 func TestMountIsTriedAgainAtOnce(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/cgroups"
 	"github.com/coracle-k8s/coracle/nodeagent/containers"
 	"github.com/coracle-k8s/coracle/nodeagent/host"
+	"github.com/coracle-k8s/coracle/nodeagent/logs"
 	"github.com/coracle-k8s/coracle/nodeagent/podconfig"
 	"github.com/coracle-k8s/coracle/nodeagent/pods"
 	"github.com/coracle-k8s/coracle/nodeagent/runtime"
@@ -63,8 +64,12 @@ func (w *worker) effect(pod *corev1.Pod, a pods.Action) func(ctx context.Context
 	case pods.StopSandbox:
 		return func(ctx context.Context) func() { return w.stopSandbox(ctx, pod, a) }
 	case pods.RemoveContainer:
+		log := w.logFile(a.ContainerID)
 		return func(ctx context.Context) func() {
 			_, err := w.agent.runtime.RemoveContainer(ctx, &runtimeapi.RemoveContainerRequest{ContainerId: a.ContainerID})
+			if ignoreNotFound(err) == nil && log != "" {
+				err = logs.Remove(log)
+			}
 			return func() {
 				if ignoreNotFound(err) != nil {
 					w.retryLater(a.Key())
@@ -127,6 +132,9 @@ func (a *Agent) cgroup(pod *corev1.Pod) string {
 // prepare makes the pod's directories and cgroup and mounts its volumes.
 func (w *worker) prepare(pod *corev1.Pod) func() {
 	a := w.agent
+	if err := a.prepareClaims(w.setup, pod); err != nil {
+		return w.unprepared(pod, eventFailedClaims, fmt.Errorf("Failed to prepare dynamic resources: prepare dynamic resources: %w", err))
+	}
 	volumes, err := func() (map[string]host.Volume, error) {
 		for _, dir := range []string{filepath.Join(containers.PodDir(a.config.RootDir, pod), "containers"), podconfig.LogDir(a.config.PodLogDir, pod)} {
 			if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -140,18 +148,22 @@ func (w *worker) prepare(pod *corev1.Pod) func() {
 		}
 		return a.config.Volumes.Mount(w.setup, pod)
 	}()
+	if err != nil {
+		return w.unprepared(pod, eventFailedMount, err)
+	}
+	return func() { w.volumes, w.state.Prepared, w.state.PrepareFailure = volumes, true, nil }
+}
+
+// unprepared returns what records a failure of prepare, which is tried again.
+func (w *worker) unprepared(pod *corev1.Pod, reason string, err error) func() {
 	return func() {
-		if err != nil {
-			if w.setup.Err() == nil {
-				a.warn(pod, eventFailedMount, "%v", err)
-			}
-			w.state.PrepareFailure = w.again(w.state.PrepareFailure, eventFailedMount, err.Error(), 500*time.Millisecond, 2*time.Minute)
-			if w.retried {
-				w.state.PrepareFailure.Retry, w.retried = w.agent.config.Clock.Now(), false
-			}
-			return
+		if w.setup.Err() == nil {
+			w.agent.warn(pod, reason, "%v", err)
 		}
-		w.volumes, w.state.Prepared, w.state.PrepareFailure = volumes, true, nil
+		w.state.PrepareFailure = w.again(w.state.PrepareFailure, reason, err.Error(), 500*time.Millisecond, 2*time.Minute)
+		if w.retried {
+			w.state.PrepareFailure.Retry, w.retried = w.agent.config.Clock.Now(), false
+		}
 	}
 }
 
@@ -165,12 +177,20 @@ func (w *worker) extraGroups() []int64 {
 
 func (w *worker) createSandbox(ctx context.Context, pod *corev1.Pod, action pods.Action, groups []int64) func() {
 	a := w.agent
-	config, err := a.starter.Sandbox(pod, action.Attempt, groups)
-	if err == nil {
+	err := func() error {
+		handler, err := a.handler(ctx, pod)
+		if err != nil {
+			return err
+		}
+		config, err := a.starter.Sandbox(pod, action.Attempt, groups)
+		if err != nil {
+			return err
+		}
 		ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
 		defer cancel()
-		_, err = a.runtime.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: config})
-	}
+		_, err = a.runtime.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: config, RuntimeHandler: handler})
+		return err
+	}()
 	return func() {
 		w.looked = false
 		if err != nil {

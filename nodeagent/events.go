@@ -11,6 +11,7 @@ const (
 	eventBackOff          = "BackOff"
 	eventFailedSandbox    = "FailedCreatePodSandBox"
 	eventSandboxChanged   = "SandboxChanged"
+	eventFailedClaims     = "FailedPrepareDynamicResources"
 	eventFailedMount      = "FailedMount"
 	eventFailedPostStart  = "FailedPostStartHook"
 	eventFailedPreStop    = "FailedPreStopHook"

@@ -17,6 +17,8 @@ import (
 	"github.com/go-logr/logr"
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
+	nodev1 "k8s.io/api/node/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
@@ -180,6 +182,7 @@ func (r *Remote) manager(ctx context.Context, name string, o Options) (manager.M
 		},
 		// A node may read these by name only.
 		Client: client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{
+			&resourcev1.ResourceClaim{}, &nodev1.RuntimeClass{},
 			&corev1.Secret{}, &corev1.ConfigMap{}, &corev1.ServiceAccount{}, &corev1.PersistentVolume{}, &corev1.PersistentVolumeClaim{}}}},
 		Logger:                  o.Logger,
 		Metrics:                 metricsserver.Options{BindAddress: "0"},

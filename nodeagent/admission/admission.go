@@ -13,6 +13,7 @@ import (
 	"k8s.io/component-helpers/resource"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 
+	podapi "github.com/coracle-k8s/coracle/apis/core/pod"
 	"github.com/coracle-k8s/coracle/apis/extendedresource"
 	"github.com/coracle-k8s/coracle/nodeagent/pods"
 )
@@ -27,6 +28,8 @@ type Node struct {
 	Allocatable corev1.ResourceList
 	// UnsafeSysctls are allowed besides the safe ones.
 	UnsafeSysctls []string
+	// AppArmor is set where the kernel enforces profiles.
+	AppArmor bool
 }
 
 // request is a pod that asks for a node.
@@ -43,6 +46,9 @@ func (r *request) reject() *pods.Failure {
 	if f := forbiddenSysctl(r.pod, r.UnsafeSysctls); f != nil {
 		return f
 	}
+	if !r.AppArmor && wantsAppArmor(r.pod) {
+		return &pods.Failure{Reason: "AppArmor", Message: "Pod was rejected: Cannot enforce AppArmor: AppArmor is not enabled on the host"}
+	}
 	if f := r.insufficient(r.pod); f != nil {
 		return f
 	}
@@ -57,6 +63,19 @@ func (r *request) reject() *pods.Failure {
 		return &pods.Failure{Reason: "NodePorts", Message: "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested pod ports"}
 	}
 	return nil
+}
+
+// wantsAppArmor reports whether the pod or a container of it has a profile that confines.
+func wantsAppArmor(pod *corev1.Pod) bool {
+	confines := func(p *corev1.AppArmorProfile) bool {
+		return p != nil && p.Type != corev1.AppArmorProfileTypeUnconfined
+	}
+	if sc := pod.Spec.SecurityContext; sc != nil && confines(sc.AppArmorProfile) {
+		return true
+	}
+	return !podapi.VisitContainers(&pod.Spec, func(c *corev1.Container, _ podapi.ContainerType) bool {
+		return c.SecurityContext == nil || !confines(c.SecurityContext.AppArmorProfile)
+	})
 }
 
 // insufficient returns a failure if a pod requests more of a resource than is left.

@@ -6,6 +6,7 @@ package garbage
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -23,6 +24,12 @@ const (
 	logInterval   = 10 * time.Second
 )
 
+// How long the runtime may take for one log, and for the images. Meanwhile the other goes on.
+const (
+	reopenLimit = 10 * time.Second
+	imageLimit  = 2 * time.Minute
+)
+
 // Collector collects the garbage of one node. All fields are required.
 type Collector struct {
 	Clock   clock.WithTicker
@@ -31,6 +38,8 @@ type Collector struct {
 	// Logs returns the log files of running containers, with the containers' IDs.
 	Logs   func() map[string]string
 	Policy logs.Policy
+	// VolumeImages returns the references of images that pods have as volumes.
+	VolumeImages func() []string
 	// HighPercent and LowPercent of the image file system start and end the removal of images.
 	// MinimumAge protects unused ones.
 	HighPercent, LowPercent int
@@ -41,26 +50,32 @@ type Collector struct {
 
 // Run collects garbage until ctx is done.
 func (c *Collector) Run(ctx context.Context) error {
-	imagesDue := c.Clock.Now().Add(imageInterval)
-	ticker := c.Clock.NewTicker(logInterval)
+	var running sync.WaitGroup
+	running.Go(func() { c.every(ctx, logInterval, c.rotateLogs) })
+	running.Go(func() { c.every(ctx, imageInterval, c.collectImages) })
+	running.Wait()
+	return nil
+}
+
+// every does something in turns until ctx is done.
+func (c *Collector) every(ctx context.Context, interval time.Duration, do func(context.Context)) {
+	ticker := c.Clock.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-ticker.C():
 		}
-		c.rotateLogs(ctx)
-		if now := c.Clock.Now(); !now.Before(imagesDue) {
-			imagesDue = now.Add(imageInterval)
-			c.collectImages(ctx, now)
-		}
+		do(ctx)
 	}
 }
 
 func (c *Collector) rotateLogs(ctx context.Context) {
 	for file, id := range c.Logs() {
 		reopen := func() error {
+			ctx, cancel := context.WithTimeout(ctx, reopenLimit)
+			defer cancel()
 			_, err := c.Runtime.ReopenContainerLog(ctx, &runtimeapi.ReopenContainerLogRequest{ContainerId: id})
 			if runtime.NotFound(err) {
 				return nil
@@ -74,13 +89,16 @@ func (c *Collector) rotateLogs(ctx context.Context) {
 }
 
 // collectImages removes images while their file system is too full.
-func (c *Collector) collectImages(ctx context.Context, now time.Time) {
+func (c *Collector) collectImages(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, imageLimit)
+	defer cancel()
+	now := c.Clock.Now()
 	usage, err := imageUsage(ctx, c.Runtime)
 	if err != nil {
 		log.FromContext(ctx).Error(err, "Image garbage was not collected")
 		return
 	}
-	candidates, err := c.Puller.Candidates(ctx, c.Runtime, now)
+	candidates, err := c.Puller.Candidates(ctx, c.Runtime, c.VolumeImages(), now)
 	if err != nil {
 		log.FromContext(ctx).Error(err, "Image garbage was not collected")
 		return

@@ -55,8 +55,9 @@ func Removals(u Usage, high, low int, minAge time.Duration, candidates []Candida
 	return out
 }
 
-// Candidates lists the node's images with when they were last needed.
-func (p *Puller) Candidates(ctx context.Context, runtime runtimeapi.RuntimeServiceClient, now time.Time) ([]Candidate, error) {
+// Candidates lists the node's images with when they were last needed. Those that pods have as
+// volumes are given by their references: no container shows them.
+func (p *Puller) Candidates(ctx context.Context, runtime runtimeapi.RuntimeServiceClient, volumes []string, now time.Time) ([]Candidate, error) {
 	listed := time.Now()
 	list, err := p.service.ListImages(ctx, &runtimeapi.ListImagesRequest{})
 	if err != nil {
@@ -69,6 +70,13 @@ func (p *Puller) Candidates(ctx context.Context, runtime runtimeapi.RuntimeServi
 	used := map[string]bool{}
 	for _, c := range containers.Containers {
 		used[c.Image.GetImage()], used[c.ImageRef], used[c.ImageId] = true, true, true
+	}
+	for _, reference := range volumes {
+		response, err := p.service.ImageStatus(ctx, &runtimeapi.ImageStatusRequest{Image: &runtimeapi.ImageSpec{Image: reference}})
+		if err != nil {
+			return nil, fmt.Errorf("looking at image %s: %w", reference, err)
+		}
+		used[response.Image.GetId()] = true // empty while it is being pulled
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -169,7 +169,7 @@ func TestRecordsGoWithTheirImages(t *testing.T) {
 	reason, _ := n.try(private, corev1.PullIfNotPresent, "a", "key")
 	g.Expect(reason).To(BeEmpty())
 	records := func() []string {
-		_, err := n.puller.Candidates(t.Context(), n.runtime, clock.RealClock{}.Now())
+		_, err := n.puller.Candidates(t.Context(), n.runtime, nil, clock.RealClock{}.Now())
 		g.Expect(err).NotTo(HaveOccurred())
 		files, err := filepath.Glob(filepath.Join(n.dir, "pulled", "*"))
 		g.Expect(err).NotTo(HaveOccurred())
@@ -178,4 +178,17 @@ func TestRecordsGoWithTheirImages(t *testing.T) {
 	g.Expect(records()).To(HaveLen(1))
 	g.Expect(n.puller.Remove(t.Context(), "sha256:"+private)).To(Succeed())
 	g.Expect(records()).To(BeEmpty())
+}
+
+// An image that a pod has as a volume is in use, though no container is made of it.
+func TestVolumesUseTheirImages(t *testing.T) {
+	g := NewWithT(t)
+	n := newNode(t)
+	candidates, err := n.puller.Candidates(t.Context(), n.runtime, []string{preloaded, private}, clock.RealClock{}.Now())
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(candidates).To(HaveLen(1), "the other has not been pulled yet")
+	g.Expect(candidates[0].InUse).To(BeTrue())
+	candidates, err = n.puller.Candidates(t.Context(), n.runtime, nil, clock.RealClock{}.Now())
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(candidates[0].InUse).To(BeFalse())
 }

@@ -69,6 +69,21 @@ func Rotate(log string, p Policy, now time.Time, reopen func() error) error {
 	return nil
 }
 
+// Remove removes a log and its older files. One that is not there is no error.
+func Remove(log string) error {
+	old, err := rotated(log)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	errs := []error{err}
+	for _, file := range append(old, log) {
+		if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
+			errs = append(errs, fmt.Errorf("removing log: %w", err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // rotated lists a log's older files, oldest first, without unfinished ones.
 func rotated(log string) ([]string, error) {
 	entries, err := os.ReadDir(filepath.Dir(log))

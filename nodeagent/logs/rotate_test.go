@@ -25,6 +25,27 @@ func TestRotateKeepsAsManyFilesAsAllowed(t *testing.T) {
 	g.Expect(Rotate(log, Policy{MaxSize: 11, MaxFiles: 3}, now, nil)).To(Succeed(), "a small log stays")
 }
 
+func TestRemove(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"0.log", "0.log.20260102-150405.000000", "0.log.20260101-150405.000000.gz", "0.log.20260103-150405.000000.gz.tmp", "10.log", "1.log.20260102-150405.000000"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // a log that is gone is no error
+		if err := Remove(filepath.Join(dir, "0.log")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Remove(filepath.Join(dir, "none", "0.log")); err != nil {
+		t.Fatal(err)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(left) != 2 || filepath.Base(left[0]) != "1.log.20260102-150405.000000" || filepath.Base(left[1]) != "10.log" {
+		t.Errorf("left are %v, %v", left, err)
+	}
+}
+
 func TestRotateMovesTheLogBackWhenItCannotBeReopened(t *testing.T) {
 	g := NewWithT(t)
 	log := filepath.Join(t.TempDir(), "0.log")

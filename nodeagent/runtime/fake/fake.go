@@ -189,6 +189,9 @@ func (r *Runtime) RunPodSandbox(_ context.Context, in *runtimeapi.RunPodSandboxR
 	if err := r.begin("RunPodSandbox"); err != nil {
 		return nil, err
 	}
+	if in.RuntimeHandler != "" {
+		return nil, status.Errorf(codes.Unknown, "no runtime for %q is configured", in.RuntimeHandler)
+	}
 	r.serial++
 	s := &runtimeapi.PodSandboxStatus{
 		Id: fmt.Sprintf("sandbox-%d", r.serial), Metadata: in.Config.Metadata, Labels: in.Config.Labels,
