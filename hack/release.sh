@@ -5,23 +5,26 @@
 # package of cyclonedx-gomod, with a version.
 #
 # The same commit gives the same archives: names, times and owners are fixed, and the sources
-# are those of the commit, in a worktree for each system.
+# are those of the commit, in a clone for each system. (In a worktree Go finds no version.)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-root=$PWD out=$PWD/build/release go=${GO:-go} sbom=$1
+out=$PWD/build/release go=${GO:-go} sbom=$1
 [ -z "$(git status --porcelain)" ] || { echo "the work tree has changes: commit or stash them, a release is of a commit" >&2; exit 1; }
+
+commit=$(git rev-parse HEAD)
 
 rm -rf "$out"
 mkdir -p "$out"
 work=$(mktemp -d)
-trap 'for d in "$work"/*/; do git worktree remove --force "$d" 2>/dev/null || true; done; rm -rf "$work"' EXIT
+trap 'rm -rf "$work"' EXIT
 GOBIN=$work/.bin GOFLAGS= $go install "$sbom"
 
 # archive builds for one system and packs it.
 archive() {
 	local os=$1 arch=$2 src=$work/$1-$2
 	echo "building for $os/$arch"
-	git worktree add --quiet --detach "$src" HEAD
+	git clone --quiet --shared --no-checkout . "$src"
+	git -C "$src" checkout --quiet "$commit"
 	[ "$os" != linux ] || hack/packages.sh "$arch"
 	(
 		cd "$src"
@@ -42,8 +45,8 @@ archive() {
 	for program in "$dir/coracle" $(find "$src/build/node/bin" -type f 2>/dev/null | sort); do
 		"$work/.bin/cyclonedx-gomod" bin -json -noserial -output-version 1.5 -output "$dir/sbom/$(basename "$program").cdx.json" "$program" 2>"$work/.log" || { cat "$work/.log" >&2; exit 1; }
 	done
-	tar -C "$src/build" --sort=name --mtime="@$(git log -1 --format=%ct)" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX -c "$name" | gzip -9n >"$out/$name.tar.gz"
-	git worktree remove --force "$src"
+	tar -C "$src/build" --sort=name --mtime="@$(git log -1 --format=%ct "$commit")" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX -c "$name" | gzip -9n >"$out/$name.tar.gz"
+	rm -rf "$src"
 }
 
 archive linux amd64
