@@ -53,6 +53,8 @@ type Agent struct {
 	cgroups    *cgroups.Manager
 	machine    nodestatus.Machine
 	nodeStatus *nodestatus.Node
+	// seen is what the runtime last told of itself; observeNode's own.
+	seen runtimeView
 	// diskPressure is set when image garbage collection cannot free enough.
 	diskPressure atomic.Bool
 

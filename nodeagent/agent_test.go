@@ -390,3 +390,42 @@ func TestMountIsTriedAgainAtOnce(t *testing.T) {
 	n.create(pod("a"))
 	n.becomesReady("a") // without a step of the clock
 }
+
+// A runtime that does not answer for a while, busy or starting again, is no reason to take the
+// node out of service; one that stays silent is.
+func TestSilentRuntime(t *testing.T) {
+	n := run(t)
+	condition := func(want corev1.ConditionStatus) func(g Gomega) {
+		return func(g Gomega) {
+			var node corev1.Node
+			g.Expect(n.api.Get(t.Context(), client.ObjectKey{Name: "node"}, &node)).To(Succeed())
+			last := node.Status.Conditions[len(node.Status.Conditions)-1]
+			g.Expect(last.Type).To(Equal(corev1.NodeReady))
+			g.Expect(last.Status).To(Equal(want))
+			if want == corev1.ConditionFalse {
+				g.Expect(last.Message).To(ContainSubstring("container runtime is down"))
+			}
+		}
+	}
+	n.eventually(condition(corev1.ConditionTrue))
+	asked := func() { // has the runtime asked again
+		before := n.runtime.Count("Version")
+		n.eventually(func(g Gomega) {
+			n.clock.Step(time.Second)
+			g.Expect(n.runtime.Count("Version")).To(BeNumerically(">", before))
+		})
+	}
+	n.runtime.Fail("Version", errors.New("no answer"))
+	n.runtime.Drop() // the stream of events ends, after which the node looks
+	for range 3 {
+		asked()
+	}
+	condition(corev1.ConditionTrue)(NewWithT(t))
+	n.clock.Step(time.Minute)
+	n.eventually(condition(corev1.ConditionFalse))
+	n.runtime.Fail("Version", nil)
+	n.eventually(func(g Gomega) {
+		n.clock.Step(time.Second)
+		condition(corev1.ConditionTrue)(g)
+	})
+}

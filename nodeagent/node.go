@@ -2,6 +2,7 @@ package nodeagent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -64,10 +65,25 @@ func (a *Agent) newNodeStatus() *nodestatus.Node {
 	})
 }
 
-// observeNode returns the contents of the node's status.
+// How long the runtime may take to describe itself, and how long it may not answer before the
+// node is not ready: the kubelet's maxWaitForContainerRuntime.
+const (
+	runtimeLimit    = 10 * time.Second
+	runtimePatience = 30 * time.Second
+)
+
+// runtimeView is what the runtime last told of itself.
+type runtimeView struct {
+	at       time.Time
+	version  string
+	handlers []corev1.NodeRuntimeHandler
+	images   []corev1.ContainerImage
+	// problem is why the runtime cannot run pods, empty if it can.
+	problem string
+}
+
+// observeNode returns the contents of the node's status. It is not called by two at a time.
 func (a *Agent) observeNode(ctx context.Context) nodestatus.Desired {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
 	d := nodestatus.Desired{Capacity: a.capacity(), Info: a.machine.Info, Port: a.config.ServerPort}
 	d.Allocatable = nodestatus.Allocatable(d.Capacity, a.config.SystemReserved)
 	d.Info.KubeletVersion = a.config.KubeletVersion
@@ -75,7 +91,16 @@ func (a *Agent) observeNode(ctx context.Context) nodestatus.Desired {
 		d.Addresses = append(d.Addresses, corev1.NodeAddress{Type: corev1.NodeInternalIP, Address: ip})
 	}
 	d.Addresses = append(d.Addresses, corev1.NodeAddress{Type: corev1.NodeHostName, Address: a.config.Hostname})
-	a.observeRuntime(ctx, &d)
+	seen, err := a.lookAtRuntime(ctx)
+	switch now := a.config.Clock.Now(); {
+	case err == nil:
+		a.seen = seen
+	case !a.seen.at.IsZero() && now.Sub(a.seen.at) < runtimePatience:
+		d.Unsure = true // it may be busy, or starting again: what it told last still counts
+	default:
+		a.seen = runtimeView{version: "containerd://Unknown", problem: err.Error()}
+	}
+	d.Info.ContainerRuntimeVersion, d.Handlers, d.Images, d.Health.Problem = a.seen.version, a.seen.handlers, a.seen.images, a.seen.problem
 	d.Health.DiskPressure = a.diskPressure.Load()
 	return d
 }
@@ -88,44 +113,47 @@ func (a *Agent) capacity() corev1.ResourceList {
 	return out
 }
 
-// observeRuntime adds the container runtime's version and state.
-func (a *Agent) observeRuntime(ctx context.Context, d *nodestatus.Desired) {
+// lookAtRuntime asks the container runtime for its version, state and images.
+func (a *Agent) lookAtRuntime(ctx context.Context) (runtimeView, error) {
+	ctx, cancel := context.WithTimeout(ctx, runtimeLimit)
+	defer cancel()
 	version, err := a.runtime.Version(ctx, &runtimeapi.VersionRequest{})
 	if err != nil {
-		d.Info.ContainerRuntimeVersion = "containerd://Unknown"
-		d.Health.Problem = "container runtime is down"
-		return
+		return runtimeView{}, errors.New("container runtime is down")
 	}
-	d.Info.ContainerRuntimeVersion = version.RuntimeName + "://" + strings.TrimPrefix(version.RuntimeVersion, "v")
+	view := runtimeView{at: a.config.Clock.Now(), version: version.RuntimeName + "://" + strings.TrimPrefix(version.RuntimeVersion, "v")}
 	status, err := a.runtime.Status(ctx, &runtimeapi.StatusRequest{})
 	if err != nil {
-		d.Health.Problem = "container runtime status check failed: " + runtime.Text(err)
-		return
+		return runtimeView{}, fmt.Errorf("container runtime status check failed: %s", runtime.Text(err))
 	}
 	for _, h := range status.RuntimeHandlers {
 		rro, userns := h.Features.GetRecursiveReadOnlyMounts(), false
-		d.Handlers = append(d.Handlers, corev1.NodeRuntimeHandler{
+		view.handlers = append(view.handlers, corev1.NodeRuntimeHandler{
 			Name:     h.Name,
 			Features: &corev1.NodeRuntimeHandlerFeatures{RecursiveReadOnlyMounts: &rro, UserNamespaces: &userns},
 		})
 	}
-	slices.SortFunc(d.Handlers, func(a, b corev1.NodeRuntimeHandler) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(view.handlers, func(a, b corev1.NodeRuntimeHandler) int { return strings.Compare(a.Name, b.Name) })
 	for _, c := range status.Status.GetConditions() {
-		if c.Status || d.Health.Problem != "" {
+		if c.Status || view.problem != "" {
 			continue
 		}
 		switch c.Type {
 		case "RuntimeReady":
-			d.Health.Problem = fmt.Sprintf("container runtime not ready: %s=%t reason:%s message:%s", c.Type, c.Status, c.Reason, c.Message)
+			view.problem = fmt.Sprintf("container runtime not ready: %s=%t reason:%s message:%s", c.Type, c.Status, c.Reason, c.Message)
 		case "NetworkReady":
-			d.Health.Problem = fmt.Sprintf("container runtime network not ready: %s=%t reason:%s message:%s", c.Type, c.Status, c.Reason, c.Message)
+			view.problem = fmt.Sprintf("container runtime network not ready: %s=%t reason:%s message:%s", c.Type, c.Status, c.Reason, c.Message)
 		}
 	}
-	if images, err := a.runtime.ListImages(ctx, &runtimeapi.ListImagesRequest{}); err == nil {
-		for _, i := range images.Images {
-			d.Images = append(d.Images, corev1.ContainerImage{
-				Names: append(slices.Clone(i.RepoDigests), i.RepoTags...), SizeBytes: int64(i.Size),
-			})
-		}
+	images, err := a.runtime.ListImages(ctx, &runtimeapi.ListImagesRequest{})
+	if err != nil {
+		view.images = a.seen.images
+		return view, nil
 	}
+	for _, i := range images.Images {
+		view.images = append(view.images, corev1.ContainerImage{
+			Names: append(slices.Clone(i.RepoDigests), i.RepoTags...), SizeBytes: int64(i.Size),
+		})
+	}
+	return view, nil
 }

@@ -246,6 +246,9 @@ func (n *Node) publish(ctx context.Context, node *corev1.Node) {
 			// No event announces that the runtime or its network comes up.
 			delay = min(delay, 250*time.Millisecond)
 		}
+		if desired.Unsure {
+			delay = min(delay, time.Second)
+		}
 		timer.Stop()
 		timer.Reset(delay)
 	}

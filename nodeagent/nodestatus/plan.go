@@ -39,6 +39,8 @@ type Desired struct {
 	Handlers    []corev1.NodeRuntimeHandler
 	Port        int32
 	Health      Health
+	// Unsure is set while the runtime does not answer and the rest is what it told last.
+	Unsure bool
 }
 
 // maxImages is how many images a status lists, the largest first.
