@@ -98,7 +98,7 @@ func (w *worker) decide(ctx context.Context) {
 	if f != nil && f.Reason == admission.ReasonNodeAffinity {
 		// The scheduler may have seen labels that this node's own watch has not.
 		var newest corev1.Node
-		if err := w.agent.config.Client.Get(ctx, client.ObjectKey{Name: w.agent.config.NodeName}, &newest); err == nil {
+		if err := w.agent.config.Live.Get(ctx, client.ObjectKey{Name: w.agent.config.NodeName}, &newest); err == nil {
 			node.Object = &newest
 			f = w.share.Take(w.pod, node)
 		}

@@ -22,6 +22,8 @@ type Config struct {
 	NodeName string
 	// Client reads through Cache and writes to the API server.
 	Client client.Client
+	// Live reads from the API server. Default: Client.
+	Live client.Reader
 	// Cache has pods (by index.PodNode), services and the node itself.
 	Cache cache.Cache
 	// Recorder receives events about pods and the node (component "kubelet").
@@ -132,6 +134,9 @@ func (c Config) complete() (Config, error) {
 }
 
 func (c *Config) defaultPaths() {
+	if c.Live == nil {
+		c.Live = c.Client
+	}
 	setDefault(&c.PodLogDir, c.RootDir+"/logs")
 	setDefault(&c.CgroupRoot, "/coracle/"+c.NodeName)
 	setDefault(&c.ClusterDomain, "cluster.local")

@@ -289,7 +289,7 @@ func (w *worker) look(ctx context.Context) error {
 		if first && c.State == pods.Running {
 			w.adopt(c)
 		}
-		if c.State != pods.Running {
+		if c.State != pods.Running && c.State != pods.Unknown {
 			delete(w.state.Killing, c.ID)
 		}
 	}

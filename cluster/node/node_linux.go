@@ -278,7 +278,7 @@ func (n *Node) newAgent(endpoint string) error {
 		return err
 	}
 	config := nodeagent.Config{
-		NodeName: n.Name, Client: n.Manager.GetClient(), Cache: n.Manager.GetCache(), Recorder: recorder, Clock: n.Clock,
+		NodeName: n.Name, Client: n.Manager.GetClient(), Live: n.Live, Cache: n.Manager.GetCache(), Recorder: recorder, Clock: n.Clock,
 		RootDir: root, PodLogDir: n.path("logs"), RuntimeEndpoint: endpoint, CgroupRoot: fmt.Sprintf("%s/n%d", host.Cgroup(n.ID), n.Index),
 		ClusterDNS: n.Network.DNSServers(), ClusterDomain: n.Network.ClusterDomain,
 		NodeIPs: []string{n.net.NodeIP}, PodCIDRs: []string{n.PodCIDR}, Labels: n.Node.Labels, Annotations: n.annotations(), Taints: n.Node.Taints,

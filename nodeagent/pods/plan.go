@@ -261,6 +261,8 @@ func (p *planner) advance(c *corev1.Container, init bool) {
 		p.kill(o, 0, "Pod sandbox changed, it will be killed and re-created.")
 	case o != nil && o.State == Running:
 		p.tend(c, o, m, init)
+	case o != nil && o.State == Unknown:
+		p.kill(o, p.graceOf(nil), `Container is in "CONTAINER_UNKNOWN" state, try killing it before restart`)
 	case o != nil && o.State == Exited && !p.again(c, o, init):
 	case p.State.InFlight[Action{Kind: StartContainer, Container: c.Name}.Key()]:
 		// It is being started, with the delay before the next start set already.

@@ -202,6 +202,24 @@ func TestSandboxThatDiesIsReplaced(t *testing.T) {
 	w.golden()
 }
 
+// A container of which the runtime lost track may run: it is ended before the next one starts.
+func TestUnknownContainerIsKilledFirst(t *testing.T) {
+	g := NewWithT(t)
+	w := newWorld(t, podWith(func(*corev1.Pod) {}))
+	w.settle()
+	w.stubborn["main"] = true
+	lost := w.in.Newest("main").ID
+	w.in.find(lost).State = Unknown
+	w.settle()
+	g.Expect(w.state.Killing).To(HaveKey(lost))
+	g.Expect(w.in.Newest("main").ID).To(Equal(lost), "no other was started")
+	w.exit("main", 255)
+	w.pass(time.Minute)
+	g.Expect(w.in.Newest("main").ID).NotTo(Equal(lost))
+	g.Expect(w.in.Newest("main").State).To(Equal(Running))
+	g.Expect(strings.Join(w.log, "\n")).To(ContainSubstring(`kill ` + lost + `, grace 30s: Container is in "CONTAINER_UNKNOWN" state, try killing it before restart`))
+}
+
 func TestDeadlineBeforeTheStart(t *testing.T) {
 	g := NewWithT(t)
 	seconds := int64(60)

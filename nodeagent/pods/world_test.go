@@ -185,7 +185,7 @@ func (w *world) start(a Action) {
 // exit ends the running container of a name.
 func (w *world) exit(name string, code int32) {
 	for i := range w.in.Containers {
-		if c := &w.in.Containers[i]; c.Name == name && c.State == Running {
+		if c := &w.in.Containers[i]; c.Name == name && (c.State == Running || c.State == Unknown) {
 			c.State, c.ExitCode, c.FinishedAt = Exited, code, w.now
 			delete(w.state.Killing, c.ID)
 			return

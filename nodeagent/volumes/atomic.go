@@ -91,11 +91,15 @@ func setOwner(dir string, group *int64) error {
 	if group == nil {
 		return nil
 	}
-	info, err := os.Lstat(dir)
+	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return fmt.Errorf("reading a volume: %w", err)
+		return fmt.Errorf("applying fsGroup: %w", err)
 	}
-	return own(dir, info, *group, true)
+	defer root.Close()
+	if err := own(root, ".", *group, true); err != nil {
+		return fmt.Errorf("applying fsGroup: %w", err)
+	}
+	return nil
 }
 
 func swapData(dir, fresh string) error {

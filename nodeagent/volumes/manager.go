@@ -58,7 +58,10 @@ var _ host.Volumes = (*Manager)(nil)
 
 // podState is the state of a pod between Mount and Unmount.
 type podState struct {
-	newest *corev1.Pod // guarded by Manager.mu
+	// Guarded by Manager.mu: the pod, whether a refresh is under way, and whether another one
+	// came due meanwhile.
+	newest            *corev1.Pod
+	refreshing, again bool
 
 	mu      sync.Mutex // held while the pod's volumes are touched
 	mounted bool
@@ -91,15 +94,50 @@ func New(cfg Config) (*Manager, error) {
 }
 
 // Start keeps contents current until ctx is done. It touches no mount when it
-// ends: pods outlive their agent.
+// ends: pods outlive their agent. A pod whose volumes hang keeps no other waiting.
 func (m *Manager) Start(ctx context.Context) error {
+	var refreshes sync.WaitGroup
+	defer refreshes.Wait()
 	m.queue.run(ctx.Done(), func(uid types.UID) {
-		if err := m.refresh(ctx, uid); err != nil && ctx.Err() == nil {
-			m.cfg.Log.Error(err, "Refreshing volumes", "pod", uid)
-			m.queue.at(uid, m.cfg.Clock.Now().Add(retryAfter))
+		state := m.beginRefresh(uid)
+		if state == nil {
+			return
 		}
+		refreshes.Go(func() {
+			defer m.endRefresh(uid, state)
+			if err := m.refresh(ctx, uid); err != nil && ctx.Err() == nil {
+				m.cfg.Log.Error(err, "Refreshing volumes", "pod", uid)
+				m.queue.at(uid, m.cfg.Clock.Now().Add(retryAfter))
+			}
+		})
 	})
 	return nil
+}
+
+// beginRefresh returns the state of a pod to refresh, nil for one that is gone, or is being
+// refreshed and will be again.
+func (m *Manager) beginRefresh(uid types.UID) *podState {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	state := m.pods[uid]
+	if state == nil || state.refreshing {
+		if state != nil {
+			state.again = true
+		}
+		return nil
+	}
+	state.refreshing = true
+	return state
+}
+
+func (m *Manager) endRefresh(uid types.UID, state *podState) {
+	m.mu.Lock()
+	again := state.again
+	state.refreshing, state.again = false, false
+	m.mu.Unlock()
+	if again {
+		m.queue.now(uid)
+	}
 }
 
 // OnRetry implements host.Volumes.

@@ -38,6 +38,8 @@ type world struct {
 	clock  *testclock.FakeClock
 	root   string
 	tokens atomic.Int64
+	// issuing is called with the name of each pod that gets a token, unless nil.
+	issuing atomic.Pointer[func(pod string)]
 }
 
 // newWorld runs a Manager over a fake API server. Its mounts are real, so it
@@ -82,6 +84,9 @@ func newWorld(t *testing.T, objs ...client.Object) *world {
 
 func (w *world) issueToken(_ context.Context, _ client.Client, sub string, account, request client.Object, _ ...client.SubResourceCreateOption) error {
 	tr := request.(*authv1.TokenRequest)
+	if fn := w.issuing.Load(); fn != nil {
+		(*fn)(tr.Spec.BoundObjectRef.Name)
+	}
 	tr.Status.Token = fmt.Sprintf("%s-%s-%s-%d", account.GetName(), sub, tr.Spec.BoundObjectRef.Name, w.tokens.Add(1))
 	tr.Status.ExpirationTimestamp = metav1.NewTime(w.clock.Now().Add(time.Duration(*tr.Spec.ExpirationSeconds) * time.Second))
 	return nil
@@ -214,6 +219,31 @@ func TestEmptyDirs(t *testing.T) {
 	w.Expect(later.Mounted()).To(BeEmpty())
 	_, err = os.Stat(filepath.Join(w.root, "pods", string(p.UID)))
 	w.Expect(os.IsNotExist(err)).To(BeTrue())
+}
+
+// A pod whose volumes hang keeps no other from new tokens.
+func TestAHungVolumeKeepsNoOtherWaiting(t *testing.T) {
+	w := newWorld(t)
+	token := apiAccess()
+	token.Projected.Sources = token.Projected.Sources[:1]
+	hung, other := pod(token), pod(token)
+	other.Name, other.UID = "other", "uid-2"
+	_, err := w.m.Mount(t.Context(), hung)
+	w.Expect(err).NotTo(HaveOccurred())
+	mounted, err := w.m.Mount(t.Context(), other)
+	w.Expect(err).NotTo(HaveOccurred())
+	hanging, release := make(chan struct{}), make(chan struct{})
+	block := func(pod string) {
+		if pod == "pod" {
+			close(hanging)
+			<-release
+		}
+	}
+	w.issuing.Store(&block)
+	defer close(release)
+	w.clock.Step(801 * time.Second)
+	<-hanging
+	w.Eventually(w.read(mounted["api"].Path+"/token"), 5*time.Second).Should(MatchRegexp("sa-token-other-[34]"))
 }
 
 func TestTokenOwnership(t *testing.T) {

@@ -32,39 +32,52 @@ func changePolicyOf(pod *corev1.Pod) changePolicy {
 // readOnly, writable) for the group, directories also searchable and setgid.
 //
 // Contract: https://kubernetes.io/docs/tasks/configure-pod-container/security-context/#set-the-security-context-for-a-pod
+//
+// Every file is reached from a descriptor of the volume: another pod may have it, too, and put
+// a link in the place of a directory at any moment.
 func ownTree(dir string, group int64, readOnly bool, policy changePolicy) error {
-	if policy == changeOnRootMismatch {
-		info, err := os.Lstat(dir)
-		if err != nil {
-			return fmt.Errorf("applying fsGroup: %w", err)
-		}
-		if owned(info, group, readOnly) {
-			return nil
-		}
+	if err := ownBelow(dir, group, readOnly, policy); err != nil {
+		return fmt.Errorf("applying fsGroup: %w", err)
 	}
-	// The root comes last, so that an interrupted walk is noticed by
-	// OnRootMismatch.
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || path == dir {
-			return err
-		}
-		info, err := d.Info()
-		if err != nil {
+	return nil
+}
+
+func ownBelow(dir string, group int64, readOnly bool, policy changePolicy) error {
+	base := "."
+	if info, err := os.Stat(dir); err != nil {
+		return err
+	} else if !info.IsDir() {
+		dir, base = filepath.Dir(dir), filepath.Base(dir) // a volume that is a file
+	}
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	info, err := root.Lstat(base)
+	if err != nil {
+		return err
+	}
+	if policy == changeOnRootMismatch && owned(info, group, readOnly) {
+		return nil
+	}
+	if info.IsDir() {
+		// The volume itself comes last, so that an interrupted walk is noticed by
+		// OnRootMismatch.
+		err = fs.WalkDir(root.FS(), base, func(name string, _ fs.DirEntry, err error) error {
+			if err == nil && name != base {
+				err = own(root, name, group, readOnly)
+			}
 			if errors.Is(err, fs.ErrNotExist) {
-				return nil
+				return nil // it went meanwhile
 			}
 			return err
+		})
+		if err != nil {
+			return err
 		}
-		return own(path, info, group, readOnly)
-	})
-	if err != nil {
-		return fmt.Errorf("applying fsGroup: %w", err)
 	}
-	info, err := os.Lstat(dir)
-	if err != nil {
-		return fmt.Errorf("applying fsGroup: %w", err)
-	}
-	return own(dir, info, group, readOnly)
+	return own(root, base, group, readOnly)
 }
 
 func groupBits(info fs.FileInfo, readOnly bool) os.FileMode {
@@ -84,17 +97,18 @@ func owned(info fs.FileInfo, group int64, readOnly bool) bool {
 	return ok && int64(st.Gid) == group && info.Mode()&want == want
 }
 
-func own(path string, info fs.FileInfo, group int64, readOnly bool) error {
-	if err := os.Lchown(path, -1, int(group)); err != nil {
-		return fmt.Errorf("applying fsGroup: %w", err)
+func own(root *os.Root, name string, group int64, readOnly bool) error {
+	info, err := root.Lstat(name)
+	if err != nil {
+		return err
+	}
+	if err := root.Lchown(name, -1, int(group)); err != nil {
+		return err
 	}
 	// A symlink has no mode of its own, and its target must not be changed.
 	if info.Mode()&os.ModeSymlink != 0 {
 		return nil
 	}
 	keep := info.Mode() & (os.ModePerm | os.ModeSetuid | os.ModeSetgid | os.ModeSticky)
-	if err := os.Chmod(path, keep|groupBits(info, readOnly)); err != nil {
-		return fmt.Errorf("applying fsGroup: %w", err)
-	}
-	return nil
+	return root.Chmod(name, keep|groupBits(info, readOnly))
 }
