@@ -429,3 +429,29 @@ func TestSilentRuntime(t *testing.T) {
 		condition(corev1.ConditionTrue)(g)
 	})
 }
+
+// relabelled reads nodes with a label that no watch has brought yet.
+type relabelled struct{ client.Reader }
+
+func (r relabelled) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	err := r.Reader.Get(ctx, key, o, opts...)
+	if node, ok := o.(*corev1.Node); ok && err == nil {
+		node.Labels["zone"] = "a"
+	}
+	return err
+}
+
+// The scheduler saw a label before this node's own watch did.
+func TestLabelThatTheWatchLacks(t *testing.T) {
+	n := run(t)
+	in := func(zone string) func(*corev1.Pod) {
+		return func(p *corev1.Pod) { p.Spec.NodeSelector = map[string]string{"zone": zone} }
+	}
+	n.stop()
+	n.config.Live = relabelled{n.api}
+	n.start()
+	n.create(pod("a", in("a")))
+	n.becomesReady("a")
+	n.create(pod("b", in("b")))
+	n.eventually(func(g Gomega) { g.Expect(n.get(g, "b").Status.Reason).To(Equal("NodeAffinity")) })
+}
