@@ -15,6 +15,7 @@
 //   - probes, logs, cgroups, nodestatus, server: by their names.
 //   - simulated: thousands of nodes whose pods run without containers.
 //   - admission: whether the node takes a pod, and the ledger of what pods hold.
+//   - allocation: what pods were granted, on disk for the next agent.
 //   - containers: creates and starts containers. podstatus: writes the status of a pod.
 //     garbage: rotates logs and removes images.
 //   - host: the interfaces by which the agent reaches into the machine, which volumes, env
@@ -29,7 +30,9 @@
 //  3. A pod object is removed from the API only after its last container, its
 //     sandbox and its volumes are gone.
 //  4. A terminal phase (Succeeded, Failed) is never left.
-//  5. Nothing is polled: beside events there are timers for probes, backoffs,
+//  5. What a pod was granted outlives the agent, and is held before any new pod is admitted.
+//  6. What cannot be honoured (a runtime handler, a device, a profile) is refused.
+//  7. Nothing is polled: beside events there are timers for probes, backoffs,
 //     graces and leases, and a slow safety relist.
 //
 // The API of this package is not stable: see docs/api.md.
