@@ -34,6 +34,7 @@ func TestCompare(t *testing.T) {
 		{`{"metadata":{"resourceVersion":"3"}}`, `{"metadata":{"resourceVersion":"2"}}`, "", ""},
 		{`{"message":"{\\\"resourceVersion\\\":\\\"3.9.9.9\\\",\\\"uid\\\":\\\"504b1405-6209-4fe8-85d0-211c5ac14071\\\"}"}`, `{"message":"{\\\"resourceVersion\\\":\\\"3.9.9.9\\\",\\\"uid\\\":\\\"987715e3-0f5d-4d5e-bd1b-ad0c3969a47a\\\"}"}`, "", ""},
 		{`{"audit":[{"requestObject":{"metadata":{"resourceVersion":"2"}}}]}`, `{"audit":[{"requestObject":{"metadata":{"resourceVersion":"2"}}}]}`, "", ""},
+		{`{"audit":[{"objectRef":{"resourceVersion":"2"}}]}`, `{"audit":[{"objectRef":{"resourceVersion":"2"}}]}`, "", ""},
 		{`{"spec":{"clusterIP":"10.0.3.4","ports":[{"nodePort":31000}]}}`, `{"spec":{"clusterIP":"10.0.9.4","ports":[{"nodePort":32000}]}}`, "", ""},
 		{`{"spec":{"clusterIP":"10.0.3.4"}}`, `{"spec":{"clusterIP":"10.0.9.5"}}`, "", "/spec/clusterIP"},
 		{`{"a":1,"b":[1]}`, `{"a":2,"b":[1,2]}`, "", "/a /b"},
