@@ -70,7 +70,7 @@ carried/bin/%.gz: $(NODEBIN)/%
 	@mkdir -p carried/bin
 	gzip -9nc $< > $@
 
-# make lint vets all, so go test need not.
+# make lint vets all (golangci-lint's govet), so go test need not.
 test: build ## Run every test, as root with real containers.
 	$(GO) test -vet=off -timeout $(TIMEOUT) ./...
 	$(MAKE) race
@@ -80,7 +80,6 @@ race: ## Run the tests of the parts that share memory under the race detector.
 
 lint: ## Check format, imports between parts, other systems' types, that nothing is dead, and the stable API.
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt"; exit 1; }
-	$(GO) vet ./...
 	$(GO) run ./hack/typecheck ./cmd/coracle
 	hack/deadcode.sh $(DEADCODE)
 	GO="$(GO)" hack/apidiff.sh $(APIDIFF)
