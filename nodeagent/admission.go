@@ -127,7 +127,7 @@ func (a *Agent) admitting() admission.Node {
 	defer a.mu.Unlock()
 	// Pods may come before the node's own object does.
 	node := admission.Node{Object: a.node, Allocatable: nodestatus.Allocatable(a.capacity(), a.config.SystemReserved), UnsafeSysctls: a.config.AllowedUnsafeSysctls,
-		AppArmor: containers.HasAppArmor()}
+		AppArmor: a.appArmor}
 	if a.node != nil && len(a.node.Status.Allocatable) > 0 {
 		node.Allocatable = a.node.Status.Allocatable
 	}

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-logr/logr"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -34,7 +35,6 @@ import (
 	"github.com/coracle-k8s/coracle/nodeagent/probes"
 	"github.com/coracle-k8s/coracle/nodeagent/runtime"
 	"github.com/coracle-k8s/coracle/nodeagent/server"
-	"github.com/go-logr/logr"
 )
 
 // relistInterval is the interval at which the runtime is listed although
@@ -53,13 +53,15 @@ type Agent struct {
 	cgroups    *cgroups.Manager
 	machine    nodestatus.Machine
 	nodeStatus *nodestatus.Node
-	// seen is what the runtime last told of itself; observeNode's own.
+	// seen is the runtime's latest answer; only observeNode uses it.
 	seen runtimeView
 	// diskPressure is set when image garbage collection cannot free enough.
 	diskPressure atomic.Bool
 
 	// ready is closed when pods left on the node by an earlier agent are known.
 	ready chan struct{}
+	// appArmor is set where the kernel enforces profiles.
+	appArmor bool
 
 	// ledger has what pods hold of the node.
 	ledger admission.Ledger
@@ -94,7 +96,7 @@ func newAgent(config Config, service runtime.Service, close func() error) (*Agen
 	}
 	a := &Agent{
 		config: config, runtime: service, close: close,
-		ready: make(chan struct{}), workers: map[types.UID]*worker{},
+		ready: make(chan struct{}), appArmor: containers.HasAppArmor(), workers: map[types.UID]*worker{},
 	}
 	a.nodeStatus = a.newNodeStatus()
 	exec := func(ctx context.Context, id string, command []string, timeout time.Duration) (string, int32, error) {
@@ -121,7 +123,7 @@ func newAgent(config Config, service runtime.Service, close func() error) (*Agen
 		Runtime: service, Volumes: config.Volumes, Env: config.Env, Recorder: config.Recorder,
 		RootDir: config.RootDir, PodLogDir: config.PodLogDir, SeccompDir: config.SeccompDir,
 		ClusterDNS: config.ClusterDNS, ClusterDomain: config.ClusterDomain, ResolvConf: config.ResolvConf, Hostname: config.Hostname,
-		Cgroup: a.cgroup, CgroupV2: a.cgroups != nil && a.cgroups.V2(), AppArmor: containers.HasAppArmor(), Memory: a.memory,
+		Cgroup: a.cgroup, CgroupV2: a.cgroups != nil && a.cgroups.V2(), AppArmor: a.appArmor, Memory: a.memory,
 	})
 	return a, nil
 }

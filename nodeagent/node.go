@@ -72,7 +72,7 @@ const (
 	runtimePatience = 30 * time.Second
 )
 
-// runtimeView is what the runtime last told of itself.
+// runtimeView holds the runtime's version, state and images, as of one time.
 type runtimeView struct {
 	at       time.Time
 	version  string
@@ -96,7 +96,7 @@ func (a *Agent) observeNode(ctx context.Context) nodestatus.Desired {
 	case err == nil:
 		a.seen = seen
 	case !a.seen.at.IsZero() && now.Sub(a.seen.at) < runtimePatience:
-		d.Unsure = true // it may be busy, or starting again: what it told last still counts
+		d.Unsure = true // it may be busy, or starting again: its latest answer still counts
 	default:
 		a.seen = runtimeView{version: "containerd://Unknown", problem: err.Error()}
 	}

@@ -39,7 +39,7 @@ type Desired struct {
 	Handlers    []corev1.NodeRuntimeHandler
 	Port        int32
 	Health      Health
-	// Unsure is set while the runtime does not answer and the rest is what it told last.
+	// Unsure is set while the runtime does not answer and the rest is its latest answer.
 	Unsure bool
 }
 

@@ -148,7 +148,7 @@ var _ = Describe("Services", Ordered, ContinueOnFailure, func() {
 			}).
 				WithTimeout(15*time.Second).Should(ContainSubstring("hello from"), name)
 		}
-		out, err := w.try("", "--namespace", w.ns, "exec", pod, "--", "get", "http://nobody."+w.ns)
+		out, err := w.try("", "--namespace", w.ns, "exec", pod, "--", "get", "http://missing."+w.ns)
 		Expect(err).To(HaveOccurred())
 		Expect(out).To(ContainSubstring("no such host"))
 	})
